@@ -1,0 +1,54 @@
+# Every way to run this project; `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Real data for tests and tests/real/sources.toml; nothing else needs it.
+PMRS_REAL_DATA ?= ../shared/data
+override PMRS_REAL_DATA := $(abspath $(PMRS_REAL_DATA))
+export PMRS_REAL_DATA
+export PYTHON
+
+PMRS := .venv/bin/pmrs
+sources = $(if $(SOURCES),--sources '$(SOURCES)')
+
+.PHONY: help setup nightly backfill sample mongo stop test lint docs bench clean
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make both environments from the locks (again: under 2 s)
+	@requirements/setup.sh
+
+nightly: setup ## run one night: the whole DAG, from logs to published lists  [DATE=2026-11-14] [SOURCES=file.toml]
+	@$(PMRS) nightly $(if $(DATE),--date '$(DATE)') $(sources)
+
+backfill: setup ## run the nights FROM= .. TO=, upwards  [SOURCES=file.toml] [DRY_RUN=1]
+	@: $(if $(and $(FROM),$(TO)),,$(error backfill needs dates: make backfill FROM=2026-11-10 TO=2026-11-14))
+	@$(PMRS) backfill --from '$(FROM)' --to '$(TO)' $(sources) $(if $(DRY_RUN),--dry-run)
+
+sample: setup ## make the synthetic sample data in var/sample
+	@$(PMRS) sample
+
+mongo: setup ## start the embedded MongoDB and say how to connect
+	@$(PMRS) mongo start
+
+stop: ## stop the embedded MongoDB; its data stays
+	@if [ -x $(PMRS) ]; then $(PMRS) mongo stop; fi
+
+test: setup ## run all tests  [ARGS='-k lake -x']
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: setup ## ruff and mypy --strict
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+docs: setup ## write docs/data-dictionary.md anew from the schemas
+	@mkdir -p docs
+	@$(PMRS) dictionary >docs/data-dictionary.md.part
+	@mv docs/data-dictionary.md.part docs/data-dictionary.md
+
+bench: setup ## run the benchmarks  [ONLY=name]
+	@.venv/bin/python -m bench $(ONLY)
+
+clean: stop ## remove both environments and caches; var/ (your data) stays
+	@rm -rf .venv .venv-airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,76 @@
+"""Airflow's side of a night: its environment, its database (`python -m jobs.cli.airflow`), and the one command to run a night."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from jobs.errors import PmrsError
+from jobs.java import spark_environment
+from jobs.settings import REPOSITORY, Settings
+
+DAG_ID = "nightly_recommendations"
+BIN = REPOSITORY / ".venv-airflow" / "bin"
+
+
+def airflow_environment(settings: Settings) -> dict[str, str]:
+    """Variables in which Airflow and the tasks that it starts run, Spark's included; to be laid over `os.environ`."""
+    home = settings.var.resolve() / "airflow"
+    spark = spark_environment(settings)
+    return {
+        **spark,
+        # `pmrs` and `spark-submit` of the pipeline environment before anything that Airflow's brings
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(BIN), spark["PATH"]]),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # one night at a time, one family after the other: more workers would only hold memory
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.var.resolve() / "logs" / "airflow"),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        # nothing is told to anybody
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "SCARF_ANALYTICS": "false",
+        "AIRFLOW_CONN_SPARK_PMRS": spark_connection(settings.master),
+        "PMRS_MASTER": settings.master,
+        # Airflow's own Python must not see this project's packages
+        "PYTHONPATH": "",
+    }
+
+
+def spark_connection(master: str) -> str:
+    """The Airflow connection `spark_pmrs`, as JSON: the only form in which `local[*]` needs no escaping."""
+    return json.dumps({"conn_type": "spark", "host": master, "extra": {"deploy-mode": "client"}})
+
+
+def dags_test_command(date: dt.date) -> list[str]:
+    """The command that runs one night's DAG without a scheduler; it exits with 1 if the DAG run failed.
+
+    No logical date is given: one run's state would be cleared by another of the same date. The date is the run's `conf`.
+    """
+    return [str(BIN / "airflow"), "dags", "test", DAG_ID, "--conf", json.dumps({"date": date.isoformat()})]
+
+
+def make_database(settings: Settings) -> None:
+    """Create or migrate Airflow's database and the pool `gpu`. Raises PmrsError with Airflow's last words."""
+    (settings.var.resolve() / "airflow").mkdir(parents=True, exist_ok=True)
+    _airflow(settings, "db", "migrate")
+    _airflow(settings, "pools", "set", "gpu", os.environ.get("PMRS_GPUS", "1"), "families that hold a GPU where there is one")
+
+
+def _airflow(settings: Settings, *arguments: str) -> None:
+    environment = {**os.environ, **airflow_environment(settings)}
+    ran = subprocess.run(
+        [str(BIN / "airflow"), *arguments], env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    if ran.returncode != 0:
+        raise PmrsError(f"`airflow {' '.join(arguments)}` failed:\n{(ran.stdout + ran.stderr)[-2000:]}")
+
+
+if __name__ == "__main__":
+    make_database(Settings())

@@ -1,0 +1,108 @@
+"""A long child process with its output in a file, which can be stopped with everything that it started."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+
+STOP_SECONDS = 15.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Child:
+    """`command` in a process group of its own. Use as a context manager: leaving it leaves nothing running."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+        """Start the command; its output is appended to `log`."""
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._start_of_own = log.stat().st_size if log.exists() else 0
+        self._stopped = False
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            )
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process.poll() is None:
+            self.stop()
+
+    @property
+    def running(self) -> bool:
+        """True while the command itself runs."""
+        return self._process.poll() is None
+
+    @property
+    def code(self) -> int:
+        """The command's exit status, once it has ended."""
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """End the command and all its descendants: politely, and after 15 s by force.
+
+        Descendants, not the process group: Airflow gives its shells sessions of their own.
+        """
+        started = {self._process.pid, *descendants(self._process.pid)}
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            for pid in started:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sign)
+            deadline = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < deadline:
+                self._process.poll()
+                started = {pid for pid in started if _alive(pid)} | set(descendants(self._process.pid))
+                if not started:
+                    return
+                time.sleep(0.1)
+
+    def own_output(self) -> str:
+        """What this command, and not an earlier one, wrote to the log."""
+        with self.log.open("rb") as log:
+            log.seek(self._start_of_own)
+            return log.read().decode(errors="replace")
+
+
+def descendants(root: int) -> list[int]:
+    """Ids of all processes below `root`, from /proc."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            # the name, in brackets, may hold blanks; after it come the state and the parent's id
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, waiting = [], [root]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def told_to_stop() -> Iterator[list[int]]:
+    """Yields a list that is empty until SIGINT, SIGTERM or SIGHUP comes, and holds its number then."""
+    told: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        told.append(number)
+
+    before = {sign: signal.signal(sign, note) for sign in SIGNALS}
+    try:
+        yield told
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)

@@ -1,0 +1,156 @@
+"""`pmrs nightly` and `pmrs backfill`: the real DAG, run by Airflow without a scheduler, watched from here."""
+
+import datetime as dt
+import os
+import re
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.cli.airflow import BIN, airflow_environment, dags_test_command
+from jobs.cli.child import Child, told_to_stop
+from jobs.cli.sample import make_sample
+from jobs.cli.summary import print_summary
+from jobs.cli.watch import watching
+from jobs.errors import PmrsError
+from jobs.publish import embedded, runs
+from jobs.publish.store import Document, connect
+from jobs.settings import Settings
+from jobs.sources.config import Sources, load_sources, newest_date
+
+SAMPLE_DAYS, SAMPLE_SEED = 14, 7
+POLL_SECONDS = 0.5
+KEEP_DAYS = 7
+"""Spark's folders under var/tmp that a killed driver left are removed after so long."""
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a night's DAG ended."""
+
+    code: int
+    """Airflow's exit status, or 130 where a person stopped it."""
+    run: Document | None
+    log: Path
+    last_words: str
+
+    @property
+    def whole(self) -> bool:
+        """True where every task succeeded and the night is published."""
+        return self.code == 0 and self.run is not None and self.run["status"] == runs.PUBLISHED
+
+    def why(self, date: dt.date) -> str:
+        """One or two sentences for a person: what failed, and where the whole story lies."""
+        if self.code == INTERRUPTED:
+            return f"The night of {date} was stopped; what was live stays live. Run it again to go on."
+        told = (self.run or {}).get("error") or self.last_words or "Airflow ended before a run was opened."
+        published = self.run is not None and self.run["status"] == runs.PUBLISHED
+        state = "is published, but not whole" if published else "failed; what was live stays live"
+        return f"The night of {date} {state}. {told}\nThe whole log: {self.log}"
+
+
+def run_night(settings: Settings, date: dt.date | None) -> int:
+    """Run one night, by default of the newest date in the data, and print what came out. Returns the exit status."""
+    settings, sources = _prepare(settings)
+    night = date or newest_date(sources)
+    ended = _run_dag(settings, sources, night)
+    if not ended.whole:
+        print(f"pmrs: {ended.why(night)}", file=sys.stderr)
+        return INTERRUPTED if ended.code == INTERRUPTED else 1
+    print_summary(settings, night)
+    return 0
+
+
+def run_backfill(settings: Settings, first: dt.date, last: dt.date, dry_run: bool) -> int:
+    """Run the nights `first` to `last`, upwards; stop at the first that fails, naming it. Returns the exit status."""
+    if last < first:
+        raise PmrsError(f"A backfill goes upwards: FROM={first} is later than TO={last}.")
+    dates = [first + dt.timedelta(days=day) for day in range((last - first).days + 1)]
+    settings, sources = _prepare(settings, start=not dry_run)
+    for number, night in enumerate(dates, 1):
+        if dry_run:
+            print(f"{night}: would run the night from {sources.path}")
+            continue
+        print(f"[{number}/{len(dates)}]", end=" ")
+        ended = _run_dag(settings, sources, night)
+        if not ended.whole:
+            print(f"pmrs: {ended.why(night)}\nThe backfill stopped at {night}; go on with FROM={night}.", file=sys.stderr)
+            return INTERRUPTED if ended.code == INTERRUPTED else 1
+    if not dry_run:
+        print(f"{len(dates)} nights are published, {first} to {last}.")
+        print_summary(settings, last)
+    return 0
+
+
+def _prepare(settings: Settings, start: bool = True) -> tuple[Settings, Sources]:
+    """Sources (the sample is made if it is the one asked for and missing), MongoDB, Airflow: all there before a night."""
+    if not (BIN / "airflow").is_file():
+        raise PmrsError(f"Airflow is missing at {BIN}; run `make setup`.")
+    file = settings.sources_file
+    if file == settings.sample_sources and not file.is_file():
+        print("Making the sample data (once, 1 to 3 minutes)", flush=True)
+        make_sample(file.parent, SAMPLE_DAYS, SAMPLE_SEED)
+    sources = load_sources(file)
+    if start:
+        if settings.embedded:
+            embedded.start(settings)
+        with connect(settings, sources.name):
+            pass  # a MongoDB that does not answer is said now, in one sentence, and not by ten tasks
+        _remember(settings, sources)
+        _sweep(settings.var / "tmp")
+    return settings.model_copy(update={"sources": sources.path}), sources
+
+
+def _remember(settings: Settings, sources: Sources) -> None:
+    """`pmrs top` and the others show what was last run."""
+    settings.var.mkdir(parents=True, exist_ok=True)
+    aside = settings.var / f".current_sources.{os.getpid()}"
+    aside.write_text(f"{sources.path}\n")
+    aside.replace(settings.var / "current_sources")
+
+
+def _sweep(folder: Path) -> None:
+    oldest = time.time() - KEEP_DAYS * 86_400
+    for entry in folder.glob("*") if folder.is_dir() else ():
+        if entry.is_dir() and entry.stat().st_mtime < oldest:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _run_dag(settings: Settings, sources: Sources, night: dt.date) -> Ended:
+    log = settings.var.resolve() / "logs" / f"nightly-{night}.log"
+    print(f"Night of {night}, sources {sources.name} ({sources.path}); log: {log}", flush=True)
+    own = {"PMRS_SOURCES": str(sources.path), "PMRS_HOLDER_PID": str(os.getpid())}
+    environment = {**os.environ, **airflow_environment(settings), **own}
+    with (
+        connect(settings, sources.name) as store,
+        watching(store, night) as watch,
+        told_to_stop() as told,
+        Child(dags_test_command(night), environment, log) as child,
+    ):
+        while child.running and not told:
+            watch.show()
+            time.sleep(POLL_SECONDS)
+        if told:
+            child.stop()
+        watch.show()
+        run = watch.run()
+    if told:
+        _give_back(settings, sources, run)
+    return Ended(INTERRUPTED if told else child.code, run, log, _last_words(child.own_output()))
+
+
+def _give_back(settings: Settings, sources: Sources, run: Document | None) -> None:
+    """The DAG's own `close` was stopped with the rest; without it the lease would hold for a minute and a half."""
+    from jobs.runner import close_run
+
+    if run is not None:
+        close_run(settings, sources, run["_id"])
+
+
+def _last_words(output: str) -> str:
+    """The last sentence that a task of this run printed for people, if any: `pmrs: ...` in Airflow's log line."""
+    found = re.findall(r"\bpmrs: (.+?)(?: \[airflow\.|\n)", output)
+    return found[-1].strip() if found else ""

@@ -1,0 +1,68 @@
+"""What an operator asks of a published night: one user's list, and the runs."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jobs.errors import StoreError
+from jobs.publish import runs, views
+from jobs.publish.store import Document, Store, connect
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+
+
+def one_list(settings: Settings, user: str, name: str) -> Document:
+    """A user's list of the live night. Raises StoreError naming the user, or the lists that there are."""
+    with connect(settings, load_sources(settings.sources_file).name) as store:
+        if views.live_run(store) is None:
+            raise StoreError("No night is published yet; run `make nightly`.")
+        found = store.recommendations.find_one({"user_id": user, "list": name}, {"digest": 0, "_id": 0})
+        if found is None:
+            raise StoreError(_why_no_list(store, user, name))
+        return found
+
+
+def _why_no_list(store: Store, user: str, name: str) -> str:
+    lists = sorted(str(d["list"]) for d in store.recommendations.find({"user_id": user}, {"list": 1}))
+    if lists:
+        return f"User {user} has no list {name!r} in the live night; there are {', '.join(lists)}."
+    return f"User {user} is unknown in the live night (ids are case-sensitive; forgotten users have no lists)."
+
+
+def all_runs(settings: Settings) -> list[dict[str, Any]]:
+    """Runs as `{run_id, date, status, live}`, newest first; exactly one is live once a night has been published."""
+    with connect(settings, load_sources(settings.sources_file).name) as store:
+        live = views.live_run(store)
+        return [
+            {"run_id": r["_id"], "date": r["date"], "status": r["status"], "live": r["_id"] == live}
+            for r in runs.listing(store)
+        ]
+
+
+def print_list(found: Document, most: int | None = None) -> None:
+    """A list as a table on the terminal."""
+    table = Table(title=f"{found['list']} for {found['user_id']}, night {found['date']} (run {found['run_id']})")
+    for name, justify in (("", "right"), ("track", "left"), ("genre", "left"), ("score", "right"), ("why", "left")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for item in found["items"][:most]:
+        title = item["title"] or item["track_id"]
+        track = f"{title} - {item['artist']}" if item["artist"] else title
+        cells = (str(item["rank"]), track, item["genre"] or "unknown", f"{item['score']:.3f}", item["why"])
+        table.add_row(*[Text(cell) for cell in cells])
+    console().print(table)
+
+
+def print_runs(found: list[dict[str, Any]]) -> None:
+    """The runs as a table on the terminal."""
+    table = Table("run", "date", "status", "live")
+    for run in found:
+        table.add_row(run["run_id"], run["date"], run["status"], "live" if run["live"] else "")
+    console().print(table)
+
+
+def console() -> Console:
+    """The terminal; 110 columns where it is none, so that redirected tables stay readable."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=110)

@@ -1,0 +1,40 @@
+"""What `make nightly` ends with: one user's top 5, the report's path, and how an analyst connects."""
+
+import datetime as dt
+
+from jobs.cli.show import console, print_list
+from jobs.publish import views
+from jobs.publish.store import address, connect, database_name
+from jobs.report.place import report_file
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+
+
+def print_summary(settings: Settings, date: dt.date) -> None:
+    """The night of `date` as it was published, whether it is live or lies beside the live one."""
+    sources = load_sources(settings.sources_file)
+    with connect(settings, sources.name) as store:
+        facts = store.publications.find_one({"date": date.isoformat()}, sort=[("published_at", -1)]) or {}
+        run_id, live = facts.get("_id"), views.live_run(store)
+        # the first user by id with a personal list: the same one every time
+        wanted = {"list": "overall", "items.tier": "personal"}
+        found = store[f"recommendations__{run_id}"].find_one(wanted, sort=[("user_id", 1)])
+        if found is not None:
+            print_list(found, most=5)
+    state = "is live" if run_id == live else f"is published beside the live night {live}"
+    out = console()
+    out.print(f"\nRun {run_id} {state}: {facts.get('users', 0)} users, {facts.get('lists', 0)} lists.", highlight=False)
+    print(f"Report:  {report_file(settings, sources.name, date)}")
+    print_connection(settings, sources.name)
+    if found is not None:
+        print(f"Look:    pmrs top {found['user_id']}")
+
+
+def print_connection(settings: Settings, sources_name: str = "sample") -> None:
+    """How an analyst connects: the address without its password, where the whole URI lies, and a first query."""
+    database = database_name(sources_name)
+    secret = settings.var / "mongo" / "analyst.uri" if settings.embedded else None
+    where = f"the read-only URI, with its password, lies in {secret}" if secret else f"the URI lies in {settings.uri_source}"
+    print(f"MongoDB: {address(settings)}  database {database}; {where}")
+    opening = f"open({str(secret)!r}).read()" if secret else "YOUR_URI"
+    print(f"Query:   MongoClient({opening})[{database!r}].recommendations.find_one({{'list': 'overall'}})")

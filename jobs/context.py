@@ -1,0 +1,139 @@
+"""What a job is handed: the night's date, Spark, and the lake, with every input and output recorded for the manifest."""
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.genres import GenreSet, genre_set
+from jobs.lake.lake import Lake
+from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.models import ModelRegistry
+from jobs.settings import Settings
+from jobs.sources.config import Sources
+
+Notify = Callable[[str, int, int], None]
+"""Called with a step's name, how much is done, and of how much: for progress bars."""
+
+
+class Config(Protocol):
+    """A job's frozen config dataclass: *what* is computed."""
+
+    __dataclass_fields__: Mapping[str, Any]
+
+
+@dataclass
+class Night:
+    """One dated run of everything, as all its jobs share it."""
+
+    date: dt.date
+    run_id: str
+    sources: Sources
+    settings: Settings
+    spark: SparkSession
+    notify: Notify = lambda step, done, total: None
+
+    @property
+    def lake(self) -> Lake:
+        """The lake of this sources file; another sources file has another one."""
+        names = frozenset(source.name for source in self.sources.sources)
+        return Lake(f"{self.settings.lake_root}/{self.sources.name}", names)
+
+    @property
+    def models(self) -> ModelRegistry:
+        """The model registry, which lies in the lake."""
+        return ModelRegistry(self.lake.store)
+
+    @property
+    def genres(self) -> GenreSet:
+        """The run's genre set, with its maps."""
+        return genre_set(self.sources.genres)
+
+
+@dataclass
+class JobContext:
+    """One job of one night. Reads record digests; writes stay pending until `commit` makes them valid together."""
+
+    night: Night
+    job: str
+    config: Config
+    inputs: dict[str, str] = field(default_factory=dict)
+    force: bool = False
+    """Compute anew what exists already, and replace a registered model."""
+    pending: list[Manifest] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session."""
+        return self.night.spark
+
+    @property
+    def date(self) -> dt.date:
+        """The night's date; using it makes it an input, so that the rows are not taken for another night's."""
+        self.inputs["date"] = self.night.date.isoformat()
+        return self.night.date
+
+    @property
+    def genres(self) -> GenreSet:
+        """The run's genre set; using it makes its name an input."""
+        self.inputs["genres|"] = self.night.genres.name
+        return self.night.genres
+
+    def read(self, name: str, rule: str = "on") -> DataFrame:
+        """Rows of a table as the night sees them; rule: `on` its date, `upto` it, `latest`, or `all` ever known."""
+        date = self.night.date.isoformat()
+        self.inputs[f"{name}|{rule}"] = self.night.lake.digest_of(name, rule, date)
+        return self.night.lake.read(self.spark, name, rule, date)
+
+    def need(self, name: str, rule: str = "on") -> DataFrame:
+        """As `read`, but raises LakeError where nothing is committed, naming the job to run first."""
+        self.night.lake.require(name, rule, self.night.date.isoformat())
+        return self.read(name, rule)
+
+    def write(self, part: str, frame: DataFrame, on: dt.date | None = None) -> DataFrame:
+        """Write the night's partition (or that of date `on`) of a table or part; returns the rows as they lie in the lake."""
+        date = (on or self.night.date).isoformat()
+        folder, found = self.night.lake.put(part, date, frame)
+        self.pending.append(self._manifest(part, date, folder, found.rows, found.digest))
+        return self.night.lake.rows(self.spark, part, folder)
+
+    def write_days(self, part: str, frame: DataFrame, days: Mapping[str, dict[str, str]]) -> None:
+        """Write rows of several received dates (column `dt`); `days` lists every date with its inputs, empty ones too."""
+        written = self.night.lake.put_days(part, frame)
+        empty = self.night.lake.empty_digest(self.spark, part)
+        for day, inputs in sorted(days.items()):
+            folder, found = written.get(day, ("", empty))
+            self.pending.append(self._manifest(part, day, folder, found.rows, found.digest, inputs))
+
+    def _manifest(
+        self, part: str, date: str, folder: str, rows: int, digest: str, inputs: dict[str, str] | None = None
+    ) -> Manifest:
+        return Manifest(
+            table=part,
+            date=date,
+            folder=folder,
+            rows=rows,
+            digest=digest,
+            job=self.job,
+            run_id=self.night.run_id,
+            config=config_dict(self.config),
+            inputs=dict(self.inputs) if inputs is None else inputs,
+            code=code_version(),
+            seconds=round(time.monotonic() - self.started, 3),
+        )
+
+    def commit(self) -> list[Manifest]:
+        """Make all that was written valid, in the order of writing; returns the manifests."""
+        for manifest in self.pending:
+            self.night.lake.commit(manifest)
+        return self.pending
+
+
+def config_dict(config: Config) -> dict[str, Any]:
+    """A job's config as JSON holds it (tuples become lists), so that a stored one can be compared."""
+    plain = asdict(config)  # type: ignore[call-overload]
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}

@@ -1,0 +1,31 @@
+"""Genre sets and the documented maps into them: the one place is `genres.toml` beside this file."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jobs.errors import SourceError
+
+
+@dataclass(frozen=True)
+class GenreSet:
+    """The genres of a run, in the order of every probability vector, with the maps into them (keys in lower case)."""
+
+    name: str
+    genres: tuple[str, ...]
+    labels: dict[str, str]
+    """Annotators' label -> genre; every genre maps to itself."""
+    terms: dict[str, str]
+    """Artist term -> genre; each term is one vote."""
+
+
+@cache
+def genre_set(name: str) -> GenreSet:
+    """The set of this name. Raises SourceError naming the sets there are."""
+    tables = tomllib.loads((Path(__file__).parent / "genres.toml").read_text())
+    if name not in tables["sets"]:
+        raise SourceError(f"genres = {name!r} is not a genre set; there are {', '.join(tables['sets'])}.")
+    genres = tuple(tables["sets"][name])
+    labels = {g.lower(): g for g in genres} | tables["labels"].get(name, {})
+    return GenreSet(name, genres, labels, dict(tables["terms"].get(name, {})))

@@ -1,0 +1,1 @@
+"""Under all products: schemas, partitions, manifests and digests."""

@@ -1,0 +1,25 @@
+"""The data dictionary, generated: the schemas are the one truth about the lake's tables."""
+
+from jobs.lake.schemas import TABLES
+from jobs.lake.schemas.columns import Table
+
+HEAD = """# Data dictionary: the lake
+
+Generated from `jobs/lake/schemas/` by `make docs`; a test fails when it is stale. What MongoDB holds is described in
+[analysts.md](analysts.md).
+
+"""
+
+
+def data_dictionary() -> str:
+    """Every table with its meaning, writer, key and columns, as Markdown."""
+    return HEAD + "\n".join(_section(table) for table in TABLES.values())
+
+
+def _section(table: Table) -> str:
+    rows = [
+        f"| `{f.name}` | {f.dataType.simpleString()} | {'yes' if f.nullable else ''} | {f.metadata['comment']} |"
+        for f in table.schema
+    ]
+    head = f"## {table.name}\n\nOne row is a {table.row}. Written by `{table.writer}`; key: {', '.join(table.key)}.\n\n"
+    return head + "| column | type | null | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"

@@ -1,0 +1,55 @@
+"""Small files of the lake (manifests, model cards) on any file system that both Arrow and Spark can write."""
+
+import json
+import posixpath
+import uuid
+from typing import Any
+
+from pyarrow import fs
+
+
+class Store:
+    """A folder or object-store prefix with text files that appear whole or not at all."""
+
+    def __init__(self, root: str) -> None:
+        """`root`: a folder or a URI such as s3://bucket/lake. Nothing is created until something is written."""
+        self.root = root.rstrip("/")
+        self._fs, self._base = fs.FileSystem.from_uri(self.root if "://" in self.root else f"file://{self.root}")
+
+    def path(self, name: str) -> str:
+        """The URI of `name`, for Spark."""
+        return f"{self.root}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """True if there is a file or folder of this name."""
+        return bool(self._fs.get_file_info(self._at(name)).type != fs.FileType.NotFound)
+
+    def folders(self, name: str) -> list[str]:
+        """Names of the folders directly under `name`, sorted; empty where `name` does not exist."""
+        selector = fs.FileSelector(self._at(name), allow_not_found=True)
+        return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.type == fs.FileType.Directory)
+
+    def read_bytes(self, name: str) -> bytes:
+        """The file's content; FileNotFoundError where there is none."""
+        with self._fs.open_input_stream(self._at(name)) as stream:
+            return bytes(stream.read())
+
+    def read_json(self, name: str) -> Any:
+        """The file parsed as JSON; FileNotFoundError where there is none."""
+        return json.loads(self.read_bytes(name))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write atomically: aside and renamed on a file system; an object store's put is atomic by itself."""
+        target = self._at(name)
+        self._fs.create_dir(posixpath.dirname(target), recursive=True)
+        aside = f"{posixpath.dirname(target)}/.{uuid.uuid4().hex}.tmp"
+        with self._fs.open_output_stream(aside) as stream:
+            stream.write(data)
+        self._fs.move(aside, target)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write `value` as readable JSON with sorted keys, atomically."""
+        self.write_bytes(name, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+    def _at(self, name: str) -> str:
+        return f"{self._base}/{name}"

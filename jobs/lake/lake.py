@@ -1,0 +1,133 @@
+"""The lake: tables of dated partitions, each written aside and committed by one atomic manifest."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.errors import LakeError
+from jobs.lake.digest import Digest, combined, digest, digests
+from jobs.lake.files import Store
+from jobs.lake.manifest import Manifest
+from jobs.lake.schemas import table as table_of
+
+
+class Lake:
+    """Reads resolve through manifests; folders that none names are orphans of runs that died, and never read."""
+
+    def __init__(self, root: str, sources: frozenset[str] | None = None) -> None:
+        """`root`: the lake of one sources file, e.g. var/lake/sample. `sources`: the names in it; None: do not ask.
+
+        What a source that is no longer named has left stays in the lake, but is not read.
+        """
+        self.store = Store(root)
+        self._sources = sources
+
+    # -- manifests ---------------------------------------------------------------------------------------------
+
+    def parts(self, name: str) -> list[str]:
+        """A table's parts: itself, or one for each source (`events/app`) where sources are kept apart."""
+        below = [f for f in self.store.folders(name) if not f.startswith("dt=")]
+        if self._sources is not None and table_of(name).writer in {"events", "snapshots"}:
+            below = [f for f in below if f in self._sources]
+        return [f"{name}/{f}" for f in below] or [name]
+
+    def dates(self, part: str) -> list[str]:
+        """Dates (ISO) of a part that have a manifest, upwards."""
+        found = (f.removeprefix("dt=") for f in self.store.folders(part) if f.startswith("dt="))
+        return [d for d in found if self.store.exists(self._manifest_name(part, d))]
+
+    def manifest(self, part: str, date: str) -> Manifest | None:
+        """The manifest of one partition, or None where none is committed."""
+        try:
+            return Manifest.from_json(self.store.read_json(self._manifest_name(part, date)))
+        except FileNotFoundError:
+            return None
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make a partition valid: the one atomic write."""
+        self.store.write_json(self._manifest_name(manifest.table, manifest.date), manifest.to_json())
+
+    def select(self, name: str, rule: str, date: str) -> list[Manifest]:
+        """Manifests that `rule` picks over all parts: `on` that date, `upto` it, `latest` up to it, or `all` there are."""
+        picked: list[Manifest] = []
+        for part in self.parts(name):
+            dates = self.dates(part)
+            before = [d for d in dates if d <= date]
+            chosen = {"on": [d for d in before if d == date], "upto": before, "latest": before[-1:], "all": dates}[rule]
+            picked += [m for d in chosen if (m := self.manifest(part, d)) is not None]
+        return picked
+
+    def digest_of(self, name: str, rule: str, date: str) -> str:
+        """One digest of what `read` with the same arguments would give."""
+        return combined({f"{m.table}@{m.date}": m.digest for m in self.select(name, rule, date)})
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def read(self, spark: SparkSession, name: str, rule: str, date: str) -> DataFrame:
+        """Rows of the partitions that `rule` picks, in the schema's columns; no rows where it picks none."""
+        schema = table_of(name).read_schema
+        manifests = [m for m in self.select(name, rule, date) if m.folder]
+        if not manifests:
+            return spark.createDataFrame([], schema)
+        paths = [self.store.path(f"{m.table}/{m.folder}") for m in manifests]
+        return spark.read.schema(schema).parquet(*paths)
+
+    def require(self, name: str, rule: str, date: str) -> None:
+        """Raise LakeError, naming table, date and the job to run, unless a partition is committed."""
+        if not self.select(name, rule, date):
+            writer = table_of(name).writer
+            raise LakeError(f"Table {name} has nothing for {date}; run `pmrs run {writer.split(',')[0]} --date {date}`.")
+
+    def put(self, part: str, date: str, frame: DataFrame) -> tuple[str, Digest]:
+        """Write rows aside, and read them back for their digest; not valid until a manifest names the folder."""
+        folder = f"dt={date}/{_folder()}"
+        target = self.store.path(f"{part}/{folder}")
+        conform(frame, part).write.mode("errorifexists").parquet(target)
+        return folder, digest(self.rows(frame.sparkSession, part, folder))
+
+    def rows(self, spark: SparkSession, part: str, folder: str) -> DataFrame:
+        """The rows of one folder of a part, committed or not."""
+        return spark.read.schema(table_of(part).read_schema).parquet(self.store.path(f"{part}/{folder}"))
+
+    def put_days(self, part: str, frame: DataFrame) -> dict[str, tuple[str, Digest]]:
+        """The same for many dates in one pass: `frame` has the schema's columns and `dt`; (folder, digest) by ISO date."""
+        folder = _folder()
+        spark, target = frame.sparkSession, self.store.path(part)
+        label, run = folder.split("=")
+        rows = conform(frame, part, keep=("dt",)).withColumn(label, F.lit(run))
+        rows.repartition("dt").write.partitionBy("dt", label).mode("append").parquet(target)
+        days = [d for d in self.store.folders(part) if self.store.exists(f"{part}/{d}/{folder}")]
+        paths = [self.store.path(f"{part}/{d}/{folder}") for d in days]
+        if not paths:
+            return {}
+        schema = table_of(part).read_schema
+        back = spark.read.option("basePath", target).schema(schema).parquet(*paths)
+        named = back.withColumn("dt", F.regexp_extract(F.col("_metadata.file_path"), r"/dt=([0-9-]{10})/", 1))
+        found = digests(named.select(*schema.names, "dt"), "dt")
+        return {day: (f"dt={day}/{folder}", value) for day, value in found.items()}
+
+    @staticmethod
+    def empty_digest(spark: SparkSession, part: str) -> Digest:
+        """The digest of no rows at all."""
+        return digest(spark.createDataFrame([], table_of(part).read_schema))
+
+    @staticmethod
+    def _manifest_name(part: str, date: str) -> str:
+        return f"{part}/dt={date}/_manifest.json"
+
+
+def conform(frame: DataFrame, name: str, keep: Iterable[str] = ()) -> DataFrame:
+    """The table's columns in its order and types. Raises LakeError naming columns that are missing."""
+    schema = table_of(name).schema
+    missing = [c for c in schema.names if c not in frame.columns]
+    if missing:
+        raise LakeError(f"Rows for table {name} lack the columns {', '.join(missing)}.")
+    return frame.select(*[F.col(f.name).cast(f.dataType).alias(f.name) for f in schema], *keep)
+
+
+def _folder() -> str:
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H%M%S")
+    return f"run={now}-{uuid.uuid4().hex[:6]}"

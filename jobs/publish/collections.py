@@ -1,0 +1,102 @@
+"""The published collections: their documents, validators and indexes. Names are an interface."""
+
+from typing import Any
+
+from pymongo import ASCENDING, IndexModel
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+Pipeline = list[dict[str, Any]]
+
+RECOMMENDATIONS = "recommendations"
+"""The view whose repointing is the commit point."""
+
+SISTERS = ("classified_music",)
+"""Views that follow it."""
+
+ROWS_VIEW = "recommendations_rows"
+"""One row per item, for BI tools: a view over the live night's lists."""
+
+ROWS_PIPELINE: Pipeline = [
+    {"$unwind": "$items"},
+    {"$replaceWith": {"$mergeObjects": [{"$unsetField": {"field": "items", "input": "$$ROOT"}}, "$items"]}},
+    {"$set": {"_id": {"$concat": ["$_id", "|", {"$toString": "$rank"}]}}},
+    {"$unset": "digest"},
+]
+
+ITEM_FIELDS = ("rank", "track_id", "title", "artist", "genre", "score", "source", "tier", "why")
+
+
+def collection_name(view: str, run_id: str) -> str:
+    """A night's own collection behind a view."""
+    return f"{view}__{run_id}"
+
+
+def _strings(*names: str) -> dict[str, Any]:
+    return {name: {"bsonType": "string"} for name in names}
+
+
+VALIDATORS: dict[str, dict[str, Any]] = {
+    RECOMMENDATIONS: {
+        "bsonType": "object",
+        "required": ["_id", "user_id", "list", "items", "run_id", "date", "digest"],
+        "properties": {
+            **_strings("_id", "user_id", "list", "run_id", "date", "digest"),
+            "items": {
+                "bsonType": "array",
+                "minItems": 1,
+                "items": {
+                    "bsonType": "object",
+                    "required": ["rank", "track_id", "score", "source", "tier", "why"],
+                    "properties": {
+                        "rank": {"bsonType": "int", "minimum": 1},
+                        "score": {"bsonType": "double", "minimum": 0, "maximum": 1},
+                        "tier": {"enum": ["personal", "popular", "unplayed"]},
+                        **_strings("track_id", "source", "why"),
+                    },
+                },
+            },
+        },
+    },
+    "classified_music": {
+        "bsonType": "object",
+        "required": ["_id", "track_id", "confidence", "source", "run_id", "date", "digest"],
+        "properties": {
+            **_strings("_id", "track_id", "run_id", "date", "digest"),
+            "confidence": {"bsonType": "double", "minimum": 0, "maximum": 1},
+            "source": {"enum": ["cnn", "label", "terms", "none"]},
+        },
+    },
+}
+
+INDEXES: dict[str, list[IndexModel]] = {
+    RECOMMENDATIONS: [
+        IndexModel([("user_id", ASCENDING), ("list", ASCENDING)], unique=True),
+        IndexModel([("items.track_id", ASCENDING)]),
+    ],
+    "classified_music": [IndexModel([("genre", ASCENDING), ("confidence", ASCENDING)])],
+}
+
+
+def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
+    """One document per user and list: `_id`, `user_id`, `list`, `items` in the order of rank, `digest` of all of it."""
+    described = tracks.select("track_id", "title", "artist").join(track_genres.select("track_id", "genre"), "track_id")
+    items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
+    documents = ranked.join(described, "track_id").groupBy("user_id", "list").agg(items.alias("items"))
+    identity = F.concat_ws("|", "user_id", "list").alias("_id")
+    return documents.select(identity, "user_id", "list", "items", content_digest("user_id", "list", "items"))
+
+
+def music_documents(tracks: DataFrame, track_genres: DataFrame, genres: tuple[str, ...]) -> DataFrame:
+    """One document per track: its genre, probabilities by genre name (those above 0.001), confidence and source."""
+    pairs = F.arrays_zip(F.array(*[F.lit(g) for g in genres]).alias("genre"), F.col("probabilities").alias("probability"))
+    kept = F.filter(pairs, lambda pair: pair["probability"] > 0.001)
+    rows = track_genres.join(tracks.select("track_id", "title", "artist"), "track_id")
+    fields = ("track_id", "title", "artist", "genre", "confidence", "genres", "source", "model")
+    shown = rows.withColumn("genres", kept)
+    return shown.select(F.col("track_id").alias("_id"), *fields, content_digest(*fields))
+
+
+def content_digest(*names: str) -> Column:
+    """SHA-256 (32 hex digits) of the named fields: says whether a document met again is the same one."""
+    return F.substring(F.sha2(F.to_json(F.struct(*names)), 256), 1, 32).alias("digest")

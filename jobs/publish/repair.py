@@ -1,0 +1,50 @@
+"""After a publish that was killed: roll forward from the commit point, and sweep away what never reached it."""
+
+import re
+
+from jobs.publish import views
+from jobs.publish.collections import RECOMMENDATIONS, SISTERS, collection_name
+from jobs.publish.store import Store
+
+
+def roll_forward(store: Store) -> str | None:
+    """Bring sister views and the `publications` document up to the live view. Returns the live run, if any."""
+    run_id = views.live_run(store)
+    if run_id is None:
+        return None
+    views.follow(store, run_id)
+    if store.publications.find_one({"_id": run_id}) is None:
+        facts = store.runs.find_one({"_id": run_id}) or {}
+        views.record(store, run_id, facts.get("publication", {"date": _date_of(run_id)}))
+    return run_id
+
+
+def _date_of(run_id: str) -> str:
+    return f"{run_id[:4]}-{run_id[4:6]}-{run_id[6:8]}"
+
+
+def sweep(store: Store, keep: int, own_run: str) -> list[str]:
+    """Drop collections of nights that never were published, and of all but the newest `keep` ones. Returns their names.
+
+    A night whose run still goes on (its lease is held), the live one and `own_run` stay.
+    """
+    kept = {own_run, views.live_run(store) or own_run}
+    newest = store.publications.find({}, {"_id": 1}).sort([("date", -1), ("published_at", -1)]).limit(keep)
+    kept |= {found["_id"] for found in newest}
+    kept |= {lease["run_id"] for lease in store.leases.find({}, {"run_id": 1})}
+    pattern = re.compile(rf"^({'|'.join((RECOMMENDATIONS, *SISTERS))})__(.+)$")
+    dropped = []
+    for name in store.list_collection_names(filter={"type": "collection"}):
+        match = pattern.match(name)
+        if match and match.group(2) not in kept:
+            store.drop_collection(name)
+            dropped.append(name)
+    gone = [p["_id"] for p in store.publications.find({"_id": {"$nin": sorted(kept)}}, {"_id": 1})]
+    store.publications.update_many({"_id": {"$in": gone}}, {"$set": {"dropped": True}})
+    return dropped
+
+
+def complete(store: Store, run_id: str) -> bool:
+    """True if all collections of a run are there."""
+    names = set(store.list_collection_names())
+    return all(collection_name(view, run_id) in names for view in (RECOMMENDATIONS, *SISTERS))

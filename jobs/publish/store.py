@@ -1,0 +1,59 @@
+"""The one connection to MongoDB. A URI is never printed with its password."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.uri_parser import parse_uri
+
+from jobs.errors import StoreError
+from jobs.settings import Settings
+
+Document = dict[str, Any]
+Store = Database[Document]
+
+
+def database_name(sources_name: str) -> str:
+    """The database of one sources file, so that a run on other sources never touches this one's nights."""
+    return f"pmrs_{sources_name}"
+
+
+@contextlib.contextmanager
+def connect(settings: Settings, sources_name: str) -> Iterator[Store]:
+    """The database, after a ping. Raises StoreError of one sentence, without the password, where that fails."""
+    client = _client(settings)
+    try:
+        client.admin.command("ping")
+        yield client[database_name(sources_name)]
+    except ServerSelectionTimeoutError:
+        raise StoreError(
+            f"MongoDB does not answer at {address(settings)} within {settings.mongo_timeout_ms / 1000:g} s; "
+            "start it (`make mongo` for the embedded one) or correct PMRS_MONGO_URI."
+        ) from None
+    except OperationFailure as error:
+        if error.code in {13, 18}:
+            raise StoreError(f"MongoDB at {address(settings)} refuses this user: {error.details}") from None
+        raise
+    finally:
+        client.close()
+
+
+def _client(settings: Settings) -> MongoClient[Document]:
+    try:
+        return MongoClient(
+            settings.uri.get_secret_value(), serverSelectionTimeoutMS=settings.mongo_timeout_ms, tz_aware=True
+        )
+    except (ConfigurationError, InvalidURI, PyMongoError, ValueError):
+        raise StoreError(f"The MongoDB URI in {settings.uri_source} is not valid; see PMRS_MONGO_URI.") from None
+
+
+def address(settings: Settings) -> str:
+    """The URI without user and password, fit to be printed."""
+    try:
+        hosts = parse_uri(settings.uri.get_secret_value(), validate=False)["nodelist"]
+    except PyMongoError:
+        return "(an invalid URI)"
+    return "mongodb://" + ",".join(f"{host}:{port}" for host, port in hosts)

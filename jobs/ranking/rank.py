@@ -1,0 +1,66 @@
+"""Top-N lists per user, overall and per genre, each place with its reason: `pmrs run rank --date D` (PMRS Eq. 4)."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from jobs.context import JobContext
+from jobs.ranking import reasons, shelf
+
+
+@dataclass(frozen=True)
+class Config:
+    """How long the lists are."""
+
+    overall: int = 20
+    """N of the overall list: a page of recommendations."""
+    per_genre: int = 10
+    """N of each genre's list: PMRS's application shows five; ten leave room to pass some over."""
+
+
+def list_limit(config: Config) -> Column:
+    """N by column `list`."""
+    return F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
+
+
+def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> DataFrame:
+    """Candidates in their order: by score, then percentile, then id."""
+    because = names.select(F.col("track_id").alias("because_track_id"), F.col("name").alias("because_name"))
+    order = Window.partitionBy("user_id", "list").orderBy(F.desc("score"), F.desc("percentile"), "track_id")
+    placed = candidates.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config))
+    told = placed.join(F.broadcast(because), "because_track_id", "left")
+    return told.select(
+        "user_id", "list", "rank", "track_id", "score",
+        F.col("method").alias("source"), F.lit("personal").alias("tier"), reasons.personal().alias("why"),
+    )
+
+
+def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
+    """Fillers behind the personal places: `rank` goes on where `have` ends; the score is their confidence or popularity."""
+    genres = track_genres.select("track_id", "genre", F.col("source").alias("genre_source"))
+    told = filled.join(genres, "track_id")
+    is_popular = F.col("listeners") > 0
+    most = F.max("listeners").over(Window.partitionBy("list"))
+    return told.select(
+        "user_id", "list", (F.col("have") + F.col("place")).cast("int").alias("rank"), "track_id",
+        F.round(F.when(is_popular, F.col("listeners") / most).otherwise(F.col("confidence")), 6).alias("score"),
+        F.when(is_popular, "popular").otherwise("genre_shelf").alias("source"),
+        F.when(is_popular, "popular").otherwise("unplayed").alias("tier"),
+        F.when(is_popular, reasons.popular()).otherwise(reasons.unplayed()).alias("why"),
+    )
+
+
+def run(ctx: JobContext) -> None:
+    """Reads candidates, history, listeners and genres; writes `ranked`."""
+    config: Config = ctx.config  # type: ignore[assignment]
+    history, listeners = ctx.need("history"), ctx.need("listeners")
+    candidates, track_genres = ctx.need("candidates"), ctx.need("track_genres")
+    personal = rank_personal(candidates, reasons.named(ctx.need("tracks")), config)
+    members = shelf.list_members(track_genres)
+    heard = shelf.heard_per_list(history, members)
+    wanted = shelf.sizes(listeners, members, heard, list_limit(config))
+    short = shelf.missing(wanted, personal)
+    shelves = shelf.build_shelves(members, history, track_genres)
+    filled = shelf.fill(short, shelves, history, personal)
+    ctx.write("ranked", personal.unionByName(rank_filled(filled, track_genres)))

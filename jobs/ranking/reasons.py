@@ -1,0 +1,42 @@
+"""The reason of each place in a list, in words that a listener understands."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+def _percent(share: Column) -> Column:
+    return F.concat(F.round(share * 100).cast("int").cast("string"), F.lit(" %"))
+
+
+def named(tracks: DataFrame) -> DataFrame:
+    """`track_id`, `name`: title and artist, as far as they are known; else the id."""
+    title = F.coalesce("title", "track_id")
+    by = F.when(F.col("artist").isNotNull(), F.concat(F.lit(" by "), "artist")).otherwise("")
+    return tracks.select("track_id", F.concat(title, by).alias("name"))
+
+
+def personal() -> Column:
+    """For `because_name`, `list`, `taste`: what the user played that is nearest, and how much of the taste the genre is."""
+    because = F.when(
+        F.col("because_name").isNotNull(), F.concat(F.lit("because you played "), "because_name")
+    ).otherwise(F.lit("listeners with your history play it"))
+    share = F.concat(F.lit("; "), F.col("list"), F.lit(" is "), _percent(F.col("taste")), F.lit(" of what you play"))
+    # under half a percent the share says nothing, and the overall list has no one genre to speak of
+    told = (F.col("list") != "overall") & (F.col("taste") >= 0.005)
+    return F.concat(because, F.when(told, share).otherwise(""))
+
+
+def popular() -> Column:
+    """For `listeners`: how many play it."""
+    return F.concat(F.lit("popular: played by "), F.col("listeners").cast("string"), F.lit(" listeners"))
+
+
+def unplayed() -> Column:
+    """For `genre`, `genre_source`, `confidence`: what is known of a track without listeners."""
+    heard = F.concat(F.lit("new here: nobody has played it yet; it sounds like "), "genre", F.lit(" ("))
+    said = F.concat(F.lit("new here: nobody has played it yet; filed under "), "genre")
+    return (
+        F.when(F.col("genre_source") == "cnn", F.concat(heard, _percent(F.col("confidence")), F.lit(")")))
+        .when(F.col("genre").isNotNull(), said)
+        .otherwise(F.lit("new here: nobody has played it yet"))
+    )

@@ -1,0 +1,52 @@
+"""The list of jobs, in the order data flows. A family is what one spark-submit runs; the DAG starts one after the other."""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from jobs.errors import PmrsError
+
+FAMILIES = ("ingest", "prepare", "audio", "genre", "recommend", "publish")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: `module` holds its docstring, `Config`, pure `build_x` functions and `run(ctx)`."""
+
+    name: str
+    family: str
+    module: str
+    title: str
+    writes: tuple[str, ...] = ()
+    reusable: bool = True
+    """Its rows depend on its manifest's inputs alone, so that equal inputs need no second computation."""
+
+    def load(self) -> ModuleType:
+        """The job's module, imported when it is first run: torch is not paid for by `pmrs jobs`."""
+        return importlib.import_module(self.module)
+
+
+JOBS = (
+    Job("events", "ingest", "jobs.sources.events", "Timed logs to events, by received date", reusable=False),
+    Job("snapshots", "ingest", "jobs.sources.snapshots", "Catalogue, labels, counts, profiles, audio files", reusable=False),
+    Job("catalogue", "prepare", "jobs.catalogue.tracks", "One truth per track", ("tracks", "song_tracks", "losses/catalogue")),
+    Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "listeners", "losses/history")),
+    Job("mel", "audio", "jobs.audio.mel", "Audio files to log-mel clips, both presets", ("mel", "quarantine/mel")),
+    Job("genre_train", "genre", "jobs.genre.train", "Train the genre CNN where none is registered", reusable=False),
+    Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",)),
+    Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
+    Job("collaborative", "recommend", "jobs.collaborative.als", "Implicit ALS factors", ("item_factors", "user_factors")),
+    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", ("candidates",)),
+    Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
+    Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
+    Job("report", "publish", "jobs.report.night", "The night's HTML report", reusable=False),
+)
+
+
+def jobs_named(name: str) -> list[Job]:
+    """The job of this name, or all jobs of the family. Raises PmrsError naming what there is."""
+    # `publish` names both; the family wins, for a published night without its report is half a night.
+    found = [job for job in JOBS if job.family == name] or [job for job in JOBS if job.name == name]
+    if not found:
+        raise PmrsError(f"There is no job or family {name!r}; `pmrs jobs` lists them.")
+    return found

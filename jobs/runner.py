@@ -1,0 +1,152 @@
+"""Runs jobs of a night: lease, Spark session, reuse of unchanged rows, progress, and the record in `runs`."""
+
+import contextlib
+import datetime as dt
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from pymongo.errors import PyMongoError
+
+from jobs.context import JobContext, Night, config_dict
+from jobs.errors import PmrsError
+from jobs.lake.manifest import Manifest, code_version
+from jobs.log import logger
+from jobs.publish import lease, repair, runs
+from jobs.publish.store import Store, connect
+from jobs.registry import Job, jobs_named
+from jobs.settings import Settings
+from jobs.sources.config import Sources, load_sources
+
+LOG = logger(__name__)
+
+
+def open_run(settings: Settings, sources: Sources, date: dt.date) -> str:
+    """Take the night's lease under a new run id, after rolling a half-finished publish forward. Returns the id."""
+    with connect(settings, sources.name) as store:
+        run_id = runs.new_run_id(store, date)
+        try:
+            lease.take_or_wait(store, date.isoformat(), run_id, settings.holder_pid, say=_to_stderr)
+        except PmrsError as error:
+            runs.fail(store, run_id, str(error))
+            raise
+        runs.abandon_others(store, date, run_id)
+        repair.roll_forward(store)
+        return run_id
+
+
+def close_run(settings: Settings, sources: Sources, run_id: str) -> tuple[str, str | None]:
+    """Release the lease; a run that did not publish is marked failed. Returns the run's status and its error, if any."""
+    with connect(settings, sources.name) as store:
+        run = runs.get(store, run_id)
+        lease.release(store, run["date"], run_id)
+        if run["status"] == runs.RUNNING:
+            runs.fail(store, run_id, run.get("error", "It ended before it published; see the log of its last task."))
+        ended = runs.get(store, run_id)
+        return str(ended["status"]), ended.get("error")
+
+
+def run_named(settings: Settings, name: str, date: dt.date, run_id: str | None = None, force: bool = False) -> str:
+    """Run one job or family for a date. Without a run id it opens and closes a run of its own. Returns the run id."""
+    jobs = jobs_named(name)
+    sources = load_sources(settings.sources_file)
+    if run_id is not None:
+        _run_jobs(settings, sources, jobs, date, run_id, force)
+        return run_id
+    own = open_run(settings, sources, date)
+    try:
+        _run_jobs(settings, sources, jobs, date, own, force)
+        with connect(settings, sources.name) as store:
+            store.runs.update_one({"_id": own, "status": runs.RUNNING}, {"$set": {"status": "partial"}})
+    finally:
+        close_run(settings, sources, own)
+    return own
+
+
+def _run_jobs(settings: Settings, sources: Sources, jobs: list[Job], date: dt.date, run_id: str, force: bool) -> None:
+    with connect(settings, sources.name) as store:
+        lease.take(store, date.isoformat(), run_id, settings.holder_pid)
+        with lease.Heartbeat(store, date.isoformat(), run_id, _lease_lost), _recorded(store, run_id):
+            runs.progress(store, run_id, jobs[0].name, "starting Spark", 0, 0)
+            night = _night(settings, sources, date, run_id, jobs[0].family)
+            for job in jobs:
+                _run_one(store, night, job, force)
+            runs.heal(store, run_id)
+
+
+def _night(settings: Settings, sources: Sources, date: dt.date, run_id: str, family: str) -> Night:
+    from jobs.spark import session
+
+    return Night(date, run_id, sources, settings, session(f"pmrs {family} {date}", settings))
+
+
+@contextlib.contextmanager
+def _recorded(store: Store, run_id: str) -> Iterator[None]:
+    """Whatever fails is written into the run's document before it leaves, in one sentence."""
+    try:
+        yield
+    except PmrsError as error:
+        runs.fail_task(store, run_id, str(error))
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines() or [""]
+        with contextlib.suppress(PyMongoError):
+            runs.fail_task(store, run_id, f"{type(error).__name__}: {first[0][:500]}")
+        raise
+
+
+def _run_one(store: Store, night: Night, job: Job, force: bool) -> None:
+    started = time.monotonic()
+    module = job.load()
+    ctx = JobContext(night, job.name, module.Config(), force=force)
+    night.notify = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
+    night.notify(job.title, 0, 0)
+    reused = [] if force or not job.reusable else reusable(night, ctx, job)
+    if reused:
+        ctx.pending = reused
+    else:
+        module.run(ctx)
+    manifests = ctx.commit()
+    seconds = time.monotonic() - started
+    runs.finished_job(store, night.run_id, job.name, seconds, manifests, bool(reused))
+    LOG.info("job finished", job=job.name, date=str(night.date), seconds=round(seconds, 1), reused=bool(reused))
+
+
+def reusable(night: Night, ctx: JobContext, job: Job) -> list[Manifest]:
+    """Manifests for this date that point to rows computed before from equal inputs, config and code; else none."""
+    found = [match for part in job.writes if (match := _same_inputs(night, ctx, part)) is not None]
+    return found if found and len(found) == len(job.writes) else []
+
+
+def _same_inputs(night: Night, ctx: JobContext, part: str) -> Manifest | None:
+    date = night.date.isoformat()
+    for day in sorted(night.lake.dates(part), key=lambda d: (d != date, d)):
+        old = night.lake.manifest(part, day)
+        if old is None or old.code != code_version() or old.config != config_dict(ctx.config):
+            continue
+        if all(_input_digest(night, label) == digest for label, digest in old.inputs.items()):
+            return Manifest(**{**old.to_json(), "date": date, "run_id": night.run_id, "seconds": 0.0})
+    return None
+
+
+def _input_digest(night: Night, label: str) -> str | None:
+    kind, _, rule = label.partition("|")
+    date = night.date.isoformat()
+    if label == "date":
+        return date
+    if kind == "genres":
+        return night.genres.name
+    if kind == "model":
+        return night.models.digest(rule)
+    return night.lake.digest_of(kind, rule, date)
+
+
+def _lease_lost(reason: str) -> None:
+    """Nothing that this process still writes may count: leave at once, Spark's own shutdown hooks do the rest."""
+    _to_stderr(reason)
+    os._exit(75)
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

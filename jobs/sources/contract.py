@@ -1,0 +1,87 @@
+"""What every format promises: location and options in; typed rows, rejected rows and counts per file out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+QUARANTINE_LIMIT = 0.05
+"""Share of a source's lines (or files) that may be quarantined before the night stops: BLUEPRINT's 5 %."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One `[[source]]` of the sources file, its path expanded and made absolute."""
+
+    name: str
+    format: str
+    path: str
+    as_of: date | None = None
+    namespace: str = ""
+    """Prefix put before user and track ids (`30music` -> `30music:123`); empty: ids as they are."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a format made of some files. All are lazy and agree: every line is good, quarantined or blank.
+
+    The other frames are cut from `lines`: persist it first, and the input is read and parsed only once.
+    """
+
+    lines: DataFrame
+    """One row per input line: `file`, `kind` (good, quarantined or blank), and what the frames below need."""
+    rows: DataFrame
+    """Columns of the lake table, plus `file`; for a dated format also `dt` (UTC date of receipt). Duplicates still in."""
+    rejected: DataFrame
+    """Columns `file`, `raw` (binary; null: a whole file), `line` (long; null: see `locate`), `rule`, `reason`; dated formats:
+    `dt`, null where neither the file nor the line tells it."""
+    blank: DataFrame
+    """Columns `file`, `blank` (long): empty lines, comments and headers per file."""
+    deletions: DataFrame | None = None
+    """Columns `user_hash`, `track_id`, `file`, `dt`: wishes to be forgotten met among the rows; good lines, yet not in `rows`."""
+
+    def account(self) -> DataFrame:
+        """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row."""
+        kinds = [F.count_if(F.col("kind") == kind).alias(kind) for kind in ("good", "quarantined", "blank")]
+        return self.lines.groupBy("file").agg(*kinds)
+
+
+class Format(Protocol):
+    """One module per format under `jobs/sources/formats/` holds one of these, as `FORMAT`."""
+
+    @property
+    def table(self) -> str:
+        """Name of the lake table that its rows belong to."""
+
+    @property
+    def dated(self) -> bool:
+        """True: rows carry the date of receipt and are appended by it; False: a snapshot, read whole each night."""
+
+    @property
+    def options(self) -> frozenset[str]:
+        """Keys of a `[[source]]` that only this format knows."""
+
+    def check(self, source: Source) -> None:
+        """Judge the options, before any file is read. Raises SourceError saying which is wrong and what it may be."""
+
+    def newest(self, source: Source) -> date | None:
+        """Newest UTC date in the data (dated formats), found without Spark; a snapshot's `as_of`."""
+
+    def received(self, path: str) -> date | None:
+        """The date of receipt of everything in a file, told by its folder or name; None: rows tell their own, or none."""
+
+    def files(self, source: Source) -> list[str]:
+        """The files to read, sorted. Raises SourceError naming path and reason where there are none or one is unreadable."""
+
+    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+        """`file`, `lines_in`: the independent count from the raw bytes (lines, table rows, or 1 per whole-file format).
+
+        Reads at once, not lazily: a truncated file is a SourceError that names it, so call it before `parse` is used.
+        """
+
+    def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
+        """Rows and rejects of these files; lazy, and never raises for bad content."""

@@ -1,0 +1,118 @@
+"""The app's log: a JSON object per line, in files whose folder (dt=2026-11-01) or name tells the date of receipt."""
+
+import json
+from datetime import UTC, date, datetime
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.sources import raw
+from jobs.sources.contract import Parsed, Source
+from jobs.sources.files import folder_date, name_date, text_listing
+from jobs.sources.layout import Fault, Layout
+from jobs.sources.lines import independent_count, read_lines
+from jobs.sources.listening import Told, event_layout, instant, parse_events, require_utc
+
+TEXTS = ("user_id", "track_id", "event", "rating", "ms_played", "played_at", "received_at", "session_id")
+BROKEN = "_broken"
+# Every field as text, so that a wrong one is its own fault and not "malformed"; single quotes are not JSON.
+SCHEMA = ", ".join(f"{name} string" for name in (*TEXTS, BROKEN))
+JSON = {"columnNameOfCorruptRecord": BROKEN, "allowSingleQuotes": "false"}
+
+
+class AppLog:
+    """Events by date of receipt: the folder's, else the file name's, else `received_at`, else `played_at`."""
+
+    table = "events"
+    dated = True
+    options: frozenset[str] = frozenset()
+
+    def check(self, source: Source) -> None:
+        """There are no options that could be wrong."""
+
+    def files(self, source: Source) -> list[str]:
+        """Every file under the path, plain or .gz. Raises SourceError for a folder dt=... that is no date."""
+        found = text_listing(source)
+        for path in found:
+            self.received(path)
+        return found
+
+    def received(self, path: str) -> date | None:
+        """The date of receipt of all lines of a file, or None where each line tells its own."""
+        return folder_date(path) or name_date(path)
+
+    def newest(self, source: Source) -> date | None:
+        """Newest date of receipt; files without a date in folder or name are read for it, line by line."""
+        return max((day for path in self.files(source) if (day := self.received(path) or _newest_line(path))), default=None)
+
+    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+        """Lines by the second reader."""
+        return independent_count(spark, files)
+
+    def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
+        """Events, rejected lines, and wishes to be forgotten."""
+        require_utc(spark)
+        lines = read_lines(spark, files).withColumn("text", F.rtrim("value", F.lit(" \t\r")))
+        return parse_events(lines, layout(source))
+
+
+def layout(source: Source) -> Layout:
+    """How a line is read; see `more_than_one` for what a JSON parser lets pass."""
+    parts: dict[str, Column] = {"json": F.from_json("text", SCHEMA, JSON), "valid": F.is_valid_utf8("value")}
+    field = {name: F.col("json")[name] for name in TEXTS}
+    broken = F.col("json").isNull() | F.col("json")[BROKEN].isNotNull()
+    start = F.ltrim("text", F.lit(" \t"))
+    object_like = start.startswith("{")
+    faults = (
+        Fault("invalid_utf8", "the line is not valid UTF-8", ~F.col("valid")),
+        Fault("not_object", "the line is JSON, but not an object", ~object_like & F.try_parse_json("text").isNotNull()),
+        Fault("not_json", "the line is not JSON, or more than one object", ~object_like | broken | more_than_one()),
+    )
+    told = Told(
+        user=_plain(field["user_id"]),
+        track=_plain(field["track_id"]),
+        event=field["event"],
+        rating=field["rating"],
+        ms_played=field["ms_played"],
+        session=field["session_id"],
+        played=instant(field["played_at"]),
+        received_text=field["received_at"],
+        received=instant(field["received_at"]),
+        file_date=F.coalesce("folder_date", "name_date"),
+    )
+    return event_layout(source, told, Layout(parts=parts, faults=faults, columns={}))
+
+
+def more_than_one() -> Column:
+    """True where something follows the object: the parser stops at its end, and a second event would be lost unseen.
+
+    If the first closing brace is the line's last character, nothing can follow. Else the line, put into an array with a
+    second element, must parse as an array of exactly two.
+    """
+    at_end = F.instr("text", "}") == F.char_length("text")
+    array = F.from_json(F.concat(F.lit("["), "text", F.lit(',{"end":1}]')), "array<struct<end: string>>", JSON)
+    return F.when(~at_end, F.coalesce(F.size(array) != 2, F.lit(True)))
+
+
+def _plain(identifier: Column) -> Column:
+    """The id, or "" where it is an object or array, which as text reads as its JSON."""
+    braces = identifier.startswith("{") & identifier.endswith("}")
+    return F.when(braces | (identifier.startswith("[") & identifier.endswith("]")), "").otherwise(identifier)
+
+
+def _newest_line(path: str) -> date | None:
+    days = (_line_date(line) for line in raw.lines(path))
+    return max((day for day in days if day), default=None)
+
+
+def _line_date(line: bytes) -> date | None:
+    """UTC date of receipt (or else of playing) that a line tells; None for a bad line."""
+    try:
+        event = json.loads(line)
+        moment = datetime.fromisoformat(event.get("received_at") or event["played_at"])
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).date()
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+
+
+FORMAT = AppLog()

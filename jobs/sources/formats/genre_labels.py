@@ -1,0 +1,32 @@
+"""Genre labels of tracks: `track<TAB>genre[<TAB>second genre]`, `#` comments (the tagtraum .cls files, Schreiber 2015)."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.sources.contract import Source
+from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named, trimmed_fields
+
+
+def layout(source: Source) -> Layout:
+    """A line gives one row per different label; `place` says which was named first."""
+    track, first, second = (F.get(F.col("fields"), n) for n in range(3))
+    count = F.size("fields")
+    return Layout(
+        parts={"fields": trimmed_fields()},
+        blank=F.col("text").startswith("#"),
+        faults=(
+            Fault("fields", "not two or three fields: track, genre and second genre, by tab", ~count.between(2, 3)),
+            Fault("missing_track", "the track is empty", missing(track)),
+            Fault("missing_label", "a genre is empty", missing(first) | ((count == 3) & missing(second))),
+        ),
+        columns={"track_id": named(source, track), "labels": F.array_distinct(F.slice("fields", 2, 2))},
+        expand=_one_row_per_label,
+    )
+
+
+def _one_row_per_label(lines: DataFrame) -> DataFrame:
+    rows = lines.select("file", "track_id", F.posexplode("labels").alias("position", "label"))
+    return rows.select("file", "track_id", "label", (F.col("position") + 1).alias("place"))
+
+
+FORMAT = TextSnapshot("genre_labels", layout)

@@ -1,0 +1,150 @@
+"""Text lines through Spark, byte for byte, and what the second reader says about the same files."""
+
+import hashlib
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from urllib.parse import unquote
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.errors import SourceError
+from jobs.sources import raw
+from jobs.sources.files import folder_date, name_date
+
+SMALL_BYTES = 16 * 1024**2
+"""Files of this size together are counted at once: starting Spark's Python workers takes longer than reading them."""
+READ_FAULTS = (OSError, EOFError, zlib.error)
+
+
+def read_lines(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """One row per line: `file` (as given), `folder_date`, `name_date` (dates its path tells), `raw` (binary), `value`.
+
+    `value` holds the bytes of `raw` as an unchecked string, see `as_text`. Lines end at a newline only; a byte order mark
+    at the start of a file is gone. Packed files (.gz) are unpacked.
+    """
+    # recursiveFileLookup: or Spark takes a folder like dt=2026-11-01 for a column of its own.
+    reader = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
+    text = reader.text([spark_path(path) for path in files])
+    value, uri = F.col("value"), F.col("_metadata.file_path").alias("uri")
+    lines = text.select(uri, value, value.cast("binary").alias("raw"))
+    return name_files(lines, text.inputFiles())
+
+
+def name_files(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
+    """`frame` with `uri` (Spark's name of a file, one of `uris`) replaced by `file`, `folder_date` and `name_date`.
+
+    By a broadcast join: undoing the URI's escapes and searching for dates once per file, not once per line.
+    """
+    known = []
+    for uri in uris:
+        path = "/" + unquote(uri.removeprefix("file:")).lstrip("/")
+        tail = uri.removeprefix("file:").lstrip("/")
+        # Spark writes a local file's URI with one slash or three, depending on how it came by it.
+        known += [(f"file:{slashes}{tail}", path, folder_date(path), name_date(path)) for slashes in ("/", "///")]
+    names = frame.sparkSession.createDataFrame(known, "uri string, file string, folder_date date, name_date date")
+    others = [name for name in frame.columns if name != "uri"]
+    joined = frame.join(F.broadcast(names), "uri", "left")
+    # Never an inner join: a line of a file by an unknown name must show up in the accounts, not vanish.
+    return joined.select(F.coalesce("file", "uri").alias("file"), "folder_date", "name_date", *others)
+
+
+def as_text() -> Column:
+    """`value` of `read_lines` as text: UTF-8 where the line is valid UTF-8, else latin-1; trailing carriage returns off."""
+    text = F.when(F.is_valid_utf8("value"), F.col("value")).otherwise(F.decode("raw", "ISO-8859-1"))
+    return F.rtrim(text, F.lit("\r"))
+
+
+def is_blank(text: Column) -> Column:
+    """True where a line holds nothing but spaces, tabs and carriage returns."""
+    return F.ltrim(text, F.lit(" \t\r")) == F.lit("")
+
+
+def independent_count(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """`file`, `lines_in` (long): lines counted from the raw bytes by the second reader, at once.
+
+    Raises SourceError naming a file that cannot be read to its end (a truncated .gz) and the reason.
+    """
+    return count_by(spark, files, raw.count_lines)
+
+
+def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], int]) -> DataFrame:
+    """`file`, `lines_in`: `count` of each file, computed at once; its read errors become a SourceError that names the file."""
+    if sum(os.path.getsize(path) for path in files) <= SMALL_BYTES:
+        found = [_counted(path, count) for path in files]
+    else:
+        frame = spread(spark, files).mapInPandas(_counter(count), "file string, lines_in long, fault string")
+        found = [(row["file"], row["lines_in"], row["fault"]) for row in frame.collect()]
+    for path, _, fault in sorted(found, key=lambda row: row[0]):
+        if fault:
+            raise SourceError(f"{path} cannot be read to its end ({fault}); fetch it again, or take it away.")
+    counts = [(path, lines) for path, lines, _ in found]
+    return spark.createDataFrame(counts, "file string, lines_in long")
+
+
+def spread(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """`file`: the paths, spread over tasks."""
+    tasks = max(1, min(len(files), 4 * spark.sparkContext.defaultParallelism))
+    return spark.createDataFrame([(path,) for path in files], "file string").repartition(tasks)
+
+
+def locate(rejected: DataFrame) -> DataFrame:
+    """`rejected` with the 1-based line of each rejected text line, found by the second reader in the raw bytes.
+
+    One row per rejected line: a bad line that occurs twice in a file has two rows with two numbers. Only files with
+    rejected lines are read. Rows that have a line, or that stand for a whole file (`raw` null), stay as they are.
+    """
+    located = F.col("line").isNotNull() | F.col("raw").isNull()
+    distinct = rejected.where(~located).dropDuplicates(["file", "raw"])
+    found = distinct.groupBy("file").applyInPandas(_scan, rejected.schema)
+    return rejected.where(located).unionByName(found)
+
+
+@lru_cache(maxsize=1_000_000)
+def _sha256(path: str, size: int, changed_ns: int) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(path: str) -> str:
+    """SHA-256 (hex) of the file's bytes; not read again in this process while size and time of change stay the same.
+
+    Raises SourceError naming the file where it cannot be read.
+    """
+    try:
+        state = os.stat(path)
+        return _sha256(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def spark_path(path: str) -> str:
+    """A local path for Spark's readers, which take `*`, `[` and the like for patterns."""
+    return "file:" + re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
+
+
+def _counted(path: str, count: Callable[[str], int]) -> tuple[str, int, str | None]:
+    try:
+        return path, count(path), None
+    except READ_FAULTS as error:
+        return path, 0, str(error)
+
+
+def _counter(count: Callable[[str], int]) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            rows = [_counted(path, count) for path in batch["file"]]
+            yield pd.DataFrame(rows, columns=["file", "lines_in", "fault"])
+
+    return run
+
+
+def _scan(bad: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `bad` (one per distinct raw line of one file), repeated for each place where the line stands."""
+    wanted: dict[bytes, int] = {bytes(line): index for index, line in enumerate(bad["raw"])}
+    places = [(wanted[line], number) for number, line in enumerate(raw.lines(bad["file"].iloc[0]), 1) if line in wanted]
+    return bad.iloc[[index for index, _ in places]].assign(line=[number for _, number in places])

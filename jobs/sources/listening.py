@@ -1,0 +1,135 @@
+"""What makes a listening event acceptable, whatever format it came in: one set of rules for app logs and tables."""
+
+from dataclasses import dataclass, replace
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.errors import SourceError
+from jobs.sources.contract import Parsed, Source
+from jobs.sources.layout import Fault, Layout, as_parsed, missing, named, or_null, sort_lines
+
+ACTIONS = ("play", "skip", "like", "unlike", "rate", "block")
+DELETE = "delete"
+LATE_DAYS = 3
+"""An event received more days than this after it happened is kept, but no night uses it."""
+CLOCK_MINUTES = 10
+"""How far a listener's clock may run ahead of ours."""
+NUMBER = r"^[+-]?[0-9]{1,18}([.][0-9]{1,18})?([eE][+-]?[0-9]{1,2})?$"
+LAST_SECOND = 253_402_300_799
+"""9999-12-31T23:59:59Z, the last time that Spark and Parquet agree on."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a line says, as text (null: says nothing); times as timestamps, null where they cannot be read."""
+
+    user: Column
+    track: Column
+    event: Column
+    rating: Column
+    ms_played: Column
+    session: Column
+    played: Column
+    received_text: Column
+    received: Column
+    file_date: Column
+    """Date of receipt that the file's folder or name tells; null: neither does."""
+
+
+def instant(text: Column) -> Column:
+    """Timestamp of ISO text such as 2026-11-01T10:00:00Z; UTC where it names no zone; null where it is anything else.
+
+    The shape is asked for first: a bare cast would take "10:00" for that time of *today*.
+    """
+    shape = text.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
+    return F.when(shape, text.try_cast("timestamp"))
+
+
+def instant_of_number(text: Column, per_second: int) -> Column:
+    """Timestamp of a number of seconds (`per_second` = 1) or milliseconds (1000) since 1970; null where it is none."""
+    seconds = number(text) / F.lit(per_second)
+    return F.when(F.abs(seconds) <= LAST_SECOND, F.timestamp_seconds(seconds))
+
+
+def number(text: Column) -> Column:
+    """Text as a double; null where it is no plain decimal number (a bare cast would take "5f" and "NaN" too)."""
+    return F.when(text.rlike(NUMBER), text.try_cast("double"))
+
+
+def require_utc(spark: SparkSession) -> None:
+    """Raise SourceError unless the session's time zone is UTC: times without a zone and dates depend on it."""
+    zone = spark.conf.get("spark.sql.session.timeZone")
+    if zone not in ("UTC", "Etc/UTC", "Z"):
+        raise SourceError(f"Spark's session time zone is {zone}; set spark.sql.session.timeZone to UTC (spark_conf/).")
+
+
+def event_faults(told: Told) -> tuple[Fault, ...]:
+    """The rules in the order in which they are tried.
+
+    A wish to be forgotten needs only a user and a date of receipt: it is not refused for a bad time.
+    """
+    wish = F.coalesce(told.event == DELETE, F.lit(False))
+    unreadable = told.played.isNull() | (told.received_text.isNotNull() & told.received.isNull())
+    undated = F.coalesce(told.file_date, told.received, told.played).isNull()
+    ahead = F.timestamp_add("MINUTE", F.lit(-CLOCK_MINUTES), told.played) > receipt(told)
+    rating = number(told.rating)
+    rates = told.event == "rate"
+    plays = _milliseconds(told)
+    return (
+        Fault("missing_user", "user_id is missing or empty", missing(told.user)),
+        Fault("unknown_event", f"event is none of {', '.join((*ACTIONS, DELETE))}", _unknown(told)),
+        # A wish for one track whose id was garbled must not become the wish for all of them, which has none.
+        Fault("missing_track", "track_id is missing or empty", missing(told.track) & ~(wish & told.track.isNull())),
+        Fault("bad_time", "a time is missing or not an ISO date and time", F.when(wish, undated).otherwise(unreadable)),
+        Fault("before_2000", "it happened before the year 2000", ~wish & (told.played < F.lit("2000-01-01").cast("timestamp"))),
+        Fault("after_receipt", f"it happened more than {CLOCK_MINUTES} minutes after it was received", ~wish & ahead),
+        Fault("bad_rating", "event is rate, but rating is not 1 to 5", rates & ~F.coalesce(rating.between(1, 5), F.lit(False))),
+        Fault("bad_ms_played", "ms_played is negative or not a number", ~wish & told.ms_played.isNotNull() & plays.isNull()),
+    )
+
+
+def receipt(told: Told) -> Column:
+    """The latest moment at which the event can have come in: as the line says, else the end of the file's day."""
+    return F.coalesce(told.received, F.date_add(told.file_date, 1).cast("timestamp"))
+
+
+def event_layout(source: Source, told: Told, layout: Layout) -> Layout:
+    """`layout` (parts, and the faults of its own that come first) with the rules and columns of events."""
+    dt = F.coalesce(told.file_date, told.received.cast("date"), told.played.cast("date"))
+    columns = {
+        "user_id": named(source, told.user),
+        "track_id": named(source, or_null(told.track)),
+        "event": told.event,
+        "rating": F.when(told.event == "rate", number(told.rating)),
+        "ms_played": _milliseconds(told),
+        "played_at": told.played,
+        "session_id": or_null(told.session),
+        "on_time": F.date_diff(dt, told.played.cast("date")) <= LATE_DAYS,
+        "dt": dt,
+    }
+    return replace(layout, faults=(*layout.faults, *event_faults(told)), columns=columns)
+
+
+def parse_events(lines: DataFrame, layout: Layout) -> Parsed:
+    """Rows and rejects as every format gives them, with `dt`; wishes to be forgotten apart, the user as SHA-256."""
+    judged = sort_lines(lines, layout)
+    whole = as_parsed(judged, layout)
+    wish = F.col("event") == DELETE
+    hashed = F.sha2("user_id", 256).alias("user_hash")
+    return replace(
+        whole,
+        rows=whole.rows.where(~wish),
+        rejected=whole.rejected.withColumn("dt", F.lit(None).cast("date")),
+        deletions=whole.rows.where(wish).select("file", "dt", hashed, "track_id"),
+    )
+
+
+def _unknown(told: Told) -> Column:
+    return ~F.coalesce(told.event.isin(*ACTIONS, DELETE), F.lit(False))
+
+
+def _milliseconds(told: Told) -> Column:
+    """Whole milliseconds heard; null where missing, negative, not a number or longer than 31 years."""
+    value = F.coalesce(told.ms_played.try_cast("long").cast("double"), number(told.ms_played))
+    return F.when(value.between(0, 1e12), value.cast("long"))

@@ -1,0 +1,71 @@
+"""Everything that has no dates of its own: catalogue, labels, counts, profiles, audio files, wishes to be forgotten.
+
+`pmrs run snapshots --date D`. Each is read whole each night into the night's partition; play counts into their as_of.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.context import JobContext
+from jobs.forget.wishes import without_forgotten
+from jobs.lake.schemas import table
+from jobs.sources.accounts import account, check, quarantine_rows
+from jobs.sources.contract import Source
+from jobs.sources.formats import FORMATS
+
+
+@dataclass(frozen=True)
+class Config:
+    """Nothing to choose: the sources file decides."""
+
+
+def build_snapshot(rows: DataFrame, name: str) -> DataFrame:
+    """One row per key of the table: of repeats the least by content, whole, so that file order does not matter."""
+    key = list(table(name).key)
+    others = [c for c in table(name).schema.names if c not in key]
+    if not others:
+        return rows.select(*key).distinct()
+    kept = rows.groupBy(*key).agg(F.min(F.struct(*others)).alias("kept"))
+    return kept.select(*key, *[F.col(f"kept.{c}").alias(c) for c in others])
+
+
+def ingest(ctx: JobContext, source: Source, wishes: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Write one source's rows; returns its quarantine rows and counts, which are written for all sources together."""
+    handler = FORMATS[source.format]
+    files = handler.files(source)
+    counted = handler.count(ctx.spark, files)
+    parsed = handler.parse(ctx.spark, source, files)
+    parsed.lines.persist(StorageLevel.DISK_ONLY)
+    counts = account(source, counted, parsed, table(handler.table).key).cache()
+    check(counts, source)
+    rows = build_snapshot(parsed.rows, handler.table)
+    kept = without_forgotten(rows, wishes) if "user_id" in rows.columns else rows
+    ctx.write(f"{handler.table}/{source.name}", kept, on=source.as_of)
+    return quarantine_rows(parsed, source), counts
+
+
+def run(ctx: JobContext) -> None:
+    """Reads every snapshot source, wishes first; writes a part per source, and quarantine and counts of all of them."""
+    night = ctx.night
+    snapshots = [source for source in night.sources.sources if not FORMATS[source.format].dated]
+    in_time = [source for source in snapshots if source.as_of is None or source.as_of <= night.date]
+    ordered = sorted(in_time, key=lambda source: FORMATS[source.format].table != "deletions")
+    wishes = ctx.read("deletions", "all")
+    results: list[tuple[DataFrame, DataFrame]] = []
+    for done, source in enumerate(ordered):
+        night.notify(f"reading {source.name}", done, len(ordered))
+        results.append(ingest(ctx, source, _with_pending(ctx, wishes)))
+    if results:
+        ctx.write("quarantine/snapshots", reduce(DataFrame.unionByName, [bad for bad, _ in results]))
+        ctx.write("ingest_counts/snapshots", reduce(DataFrame.unionByName, [counts for _, counts in results]))
+
+
+def _with_pending(ctx: JobContext, wishes: DataFrame) -> DataFrame:
+    """Wishes of earlier jobs and nights, and those that this very job has just read."""
+    fresh = [m for m in ctx.pending if m.table.startswith("deletions/") and m.folder]
+    rows = [ctx.night.lake.rows(ctx.spark, m.table, m.folder) for m in fresh]
+    return reduce(DataFrame.unionByName, rows, wishes)

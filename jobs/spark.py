@@ -1,0 +1,72 @@
+"""The one way to a Spark session: under spark-submit as in plain Python, with the settings of spark_conf/."""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.errors import PmrsError
+from jobs.java import spark_environment
+from jobs.settings import Settings
+
+WANTED_PYSPARK = "4.3.0"
+
+
+def session(app_name: str, settings: Settings, overrides: Mapping[str, str] | None = None) -> SparkSession:
+    """The process's session. `overrides` win over spark_conf/ (tests use fewer partitions).
+
+    Under spark-submit the JVM runs already, with spark-submit's master; in plain Python it is started here, in the same
+    environment. Raises PmrsError where another Spark than this project's answers.
+    """
+    _require_own_pyspark()
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if submitted:
+        _end_with_the_jvm()
+    else:
+        os.environ.update(spark_environment(settings))
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    builder = SparkSession.builder.appName(app_name)
+    if not submitted:
+        builder = builder.master(settings.master)
+    for key, value in {**_folders(settings), **(overrides or {})}.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def _end_with_the_jvm() -> None:
+    """A task that Airflow ends for its time loses its JVM; this process, its child, would compute on for nobody."""
+    pr_set_pdeathsig = 1
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:
+        # it went in between
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _folders(settings: Settings) -> dict[str, str]:
+    """Settings that name folders under var/, which are made where missing."""
+    var = settings.var.resolve()
+    events = var / "spark-events"
+    for folder in (events, var / "tmp"):
+        folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "spark.eventLog.dir": events.as_uri(),
+        # Spark would make a spark-warehouse/ in whatever folder it was started from
+        "spark.sql.warehouse.dir": (var / "tmp" / "warehouse").as_uri(),
+    }
+
+
+def _require_own_pyspark() -> None:
+    """Another package (pyspark-client) can overwrite pyspark's files without pip noticing."""
+    import pyspark
+
+    if pyspark.__version__ != WANTED_PYSPARK:
+        where = Path(pyspark.__file__).parent
+        raise PmrsError(
+            f"pyspark {WANTED_PYSPARK} is wanted, and {where} holds {pyspark.__version__}: remove .venv and run `make setup`."
+        )

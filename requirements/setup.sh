@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Makes .venv (pipeline) and .venv-airflow from the locks, and Airflow's database. Run it as often as you like:
+# what is done already is recognised by a stamp, and what a killed run left half-done is made anew.
+# Usage: requirements/setup.sh     PYTHON=/path/to/python3.11 names another Python.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+here=$PWD
+var=${PMRS_VAR:-$here/var}
+log=$var/logs/setup.log
+# A caller's own Python settings must not leak into the environments.
+unset PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+say() { printf 'setup: %s\n' "$*"; }
+
+# logged WHAT COMMAND...: the command's output goes to the log; if it fails, the log's tail says why.
+logged() {
+    local what=$1 started=$SECONDS; shift
+    printf 'setup: %s ... ' "$what"
+    printf '\n== %s: %s\n' "$what" "$*" >>"$log"
+    if ! "$@" >>"$log" 2>&1 </dev/null; then
+        printf 'failed\n'
+        tail -n 15 "$log" >&2
+        die "$what failed; the whole output is in $log. Mend the cause and run it again: it goes on from here."
+    fi
+    printf '%d s\n' $((SECONDS - started))
+}
+
+is_311() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3.11 python3; do
+        if is_311 "$candidate"; then command -v "$candidate"; return; fi
+    done
+    die "Python 3.11 is missing${PYTHON:+ ($PYTHON is not it)}; install it: sudo apt-get install python3.11 python3.11-venv"
+}
+
+check_machine() {
+    [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || die "this needs Linux on x86-64, and this is $(uname -s) on $(uname -m)."
+    local glibc
+    glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2) || true
+    [ -n "$glibc" ] || die "this needs glibc 2.35 or newer (Debian 12, Ubuntu 22.04 or later), and there is none here."
+    [ "$(printf '%s\n2.35\n' "$glibc" | sort -V | head -n 1)" = 2.35 ] ||
+        die "this needs glibc 2.35 or newer (Debian 12, Ubuntu 22.04 or later), and this is $glibc."
+}
+
+check_tools() {
+    local tool
+    for tool in git make; do
+        command -v $tool >/dev/null || die "$tool is missing; install it: sudo apt-get install $tool"
+    done
+    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+        die "Python's venv is missing; install it: sudo apt-get install python3.11-venv"
+    "$python" -c 'import ctypes; ctypes.CDLL("libcurl.so.4")' 2>/dev/null ||
+        die "libcurl.so.4, which the embedded MongoDB needs, is missing; install it: sudo apt-get install libcurl4"
+}
+
+check_disk() {
+    local free
+    free=$(df -Pk . | awk 'NR == 2 {print int($4 / 1048576)}')
+    [ "$free" -ge 5 ] || die "$here has $free GiB free, and 5 are needed (10 where torch comes with CUDA); make room."
+    [ "$free" -ge 12 ] || say "note: $free GiB free; where torch is served with CUDA, set-up takes up to 10 of them."
+}
+
+new_venv() {
+    # a link is taken away as a link: clearing would empty the folder that it points to
+    [ ! -L "$1" ] || rm "$1"
+    "$python" -m venv --clear "$1"
+}
+
+# stamp_of FILES...: what an environment was made of: the files, the Python, and the place (a venv cannot be moved).
+stamp_of() { { cat "$@"; "$python" -V; printf '%s' "$here"; } | sha256sum | cut -c1-64; }
+
+current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
+
+make_pipeline() {
+    local stamp
+    stamp=$(stamp_of requirements/pipeline.lock requirements/torch.in)
+    if ! current .venv/.stamp "$stamp"; then
+        check_disk
+        rm -f .venv/.stamp
+        logged "pipeline environment (.venv), new" new_venv .venv
+        logged "pipeline packages, some 80" .venv/bin/pip install --no-deps -r requirements/pipeline.lock
+        logged "torch" .venv/bin/pip install -r requirements/torch.in -c requirements/pipeline.lock
+        check_mongod
+        printf '%s\n' "$stamp" >.venv/.stamp
+    fi
+    stamp=$(stamp_of pyproject.toml .venv/.stamp)
+    if ! current .venv/.stamp-pmrs "$stamp"; then
+        logged "the pmrs command" .venv/bin/pip install --no-deps --no-build-isolation -e .
+        printf '%s\n' "$stamp" >.venv/.stamp-pmrs
+    fi
+}
+
+check_mongod() {
+    local missing
+    missing=$(ldd .venv/lib/python3.11/site-packages/fiftyone/db/bin/mongod | awk '/not found/ {print $1; exit}')
+    case "$missing" in
+    "") ;;
+    libcurl*) die "the embedded MongoDB misses $missing; install it: sudo apt-get install libcurl4" ;;
+    libssl* | libcrypto*) die "the embedded MongoDB misses $missing; install it: sudo apt-get install libssl3" ;;
+    *) die "the embedded MongoDB misses the shared library $missing; install the package that has it (apt-file search $missing)." ;;
+    esac
+}
+
+make_airflow() {
+    local stamp
+    stamp=$(stamp_of requirements/airflow.lock)
+    if ! current .venv-airflow/.stamp "$stamp"; then
+        check_disk
+        rm -f .venv-airflow/.stamp
+        logged "Airflow environment (.venv-airflow), new" new_venv .venv-airflow
+        logged "Airflow packages, some 140" .venv-airflow/bin/pip install --no-deps -r requirements/airflow.lock
+        printf '%s\n' "$stamp" >.venv-airflow/.stamp
+    fi
+    stamp=$(stamp_of .venv-airflow/.stamp)
+    if ! current "$var/airflow/.stamp" "$stamp" || [ ! -s "$var/airflow/airflow.db" ]; then
+        logged "Airflow's database" .venv/bin/python -m jobs.cli.airflow
+        printf '%s\n' "$stamp" >"$var/airflow/.stamp"
+    fi
+}
+
+check_machine
+python=$(find_python)
+check_tools
+mkdir -p "$var/logs"
+# Two set-ups at once would clear each other's work: the second waits.
+exec 9>"$var/logs/setup.lock"
+flock 9
+make_pipeline
+make_airflow

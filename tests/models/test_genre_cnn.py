@@ -1,0 +1,166 @@
+"""The genre network: its shapes as PMRS prints them, its training, and what it keeps."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load
+from torch.nn import functional as F
+
+from models import genre_cnn
+from models.clips import Variation, augment, class_weights, split_tracks
+from models.genre_cnn import EpochReport, GenreCNN, GenreCNNConfig, TrainResult
+
+SMALL = GenreCNNConfig(3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch=8, val_share=0.25, lr=2e-3)
+Clips = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_]]
+
+
+def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
+    """Clips whose genre is how often a broad band pulses; their mean spectra are alike."""
+    rng = np.random.default_rng(seed)
+    n = tracks * clips
+    labels = np.repeat(np.arange(tracks) % 3, clips)
+    mels = rng.normal(5, 0.5, size=(n, 599, 128))
+    for i, genre in enumerate(labels):
+        period = (12, 24, 48)[genre]
+        pulse = (np.arange(599) + rng.integers(period)) % period < period // 3
+        mels[i, pulse] += 3.0
+    names = np.array([f"TR{t:03d}" for t in range(tracks)])
+    return mels.astype(np.float16), labels.astype(np.int64), np.repeat(names, clips)
+
+
+@pytest.fixture(scope="module")
+def trained() -> TrainResult:
+    return genre_cnn.train(*rhythms(), SMALL)
+
+
+def test_every_layer_has_the_papers_shape() -> None:
+    model = GenreCNN(GenreCNNConfig()).eval()
+    shapes = []
+    with torch.inference_mode():
+        x = torch.randn(1, 599, 128).transpose(1, 2)
+        for conv, pool in ((model.conv1, 4), (model.conv2, 2), (model.conv3, 2), (model.conv4, 1)):
+            x = F.relu(conv(x))
+            shapes.append(tuple(x.shape[1:]))
+            x = F.max_pool1d(x, pool)
+            shapes.append(tuple(x.shape[1:]))
+        x = genre_cnn.global_pool(x)
+        shapes += [
+            tuple(x.shape[1:]),
+            tuple(model.dense1(x).shape[1:]),
+            tuple(model.dense2(model.dense1(x)).shape[1:]),
+        ]
+        logits = model(torch.randn(2, 599, 128))
+    assert shapes == [
+        (256, 596), (256, 149), (256, 146), (256, 73), (512, 70), (512, 35), (512, 32), (512, 32),
+        (1536,), (2048,), (2048,),
+    ]  # fmt: skip
+    assert logits.shape == (2, 7)
+    assert model.embed(torch.randn(2, 599, 128)).shape == (2, 2048)
+
+
+def test_global_pool_is_mean_max_and_l2() -> None:
+    x = torch.tensor([[[3.0, 4.0]]])
+    torch.testing.assert_close(genre_cnn.global_pool(x), torch.tensor([[3.5, 4.0, 5.0]]))
+
+
+def test_learns_what_the_mean_spectrum_does_not_show(trained: TrainResult) -> None:
+    mels, labels, _ = rhythms(seed=9)
+    probs, embeddings = genre_cnn.predict(trained.model, mels)
+    assert (probs.argmax(axis=1) == labels).mean() > 0.8
+    np.testing.assert_allclose(probs.sum(axis=1), 1.0, atol=1e-5)
+    assert embeddings.shape == (len(mels), SMALL.dense)
+
+
+def test_equal_seeds_equal_weights(trained: TrainResult) -> None:
+    again = genre_cnn.train(*rhythms(), SMALL)
+    assert genre_cnn.to_bytes(again.model) == genre_cnn.to_bytes(trained.model)
+    assert again.history == trained.history
+
+
+def test_training_leaves_torch_as_it_found_it() -> None:
+    torch.manual_seed(5)
+    want = torch.rand(3)
+    torch.manual_seed(5)
+    threads = torch.get_num_threads()
+    mels, labels, tracks = rhythms(6)
+    genre_cnn.train(
+        mels, labels, tracks, GenreCNNConfig(**{**genre_cnn.card(SMALL), "epochs": 1, "vary": Variation()})
+    )
+    assert torch.get_num_threads() == threads
+    torch.testing.assert_close(torch.rand(3), want)
+
+
+def test_a_batch_equals_its_singles(trained: TrainResult) -> None:
+    mels, _, _ = rhythms(6)
+    together, _ = genre_cnn.predict(trained.model, mels, batch=64)
+    alone, _ = genre_cnn.predict(trained.model, mels, batch=1)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_save_and_load_round_trip(trained: TrainResult) -> None:
+    cfg = genre_cnn.from_card(json.loads(json.dumps(genre_cnn.card(SMALL))))
+    assert cfg == SMALL
+    blob = genre_cnn.to_bytes(trained.model)
+    assert {"mean", "std", "head.weight"} <= set(load(blob))
+    mels, _, _ = rhythms(6)
+    loaded = genre_cnn.from_bytes(cfg, blob)
+    np.testing.assert_array_equal(
+        genre_cnn.predict(loaded, mels)[0], genre_cnn.predict(trained.model, mels)[0]
+    )
+
+
+def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> None:
+    _, labels, tracks = rhythms()
+    held = split_tracks(tracks, labels, 0.25, seed=7)
+    assert set(tracks[held]).isdisjoint(tracks[~held])
+    assert [int((labels[held] == g).sum()) for g in range(3)] == [4, 4, 4]  # 2 of 8 tracks, 2 clips each
+    assert trained.val_tracks == tuple(sorted(set(tracks[held])))
+    order = np.random.default_rng(1).permutation(len(tracks))
+    np.testing.assert_array_equal(split_tracks(tracks[order], labels[order], 0.25, 7), held[order])
+
+
+def test_progress_and_best_epoch() -> None:
+    seen: list[EpochReport] = []
+    result = genre_cnn.train(*rhythms(12), SMALL, on_epoch=seen.append)
+    assert tuple(seen) == result.history
+    losses = [report.val_loss for report in seen]
+    assert result.best_epoch == 1 + int(np.argmin(losses))
+
+
+def test_everything_can_be_trained_on() -> None:
+    cfg = GenreCNNConfig(n_genres=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
+    result = genre_cnn.train(*rhythms(6), cfg)
+    assert result.val_tracks == ()
+    assert result.best_epoch == 2
+
+
+def test_class_weights_balance_and_ignore_absent_genres() -> None:
+    labels = np.array([0, 0, 0, 1])
+    weights = class_weights(labels, 3)
+    torch.testing.assert_close(weights, torch.tensor([4 / 6, 2.0, 0.0]))
+    assert float(weights[labels].sum()) == pytest.approx(4)
+
+
+def test_variation_keeps_shape_and_repeats_with_its_seed() -> None:
+    x = torch.randn(4, 599, 128)
+    first = augment(x, Variation(), torch.Generator().manual_seed(1))
+    second = augment(x, Variation(), torch.Generator().manual_seed(1))
+    assert first.shape == x.shape
+    torch.testing.assert_close(first, second)
+    still = augment(x, Variation(0, 0, 0, 0, 0), torch.Generator().manual_seed(1))
+    torch.testing.assert_close(still.sum(dim=1), x.sum(dim=1), atol=1e-3, rtol=0)  # only rolled
+
+
+def test_wrong_inputs_are_named() -> None:
+    mels, labels, tracks = rhythms(6)
+    with pytest.raises(ValueError, match=r"genre numbers must lie in 0\.\.2: got 0\.\.5"):
+        genre_cnn.train(mels, labels + 3 * (labels == 2), tracks, SMALL)
+    with pytest.raises(ValueError, match="need clips"):
+        genre_cnn.train(mels[:, :100], labels, tracks, SMALL)
+    broken = mels.copy()
+    broken[3, 2, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        genre_cnn.train(broken, labels, tracks, SMALL)

@@ -1,0 +1,104 @@
+"""The mel front end against librosa, which is the oracle here and nowhere else."""
+
+import os
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+from numpy.typing import NDArray
+
+from models.mel import COMPRESSION, PRESETS, MelPreset, fit_clip, log_mel, mel_filters, preset
+
+REAL = os.environ.get("PMRS_REAL_DATA", "")
+
+
+def musical(p: MelPreset, seed: int) -> NDArray[np.float32]:
+    """Decaying notes over noise with some silence at the end: loud, quiet and empty frames in one clip."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(p.clip_samples) / p.sample_rate
+    wave = 0.01 * rng.normal(size=t.size)
+    for start in np.arange(0, p.seconds, 0.25):
+        age = np.maximum(t - start, 0)
+        note = np.sin(2 * np.pi * rng.uniform(60, 6000) * age) * np.exp(-9 * age)
+        wave += 0.4 * np.where(t >= start, note, 0)
+    wave[int(0.9 * t.size) :] = 0
+    return wave.astype(np.float32)
+
+
+def oracle(wave: NDArray[np.float32], p: MelPreset) -> NDArray[np.float32]:
+    power = librosa.feature.melspectrogram(
+        y=wave, sr=p.sample_rate, n_fft=p.n_fft, hop_length=p.hop, n_mels=p.n_mels
+    )
+    mel: NDArray[np.float32] = np.log1p(COMPRESSION * power[:, : p.frames].T)
+    return mel
+
+
+@pytest.mark.parametrize("p", PRESETS.values(), ids=lambda p: p.name)
+def test_filters_equal_librosa(p: MelPreset) -> None:
+    ours = mel_filters(p.sample_rate, p.n_fft, p.n_mels)
+    theirs = librosa.filters.mel(sr=p.sample_rate, n_fft=p.n_fft, n_mels=p.n_mels)
+    np.testing.assert_allclose(ours, theirs, atol=1e-7)
+    assert (ours.sum(axis=1) > 0).all(), "no mel filter may be empty"
+
+
+@pytest.mark.parametrize("p", PRESETS.values(), ids=lambda p: p.name)
+def test_log_mel_equals_librosa_in_a_batch(p: MelPreset) -> None:
+    waves = np.stack([musical(p, seed) for seed in (1, 2)])
+    ours = log_mel(torch.from_numpy(waves), p).numpy()
+    assert ours.shape == (2, 599, 128)
+    assert ours.dtype == np.float32
+    for got, wave in zip(ours, waves, strict=True):
+        want = oracle(wave, p)
+        assert np.abs(got - want).max() <= 1e-4 * want.max()
+
+
+@pytest.mark.skipif(not REAL, reason="PMRS_REAL_DATA is not set")
+@pytest.mark.parametrize("name", ["rock.00000", "classical.00001", "hiphop.00002"])
+def test_log_mel_equals_librosa_on_gtzan(name: str) -> None:
+    wave, rate = soundfile.read(Path(REAL) / "gtzan60" / f"{name}.wav", dtype="float32", always_2d=True)
+    p = preset("pmrs-4s")
+    clip, tiled = fit_clip(soxr.resample(wave.mean(axis=1), rate, p.sample_rate), p)
+    assert not tiled
+    want = oracle(clip, p)
+    got = log_mel(torch.from_numpy(clip)[None], p)[0].numpy()
+    assert np.abs(got - want).max() <= 1e-4 * want.max()
+
+
+def test_hops_give_599_frames_as_the_papers_print() -> None:
+    four, thirty = PRESETS["pmrs-4s"], PRESETS["spotify-30s"]
+    assert 1 + four.clip_samples // four.hop == 601
+    assert 1 + thirty.clip_samples // thirty.hop == 599
+    assert (four.seconds, thirty.seconds) == (4.0, 30.0)
+
+
+def test_silence_is_zero_and_finite() -> None:
+    p = preset("pmrs-4s")
+    assert log_mel(torch.zeros(1, p.clip_samples), p).abs().max() == 0.0
+
+
+def test_a_short_clip_is_tiled_and_a_long_one_cut() -> None:
+    p = preset("pmrs-4s")
+    short = np.arange(1, 30_001, dtype=np.float32)
+    clip, tiled = fit_clip(short, p)
+    assert tiled
+    assert clip.size == p.clip_samples
+    assert (clip != 0).all(), "never padded with zeros"
+    assert clip[30_000] == short[0]
+    clip, tiled = fit_clip(np.ones(p.clip_samples, dtype=np.float32), p)
+    assert not tiled
+    assert fit_clip(np.ones(p.clip_samples + 5, dtype=np.float32), p)[0].size == p.clip_samples
+    assert fit_clip(np.ones(1, dtype=np.float32), p)[0].size == p.clip_samples
+
+
+def test_errors_name_the_thing() -> None:
+    p = preset("pmrs-4s")
+    with pytest.raises(ValueError, match="pmrs-4s takes clips of 88200 samples, these have 100"):
+        log_mel(torch.zeros(1, 100), p)
+    with pytest.raises(ValueError, match="at least one sample"):
+        fit_clip(np.zeros(0, dtype=np.float32), p)
+    with pytest.raises(ValueError, match=r"'nope'.*pmrs-4s, spotify-30s"):
+        preset("nope")
