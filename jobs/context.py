@@ -3,8 +3,8 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import Field, asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -22,7 +22,7 @@ Notify = Callable[[str, int, int], None]
 class Config(Protocol):
     """A job's frozen config dataclass: *what* is computed."""
 
-    __dataclass_fields__: Mapping[str, Any]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 @dataclass
@@ -135,5 +135,5 @@ class JobContext:
 
 def config_dict(config: Config) -> dict[str, Any]:
     """A job's config as JSON holds it (tuples become lists), so that a stored one can be compared."""
-    plain = asdict(config)  # type: ignore[call-overload]
+    plain = asdict(config)
     return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}

@@ -16,22 +16,18 @@ from torch.nn import functional as F
 class Variation:
     """How far a training clip is changed each time it is shown; zero everywhere changes only its start."""
 
-    eq: float = 0.3  # deviation of a random smooth EQ curve, in deviations of the input (1.0 hides the music)
+    eq: float = 0.3  # deviation of a random smooth EQ curve, in deviations of the input
     level: float = 0.2  # deviation of a random level, same unit
     shift: int = 2  # most mel bins up or down: another key
     frames: int = 40  # longest masked stretch of time, in frames
     mels: int = 8  # widest masked band
 
 
-def split_tracks(
-    tracks: NDArray[np.str_], labels: NDArray[np.int64], share: float, seed: int
-) -> NDArray[np.bool_]:
+def split_tracks(tracks: NDArray[np.str_], labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
     """True where a clip is held out: whole tracks, `share` of each genre, by a hash of seed and track."""
     held: set[str] = set()
     for genre in np.unique(labels):
-        names = sorted(
-            set(tracks[labels == genre].tolist()), key=lambda t: (zlib.crc32(f"{seed}:{t}".encode()), t)
-        )
+        names = sorted(set(tracks[labels == genre].tolist()), key=lambda t: (zlib.crc32(f"{seed}:{t}".encode()), t))
         held.update(names[: round(share * len(names))])
     return np.isin(tracks, sorted(held))
 
@@ -88,6 +84,4 @@ def class_weights(labels: NDArray[np.int64], n_genres: int) -> Tensor:
     """Inverse of each genre's count, [n_genres], mean 1 over the clips; a genre without clips weighs 0."""
     counts = np.bincount(labels, minlength=n_genres)
     present = max(1, int((counts > 0).sum()))
-    return torch.tensor(
-        np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0), dtype=torch.float32
-    )
+    return torch.tensor(np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0), dtype=torch.float32)

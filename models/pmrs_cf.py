@@ -72,7 +72,7 @@ def genre_profile(listener: Listener, catalogue: Catalogue) -> Floats:
 
 
 def percentiles(listeners: list[Listener], catalogue: Catalogue) -> Floats:
-    """s [B, I]: (n - rank) / n among each user's n unheard tracks, best first; -1 for heard ones."""
+    """S [B, I]: (n - rank) / n among each user's n unheard tracks, best first; -1 for heard ones."""
     users = torch.from_numpy(np.stack([one.factors for one in listeners]))
     scores = users @ torch.from_numpy(catalogue.factors).T  # [B, I]
     for row, one in enumerate(listeners):
@@ -103,6 +103,10 @@ def top_lists(
 def _best(items: Ints, scores: Floats, share: Floats, most: int, genre: int, taste: float) -> Picks:
     """The `most` best unheard of these items: by score, then percentile, then id."""
     allowed = np.flatnonzero(share >= 0)
+    if allowed.size > 4 * most:
+        # only those that can be among the best need sorting: everything from the most-th score on, ties included
+        least = np.partition(scores[allowed], allowed.size - most)[allowed.size - most]
+        allowed = allowed[scores[allowed] >= least]
     order = np.lexsort((items[allowed], -share[allowed], -scores[allowed]))[:most]
     chosen = allowed[order]
     return Picks(genre, items[chosen], scores[chosen].astype(np.float32), share[chosen], taste)

@@ -34,7 +34,7 @@ def test_pyspark_is_the_pipelines_own_and_not_the_airflow_providers() -> None:
 
 @pytest.mark.parametrize(("key", "value"), WANTED.items())
 def test_effective_value_of_the_session(spark: SparkSession, key: str, value: str) -> None:
-    assert spark.conf.get(key).lower() == value.lower()
+    assert str(spark.conf.get(key)).lower() == value.lower()
 
 
 @pytest.mark.parametrize(("key", "value"), WANTED_OF_CONTEXT.items())

@@ -21,7 +21,8 @@ app.add_typer(mongo_app, name="mongo")
 
 Date = Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="The night's date (UTC).")]
 SourcesFile = Annotated[
-    Path | None, typer.Option("--sources", help="Sources file (TOML). Default: PMRS_SOURCES, else the last night's, else the sample.")
+    Path | None,
+    typer.Option("--sources", help="Sources file (TOML). Default: PMRS_SOURCES, else the last night's, else the sample."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -47,6 +48,12 @@ def settings_with(sources: Path | None = None) -> Settings:
     """Settings from the environment, with this sources file where one was named."""
     settings = Settings()
     return settings.model_copy(update={"sources": sources.resolve()}) if sources else settings
+
+
+def named_or_sample(sources: Path | None) -> Settings:
+    """Settings for a night: of the sources that are named here or by PMRS_SOURCES, else of the sample; never of the last."""
+    settings = settings_with(sources)
+    return settings if settings.sources else settings.model_copy(update={"sources": settings.sample_sources})
 
 
 @app.command("jobs")
@@ -104,7 +111,7 @@ def nightly(date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", he
     """Run the real Airflow DAG for one date, without a scheduler, and show what came out."""
     from jobs.cli.nightly import run_night
 
-    raise typer.Exit(run_night(settings_with(sources), day(date) if date else None))
+    raise typer.Exit(run_night(named_or_sample(sources), day(date) if date else None))
 
 
 @app.command()
@@ -117,7 +124,7 @@ def backfill(
     """Run the nights of several dates, upwards; an older date is published beside the live night, never as it."""
     from jobs.cli.nightly import run_backfill
 
-    raise typer.Exit(run_backfill(settings_with(sources), day(first), day(last), dry_run))
+    raise typer.Exit(run_backfill(named_or_sample(sources), day(first), day(last), dry_run))
 
 
 @app.command()
@@ -145,7 +152,7 @@ def runs(as_json: AsJson = False, sources: SourcesFile = None) -> None:
 
 @app.command()
 def sample(
-    days: Annotated[int, typer.Option(help="Days of logs.", min=2, max=365)] = 14,
+    days: Annotated[int, typer.Option(help="Days of logs.", min=4, max=365)] = 14,
     seed: Annotated[int, typer.Option(help="Seed: equal seeds, equal bytes.")] = 7,
     out: Annotated[Path | None, typer.Option(help="Folder to write. Default: VAR/sample.")] = None,
 ) -> None:

@@ -46,7 +46,8 @@ class Watch:
             self._done.add(name)
             facts = jobs[name]
             note = " (taken over: equal inputs)" if facts.get("reused") else ""
-            self._progress.console.print(f"  {self._place(name)} {name:<14} done in {facts['seconds']:6.1f} s{note}", highlight=False)
+            line = f"  {self._place(name)} {name:<14} done in {facts['seconds']:6.1f} s{note}"
+            self._progress.console.print(line, highlight=False)
 
     def _show_current(self, name: str, run: Document) -> None:
         total = run.get("total") or None

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.context import JobContext
 from jobs.lake.collect import bounded
@@ -19,6 +20,7 @@ from models.pmrs_cf import Catalogue, Listener, Picks, nearest_rated, top_lists
 
 OVERALL = "overall"
 METHOD = "pmrs_cf"
+SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,12 @@ def score_block(block: list[dict[str, Any]], shelf: Shelf, config: Config) -> pa
     """The candidates of some users, as rows of table `candidates`."""
     users = [_listener(row, config.min_rating) for row in block]
     found = top_lists(users, shelf.catalogue, config.overall, config.per_genre)
-    columns: dict[str, list[Any]] = {name: [] for name in table("candidates").schema.names}
-    for row, user, lists in zip(block, users, found, strict=True):
-        for picks in lists:
-            _append(columns, row["user_id"], user, picks, shelf, config.look_back)
-    kinds = {"score": pa.float64(), "percentile": pa.float64(), "taste": pa.float64()}
-    return pa.record_batch({k: pa.array(v, kinds.get(k, pa.string())) for k, v in columns.items()})
+    parts = [
+        _rows(row["user_id"], user, lists, shelf, config.look_back)
+        for row, user, lists in zip(block, users, found, strict=True)
+        if lists
+    ]
+    return pa.concat_batches(parts or [SCHEMA.empty_table().to_batches()[0]])
 
 
 def _listener(row: dict[str, Any], min_rating: float) -> Listener:
@@ -112,17 +114,23 @@ def _listener(row: dict[str, Any], min_rating: float) -> Listener:
     return Listener(np.array(row["factors"], dtype=np.float32), items, items[liked], ratings[liked])
 
 
-def _append(columns: dict[str, list[Any]], user_id: str, user: Listener, picks: Picks, shelf: Shelf, look_back: int) -> None:
-    because = nearest_rated(picks.items, user, shelf.catalogue, look_back)
-    count = len(picks.items)
-    columns["user_id"] += [user_id] * count
-    columns["list"] += [OVERALL if picks.genre < 0 else shelf.lists[picks.genre]] * count
-    columns["track_id"] += [shelf.track_ids[item] for item in picks.items]
-    columns["method"] += [METHOD] * count
-    columns["score"] += picks.scores.astype(np.float64).round(6).tolist()
-    columns["percentile"] += picks.percentiles.astype(np.float64).round(6).tolist()
-    columns["taste"] += [round(picks.taste, 6)] * count
-    columns["because_track_id"] += [shelf.track_ids[item] if item >= 0 else None for item in because]
+def _rows(user_id: str, user: Listener, lists: list[Picks], shelf: Shelf, look_back: int) -> pa.RecordBatch:
+    """One user's candidates: vectors as long as all the lists together, names looked up at once."""
+    counts = [len(picks.items) for picks in lists]
+    items = np.concatenate([picks.items for picks in lists])
+    because = nearest_rated(items, user, shelf.catalogue, look_back)
+    names = [OVERALL if picks.genre < 0 else shelf.lists[picks.genre] for picks in lists]
+    columns = {
+        "user_id": [user_id] * len(items),
+        "list": np.repeat(names, counts).tolist(),
+        "track_id": [shelf.track_ids[item] for item in items],
+        "method": [METHOD] * len(items),
+        "score": np.concatenate([picks.scores for picks in lists]).astype(np.float64).round(6),
+        "percentile": np.concatenate([picks.percentiles for picks in lists]).astype(np.float64).round(6),
+        "taste": np.repeat([picks.taste for picks in lists], counts).round(6),
+        "because_track_id": [shelf.track_ids[item] if item >= 0 else None for item in because],
+    }
+    return pa.record_batch([pa.array(columns[field.name], field.type) for field in SCHEMA], SCHEMA)
 
 
 def run(ctx: JobContext) -> None:

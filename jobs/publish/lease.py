@@ -41,7 +41,8 @@ def take_or_wait(store: Store, date: str, run_id: str, holder_pid: int = 0, say:
     told = False
     while True:
         try:
-            return take(store, date, run_id, holder_pid)
+            take(store, date, run_id, holder_pid)
+            return
         except LeaseError:
             held = store.leases.find_one({"_id": date})
             if held is not None and (first is None or held["expires_at"] != first["expires_at"]):
@@ -104,7 +105,8 @@ class Heartbeat:
             try:
                 assert_held(*self._beat)
             except LeaseError as error:
-                return self._lost(str(error))
+                self._lost(str(error))
+                return
             except PyMongoError:
                 # A short outage of MongoDB must not end the job; if it lasts, the lease runs out by itself.
                 continue

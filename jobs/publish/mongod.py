@@ -24,12 +24,12 @@ class Place:
 
     @property
     def data(self) -> Path:
-        """mongod's own data folder."""
+        """Mongod's own data folder."""
         return self.folder / "data"
 
     @property
     def log(self) -> Path:
-        """mongod's log of this start; the former ones are mongod.log.1 and .2."""
+        """Mongod's log of this start; the former ones are mongod.log.1 and .2."""
         return self.folder / "mongod.log"
 
     @property

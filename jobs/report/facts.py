@@ -68,7 +68,8 @@ def genre_sources(track_genres: DataFrame, history: DataFrame) -> list[Row]:
     """Shares of cnn, label, terms and none: of tracks, and of plays."""
     plays = history.groupBy("track_id").agg(F.sum("plays").alias("plays"))
     joined = track_genres.join(plays, "track_id", "left")
-    grouped = joined.groupBy("source").agg(F.count("*").alias("tracks"), F.coalesce(F.sum("plays"), F.lit(0)).alias("plays"))
+    plays_of = F.coalesce(F.sum("plays"), F.lit(0)).alias("plays")
+    grouped = joined.groupBy("source").agg(F.count("*").alias("tracks"), plays_of)
     shares = grouped.withColumn("track_share", share("tracks")).withColumn("play_share", share("plays"))
     return rows_of(shares.orderBy(F.desc("tracks"), "source"))
 
@@ -79,7 +80,8 @@ def genres(track_genres: DataFrame, ranked: DataFrame) -> list[Row]:
     places = placed.groupBy("genre").agg(F.count("*").alias("places"))
     tracks = track_genres.groupBy("genre").agg(F.count("*").alias("tracks"))
     joined = tracks.join(places, tracks["genre"].eqNullSafe(places["genre"]), "left").drop(places["genre"])
-    named = joined.select(F.coalesce("genre", F.lit("unknown")).alias("genre"), "tracks", F.coalesce("places", F.lit(0)).alias("places"))
+    genre, placed_in = F.coalesce("genre", F.lit("unknown")), F.coalesce("places", F.lit(0))
+    named = joined.select(genre.alias("genre"), "tracks", placed_in.alias("places"))
     return rows_of(named.orderBy(F.desc("tracks"), "genre"))
 
 
@@ -92,7 +94,8 @@ def tiers(ranked: DataFrame) -> list[Row]:
 def coverage(ranked: DataFrame, tracks: DataFrame, history: DataFrame) -> Row:
     """How much of the catalogue reaches listeners, and how much of the lists goes to the hundred most played tracks."""
     overall = ranked.where("list = 'overall'")
-    hits = history.groupBy("track_id").agg(F.count("*").alias("listeners")).orderBy(F.desc("listeners"), "track_id").limit(100)
+    listened = history.groupBy("track_id").agg(F.count("*").alias("listeners"))
+    hits = listened.orderBy(F.desc("listeners"), "track_id").limit(100)
     places = overall.count()
     return {
         "users": ranked.select("user_id").distinct().count(),
@@ -108,7 +111,8 @@ def activity(events: DataFrame, night: str, days: int = 60) -> list[Row]:
     """Events per day and kind of the last `days` days."""
     day = F.to_date("played_at")
     recent = events.where(day.between(F.date_sub(F.lit(night).cast("date"), days), F.lit(night).cast("date")))
-    return rows_of(recent.groupBy(day.cast("string").alias("day"), "event").agg(F.count("*").alias("count")).orderBy("day", "event"))
+    counted = recent.groupBy(day.cast("string").alias("day"), "event").agg(F.count("*").alias("count"))
+    return rows_of(counted.orderBy("day", "event"))
 
 
 def example(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> list[Row]:

@@ -8,12 +8,12 @@ import matplotlib as mpl
 
 mpl.use("Agg")  # before pyplot: there is no screen where this runs
 
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 Row = dict[str, Any]
 BLUE, ORANGE, GREY, GREEN = "#3465a4", "#e08a1e", "#a9b0b7", "#4f9d69"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10, "font.family": "sans-serif", "axes.spines.top": False, "axes.spines.right": False,
     "svg.fonttype": "none", "svg.hashsalt": "pmrs", "axes.titlelocation": "left", "axes.titleweight": "bold",
 }

@@ -98,9 +98,7 @@ def write_one(job: tuple[Path, AudioFile, int]) -> str:
     return file.name
 
 
-def write_audio(
-    out: Path, files: list[AudioFile], seed: int, processes: int, done: Callable[[int, int], None]
-) -> None:
+def write_audio(out: Path, files: list[AudioFile], seed: int, processes: int, done: Callable[[int, int], None]) -> None:
     """Writes all files below `out`, calling `done(written, total)` after each."""
     (out / "audio").mkdir(parents=True, exist_ok=True)
     jobs = [(out, file, seed) for file in files]

@@ -92,9 +92,7 @@ def make_artist(rng: Generator, name: str, genre: str, group: int) -> Artist:
     other = rng.permutation(COLOUR)[: int(rng.integers(0, 4))].tolist()
     place = PLACES[rng.integers(len(PLACES))]
     ids = names.msd_id(rng, "AR"), names.mbid(rng)
-    return Artist(
-        *ids, name, genre, group, tuple(sorted([*own, *other])), place, round(float(rng.beta(2, 4)), 6)
-    )
+    return Artist(*ids, name, genre, group, tuple(sorted([*own, *other])), place, round(float(rng.beta(2, 4)), 6))
 
 
 def make_artists(cfg: SampleConfig, rng: Generator) -> list[Artist]:

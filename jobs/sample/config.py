@@ -19,9 +19,7 @@ class SampleConfig:
 
     days: int = 14
     seed: int = 7
-    groups: int = (
-        10  # taste groups, of equal size: with few global hits a popularity list finds a tenth of a taste
-    )
+    groups: int = 10  # taste groups, of equal size: with few global hits a popularity list finds a tenth of a taste
     users_per_group: int = 60
     artists_per_group: int = 26
     other_artists: int = 40  # in no group: long tail, hot waves, mismatched pairs

@@ -31,9 +31,7 @@ class Event:
         return self.received // DAY
 
 
-def make_events(
-    cfg: SampleConfig, catalogue: Catalogue, listeners: list[Listener], tastes: Tastes
-) -> list[Event]:
+def make_events(cfg: SampleConfig, catalogue: Catalogue, listeners: list[Listener], tastes: Tastes) -> list[Event]:
     """Everything that users did, received at once; only what is received by the last date."""
     events: list[Event] = []
     for number, user in enumerate(listeners):

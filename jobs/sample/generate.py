@@ -50,18 +50,14 @@ def generate(
     Raises SourceError where `out` is a folder with other things in it, or `days` is below 4.
     """
     if days < 4:
-        raise SourceError(
-            f"A sample of {days} days is too short for its hot waves and late events: use 4 or more."
-        )
+        raise SourceError(f"A sample of {days} days is too short for its hot waves and late events: use 4 or more.")
     make_room(out)
     world = make_world(replace(cfg or SampleConfig(), days=days, seed=seed), progress)
     bad = write_tables(out, world, progress)
     write_audio(out, world.plan.files, seed, world.cfg.processes, lambda n, m: progress("audio", n, m))
     known = json.dumps(truth(world, bad), ensure_ascii=False, indent=1)
     (out / "truth.json").write_text(known + "\n", encoding="utf-8")
-    (out / "sources.toml").write_text(
-        sources_toml(world.cfg), encoding="utf-8"
-    )  # last: says the sample is whole
+    (out / "sources.toml").write_text(sources_toml(world.cfg), encoding="utf-8")  # last: says the sample is whole
 
 
 def make_room(out: Path) -> None:
@@ -109,7 +105,7 @@ def write_tables(out: Path, world: World, progress: Progress) -> list[Garbage]:
 
 def sources_toml(cfg: SampleConfig) -> str:
     """The sources file of the sample."""
-    text = 'name = "sample"\ngenres = "pmrs7"\n'
+    text = 'name = "sample"\ngenres = "pmrs7"\nsynthetic = true\n'
     for format, path in SOURCES:
         text += f'\n[[source]]\nformat = "{format}"\npath = "{path}"\n'
         if format == "taste_profile":

@@ -36,10 +36,7 @@ def artist_names(rng: Generator, count: int) -> list[str]:
     """Different names; past 840 they get a number."""
     every = [f"{a} {b}" for a in WORDS["first"] for b in WORDS["second"]]
     order = rng.permutation(len(every))
-    return [
-        every[order[i % len(every)]] + (f" {i // len(every) + 1}" if i >= len(every) else "")
-        for i in range(count)
-    ]
+    return [every[order[i % len(every)]] + (f" {i // len(every) + 1}" if i >= len(every) else "") for i in range(count)]
 
 
 def title(rng: Generator) -> str:

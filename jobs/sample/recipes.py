@@ -29,9 +29,7 @@ class Recipe:
     bass: Line
     chords: Line
     lead: Line
-    mix: tuple[
-        float, ...
-    ]  # dB of kick, snare, hat, open hat, bass, chords, lead around which a track is mixed
+    mix: tuple[float, ...]  # dB of kick, snare, hat, open hat, bass, chords, lead around which a track is mixed
 
 
 NONE = ("-" * 16,)
@@ -68,9 +66,7 @@ RECIPES: dict[str, Recipe] = {
         snare=("----X--g-g--X--g", "----X-------X---", "----X--g----X-g-"),
         hat=("xgxgxgxgxgxgxgxg", "xxxgxxxgxxxgxxxg"),
         open_hat=NONE,
-        bass=Line(
-            ("X---------------", "X-----------x---", "X-------X-------"), (6.0, 12.0), (0.0, 0.6), (1, 3)
-        ),
+        bass=Line(("X---------------", "X-----------x---", "X-------X-------"), (6.0, 12.0), (0.0, 0.6), (1, 3)),
         chords=Line(("X---------------", "-" * 16), (10, 16), (0.0, 0.5)),
         lead=Line(NONE, (1, 1)),
         mix=(-1, 1, 2, 0, 4, -4, 0),
@@ -107,9 +103,7 @@ RECIPES: dict[str, Recipe] = {
         hat=("X-x-X-x-X-x-X-x-", "-" * 16),
         open_hat=NONE,
         bass=Line(("X-x-x-x-x-x-x-x-",), (1.7, 2.0), (0.0, 1.5)),
-        chords=Line(
-            ("X-x-x-x-X-x-x-x-", "X-----X-X---x-x-", "X-------X---x-x-"), (1.8, 6.0), (0.0, 1.0), (2.5, 5)
-        ),
+        chords=Line(("X-x-x-x-X-x-x-x-", "X-----X-X---x-x-", "X-------X---x-x-"), (1.8, 6.0), (0.0, 1.0), (2.5, 5)),
         lead=Line(NONE, (1, 1)),
         mix=(-2, 0, -3, 0, -2, 4, 0),
     ),

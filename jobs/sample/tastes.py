@@ -98,9 +98,7 @@ def make_pairs(cfg: SampleConfig, groups: list[list[int]], rng: Generator) -> di
     return follows
 
 
-def next_track(
-    cfg: SampleConfig, tastes: Tastes, user: Listener, day: int, before: int, rng: Generator
-) -> int:
+def next_track(cfg: SampleConfig, tastes: Tastes, user: Listener, day: int, before: int, rng: Generator) -> int:
     """Position of the track that `user` plays after `before` (-1 at a session's start)."""
     if before in tastes.follows and rng.random() < cfg.pair_chance:
         return tastes.follows[before]

@@ -70,9 +70,7 @@ def taste_truth(world: World) -> dict[str, Any]:
         "session_order": {
             "rule": "after the first track of a pair, the second is played next with this chance",
             "chance": world.cfg.pair_chance,
-            "pairs": sorted(
-                [tracks[a].track_id, tracks[b].track_id] for a, b in world.tastes.follows.items()
-            ),
+            "pairs": sorted([tracks[a].track_id, tracks[b].track_id] for a, b in world.tastes.follows.items()),
         },
     }
 

@@ -1,6 +1,7 @@
 """The account of every input file: lines_in = good + quarantined + blank, with lines_in from an independent reader."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -19,37 +20,43 @@ def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
 
 
 def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[str]) -> DataFrame:
-    """Table `ingest_counts`: one row per file of `counted` (`file`, `lines_in`).
+    """Table `ingest_counts`: one row per file of `counted` (`file`, `lines_in`), computed once and held.
 
     `key`: columns that make two accepted rows the same one; repeats are counted at the file in which they come later.
+    Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
-    rows, zero = parsed.rows, F.lit(0)
-    first = rows.groupBy(*key).agg(F.min("file").alias("file"), F.count("*").alias("times"))
+    counts = counted.sparkSession.createDataFrame(_counted(source, counted, parsed, key).toArrow())
+    _check(counts.toArrow().to_pylist(), source)
+    return counts
+
+
+def _counted(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[str]) -> DataFrame:
+    rows, zero = parsed.rows, F.lit(0).cast("long")
+    first = rows.groupBy(*key).agg(F.min("file").alias("file"))
     distinct = first.groupBy("file").agg(F.count("*").alias("distinct"))
     late = F.count_if(~F.col("on_time")) if "on_time" in rows.columns else F.lit(0)
     accepted = rows.groupBy("file").agg(F.count("*").alias("accepted"), late.alias("late"))
     whole = counted
     for part in (parsed.account(), distinct, accepted):
         whole = whole.join(part, "file", "left")
-    kinds = [F.coalesce(name, zero).alias(name) for name in ("good", "quarantined", "blank", "late")]
+    kinds = [F.coalesce(name, zero).cast("long").alias(name) for name in ("good", "quarantined", "blank", "late")]
     repeats = F.coalesce("accepted", zero) - F.coalesce("distinct", zero)
     return whole.select(F.lit(source.name).alias("source"), "file", "lines_in", *kinds, repeats.alias("duplicates"))
 
 
-def check(counts: DataFrame, source: Source) -> None:
-    """Raise SourceError if a file's account does not balance, or if too much of the source was rejected."""
-    open_account = counts.where("lines_in <> good + quarantined + blank").orderBy("file").first()
-    if open_account is not None:
-        raise SourceError(
-            f"Source {source.name}: {open_account['file']} has {open_account['lines_in']} lines but "
-            f"{open_account['good']} good, {open_account['quarantined']} quarantined and {open_account['blank']} blank; "
-            "it may have changed while it was read: run again."
-        )
-    total = counts.agg(F.sum("lines_in").alias("lines_in"), F.sum("quarantined").alias("bad"), F.sum("blank").alias("blank")).first()
-    bad, lines = (total["bad"] or 0, (total["lines_in"] or 0) - (total["blank"] or 0)) if total else (0, 0)
+def _check(counts: list[dict[str, Any]], source: Source) -> None:
+    for row in sorted(counts, key=lambda row: str(row["file"])):
+        if row["lines_in"] != row["good"] + row["quarantined"] + row["blank"]:
+            raise SourceError(
+                f"Source {source.name}: {row['file']} has {row['lines_in']} lines but {row['good']} good, "
+                f"{row['quarantined']} quarantined and {row['blank']} blank; it may have changed while it was read: "
+                "run again."
+            )
+    bad = sum(row["quarantined"] for row in counts)
+    lines = sum(row["lines_in"] - row["blank"] for row in counts)
     if bad > QUARANTINE_LIMIT * lines:
-        worst = counts.orderBy(F.desc("quarantined"), "file").first()
+        worst = max(counts, key=lambda row: (row["quarantined"], str(row["file"])))
         raise SourceError(
             f"Source {source.name}: {bad} of {lines} lines break a rule, more than {QUARANTINE_LIMIT:.0%}; most of them "
-            f"in {worst['file'] if worst else source.path}. Mend or remove it, and run again."
+            f"in {worst['file']}. Mend or remove it, and run again."
         )

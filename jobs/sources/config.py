@@ -64,7 +64,9 @@ def newest_date(sources: Sources) -> date:
         days = [day for source in chosen if (day := FORMATS[source.format].newest(source))]
         if days:
             return max(days)
-    raise SourceError(f"{sources.path}: no source has dates and none has an `as_of`; give the night's date with --date, or add an as_of.")
+    raise SourceError(
+        f"{sources.path}: no source has dates and none has an `as_of`; give the night's date with --date, or add an as_of."
+    )
 
 
 def _toml(file: Path) -> dict[str, Any]:

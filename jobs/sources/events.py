@@ -17,7 +17,7 @@ from jobs.errors import SourceError
 from jobs.forget.wishes import without_forgotten
 from jobs.lake.schemas import table
 from jobs.log import logger
-from jobs.sources.accounts import account, check, quarantine_rows
+from jobs.sources.accounts import account, quarantine_rows
 from jobs.sources.config import newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
@@ -92,12 +92,9 @@ def _read(ctx: JobContext, source: Source, files: list[str]) -> Iterator[tuple[P
     counted = handler.count(ctx.spark, files)
     parsed = handler.parse(ctx.spark, source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
-    counts = account(source, counted, parsed, KEY).cache()
     try:
-        check(counts, source)
-        yield parsed, counts
+        yield parsed, account(source, counted, parsed, KEY)
     finally:
-        counts.unpersist()
         parsed.lines.unpersist()
 
 

@@ -97,7 +97,7 @@ def or_null(text: Column) -> Column:
 def trimmed_fields() -> Column:
     """The fields of `text` by tab, spaces around them off."""
     # Not F.transform(..., F.trim): it would pass the field's index as the characters to trim, and turn 2004 into 200.
-    return F.transform(F.split("text", "\t", -1), lambda field: F.trim(field))
+    return F.transform(F.split("text", "\t", -1), F.trim)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def _unzipped(path: str) -> Iterator[bytes]:
     """Members one after the other, as strict as Spark's reader: the gzip module forgives padding that Spark does not."""
     member = zlib.decompressobj(wbits=31)
     used = False
-    for piece in _plain(path):
+    for read in _plain(path):
+        piece = read
         while piece:
             used = True
             if data := member.decompress(piece, CHUNK):

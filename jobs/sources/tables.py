@@ -78,7 +78,9 @@ def _parquet_shape(path: str, wanted: Sequence[str]) -> list[str]:
     schema = pq.read_schema(path)
     for field in schema:
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
-            raise OSError(f'the column {field.name} has nanoseconds, which Spark does not read; write it with coerce_timestamps="us"')
+            raise OSError(
+                f'the column {field.name} has nanoseconds, which Spark does not read; write it with coerce_timestamps="us"'
+            )
     return [str(schema.field(name).type) for name in wanted]
 
 

@@ -86,9 +86,7 @@ def test_training_leaves_torch_as_it_found_it() -> None:
     torch.manual_seed(5)
     threads = torch.get_num_threads()
     mels, labels, tracks = rhythms(6)
-    genre_cnn.train(
-        mels, labels, tracks, GenreCNNConfig(**{**genre_cnn.card(SMALL), "epochs": 1, "vary": Variation()})
-    )
+    genre_cnn.train(mels, labels, tracks, GenreCNNConfig(**{**genre_cnn.card(SMALL), "epochs": 1, "vary": Variation()}))
     assert torch.get_num_threads() == threads
     torch.testing.assert_close(torch.rand(3), want)
 
@@ -107,9 +105,7 @@ def test_save_and_load_round_trip(trained: TrainResult) -> None:
     assert {"mean", "std", "head.weight"} <= set(load(blob))
     mels, _, _ = rhythms(6)
     loaded = genre_cnn.from_bytes(cfg, blob)
-    np.testing.assert_array_equal(
-        genre_cnn.predict(loaded, mels)[0], genre_cnn.predict(trained.model, mels)[0]
-    )
+    np.testing.assert_array_equal(genre_cnn.predict(loaded, mels)[0], genre_cnn.predict(trained.model, mels)[0])
 
 
 def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> None:

@@ -30,9 +30,7 @@ def musical(p: MelPreset, seed: int) -> NDArray[np.float32]:
 
 
 def oracle(wave: NDArray[np.float32], p: MelPreset) -> NDArray[np.float32]:
-    power = librosa.feature.melspectrogram(
-        y=wave, sr=p.sample_rate, n_fft=p.n_fft, hop_length=p.hop, n_mels=p.n_mels
-    )
+    power = librosa.feature.melspectrogram(y=wave, sr=p.sample_rate, n_fft=p.n_fft, hop_length=p.hop, n_mels=p.n_mels)
     mel: NDArray[np.float32] = np.log1p(COMPRESSION * power[:, : p.frames].T)
     return mel
 

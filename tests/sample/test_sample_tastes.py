@@ -74,9 +74,7 @@ def test_lovers_play_what_they_love(world: World) -> None:
     loving = [user for user in world.listeners if user.loves]
     follow = [user for user in world.listeners if user.sound]
     assert (len(loving), len(follow)) == (30, 40)
-    of_artist = [
-        np.mean([artist[t] == u.loves.artist_id for t in heard[u.user_id]]) for u in loving if u.loves
-    ]
+    of_artist = [np.mean([artist[t] == u.loves.artist_id for t in heard[u.user_id]]) for u in loving if u.loves]
     of_sound = [np.mean([sound.get(t) == u.sound for t in heard[u.user_id]]) for u in follow]
     assert np.median(of_artist) > 0.25
     assert np.median(of_sound) > 0.35
@@ -85,9 +83,7 @@ def test_lovers_play_what_they_love(world: World) -> None:
 def test_waves_are_hot_only_while_they_last(world: World) -> None:
     for wave in world.tastes.waves:
         track = world.catalogue.tracks[wave.track].track_id
-        by_day = Counter(
-            e.played // 86_400 for e in world.log.events if e.track_id == track and e.event == "play"
-        )
+        by_day = Counter(e.played // 86_400 for e in world.log.events if e.track_id == track and e.event == "play")
         during = np.mean([by_day[wave.first_day + d] for d in range(WAVE_DAYS)])
         after = [by_day[d] for d in range(14) if not wave.first_day <= d <= wave.first_day + WAVE_DAYS]
         assert during > 20 * max(1.0, float(np.mean(after)))

@@ -10,6 +10,6 @@ TABLES: dict[str, Table] = {table.name: table for table in (*sources.TABLES, *pr
 def table(name: str) -> Table:
     """The table of this name; a part such as `events/app` belongs to `events`. Raises LakeError if unknown."""
     try:
-        return TABLES[name.split("/")[0]]
+        return TABLES[name.split("/", maxsplit=1)[0]]
     except KeyError:
         raise LakeError(f"There is no table {name!r}; jobs/lake/schemas/ knows {', '.join(sorted(TABLES))}.") from None

@@ -1,0 +1,68 @@
+"""How the tests of this folder run one whole night of a small synthetic sample, and look at it."""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.lake.lake import Lake
+from jobs.publish.store import Store, connect
+from jobs.registry import FAMILIES
+from jobs.runner import close_run, open_run, run_named
+from jobs.sample.config import LAST_DATE, SampleConfig
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+
+SMALL = replace(
+    SampleConfig(), days=5, groups=5, users_per_group=24, artists_per_group=9, other_artists=10, tracks_per_artist=8,
+    artist_lovers=3, sound_lovers=3, pairs_per_group=4, hot_waves=1, deleted_users=2, deleted_pairs=3, garbage=0.01,
+    late=0.01, too_late=0.005, audio_tracks=35, audio_seconds=5.0, long_audio=1, unplayed_audio=7, broken_audio=1,
+    mismatched=3,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class World:
+    """A published night, and the truth that was planted under it."""
+
+    settings: Settings
+    spark: SparkSession
+    truth: dict[str, Any]
+    run_id: str
+    date: dt.date = LAST_DATE
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(f"{self.settings.lake_root}/sample")
+
+    def table(self, name: str, rule: str = "on") -> DataFrame:
+        return self.lake.read(self.spark, name, rule, self.date.isoformat())
+
+    def store(self) -> Any:
+        return connect(self.settings, "sample")
+
+
+def run_night(settings: Settings, date: dt.date, force: bool = False) -> str:
+    """What the DAG does, in this process: open, every family, close."""
+    sources = load_sources(settings.sources_file)
+    run_id = open_run(settings, sources, date)
+    try:
+        for family in FAMILIES:
+            run_named(settings, family, date, run_id, force)
+    finally:
+        close_run(settings, sources, run_id)
+    return run_id
+
+
+def digests(world: World) -> dict[str, str]:
+    """Row digest of every table that the night's jobs write."""
+    date = world.date.isoformat()
+    names = ("tracks", "song_tracks", "history", "listeners", "mel", "genre_scores", "track_genres", "item_factors")
+    return {name: world.lake.digest_of(name, "on", date) for name in (*names, "user_factors", "candidates", "ranked")}
+
+
+def documents(store: Store, run_id: str, view: str = "recommendations") -> dict[str, Any]:
+    """A night's documents by id, without what names the run."""
+    found = store[f"{view}__{run_id}"].find({}, {"run_id": 0})
+    return {document["_id"]: document for document in found}

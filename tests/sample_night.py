@@ -1,0 +1,66 @@
+"""Holds the published night of the full sample against its truth: `python tests/sample_night.py` after `make nightly`.
+
+Prints the genre CNN's accuracy on held-out sample tracks and the precision of the lists on the planted taste groups, beside
+what is asked of them, and exits with 1 where one falls short. The data is synthetic.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = Path(os.environ.get("PMRS_VAR", ROOT / "var"))
+
+
+def cnn_accuracy(store: Any, truth: dict[str, Any]) -> float:
+    """Share of the held-out tracks (no label in genres.cls) whose published genre is the planted one."""
+    held = truth["held_out_audio"]
+    found = {d["track_id"]: d["genre"] for d in store.classified_music.find({"track_id": {"$in": list(held)}})}
+    return float(sum(found.get(track) == genre for track, genre in held.items())) / len(held)
+
+
+def group_precision(store: Any, truth: dict[str, Any]) -> tuple[float, float]:
+    """Mean share of planted group tracks among the first ten places: ours, and of the ten most offered tracks instead."""
+    ours, popular = [], []
+    lists = {d["user_id"]: [item["track_id"] for item in d["items"][:10]] for d in store.recommendations.find({"list": "overall"})}
+    hits = popular_tracks()
+    for group in truth["groups"].values():
+        wanted = set(group["tracks"])
+        for user in set(group["users"]) & set(lists):
+            ours.append(len(wanted & set(lists[user])) / 10)
+            popular.append(len(wanted & set(hits[:10])) / 10)
+    return sum(ours) / len(ours), sum(popular) / len(popular)
+
+
+def popular_tracks() -> list[str]:
+    """Most listened tracks of the night's history, most listeners first."""
+    import pyarrow.parquet as pq
+
+    table = VAR / "lake" / "sample" / "history"
+    manifest = json.loads((sorted(table.glob("dt=*"))[-1] / "_manifest.json").read_text())
+    tracks = pq.read_table(table / manifest["folder"], columns=["track_id"], partitioning=None)["track_id"].value_counts()
+    counted = [(-row["counts"], row["values"]) for row in tracks.to_pylist()]
+    return [track for _, track in sorted(counted)]
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    truth = json.loads((VAR / "sample" / "truth.json").read_text())
+    uri = (VAR / "mongo" / "analyst.uri").read_text().strip()
+    client: MongoClient[dict[str, Any]] = MongoClient(uri)
+    with client:
+        store = client["pmrs_sample"]
+        accuracy, (ours, popular) = cnn_accuracy(store, truth), group_precision(store, truth)
+        gone = store.recommendations.count_documents({"user_id": {"$in": truth["deleted_users"]}})
+    print(f"synthetic sample: genre CNN on {len(truth['held_out_audio'])} held-out tracks {accuracy:.1%} (asked: above 70 %)")
+    print(f"synthetic sample: precision@10 on planted groups {ours:.3f}, popularity list {popular:.3f} (asked: 3 times)")
+    print(f"synthetic sample: lists of users who asked to be forgotten: {gone} (asked: 0)")
+    return 0 if accuracy > 0.7 and ours >= 3 * popular and gone == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
