@@ -12,7 +12,7 @@ export PYTHON
 PMRS := .venv/bin/pmrs
 sources = $(if $(SOURCES),--sources '$(SOURCES)')
 
-.PHONY: help setup nightly backfill sample mongo stop test lint docs bench clean
+.PHONY: help setup nightly backfill sample mongo stop test lint docs clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -46,9 +46,6 @@ docs: setup ## write docs/data-dictionary.md anew from the schemas
 	@mkdir -p docs
 	@$(PMRS) dictionary >docs/data-dictionary.md.part
 	@mv docs/data-dictionary.md.part docs/data-dictionary.md
-
-bench: setup ## run the benchmarks  [ONLY=name]
-	@.venv/bin/python -m bench $(ONLY)
 
 clean: stop ## remove both environments and caches; var/ (your data) stays
 	@rm -rf .venv .venv-airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clips import Variation, augment, best_device, class_weights, fixed_arithmetic, split_tracks
+from models.clips import Variation, augment, best_device, check_clips, class_weights, fixed_arithmetic, split_tracks
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def train(
     ValueError for wrong shapes, labels outside 0..n_genres-1, or numbers that are not finite.
     """
     tracks = np.asarray([str(t) for t in track_of])
-    check_inputs(mels, labels, tracks, cfg)
+    check_clips(mels, labels, tracks, (cfg.frames, cfg.n_mels), cfg.n_genres)
     with fixed_arithmetic(cfg.threads, cfg.seed):
         held = split_tracks(tracks, labels, cfg.val_share, cfg.seed)
         model = GenreCNN(cfg)
@@ -148,23 +148,6 @@ def train(
         history, best_epoch = fit(model, mels, labels, tracks, held, on_epoch)
         val_tracks = tuple(sorted(set(tracks[held].tolist())))
     return TrainResult(model.cpu().eval(), tuple(history), best_epoch, val_tracks)
-
-
-def check_inputs(
-    mels: NDArray[np.float16], labels: NDArray[np.int64], tracks: NDArray[np.str_], cfg: GenreCNNConfig
-) -> None:
-    """ValueError that says which of the training arrays is wrong."""
-    n = len(mels)
-    if n == 0 or mels.shape[1:] != (cfg.frames, cfg.n_mels) or len(labels) != n or len(tracks) != n:
-        raise ValueError(
-            f"need clips [N, {cfg.frames}, {cfg.n_mels}] with N labels and N tracks, N > 0: "
-            f"got {mels.shape}, {len(labels)} labels and {len(tracks)} tracks"
-        )
-    if labels.min() < 0 or labels.max() >= cfg.n_genres:
-        raise ValueError(f"genre numbers must lie in 0..{cfg.n_genres - 1}: got {labels.min()}..{labels.max()}")
-    for start in range(0, n, 256):
-        if not np.isfinite(mels[start : start + 256]).all():
-            raise ValueError(f"clips {start}..{start + 255} hold NaN or infinity: quarantine broken audio first")
 
 
 def learn_scale(model: GenreCNN, mels: NDArray[np.float16], use: NDArray[np.bool_]) -> None:

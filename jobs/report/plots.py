@@ -91,5 +91,5 @@ def activity(rows: list[Row]) -> str:
         axes.set_xticks(range(0, len(days), step), [d[5:] for d in days[::step]])
         axes.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
         axes.set_title("Events per day")
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend(frameon=False, fontsize=9, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
         return to_svg(figure)

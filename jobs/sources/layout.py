@@ -97,7 +97,8 @@ def or_null(text: Column) -> Column:
 def trimmed_fields() -> Column:
     """The fields of `text` by tab, spaces around them off."""
     # Not F.transform(..., F.trim): it would pass the field's index as the characters to trim, and turn 2004 into 200.
-    return F.transform(F.split("text", "\t", -1), F.trim)
+    # not F.trim itself: transform would hand its second parameter, the characters to trim, the field's number
+    return F.transform(F.split("text", "\t", -1), lambda field: F.trim(field))  # noqa: PLW0108
 
 
 @dataclass(frozen=True)
