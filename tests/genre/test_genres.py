@@ -1,0 +1,60 @@
+"""Where a track's genre comes from, and that the maps lead into their sets."""
+
+import tomllib
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.catalogue.tracks import cut_mismatches, first_genre, merge_sources
+from jobs.errors import SourceError
+from jobs.genre.classify import build_track_genres
+from jobs.genres import genre_set
+from jobs.settings import REPOSITORY
+
+SETS = tomllib.loads((REPOSITORY / "jobs" / "genres.toml").read_text())["sets"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_map_leads_into_its_set(name: str) -> None:
+    genres = genre_set(name)
+    assert set(genres.labels.values()) <= set(genres.genres)
+    assert set(genres.terms.values()) <= set(genres.genres)
+    assert all(word == word.lower() for word in (*genres.labels, *genres.terms))
+
+
+def test_an_unknown_set_is_named() -> None:
+    with pytest.raises(SourceError, match="pmrs7"):
+        genre_set("polka")
+
+
+def test_audio_goes_before_label_before_terms_before_nothing(spark: SparkSession) -> None:
+    rows = [("a", "Rock", "Rock"), ("b", "Rock", "Trance"), ("c", None, "Trance"), ("d", None, None)]
+    tracks = spark.createDataFrame(rows, "track_id string, label_genre string, terms_genre string")
+    scores = spark.createDataFrame(
+        [("a", [0.1, 0.9], [0.0], "m")], "track_id string, probabilities array<float>, embedding array<float>, model string"
+    )
+    found = {r["track_id"]: r for r in build_track_genres(tracks, scores, ("Rock", "Trance")).collect()}
+    assert {k: (r["genre"], r["source"]) for k, r in found.items()} == {
+        "a": ("Trance", "cnn"), "b": ("Rock", "label"), "c": ("Trance", "terms"), "d": (None, "none"),
+    }  # fmt: skip
+    assert found["a"]["confidence"] == pytest.approx(0.9)
+    assert (found["d"]["confidence"], found["d"]["probabilities"]) == (0.0, [])
+
+
+def test_most_votes_win_and_ties_go_to_the_first_genre(spark: SparkSession) -> None:
+    mapping = {"rock": "Rock", "hard rock": "Rock", "trance": "Trance"}
+    rows = [("x", "Rock"), ("x", "hard rock"), ("x", "trance"), ("y", "trance"), ("y", " rock "), ("z", "polka")]
+    frame = spark.createDataFrame(rows, "artist_id string, term string").selectExpr("*", "1 AS weight")
+    assert dict(first_genre(frame, "artist_id", "term", mapping, ("Rock", "Trance")).collect()) == {"x": "Rock", "y": "Rock"}
+
+
+def test_the_fullest_description_wins_and_its_gaps_are_filled(spark: SparkSession) -> None:
+    shape = "track_id string, song_id string, title string, artist_id string, artist string"
+    rows = [("t", "s", "Title", None, "Artist"), ("t", None, "title (live)", "AR1", None)]
+    assert merge_sources(spark.createDataFrame(rows, shape)).collect() == [("t", "s", "Title", "AR1", "Artist")]
+
+
+def test_a_mismatch_cuts_only_its_own_pair(spark: SparkSession) -> None:
+    tracks = spark.createDataFrame([("t1", "s"), ("t2", "s")], "track_id string, song_id string")
+    wrong = spark.createDataFrame([("s", "t1")], "song_id string, track_id string")
+    assert {r["track_id"]: r["song_id"] for r in cut_mismatches(tracks, wrong).collect()} == {"t1": None, "t2": "s"}

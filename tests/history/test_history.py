@@ -1,0 +1,77 @@
+"""H_U by small literal histories: what a rating is, and what a night may see."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.forget.wishes import user_hash, without_forgotten
+from jobs.history.history import build_history, build_listeners, from_counts, from_events, seen
+
+NIGHT = date(2026, 11, 14)
+NOON = datetime(2026, 11, 14, 12, tzinfo=UTC)
+SHAPE = (
+    "user_id string, track_id string, event string, rating double, ms_played long, played_at timestamp, "
+    "session_id string, on_time boolean"
+)
+
+
+def events(spark: SparkSession, *rows: tuple[Any, ...]) -> DataFrame:
+    """Rows (event, rating, ms_played, minutes after noon) of user u on track t."""
+    full = [("u", "t", kind, stars, ms, NOON + timedelta(minutes=at), None, True) for kind, stars, ms, at in rows]
+    return spark.createDataFrame(full, SHAPE)
+
+
+def no_counts(spark: SparkSession) -> DataFrame:
+    return from_counts(spark.createDataFrame([], "user_id string, song_id string, plays long"), songs(spark))
+
+
+def songs(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame([("s", "t")], "song_id string, track_id string")
+
+
+@pytest.mark.parametrize(
+    ("rows", "rating"),
+    [
+        ([("play", None, 30_000, 0), ("play", None, None, 1)], 2.0),
+        ([("play", None, 29_999, 0)], 0.0),
+        ([("skip", None, None, 0)], 0.0),
+        ([("block", None, None, 0)], 0.0),
+        ([("like", None, None, 0)], 1.0),
+        ([("like", None, None, 0), ("unlike", None, None, 1)], 0.0),
+        ([("unlike", None, None, 0), ("like", None, None, 1), ("play", None, None, 2)], 2.0),
+        ([("rate", 5.0, None, 0), ("rate", 2.0, None, 1), ("play", None, None, 2)], 2.0),
+        ([("rate", 2.0, None, 0), ("like", None, None, 1)], 3.0),
+        ([("play", None, None, 0), ("play", None, None, 0)], 1.0),
+    ],
+)
+def test_rating(spark: SparkSession, rows: list[tuple[Any, ...]], rating: float) -> None:
+    history = build_history(from_events(seen(events(spark, *rows), NIGHT), 30_000), no_counts(spark))
+    assert [row["rating"] for row in history.collect()] == [rating]
+
+
+def test_a_night_sees_nothing_of_tomorrow_and_nothing_too_late(spark: SparkSession) -> None:
+    frame = events(spark, ("play", None, None, 0), ("play", None, None, 12 * 60))
+    assert seen(frame, NIGHT).count() == 1
+    assert seen(frame.selectExpr("* EXCEPT (on_time)", "false AS on_time"), NIGHT).count() == 0
+
+
+def test_counts_and_events_of_one_track_add_up(spark: SparkSession) -> None:
+    counts = spark.createDataFrame([("u", "s", 7), ("u", "lost", 3)], "user_id string, song_id string, plays long")
+    timed = from_events(seen(events(spark, ("play", None, None, 0)), NIGHT), 30_000)
+    rows = build_history(timed, from_counts(counts, songs(spark))).collect()
+    assert [(row["track_id"], row["plays"]) for row in rows] == [("t", 8)]
+
+
+def test_wishes_remove_users_and_pairs_and_nothing_else(spark: SparkSession) -> None:
+    heard = spark.createDataFrame([("a", "1"), ("b", "1"), ("b", "2")], "user_id string, track_id string")
+    named = spark.createDataFrame([("a", None), ("b", "2")], "user_id string, track_id string")
+    wishes = named.select(user_hash().alias("user_hash"), "track_id")
+    assert without_forgotten(heard, wishes).collect() == [("b", "1")]
+
+
+def test_everybody_with_a_profile_or_a_history_gets_lists(spark: SparkSession) -> None:
+    heard = spark.createDataFrame([("a", "1"), ("a", "2")], "user_id string, track_id string")
+    users = spark.createDataFrame([("a",), ("new",)], "user_id string")
+    assert dict(build_listeners(heard, users).collect()) == {"a": 2, "new": 0}

@@ -1,0 +1,94 @@
+"""The lake's promises: a digest is of the rows alone, a partition exists when its manifest does."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.errors import LakeError
+from jobs.lake.collect import bounded
+from jobs.lake.dictionary import data_dictionary
+from jobs.lake.digest import digest
+from jobs.lake.lake import Lake
+from jobs.lake.manifest import Manifest
+from jobs.lake.models import ModelRegistry
+from jobs.settings import REPOSITORY
+
+ROWS = [("s1", "t1"), ("s2", None), ("s3", "t3")]
+SHAPE = "song_id string, track_id string"
+
+
+def test_a_digest_does_not_depend_on_order_or_partitions(spark: SparkSession) -> None:
+    one = digest(spark.createDataFrame(ROWS, SHAPE).repartition(1))
+    assert one == digest(spark.createDataFrame(ROWS[::-1], SHAPE).repartition(3))
+    assert one.rows == 3
+
+
+@pytest.mark.parametrize(
+    "others",
+    [ROWS[:2], [*ROWS, ROWS[0]], [("s1", "t1"), (None, "s2"), ("s3", "t3")], [("s1", "t1"), ("s2", ""), ("s3", "t3")]],
+)
+def test_a_digest_tells_other_rows_apart(spark: SparkSession, others: list[tuple[str, str]]) -> None:
+    assert digest(spark.createDataFrame(ROWS, SHAPE)) != digest(spark.createDataFrame(others, SHAPE))
+
+
+def put(lake: Lake, spark: SparkSession, part: str, date: str, rows: list[tuple[str, str]]) -> Manifest:
+    folder, found = lake.put(part, date, spark.createDataFrame(rows, SHAPE))
+    return Manifest(part, date, folder, found.rows, found.digest, "test", "run")
+
+
+def test_rows_without_a_manifest_are_not_there(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    manifest = put(lake, spark, "song_tracks", "2026-11-14", [("s", "t")])
+    assert lake.read(spark, "song_tracks", "on", "2026-11-14").count() == 0
+    with pytest.raises(LakeError, match="pmrs run catalogue"):
+        lake.require("song_tracks", "on", "2026-11-14")
+    lake.commit(manifest)
+    assert lake.read(spark, "song_tracks", "on", "2026-11-14").collect() == [("s", "t")]
+
+
+def test_a_rewritten_partition_is_the_new_one_whole(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for rows in ([("a", "1"), ("b", "2")], [("c", "3")]):
+        lake.commit(put(lake, spark, "song_tracks", "2026-11-14", rows))
+    assert lake.read(spark, "song_tracks", "on", "2026-11-14").collect() == [("c", "3")]
+
+
+def test_rules_pick_by_date_over_all_parts(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), frozenset({"one", "two"}))
+    for part, date in (("one", "2026-11-12"), ("one", "2026-11-13"), ("two", "2026-11-14"), ("gone", "2026-11-13")):
+        lake.commit(put(lake, spark, f"mismatches/{part}", date, [(part, date)]))
+    dates = {rule: [m.date for m in lake.select("mismatches", rule, "2026-11-13")] for rule in ("on", "upto", "latest", "all")}
+    assert dates["on"] == ["2026-11-13"]
+    assert dates["upto"] == ["2026-11-12", "2026-11-13"]
+    assert dates["latest"] == ["2026-11-13"]
+    assert dates["all"] == ["2026-11-12", "2026-11-13", "2026-11-14"]
+
+
+def test_rows_that_do_not_fit_are_named(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="lack the columns track_id"):
+        Lake(str(tmp_path)).put("song_tracks", "2026-11-14", spark.createDataFrame([("s",)], "song_id string"))
+    with pytest.raises(LakeError, match="no table 'songs'"):
+        Lake(str(tmp_path)).read(spark, "songs", "on", "2026-11-14")
+
+
+def test_nothing_larger_than_the_bound_comes_to_the_driver(spark: SparkSession) -> None:
+    assert bounded(spark.range(10), 8, "numbers", limit=80).num_rows == 10
+    with pytest.raises(LakeError, match="11 rows of 8 bytes"):
+        bounded(spark.range(11), 8, "numbers", limit=80)
+
+
+def test_a_model_whose_weights_were_changed_is_refused(tmp_path: Path) -> None:
+    registry = ModelRegistry(Lake(str(tmp_path)).store)
+    assert registry.load("cnn") is None
+    digest_of = registry.register("cnn", b"weights", {"genres": ["Rock"]})
+    found = registry.load("cnn")
+    assert found is not None
+    assert (found.digest, found.card["genres"], found.weights) == (digest_of, ["Rock"], b"weights")
+    (tmp_path / "models" / "cnn" / digest_of / "weights.safetensors").write_bytes(b"others!")
+    with pytest.raises(ValueError, match="do not have this digest"):
+        registry.load("cnn")
+
+
+def test_the_data_dictionary_is_not_stale() -> None:
+    assert (REPOSITORY / "docs" / "data-dictionary.md").read_text() == data_dictionary(), "run `make docs`"
