@@ -11,6 +11,9 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.files import text_listing
 from jobs.sources.lines import as_text, independent_count, is_blank, read_lines
 
+TRACK_SHAPE = "^TR[A-Z0-9]{16}$"
+"""An MSD track id."""
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -3,7 +3,7 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named, or_null
+from jobs.sources.layout import TRACK_SHAPE, Fault, Layout, TextSnapshot, missing, named, or_null
 
 
 def layout(source: Source) -> Layout:
@@ -15,6 +15,7 @@ def layout(source: Source) -> Layout:
         faults=(
             Fault("fields", "not four fields: track, song, artist and title, by <SEP>", F.size("fields") != 4),
             Fault("missing_track", "the track is empty", missing(track)),
+            Fault("bad_track", "the track is not of the form TR and 16 capitals or digits", ~track.rlike(TRACK_SHAPE)),
             Fault("missing_song", "the song is empty", missing(song)),
         ),
         columns={

@@ -1,0 +1,58 @@
+"""Lists are as long as they can be: personal places first, then popular tracks, then those that nobody has played."""
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.ranking import shelf
+from jobs.ranking.rank import Config, list_limit, rank_filled, rank_personal
+
+GENRES = "track_id string, genre string, confidence double, source string"
+HEARD = "user_id string, track_id string, rating double"
+CANDIDATES = (
+    "user_id string, list string, track_id string, method string, score double, percentile double, taste double, "
+    "because_track_id string"
+)
+
+
+@pytest.fixture
+def genres(spark: SparkSession) -> DataFrame:
+    rows = [(f"t{n}", "Rock", 0.5 + n / 100, "cnn") for n in range(6)] + [("x", None, 0.0, "none")]
+    return spark.createDataFrame(rows, GENRES)
+
+
+Lists = dict[tuple[str, str], list[tuple[str, str]]]
+
+
+def lists(spark: SparkSession, genres: DataFrame, history: DataFrame, candidates: DataFrame) -> Lists:
+    config = Config(overall=4, per_genre=3)
+    names = spark.createDataFrame([("t0", "Title")], "track_id string, name string")
+    personal = rank_personal(candidates, names, config)
+    members = shelf.list_members(genres)
+    users = spark.createDataFrame([("old", 0), ("new", 0)], "user_id string, heard long")
+    wanted = shelf.sizes(users, members, shelf.heard_per_list(history, members), list_limit(config))
+    shelves = shelf.build_shelves(members, history, genres)
+    filled = shelf.fill(shelf.missing(wanted, personal), shelves, history, personal)
+    rows = personal.unionByName(rank_filled(filled, genres)).orderBy("user_id", "list", "rank").collect()
+    found: Lists = {}
+    for row in rows:
+        assert row["rank"] == len(found.setdefault((row["user_id"], row["list"]), [])) + 1
+        assert row["why"]
+        found[row["user_id"], row["list"]].append((row["track_id"], row["tier"]))
+    return found
+
+
+def test_short_lists_are_filled_and_heard_tracks_are_not(spark: SparkSession, genres: DataFrame) -> None:
+    heard = [("old", "t0", 1.0), ("a", "t1", 2.0), ("b", "t1", 1.0), ("a", "t2", 1.0), ("old", "t3", 0.0)]
+    offered = [("old", "Rock", "t2", "pmrs_cf", 0.4, 1.0, 1.0, "t0"), ("old", "overall", "t2", "pmrs_cf", 0.4, 1.0, 1.0, "t0")]
+    found = lists(spark, genres, spark.createDataFrame(heard, HEARD), spark.createDataFrame(offered, CANDIDATES))
+    assert found["old", "Rock"] == [("t2", "personal"), ("t1", "popular"), ("t5", "unplayed")]
+    assert found["old", "overall"] == [("t2", "personal"), ("t1", "popular"), ("t5", "unplayed"), ("t4", "unplayed")]
+    assert found["new", "Rock"] == [("t1", "popular"), ("t2", "popular"), ("t0", "popular")]
+    assert len(found["new", "overall"]) == 4
+
+
+def test_a_list_ends_where_the_unheard_tracks_end(spark: SparkSession, genres: DataFrame) -> None:
+    heard = [("old", f"t{n}", 1.0) for n in range(5)]
+    found = lists(spark, genres, spark.createDataFrame(heard, HEARD), spark.createDataFrame([], CANDIDATES))
+    assert found["old", "Rock"] == [("t5", "unplayed")]
+    assert found["old", "overall"] == [("t5", "unplayed"), ("x", "unplayed")]
