@@ -1,0 +1,155 @@
+"""Every line of every text format is good, quarantined or blank, whatever bytes it is made of; real files count right."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from jobs.errors import SourceError
+from jobs.sources.accounts import account, quarantine_rows
+from jobs.sources.config import load_sources, newest_date
+from jobs.sources.contract import Parsed, Source
+from jobs.sources.formats import FORMATS
+
+TEXT = ("app_log", "taste_profile", "msd_unique_tracks", "msd_unique_artists", "msd_artist_terms", "msd_mismatches",
+        "genre_labels", "user_profiles", "deletions")  # fmt: skip
+SUFFIX = {"app_log": ".jsonl", "msd_artist_terms": ".csv", "genre_labels": ".cls", "user_profiles": ".tsv"}
+PIECES = st.one_of(
+    st.binary(max_size=12),
+    st.sampled_from(
+        [b"\n", b"\r\n", b"\t", b" ", b"<SEP>", b"#", b'{"user_id": "u"}', b"[]", b"\xef\xbb\xbf", b"\xff", b"TRAAAAA128F0000001",
+         b"SOAAAAA12A00000001", b"7", b'"', b",", b"Feb 24, 2006", b"ERROR: <", b"\x00"]
+    ),
+)
+REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
+needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
+
+
+def read(spark: SparkSession, kind: str, *files: Path, **options: Any) -> tuple[Parsed, dict[str, Any]]:
+    """The format's answer for some files, and the account of each file by its name."""
+    source = Source(kind, kind, str(files[0].parent if len(files) > 1 else files[0]), options=options)
+    names = [str(file) for file in files]
+    handler = FORMATS[kind]
+    counted = handler.count(spark, names)
+    parsed = handler.parse(spark, source, names)
+    counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
+    return parsed, {Path(row["file"]).name: row for row in counts}
+
+
+@pytest.mark.parametrize("kind", TEXT)
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(contents=st.lists(st.lists(PIECES, max_size=30).map(b"".join), min_size=6, max_size=12))
+def test_any_bytes_are_accounted_for(spark: SparkSession, tmp_path: Path, kind: str, contents: list[bytes]) -> None:
+    files = [tmp_path / f"{number}{SUFFIX.get(kind, '.txt')}" for number in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    _, counts = read(spark, kind, *files)
+    for file, content in zip(files, contents, strict=True):
+        row = counts[file.name]
+        by_hand = content.count(b"\n") + (len(content) > 0 and not content.endswith(b"\n"))
+        assert row["lines_in"] == by_hand
+        assert row["good"] + row["quarantined"] + row["blank"] == by_hand
+
+
+def test_app_log_rules(spark: SparkSession, tmp_path: Path) -> None:
+    good = {"user_id": "u", "track_id": "t", "event": "play", "played_at": "2026-11-14T10:00:00Z"}
+    lines: list[tuple[str, str | None]] = [
+        (json.dumps(good), None),
+        (json.dumps(good), None),
+        (json.dumps(good | {"event": "rate", "rating": 5}), None),
+        (json.dumps(good | {"played_at": "2026-11-11T23:00:00Z"}), None),
+        (json.dumps({"user_id": "gone", "event": "delete", "played_at": "2026-11-14T10:00:00Z"}), None),
+        ("{", "not_json"),
+        ("[1]", "not_object"),
+        (json.dumps(good | {"user_id": ""}), "missing_user"),
+        (json.dumps(good | {"track_id": None}), "missing_track"),
+        (json.dumps(good | {"event": "dance"}), "unknown_event"),
+        (json.dumps(good | {"played_at": "soon"}), "bad_time"),
+        (json.dumps(good | {"played_at": "1970-01-01T00:00:00Z"}), "before_2000"),
+        (json.dumps(good | {"played_at": "2026-11-15T00:11:00Z"}), "after_receipt"),
+        (json.dumps(good | {"event": "rate", "rating": 9}), "bad_rating"),
+        (json.dumps(good | {"ms_played": -1}), "bad_ms_played"),
+        ("", None),
+    ]
+    folder = tmp_path / "dt=2026-11-14"
+    folder.mkdir()
+    file = folder / "part-0.jsonl.gz"
+    file.write_bytes(gzip.compress("\n".join(line for line, _ in lines).encode() + b"\n"))
+    parsed, counts = read(spark, "app_log", file)
+    rejected = quarantine_rows(parsed, Source("app", "app_log", str(file))).collect()
+    assert {row["line"]: row["rule"] for row in rejected} == {n: rule for n, (_, rule) in enumerate(lines, 1) if rule}
+    assert (counts[file.name]["good"], counts[file.name]["blank"]) == (5, 1)
+    assert parsed.deletions is not None
+    assert parsed.deletions.count() == 1
+    key = ("dt", "user_id", "track_id", "event", "played_at")
+    counted = FORMATS["app_log"].count(spark, [str(file)])
+    # the one account that is too rotten to pass: ten of fifteen lines
+    with pytest.raises(SourceError, match="10 of 15 lines break a rule"):
+        account(Source("app", "app_log", str(file)), counted, parsed, key)
+
+
+def test_latin1_and_utf8_lines_come_out_right(spark: SparkSession, tmp_path: Path) -> None:
+    line = "TRGXQES128F42BA5EB<SEP>SOAUWYT12A81C206F1<SEP>Björk<SEP>Undo\n"
+    file = tmp_path / "tracks.txt"
+    file.write_bytes(line.encode("latin-1") + line.replace("TRG", "TRH").encode())
+    parsed, _ = read(spark, "msd_unique_tracks", file)
+    assert {row["artist"] for row in parsed.rows.collect()} == {"Björk"}
+
+
+def test_a_truncated_gz_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "dt=2026-11-14"
+    folder.mkdir()
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress(os.urandom(9000))[:4000])
+    with pytest.raises(SourceError, match=r"a\.jsonl\.gz"):
+        read(spark, "app_log", folder / "a.jsonl.gz")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('genres = "pmrs7"', "name"),
+        ('name = "x"\ngenres = "pmrs7"', "source"),
+        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "polka"\npath = "p"', "polka"),
+        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "taste_profile"\npath = "p"', "as_of"),
+        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "${PMRS_NOT_SET}/x"', "PMRS_NOT_SET"),
+        ("name = ", "TOML"),
+    ],
+)
+def test_a_bad_sources_file_is_one_clear_sentence(tmp_path: Path, text: str, word: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(text)
+    with pytest.raises(SourceError, match=word):
+        load_sources(file)
+
+
+def test_sources_without_dates_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.cls").write_text("TRAAAAA128F0000001\tRock\n")
+    file = tmp_path / "sources.toml"
+    file.write_text('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "genre_labels"\npath = "labels.cls"\n')
+    with pytest.raises(SourceError, match="as_of"):
+        newest_date(load_sources(file))
+
+
+@needs_real_data
+@pytest.mark.parametrize(
+    ("kind", "path", "good"),
+    [
+        ("taste_profile", "taste_profile/topUsers_10000.txt", 39_017),
+        ("msd_unique_tracks", "msd/subset_unique_tracks.txt", 9_971),
+        ("msd_unique_tracks", "taste_profile/songlist.txt", 20_001),
+        ("msd_mismatches", "msd/sid_mismatches.txt", 19_094),
+        ("genre_labels", "msd/msd_tagtraum_cd1.cls", 133_676),
+        ("msd_unique_artists", "msd/subset_unique_artists.txt", 3_888),
+        ("msd_artist_terms", "msd/subset_artist_term.csv", 97_493),
+    ],
+)
+def test_real_files_have_the_rows_that_were_counted_by_hand(spark: SparkSession, kind: str, path: str, good: int) -> None:
+    _, counts = read(spark, kind, REAL / path)
+    (row,) = counts.values()
+    assert (row["good"], row["quarantined"]) == (good, 0)
