@@ -4,6 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field
+from functools import reduce
 from typing import Any, ClassVar, Protocol
 
 from pyspark.sql import DataFrame, SparkSession
@@ -88,6 +89,12 @@ class JobContext:
         date = self.night.date.isoformat()
         self.inputs[f"{name}|{rule}"] = self.night.lake.digest_of(name, rule, date)
         return self.night.lake.read(self.spark, name, rule, date)
+
+    def read_with_pending(self, name: str, rule: str = "on") -> DataFrame:
+        """As `read`, and what this very job has written to the table's parts and not yet committed."""
+        fresh = [m for m in self.pending if m.table.startswith(f"{name}/") and m.folder]
+        rows = [self.night.lake.rows(self.spark, m.table, m.folder) for m in fresh]
+        return reduce(DataFrame.unionByName, rows, self.read(name, rule))
 
     def need(self, name: str, rule: str = "on") -> DataFrame:
         """As `read`, but raises LakeError where nothing is committed, naming the job to run first."""

@@ -49,7 +49,10 @@ class Settings(BaseSettings):
         path = self.mongo_uri_file or self.embedded_uri_file
         if not path.is_file():
             raise StoreError(f"No MongoDB is known: {path} is missing. Run `make mongo`, or set PMRS_MONGO_URI.")
-        return SecretStr(path.read_text().strip())
+        try:
+            return SecretStr(path.read_text().strip())
+        except OSError as error:
+            raise StoreError(f"The MongoDB URI in {path} cannot be read: {error.strerror}.") from None
 
     @property
     def uri_source(self) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
+from pymongo.errors import PyMongoError
 
 from jobs.errors import PmrsError
 from jobs.registry import FAMILIES, JOBS
@@ -33,6 +35,13 @@ def main() -> None:
         app()
     except PmrsError as error:
         print(f"pmrs: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ValidationError as error:
+        first = error.errors()[0]
+        print(f"pmrs: PMRS_{str(first['loc'][-1]).upper()}: {first['msg']}.", file=sys.stderr)
+        sys.exit(1)
+    except PyMongoError as error:
+        print(f"pmrs: MongoDB failed in the middle: {str(error).splitlines()[0][:300]}", file=sys.stderr)
         sys.exit(1)
 
 

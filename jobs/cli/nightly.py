@@ -60,6 +60,7 @@ def run_night(settings: Settings, date: dt.date | None) -> int:
     if not ended.whole:
         print(f"pmrs: {ended.why(night)}", file=sys.stderr)
         return INTERRUPTED if ended.code == INTERRUPTED else 1
+    _remember(settings, sources)
     print_summary(settings, night)
     return 0
 
@@ -80,6 +81,7 @@ def run_backfill(settings: Settings, first: dt.date, last: dt.date, dry_run: boo
             print(f"pmrs: {ended.why(night)}\nThe backfill stopped at {night}; go on with FROM={night}.", file=sys.stderr)
             return INTERRUPTED if ended.code == INTERRUPTED else 1
     if not dry_run:
+        _remember(settings, sources)
         print(f"{len(dates)} nights are published, {first} to {last}.")
         print_summary(settings, last)
     return 0
@@ -99,7 +101,6 @@ def _prepare(settings: Settings, start: bool = True) -> tuple[Settings, Sources]
             embedded.start(settings)
         with connect(settings, sources.name):
             pass  # a MongoDB that does not answer is said now, in one sentence, and not by ten tasks
-        _remember(settings, sources)
         _sweep(settings.var / "tmp")
     return settings.model_copy(update={"sources": sources.path}), sources
 

@@ -61,8 +61,9 @@ class Lake:
         return picked
 
     def digest_of(self, name: str, rule: str, date: str) -> str:
-        """One digest of what `read` with the same arguments would give."""
-        return combined({f"{m.table}@{m.date}": m.digest for m in self.select(name, rule, date)})
+        """One digest of what `read` with the same arguments would give: of one date's rows, whatever the date is."""
+        many = rule in {"upto", "all"}
+        return combined({f"{m.table}@{m.date}" if many else m.table: m.digest for m in self.select(name, rule, date)})
 
     # -- rows --------------------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -
 
 
 def prepare(store: Store, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
-    """The collection with validator and indexes, whether or not an earlier try made it already."""
-    if name not in store.list_collection_names(filter={"name": name}):
-        store.create_collection(name, validator={"$jsonSchema": validator})
+    """The collection, empty, with validator and indexes; what an earlier try of this run left in it goes."""
+    store.drop_collection(name)
+    store.create_collection(name, validator={"$jsonSchema": validator})
     store[name].create_indexes(indexes)

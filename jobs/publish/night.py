@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.errors import AuditError
 from jobs.publish import collections, insert, lease, repair, views
 from jobs.publish.audit import Audited, audit
 from jobs.publish.store import Document, Store, connect, database_name
@@ -40,7 +41,8 @@ def run(ctx: JobContext) -> None:
     with connect(night.settings, night.sources.name) as store:
         repair.roll_forward(store)
         found = _audited(ctx, config, store)
-        _insert(ctx, config, store)
+        if views.live_run(store) != night.run_id:  # a task that is run again after the commit point leaves the live rows alone
+            _insert(ctx, config, store)
         _commit(ctx, store, found)
         repair.sweep(store, config.keep_nights, night.run_id)
 
@@ -52,7 +54,9 @@ def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
     heard = shelf.heard_per_list(history, members)
     wanted = shelf.sizes(ctx.need("listeners"), members, heard, limit).where("wanted > 0")
     live = store.publications.find_one({"_id": views.live_run(store)}) or {}
-    return audit(ctx.need("ranked"), history, wanted, int(live.get("users", 0)), config.keep_users)
+    # an older night, backfilled, may well have fewer users than the live one; it does not replace it
+    before = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
+    return audit(ctx.need("ranked"), history, wanted, before, config.keep_users)
 
 
 def _insert(ctx: JobContext, config: Config, store: Store) -> None:
@@ -67,7 +71,9 @@ def _insert(ctx: JobContext, config: Config, store: Store) -> None:
         night.notify(f"writing {view}", 0, 0)
         insert.prepare(store, name, collections.VALIDATORS[view], collections.INDEXES[view])
         parts = frame.repartition(config.tasks, "_id")
-        insert.insert_all(parts, night.settings, database_name(night.sources.name), name, stamp)
+        sent = insert.insert_all(parts, night.settings, database_name(night.sources.name), name, stamp)
+        if (held := store[name].count_documents({})) != sent:
+            raise AuditError(f"{name} holds {held} documents, {sent} were sent; the night is not published. Run it again.")
 
 
 def _commit(ctx: JobContext, store: Store, found: Audited) -> None:

@@ -24,13 +24,18 @@ def _date_of(run_id: str) -> str:
 
 
 def sweep(store: Store, keep: int, own_run: str) -> list[str]:
-    """Drop collections of nights that never were published, and of all but the newest `keep` ones. Returns their names.
+    """Drop collections of nights that never were published, and of older nights. Returns their names.
 
-    A night whose run still goes on (its lease is held), the live one and `own_run` stay.
+    A night whose run still goes on (its lease is held), the live one and `own_run` stay,
+    and with them the newest run of each of the newest `keep` dates, and the run that was published before this one.
     """
     kept = {own_run, views.live_run(store) or own_run}
-    newest = store.publications.find({}, {"_id": 1}).sort([("date", -1), ("published_at", -1)]).limit(keep)
-    kept |= {found["_id"] for found in newest}
+    newest: dict[str, str] = {}
+    for found in store.publications.find({"dropped": {"$ne": True}}).sort([("date", -1), ("published_at", -1)]):
+        newest.setdefault(found["date"], found["_id"])
+    kept |= {newest[date] for date in sorted(newest, reverse=True)[:keep]}
+    latest = store.publications.find({"dropped": {"$ne": True}}, {"_id": 1}).sort("published_at", -1).limit(2)
+    kept |= {found["_id"] for found in latest}
     kept |= {lease["run_id"] for lease in store.leases.find({}, {"run_id": 1})}
     pattern = re.compile(rf"^({'|'.join((RECOMMENDATIONS, *SISTERS))})__(.+)$")
     dropped = []

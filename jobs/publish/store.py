@@ -35,7 +35,8 @@ def connect(settings: Settings, sources_name: str) -> Iterator[Store]:
         ) from None
     except OperationFailure as error:
         if error.code in {13, 18}:
-            raise StoreError(f"MongoDB at {address(settings)} refuses this user: {error.details}") from None
+            said = (error.details or {}).get("errmsg", "it gives no reason")
+            raise StoreError(f"MongoDB at {address(settings)} refuses this user: {said}.") from None
         raise
     finally:
         client.close()

@@ -26,7 +26,7 @@ def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[st
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
     counts = counted.sparkSession.createDataFrame(_counted(source, counted, parsed, key).toArrow())
-    _check(counts.toArrow().to_pylist(), source)
+    _check(counts.toArrow().to_pylist(), source, parsed)
     return counts
 
 
@@ -44,7 +44,7 @@ def _counted(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[s
     return whole.select(F.lit(source.name).alias("source"), "file", "lines_in", *kinds, repeats.alias("duplicates"))
 
 
-def _check(counts: list[dict[str, Any]], source: Source) -> None:
+def _check(counts: list[dict[str, Any]], source: Source, parsed: Parsed) -> None:
     for row in sorted(counts, key=lambda row: str(row["file"])):
         if row["lines_in"] != row["good"] + row["quarantined"] + row["blank"]:
             raise SourceError(
@@ -58,5 +58,11 @@ def _check(counts: list[dict[str, Any]], source: Source) -> None:
         worst = max(counts, key=lambda row: (row["quarantined"], str(row["file"])))
         raise SourceError(
             f"Source {source.name}: {bad} of {lines} lines break a rule, more than {QUARANTINE_LIMIT:.0%}; most of them "
-            f"in {worst['file']}. Mend or remove it, and run again."
+            f"in {worst['file']}, most often: {_commonest(parsed)}. Mend or remove it, and run again."
         )
+
+
+def _commonest(parsed: Parsed) -> str:
+    """The reason for which most lines were rejected."""
+    reasons = parsed.rejected.groupBy("reason").count().orderBy(F.desc("count"), "reason").first()
+    return str(reasons["reason"]) if reasons else "no reason"

@@ -5,6 +5,8 @@ is accounted for, rejected ones lie in quarantine with their reason, duplicates 
 """
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -46,8 +48,14 @@ def days_to_read(ctx: JobContext, source: Source, files: list[str]) -> Days:
     for path in files:
         day = FORMATS[source.format].received(path)
         if day is not None and day <= ctx.night.date:
-            by_day.setdefault(day.isoformat(), {})[f"file|{path}"] = fingerprint(path)
+            by_day.setdefault(day.isoformat(), _options(source))[f"file|{path}"] = fingerprint(path)
     return {day: inputs for day, inputs in by_day.items() if _is_new(ctx, source, day, inputs)}
+
+
+def _options(source: Source) -> dict[str, str]:
+    """How the sources file says that the files are to be read: another column map, and they are read again."""
+    said = json.dumps([source.format, source.namespace, dict(source.options)], sort_keys=True, default=str)
+    return {"options|": hashlib.sha256(said.encode()).hexdigest()[:32]}
 
 
 def _is_new(ctx: JobContext, source: Source, day: str, inputs: dict[str, str]) -> bool:
@@ -62,18 +70,18 @@ def ingest_dated(ctx: JobContext, source: Source, files: list[str]) -> None:
     days = days_to_read(ctx, source, files)
     if not days:
         return
-    paths = sorted(label.removeprefix("file|") for inputs in days.values() for label in inputs)
+    days_of = {label.removeprefix("file|"): day for day, inputs in days.items() for label in inputs if "/" in label}
+    paths = sorted(days_of)
     with _read(ctx, source, paths) as (parsed, counts):
-        days_of = {label.removeprefix("file|"): day for day, inputs in days.items() for label in inputs}
-        dated = counts.withColumn("dt", _by_file(ctx, days_of))
-        ctx.write_days(f"quarantine/{source.name}", quarantine_rows(parsed, source).withColumn("dt", _by_file(ctx, days_of)), days)
+        dated = counts.withColumn("dt", _by_file(days_of))
+        ctx.write_days(f"quarantine/{source.name}", quarantine_rows(parsed, source).withColumn("dt", _by_file(days_of)), days)
         ctx.write_days(f"ingest_counts/{source.name}", dated, days)
         _write_events(ctx, source, parsed, days)
 
 
 def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
     """Files of many dates (a table): rows after the night's date stay outside, those of dates already read as well."""
-    inputs = {f"file|{path}": fingerprint(path) for path in files}
+    inputs = _options(source) | {f"file|{path}": fingerprint(path) for path in files}
     today = ctx.night.date.isoformat()
     if not _is_new(ctx, source, today, inputs):
         return
@@ -98,7 +106,7 @@ def _read(ctx: JobContext, source: Source, files: list[str]) -> Iterator[tuple[P
         parsed.lines.unpersist()
 
 
-def _by_file(ctx: JobContext, days_of: dict[str, str]) -> Column:
+def _by_file(days_of: dict[str, str]) -> Column:
     """The received date (ISO) of column `file`."""
     pairs = [F.lit(text) for pair in sorted(days_of.items()) for text in pair]
     return F.element_at(F.create_map(*pairs), F.col("file"))
@@ -106,7 +114,7 @@ def _by_file(ctx: JobContext, days_of: dict[str, str]) -> Column:
 
 def _write_events(ctx: JobContext, source: Source, parsed: Parsed, days: Days) -> None:
     """Wishes first, so that what they ask for is not written; events last: their manifest says that the day is in."""
-    wishes = ctx.read("deletions", "all").select("user_hash", "track_id")
+    wishes = ctx.read_with_pending("deletions", "all").select("user_hash", "track_id")
     if parsed.deletions is not None:
         met = parsed.deletions.select("dt", "user_hash", "track_id").distinct()
         ctx.write_days(f"deletions/{source.name}", met, days)
@@ -123,9 +131,36 @@ def run(ctx: JobContext) -> None:
         ctx.night.notify(f"reading {source.name}", done, len(dated))
         files = FORMATS[source.format].files(source)
         own_day = [path for path in files if FORMATS[source.format].received(path) is not None]
-        ingest_dated(ctx, source, own_day)
-        if rest := sorted(set(files) - set(own_day)):
-            ingest_undated(ctx, source, rest)
+        if own_day and len(own_day) < len(files):
+            stray = min(set(files) - set(own_day))
+            raise SourceError(f"Source {source.name}: {stray} names no date, others do (dt=2026-11-14/); move it to its day.")
+        if own_day:
+            later_wishes(ctx, source, own_day)
+            ingest_dated(ctx, source, own_day)
+        else:
+            ingest_undated(ctx, source, files)
+    require_plays_of_the_date(ctx, dated)
+
+
+def later_wishes(ctx: JobContext, source: Source, files: list[str]) -> None:
+    """Wishes to be forgotten in logs that came after the night: they hold as known now, so an older night heeds them."""
+    handler, days_of = FORMATS[source.format], {}
+    for path in files:
+        day = handler.received(path)
+        if day and day > ctx.night.date and ctx.night.lake.manifest(f"events/{source.name}", day.isoformat()) is None:
+            days_of[path] = day.isoformat()
+    wishes = handler.parse(ctx.spark, source, sorted(days_of)).deletions if days_of else None
+    if wishes is not None:
+        met = wishes.select("dt", "user_hash", "track_id").distinct()
+        ctx.write_days(f"deletions/{source.name}", met, {day: {} for day in days_of.values()})
+
+
+def require_plays_of_the_date(ctx: JobContext, dated: list[Source]) -> None:
+    """Raise SourceError where timed sources have nothing of the night's own date: a gap in the feed is no quiet night."""
+    day = ctx.night.date.isoformat()
+    fresh = [m for m in ctx.pending if m.table.startswith("events/") and m.date == day]
+    if dated and not any(m.rows for m in (*fresh, *ctx.night.lake.select("events", "on", day))):
+        raise SourceError(f"There is no data for {day}: no source has an event received on that date. Check the feed.")
 
 
 def require_date_in_data(ctx: JobContext) -> None:

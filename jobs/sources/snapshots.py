@@ -34,7 +34,7 @@ def build_snapshot(rows: DataFrame, name: str) -> DataFrame:
     return kept.select(*key, *[F.col(f"kept.{c}").alias(c) for c in others])
 
 
-def ingest(ctx: JobContext, source: Source, wishes: DataFrame) -> tuple[DataFrame, DataFrame]:
+def ingest(ctx: JobContext, source: Source) -> tuple[DataFrame, DataFrame]:
     """Write one source's rows; returns its quarantine rows and counts, which are written for all sources together."""
     handler = FORMATS[source.format]
     files = handler.files(source)
@@ -43,8 +43,10 @@ def ingest(ctx: JobContext, source: Source, wishes: DataFrame) -> tuple[DataFram
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     counts = account(source, counted, parsed, table(handler.table).key)
     rows = build_snapshot(parsed.rows, handler.table)
+    wishes = ctx.read_with_pending("deletions", "all")
     kept = without_forgotten(rows, wishes) if "user_id" in rows.columns else rows
-    ctx.write(f"{handler.table}/{source.name}", kept, on=source.as_of)
+    # counts belong to their as_of; everything else is read by the night as it is now
+    ctx.write(f"{handler.table}/{source.name}", kept, on=source.as_of if handler.table == "play_counts" else None)
     return quarantine_rows(parsed, source), counts
 
 
@@ -52,24 +54,17 @@ def run(ctx: JobContext) -> None:
     """Reads every snapshot source, wishes first; writes a part per source, and quarantine and counts of all of them."""
     night = ctx.night
     snapshots = [source for source in night.sources.sources if not FORMATS[source.format].dated]
-    in_time = [source for source in snapshots if source.as_of is None or source.as_of <= night.date]
-    ordered = sorted(in_time, key=lambda source: FORMATS[source.format].table != "deletions")
-    wishes = ctx.read("deletions", "all")
+    wishes = [source for source in snapshots if FORMATS[source.format].table == "deletions"]
+    others = [source for source in snapshots if source not in wishes]
+    ordered = [*wishes, *(source for source in others if source.as_of is None or source.as_of <= night.date)]
     results: list[tuple[DataFrame, DataFrame]] = []
     for done, source in enumerate(ordered):
         night.notify(f"reading {source.name}", done, len(ordered))
-        results.append(ingest(ctx, source, _with_pending(ctx, wishes)))
+        results.append(ingest(ctx, source))
     _require_listening(ctx)
     if results:
         ctx.write("quarantine/snapshots", reduce(DataFrame.unionByName, [bad for bad, _ in results]))
         ctx.write("ingest_counts/snapshots", reduce(DataFrame.unionByName, [counts for _, counts in results]))
-
-
-def _with_pending(ctx: JobContext, wishes: DataFrame) -> DataFrame:
-    """Wishes of earlier jobs and nights, and those that this very job has just read."""
-    fresh = [m for m in ctx.pending if m.table.startswith("deletions/") and m.folder]
-    rows = [ctx.night.lake.rows(ctx.spark, m.table, m.folder) for m in fresh]
-    return reduce(DataFrame.unionByName, rows, wishes)
 
 
 def _require_listening(ctx: JobContext) -> None:

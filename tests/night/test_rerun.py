@@ -80,7 +80,11 @@ def test_an_older_night_is_published_beside_the_live_one(world: World) -> None:
     older = run_night(world.settings, world.date - dt.timedelta(days=1))
     with world.store() as store:
         assert views.live_run(store) == live
-        assert store.runs.find_one({"_id": older})["status"] == "published"
+        run = store.runs.find_one({"_id": older})
+        assert run["status"] == "published"
+        # equal audio, equal rows: nothing is decoded a second time for another date
+        assert run["jobs"]["mel"]["reused"]
+        assert run["jobs"]["genre_score"]["reused"]
         assert documents(store, older)
 
 
