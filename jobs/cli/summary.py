@@ -27,7 +27,7 @@ def print_summary(settings: Settings, date: dt.date) -> None:
     print(f"Report:  {report_file(settings, sources.name, date)}")
     print_connection(settings, sources.name)
     if found is not None:
-        print(f"Look:    pmrs top {found['user_id']}")
+        print(f"Look:    .venv/bin/pmrs top {found['user_id']}")
 
 
 def print_connection(settings: Settings, sources_name: str = "sample") -> None:
