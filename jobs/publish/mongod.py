@@ -85,13 +85,16 @@ def kept_port(place: Place) -> int | None:
 
 def choose_port(kept: int | None) -> int:
     """The kept port if nobody took it meanwhile, else any free one of 127.0.0.1."""
-    for wanted in (kept or 0, 0):
+    # a server that was killed a moment ago may hold its port a moment longer: two seconds' patience for the same address
+    tries = [kept] * 20 if kept else []
+    for wanted in [*tries, 0]:
         with socket.socket() as probe:
             # a port whose last connections still linger is free to a server
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", wanted))
             except OSError:
+                time.sleep(0.1)
                 continue
             return int(probe.getsockname()[1])
     raise StoreError("No port of 127.0.0.1 is free for the embedded MongoDB.")
