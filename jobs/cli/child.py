@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,7 +45,7 @@ class Child:
         return self._process.wait()
 
     def stop(self) -> None:
-        """End the command and all its descendants: politely, and after 15 s by force.
+        """End the command and all its descendants: politely, and after 5 s by force.
 
         Descendants, not the process group: Airflow gives its shells sessions of their own.
         """

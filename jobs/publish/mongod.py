@@ -64,9 +64,18 @@ def running_pid(place: Place) -> int | None:
         pid = int(place.pid_file.read_text())
         _reap(pid)
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if str(place.data).encode() in arguments:
+        if str(place.data).encode() in arguments or _is_ending(pid):
             return pid
     return None
+
+
+def _is_ending(pid: int) -> bool:
+    """A mongod that was killed: it has lost its memory, and with it its arguments, but a thread still holds port and lock."""
+    name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
+    threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    gone = rest[0] in "ZX" and threads == 1
+    empty = not Path(f"/proc/{pid}/cmdline").read_bytes()
+    return name.endswith("(mongod") and empty and not gone
 
 
 def _reap(pid: int) -> None:
