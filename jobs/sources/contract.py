@@ -43,6 +43,9 @@ class Parsed:
     """Columns `file`, `blank` (long): empty lines, comments and headers per file."""
     deletions: DataFrame | None = None
     """Columns `user_hash`, `track_id`, `file`, `dt`: wishes to be forgotten met among the rows; good lines, yet not in `rows`."""
+    also: Mapping[str, DataFrame] = field(default_factory=dict)
+    """Rows of further lake tables that the same lines give, by table name: its columns, plus `file` (snapshots only). The lines
+    are accounted for by the main table's rows; repeats are dropped when they are written."""
 
     def account(self) -> DataFrame:
         """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row."""
@@ -56,6 +59,10 @@ class Format(Protocol):
     @property
     def table(self) -> str:
         """Name of the lake table that its rows belong to."""
+
+    @property
+    def also(self) -> frozenset[str]:
+        """Names of further lake tables that the same lines give: the keys of `Parsed.also`. Snapshots only."""
 
     @property
     def dated(self) -> bool:
@@ -77,7 +84,7 @@ class Format(Protocol):
     def files(self, source: Source) -> list[str]:
         """The files to read, sorted. Raises SourceError naming path and reason where there are none or one is unreadable."""
 
-    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """`file`, `lines_in`: the independent count from the raw bytes (lines, table rows, or 1 per whole-file format).
 
         Reads at once, not lazily: a truncated file is a SourceError that names it, so call it before `parse` is used.

@@ -97,7 +97,7 @@ def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
 def _read(ctx: JobContext, source: Source, files: list[str]) -> Iterator[tuple[Parsed, DataFrame]]:
     """The files parsed once, with their accounts; raises SourceError where these do not balance or too much is refused."""
     handler = FORMATS[source.format]
-    counted = handler.count(ctx.spark, files)
+    counted = handler.count(ctx.spark, source, files)
     parsed = handler.parse(ctx.spark, source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     try:

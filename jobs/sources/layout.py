@@ -111,6 +111,7 @@ class TextSnapshot:
     table: str
     layout: Callable[[Source], Layout]
     options: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
     dated: bool = False
 
     def check(self, source: Source) -> None:
@@ -128,7 +129,7 @@ class TextSnapshot:
         """Every file under the path, plain or .gz."""
         return text_listing(source)
 
-    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader."""
         return independent_count(spark, files)
 

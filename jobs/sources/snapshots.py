@@ -38,7 +38,7 @@ def ingest(ctx: JobContext, source: Source) -> tuple[DataFrame, DataFrame]:
     """Write one source's rows; returns its quarantine rows and counts, which are written for all sources together."""
     handler = FORMATS[source.format]
     files = handler.files(source)
-    counted = handler.count(ctx.spark, files)
+    counted = handler.count(ctx.spark, source, files)
     parsed = handler.parse(ctx.spark, source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     counts = account(source, counted, parsed, table(handler.table).key)

@@ -36,7 +36,7 @@ def read(spark: SparkSession, kind: str, *files: Path, **options: Any) -> tuple[
     source = Source(kind, kind, str(files[0].parent if len(files) > 1 else files[0]), options=options)
     names = [str(file) for file in files]
     handler = FORMATS[kind]
-    counted = handler.count(spark, names)
+    counted = handler.count(spark, source, names)
     parsed = handler.parse(spark, source, names)
     counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
     return parsed, {Path(row["file"]).name: row for row in counts}
@@ -92,7 +92,7 @@ def test_app_log_rules(spark: SparkSession, tmp_path: Path) -> None:
     assert parsed.deletions is not None
     assert parsed.deletions.count() == 1
     key = ("dt", "user_id", "track_id", "event", "played_at")
-    counted = FORMATS["app_log"].count(spark, [str(file)])
+    counted = FORMATS["app_log"].count(spark, Source("app", "app_log", str(file)), [str(file)])
     # the one account that is too rotten to pass: ten of fifteen lines
     with pytest.raises(SourceError, match="10 of 15 lines break a rule"):
         account(Source("app", "app_log", str(file)), counted, parsed, key)

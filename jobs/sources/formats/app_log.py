@@ -25,6 +25,7 @@ class AppLog:
 
     table = "events"
     dated = True
+    also: frozenset[str] = frozenset()
     options: frozenset[str] = frozenset()
 
     def check(self, source: Source) -> None:
@@ -45,7 +46,7 @@ class AppLog:
         """Newest date of receipt; files without a date in folder or name are read for it, line by line."""
         return max((day for path in self.files(source) if (day := self.received(path) or _newest_line(path))), default=None)
 
-    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader."""
         return independent_count(spark, files)
 

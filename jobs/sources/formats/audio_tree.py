@@ -26,6 +26,7 @@ class AudioTree:
 
     table = "audio_files"
     dated = False
+    also: frozenset[str] = frozenset()
     options = frozenset({"labels"})
 
     def check(self, source: Source) -> None:
@@ -45,7 +46,7 @@ class AudioTree:
         """Every file with an audio suffix under the folder."""
         return listing(source, SUFFIXES)
 
-    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """1 for each file."""
         return spark.createDataFrame([(path, 1) for path in files], "file string, lines_in long")
 

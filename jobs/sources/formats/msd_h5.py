@@ -32,6 +32,7 @@ class MsdH5:
 
     table = "source_tracks"
     dated = False
+    also: frozenset[str] = frozenset()
     options: frozenset[str] = frozenset()
 
     def check(self, source: Source) -> None:
@@ -49,7 +50,7 @@ class MsdH5:
         """The file, or every .h5 and .hdf5 under the folder."""
         return listing(source, frozenset({".h5", ".hdf5"}))
 
-    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Length of each file's datasets; 1 for a file that is rejected as a whole."""
         return count_by(spark, files, _count)
 

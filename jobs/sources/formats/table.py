@@ -33,6 +33,7 @@ class Table:
 
     table = "events"
     dated = True
+    also: frozenset[str] = frozenset()
     options = frozenset({"columns", "names", "time_unit", "separator"})
 
     def check(self, source: Source) -> None:
@@ -80,7 +81,7 @@ class Table:
         days = (self.received(path) or newest_day(source, path, column) for path in self.files(source))
         return max((day for day in days if day), default=None)
 
-    def count(self, spark: SparkSession, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader, or the rows that the Parquet footers tell."""
         if suffix(files[0]) == PARQUET:
             return count_by(spark, files, _parquet_rows)
