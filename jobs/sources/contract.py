@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.sources import raw
+
 QUARANTINE_LIMIT = 0.05
 """Share of a source's lines (or files) that may be quarantined before the night stops: BLUEPRINT's 5 %."""
 
@@ -23,6 +25,12 @@ class Source:
     namespace: str = ""
     """Prefix put before user and track ids (`30music` -> `30music:123`); empty: ids as they are."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    truncated: str = "refuse"
+    """What is done with a .gz that is cut short: `refuse` stops the night; `take` takes the lines before the cut."""
+
+    def is_cut(self, file: str) -> bool:
+        """True for a .gz that is cut short and taken nevertheless; files are looked through only where that is wished."""
+        return self.truncated == "take" and raw.is_cut(file)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.files import text_listing
-from jobs.sources.lines import as_text, independent_count, is_blank, read_lines
+from jobs.sources.lines import as_text, cut_files, independent_count, is_blank, read_lines
 
 TRACK_SHAPE = "^TR[A-Z0-9]{16}$"
 """An MSD track id."""
@@ -131,10 +131,10 @@ class TextSnapshot:
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader."""
-        return independent_count(spark, files)
+        return independent_count(spark, files, cut_files(source, files))
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """Lines split as the layout says."""
-        lines = read_lines(spark, files).withColumn("text", as_text())
+        lines = read_lines(spark, files, cut_files(source, files)).withColumn("text", as_text())
         layout = self.layout(source)
         return as_parsed(sort_lines(lines, layout), layout)

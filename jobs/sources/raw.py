@@ -1,27 +1,52 @@
 """The second reader: raw bytes to lines in plain Python, with nothing of Spark in it, so that its counts are evidence."""
 
+import contextlib
+import os
 import zlib
 from collections.abc import Iterator
-
-from jobs.sources.files import is_gzip
+from functools import lru_cache
 
 BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 20
 
 
-def count_lines(path: str) -> int:
-    """Lines of a plain or gzip file; a last line without a newline counts. Raises OSError, EOFError or zlib.error."""
+def is_gzip(path: str) -> bool:
+    """Whether the name says gzip: what Spark goes by."""
+    return path.lower().endswith(".gz")
+
+
+def count_lines(path: str, cut: bool = False) -> int:
+    """Lines of a plain or gzip file; a last line without a newline counts. Raises OSError, EOFError or zlib.error.
+
+    `cut`: the file is known to be cut short; what stands before the cut is counted.
+    """
     lines, ends_open = 0, False
-    for chunk in chunks(path):
+    for chunk in before_the_cut(path) if cut else chunks(path):
         lines += chunk.count(b"\n")
         ends_open = not chunk.endswith(b"\n")
     return lines + ends_open
 
 
-def lines(path: str) -> Iterator[bytes]:
-    """The lines in order, each without its newline (a carriage return stays); only one is held at a time."""
+def is_cut(path: str) -> bool:
+    """True for a gzip file whose stream is cut short or damaged; looked through once, while its size and time stay the same."""
+    state = os.stat(path)
+    return is_gzip(path) and _is_cut(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _is_cut(path: str, size: int, changed_ns: int) -> bool:
+    try:
+        for _ in chunks(path):
+            pass
+    except (EOFError, zlib.error):
+        return True
+    return False
+
+
+def lines(path: str, cut: bool = False) -> Iterator[bytes]:
+    """The lines in order, each without its newline (a carriage return stays); only one is held at a time. `cut`: as above."""
     open_line: list[bytes] = []
-    for chunk in chunks(path):
+    for chunk in before_the_cut(path) if cut else chunks(path):
         first, *rest = chunk.split(b"\n")
         open_line.append(first)
         if not rest:
@@ -31,6 +56,12 @@ def lines(path: str) -> Iterator[bytes]:
         open_line = [rest[-1]]
     if last := b"".join(open_line):
         yield last
+
+
+def before_the_cut(path: str) -> Iterator[bytes]:
+    """As `chunks`, ending quietly where the gzip stream does."""
+    with contextlib.suppress(EOFError, zlib.error):
+        yield from chunks(path)
 
 
 def chunks(path: str) -> Iterator[bytes]:

@@ -183,6 +183,8 @@ INGEST_COUNTS = Table(
             column("blank", LongType(), "empty lines, comments and headers"),
             column("duplicates", LongType(), "accepted lines that repeat another one and count once"),
             column("late", LongType(), "accepted events received after the window, which no night uses"),
+            column("over_limit", LongType(), "accepted events over one user's 10,000 of a day, which are left out"),
+            column("truncated", BooleanType(), "the .gz is cut short; what stands before the cut was taken, as configured"),
         ]
     ),
     ("source", "file"),
