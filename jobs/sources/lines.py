@@ -59,6 +59,11 @@ def as_text() -> Column:
     return F.rtrim(text, F.lit("\r"))
 
 
+def read_text(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """`read_lines` with `text`, see `as_text`."""
+    return read_lines(spark, files).withColumn("text", as_text())
+
+
 def is_blank(text: Column) -> Column:
     """True where a line holds nothing but spaces, tabs and carriage returns."""
     return F.ltrim(text, F.lit(" \t\r")) == F.lit("")

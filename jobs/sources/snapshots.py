@@ -1,6 +1,6 @@
 """Everything that has no dates of its own: catalogue, labels, counts, profiles, audio files, wishes to be forgotten.
 
-`pmrs run snapshots --date D`. Each is read whole each night into the night's partition; play counts into their as_of.
+`pmrs run snapshots --date D`. Each is read whole each night into the night's partition; counts into their as_of.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from jobs.errors import SourceError
 from jobs.forget.wishes import without_forgotten
 from jobs.lake.schemas import table
 from jobs.sources.accounts import account, quarantine_rows
-from jobs.sources.contract import Source
+from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
 
 
@@ -46,7 +46,7 @@ def ingest(ctx: JobContext, source: Source) -> tuple[DataFrame, DataFrame]:
     wishes = ctx.read_with_pending("deletions", "all")
     kept = without_forgotten(rows, wishes) if "user_id" in rows.columns else rows
     # counts belong to their as_of; everything else is read by the night as it is now
-    ctx.write(f"{handler.table}/{source.name}", kept, on=source.as_of if handler.table == "play_counts" else None)
+    ctx.write(f"{handler.table}/{source.name}", kept, on=source.as_of if handler.table in COUNT_TABLES else None)
     return quarantine_rows(parsed, source), counts
 
 

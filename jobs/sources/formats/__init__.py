@@ -13,6 +13,12 @@ from jobs.sources.formats import (
     msd_unique_tracks,
     table,
     taste_profile,
+    thirty_music_loves,
+    thirty_music_persons,
+    thirty_music_playlists,
+    thirty_music_sessions,
+    thirty_music_tracks,
+    thirty_music_users,
     user_profiles,
 )
 
@@ -28,5 +34,11 @@ FORMATS: dict[str, Format] = {
     "msd_unique_tracks": msd_unique_tracks.FORMAT,
     "table": table.FORMAT,
     "taste_profile": taste_profile.FORMAT,
+    "thirty_music_loves": thirty_music_loves.FORMAT,
+    "thirty_music_persons": thirty_music_persons.FORMAT,
+    "thirty_music_playlists": thirty_music_playlists.FORMAT,
+    "thirty_music_sessions": thirty_music_sessions.FORMAT,
+    "thirty_music_tracks": thirty_music_tracks.FORMAT,
+    "thirty_music_users": thirty_music_users.FORMAT,
     "user_profiles": user_profiles.FORMAT,
 }
