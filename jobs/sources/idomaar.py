@@ -39,8 +39,8 @@ def one_object(text: Column, fields: str) -> Column:
     """A struct of `fields` (DDL) from a text that is one JSON object and nothing else; null where it is not."""
     # A parser stops at the end of the first object; within an array, whatever follows it shows.
     array = F.from_json(F.concat(F.lit("["), text, F.lit(',{"end":1}]')), f"array<struct<{fields}, end: int>>", JSON)
-    whole = (F.size(array) == 2) & (F.get(array, 1)["end"] == 1)
-    return F.when(whole, F.get(array, 0))
+    # A lambda's argument is computed once; written out, the text would be parsed for each place where the array stands.
+    return F.get(F.transform(F.array(array), _alone), 0)
 
 
 def identifier(text: Column) -> Column:
@@ -83,6 +83,10 @@ def day_of(second: int) -> date | None:
     except (ValueError, OverflowError, OSError):
         return None
     return day if day >= EARLIEST else None
+
+
+def _alone(array: Column) -> Column:
+    return F.when((F.size(array) == 2) & (F.get(array, 1)["end"] == 1), F.get(array, 0))
 
 
 def _body() -> Column:

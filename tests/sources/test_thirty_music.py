@@ -46,7 +46,7 @@ def test_a_session_gives_a_play_per_track(spark: SparkSession, tmp_path: Path) -
         (session(one.replace(":10", ':"long"')), "bad_ms_played"),
     ]
     found = rows_of(spark, "thirty_music_sessions", tmp_path / "sessions.idomaar", lines, namespace="30music")
-    told = [(row["user_id"], row["track_id"], row["ms_played"], row["played_at"].isoformat(), row["dt"].isoformat()) for row in found]
+    told = [(r["user_id"], r["track_id"], r["ms_played"], r["played_at"].isoformat(), r["dt"].isoformat()) for r in found]
     assert told == [
         ("30music:44361", "30music:4698874", 172_000, "2014-01-20T23:59:50", "2014-01-20"),
         ("30music:44361", "30music:838286", None, "2014-01-21T00:02:43", "2014-01-21"),
@@ -111,7 +111,7 @@ def test_persons_users_and_playlists(spark: SparkSession, tmp_path: Path) -> Non
     ]
     found = rows_of(spark, "thirty_music_persons", tmp_path / "persons.idomaar", persons, namespace="30music")
     assert found == [{"artist_id": "30music:53", "name": "009 Sound System"}]
-    said = '{"lastfm_username":"000123","gender":"f","age":%s,"country":"US","playcount":221012,"playlists":2,"subscribertype":"base"}'
+    said = '{"lastfm_username":"000123","gender":"f","age":%s,"country":"US","playcount":221012,"subscribertype":"base"}'
     users = [
         (f"user\t41504\t1116715959\t{said % 24}", GOOD),
         (f"user\t41505\t-1\t{said % 0}\t{{}}".replace('"f"', '""').replace('"US"', "null"), GOOD),

@@ -29,6 +29,7 @@ def layout(source: Source) -> Layout:
     nothing, undated = F.lit(None).cast("string"), F.lit(source.options.get("undated")).cast("timestamp")
     seconds, objects = F.get(F.col("head"), 2), F.col("links")["objects"]
     unknown = seconds.startswith("-")
+    no_date = "its time is unknown (-1), and no option `undated` says of which date it is"
     told = Told(
         user=identifier(F.get(F.col("links")["subjects"], 0)["id"]),
         track=F.when(F.size(objects) == 1, identifier(F.get(objects, 0)["id"])),
@@ -44,7 +45,7 @@ def layout(source: Source) -> Layout:
     faults = (
         *head_faults("preference"),
         Fault("not_json", "the links are missing or not a JSON object", F.col("links").isNull()),
-        Fault("no_time", "its time is unknown (-1): the option `undated` may say what date it counts as", unknown & undated.isNull()),
+        Fault("no_time", no_date, unknown & undated.isNull()),
     )
     return event_layout(source, told, Layout({"head": head(), "links": one_object(links(), LINKS)}, faults, {}))
 
