@@ -47,7 +47,9 @@ def instant(text: Column) -> Column:
     The shape is asked for first: a bare cast would take "10:00" for that time of *today*.
     """
     shape = text.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
-    return F.when(shape, text.try_cast("timestamp"))
+    # the cast knows 10:00 and 10:00:00Z, but not 10:00Z
+    with_seconds = F.regexp_replace(text, "^(.{16})(Z|[+-])", "$1:00$2")
+    return F.when(shape, F.coalesce(text.try_cast("timestamp"), with_seconds.try_cast("timestamp")))
 
 
 def instant_of_number(text: Column, per_second: int) -> Column:
