@@ -15,7 +15,7 @@ from jobs.sources.layout import Fault
 from jobs.sources.listening import instant_of_number
 from jobs.sources.tables import EARLIEST
 
-JSON = {"allowSingleQuotes": "false"}
+JSON = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 ID = "^[0-9A-Za-z._:-]+$"
 
 

@@ -7,6 +7,7 @@ are counted by the second reader, which knows nothing of CSV.
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pyspark.sql import functions as F
 
 from jobs.sources import raw
 from jobs.sources.layout import Fault
-from jobs.sources.lines import is_blank, spread
+from jobs.sources.lines import spread
 from jobs.sources.tables import text_of
 
 MOST_LINES = 1_000
@@ -26,6 +27,7 @@ MOST_BYTES = 1 << 20
 """A record that goes on for more than either is taken for an open quote; biographies of FMA have some hundred lines."""
 SLICE = 1_000
 """Records that go to Spark at a time: one of FMA's has several KB."""
+LINE_END = re.compile(r"\s*[\r\n]\s*")
 SCHEMA = "file string, line long, span long, number long, raw binary, text string, cells array<string>"
 
 
@@ -96,7 +98,7 @@ def records(path: str, mark: str = ",") -> Iterator[Record]:
 
 
 def read_records(spark: SparkSession, files: Sequence[str], header: str) -> DataFrame:
-    """One row per record: `file`, `line`, `span` (its lines), `number`, `raw`, `text`, `cells` (null: not CSV).
+    """One row per record: `file`, `line`, `span` (its lines), `number`, `raw`, `text`, `cells` (null: not CSV; see `cell`).
 
     `number` counts the file's records from 1, headers (first field = `header`) and empty lines left out: null for these.
     """
@@ -124,9 +126,8 @@ def header_row(header: str) -> Column:
 
 
 def cell(index: int) -> Column:
-    """A field of the record, its line ends made spaces, white space around it off; null where empty."""
-    text = F.trim(F.regexp_replace(F.get(F.col("cells"), index), r"\s*[\r\n]\s*", " "))
-    return F.when(~is_blank(text), text)
+    """A field of the record; null where empty."""
+    return F.get(F.col("cells"), index)
 
 
 def _slices(path: str, header: str) -> Iterator[pa.RecordBatch]:
@@ -148,9 +149,17 @@ def _batch(path: str, some: list[Record], numbers: list[int | None]) -> pa.Recor
         "number": pa.array(numbers, pa.int64()),
         "raw": pa.array([b"\n".join(record.lines) for record in some], pa.binary()),
         "text": pa.array([_text(record) for record in some], pa.string()),
-        "cells": pa.array([record.cells for record in some], pa.list_(pa.string())),
+        "cells": pa.array([_cells(record) for record in some], pa.list_(pa.string())),
     }
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _cells(record: Record) -> list[str | None] | None:
+    """The fields without white space around them, line ends made spaces, None where empty."""
+    if record.cells is None:
+        return None
+    whole = record.cells if len(record.lines) == 1 else [LINE_END.sub(" ", cell) for cell in record.cells]
+    return [cell.strip() or None for cell in whole]
 
 
 def _text(record: Record) -> str:

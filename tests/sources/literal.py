@@ -36,7 +36,9 @@ def rows_of(spark: SparkSession, kind: str, path: Path, lines: list[tuple[str, s
     for text, rule in lines:
         starts[number] = rule
         number += text.count("\n") + 1
-    assert {bad["line"]: bad["rule"] for bad in rejected} == {n: rule for n, rule in starts.items() if rule not in (GOOD, BLANK)}
+    broken = {bad["line"]: bad["rule"] for bad in rejected}
+    expected = {line: rule for line, rule in starts.items() if rule not in (GOOD, BLANK)}
+    assert broken == expected, f"line and rule: {set(broken.items()) ^ set(expected.items())}"
     spans = [(rule, text.count("\n") + 1) for text, rule in lines]
     assert row["good"] == sum(span for rule, span in spans if rule == GOOD)
     assert row["blank"] == sum(span for rule, span in spans if rule == BLANK)

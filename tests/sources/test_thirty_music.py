@@ -28,6 +28,7 @@ def test_a_session_gives_a_play_per_track(spark: SparkSession, tmp_path: Path) -
     lines = [
         (SESSION, GOOD),
         (session('[{"type":"track","id":9,"playstart":0}]'), GOOD),
+        (session('[{"type":"track","id":10,"playstart":0,"playtime":1e300}]'), GOOD),
         ("", BLANK),
         ("event.session\t5\t1390262390", "fields"),
         (session(one, seconds="soon"), "fields"),
@@ -41,9 +42,10 @@ def test_a_session_gives_a_play_per_track(spark: SparkSession, tmp_path: Path) -
         (session("[[]]"), "missing_track"),
         (session('[{"type":"track","id":1,"playstart":0},{"type":"track"}]'), "missing_track"),
         (session(one, seconds="-1"), "bad_time"),
-        (session(one.replace(":0", ':"now"')), "bad_time"),
+        (session('[{"type":"track","id":1}]'), "bad_time"),
+        (session('[{"type":"track","id":1,"playstart":1e300}]'), "bad_time"),
         (session(one, seconds="946684799"), "before_2000"),
-        (session(one.replace(":10", ':"long"')), "bad_ms_played"),
+        (session(one.replace(":0", ':"now"')), "bad_time"),
     ]
     found = rows_of(spark, "thirty_music_sessions", tmp_path / "sessions.idomaar", lines, namespace="30music")
     told = [(r["user_id"], r["track_id"], r["ms_played"], r["played_at"].isoformat(), r["dt"].isoformat()) for r in found]
@@ -51,6 +53,7 @@ def test_a_session_gives_a_play_per_track(spark: SparkSession, tmp_path: Path) -
         ("30music:44361", "30music:4698874", 172_000, "2014-01-20T23:59:50", "2014-01-20"),
         ("30music:44361", "30music:838286", None, "2014-01-21T00:02:43", "2014-01-21"),
         ("30music:44361", "30music:838286", 5_000, "2014-01-22T00:59:50", "2014-01-22"),
+        ("30music:7", "30music:10", None, "2014-01-20T23:59:50", "2014-01-20"),
         ("30music:7", "30music:9", None, "2014-01-20T23:59:50", "2014-01-20"),
     ]
     assert {(row["event"], row["on_time"], row["rating"]) for row in found} == {("play", True, None)}

@@ -1,6 +1,6 @@
 """30Music's listening sessions (relations/sessions.idomaar; Turrin et al., 2015): a play for each track of a session.
 
-A track was played at the session's time plus its `playstart` (s), for `playtime` seconds; -1 there is unknown. `action`
+A track was played at the session's time plus its `playstart` (s), for `playtime` seconds; unknown if -1 or missing. `action`
 and `playratio` are not read: they rest on a track's catalogue length and are mostly missing.
 """
 
@@ -13,12 +13,12 @@ from pyspark.sql import functions as F
 from jobs.sources.contract import Source
 from jobs.sources.idomaar import day_of, head, head_faults, identifier, links, moment, one_object, told_seconds
 from jobs.sources.layout import Fault, Layout, missing, named
-from jobs.sources.listening import TextEvents, instant_of_seconds, number
+from jobs.sources.listening import TextEvents, instant_of_seconds
 
-LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string, playstart: string, playtime: string>>"
+LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string, playstart: double, playtime: double>>"
 PLAYSTART = re.compile(rb'"playstart"\s*:\s*([0-9]{1,9})\b')
 LONGEST = 1e9
-"""Seconds that a track can be played, or lie after its session's start: what is beyond 31 years is no number of seconds."""
+"""Seconds, 31 years: a track is not played for longer."""
 
 
 def layout(source: Source) -> Layout:
@@ -26,11 +26,11 @@ def layout(source: Source) -> Layout:
     user, tracks = identifier(F.get(F.col("links")["subjects"], 0)["id"]), F.col("links")["objects"]
 
     def play(track: Column) -> Column:
-        heard = number(track["playtime"])
+        heard = track["playtime"]
         return F.struct(
-            named(source, identifier(track["id"])).alias("track_id"),
+            named(source, track["id"]).alias("track_id"),
             _played(track).alias("played_at"),
-            F.when(heard >= 0, (heard * 1000).cast("long")).alias("ms_played"),
+            F.when(heard.between(0, LONGEST), (heard * 1000).cast("long")).alias("ms_played"),
         )
 
     return Layout(
@@ -49,30 +49,19 @@ def layout(source: Source) -> Layout:
 def _faults(user: Column, tracks: Column) -> tuple[Fault, ...]:
     early = F.lit("2000-01-01").cast("timestamp")
     nameless = (F.size(tracks) < 1) | F.exists(tracks, lambda track: identifier(track["id"]).isNull())
-    timeless = moment(_start()).isNull() | F.exists(tracks, lambda track: _played(track).isNull())
-    unreal = F.exists(tracks, lambda track: track["playtime"].isNotNull() & ~_is_length(track["playtime"]))
+    timeless = moment(F.get(F.col("head"), 2)).isNull() | F.exists(tracks, lambda track: _played(track).isNull())
     return (
         Fault("not_json", "the links are missing or not a JSON object", F.col("links").isNull()),
         Fault("missing_user", "the user is missing", missing(user)),
         Fault("missing_track", "the session has no tracks, or one of them has no id", tracks.isNull() | nameless),
-        Fault("bad_time", "the session's time is unknown (-1), or a track's playstart is no number of seconds", timeless),
+        Fault("bad_time", "the session's time is unknown (-1), or a track's playstart is no number", timeless),
         Fault("before_2000", "a track was played before the year 2000", F.exists(tracks, lambda t: _played(t) < early)),
-        Fault("bad_ms_played", "a track's playtime is no number of seconds", unreal),
     )
 
 
-def _start() -> Column:
-    return F.get(F.col("head"), 2)
-
-
 def _played(track: Column) -> Column:
-    """When the track began: with the session where it has no `playstart`; null where that is no number."""
-    later = F.when(_is_length(track["playstart"]), number(track["playstart"]))
-    return instant_of_seconds(number(_start()) + F.when(track["playstart"].isNull(), 0.0).otherwise(later))
-
-
-def _is_length(text: Column) -> Column:
-    return F.coalesce(F.abs(number(text)) < LONGEST, F.lit(False))
+    """When the track began; null where that is not told."""
+    return instant_of_seconds(F.get(F.col("head"), 2).try_cast("double") + track["playstart"])
 
 
 def _one_row_per_play(sessions: DataFrame) -> DataFrame:
