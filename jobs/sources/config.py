@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import SourceError
-from jobs.sources.contract import Source
+from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """Names become folders of the lake and parts of a MongoDB database's name."""
 NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 COMMON = frozenset({"name", "format", "path", "as_of", "namespace", "truncated"})
-AS_OF_TABLES = frozenset({"play_counts"})
-"""Snapshots of listening: they say nothing of their date, so that the sources file must."""
 TRUNCATED = ("refuse", "take")
 
 
@@ -128,7 +126,7 @@ def _text(entry: dict[str, Any], key: str, where: str) -> str:
 
 def _as_of(entry: dict[str, Any], kind: str, where: str) -> date | None:
     as_of, handler = entry.get("as_of"), FORMATS[kind]
-    if as_of is None and handler.table in AS_OF_TABLES:
+    if as_of is None and handler.table in COUNT_TABLES:
         raise SourceError(f"{where}: {kind} has no times of its own; say of which date it is: as_of = 2026-11-01.")
     if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
         raise SourceError(f"{where}: as_of is a plain TOML date without quotes: as_of = 2026-11-01.")

@@ -84,6 +84,11 @@ def as_text() -> Column:
     return F.rtrim(text, F.lit("\r"))
 
 
+def read_text(spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset()) -> DataFrame:
+    """`read_lines` with `text`, see `as_text`."""
+    return read_lines(spark, files, cut).withColumn("text", as_text())
+
+
 def is_blank(text: Column) -> Column:
     """True where a line holds nothing but spaces, tabs and carriage returns."""
     return F.ltrim(text, F.lit(" \t\r")) == F.lit("")

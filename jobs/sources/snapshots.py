@@ -18,8 +18,7 @@ from jobs.lake.digest import combined
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.schemas import table
 from jobs.sources.accounts import account, quarantine_rows
-from jobs.sources.config import AS_OF_TABLES
-from jobs.sources.contract import Parsed, Source
+from jobs.sources.contract import COUNT_TABLES, Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.fresh import Inputs, inputs_of, unchanged
 
@@ -54,7 +53,7 @@ def parts(source: Source) -> dict[str, date | None]:
     """The parts that a source writes, the table's own first, and the date of each where it is not the night's."""
     handler = FORMATS[source.format]
     # counts belong to their as_of; everything else is read by the night as it is now
-    own = source.as_of if handler.table in AS_OF_TABLES else None
+    own = source.as_of if handler.table in COUNT_TABLES else None
     names = [*sorted(handler.also), "quarantine", "ingest_counts"]
     return {f"{handler.table}/{source.name}": own} | {f"{name}/{source.name}": None for name in names}
 

@@ -57,7 +57,7 @@ SOURCE_TRACKS = Table(
             TRACK,
             SONG,
             column("title", StringType(), "track title", nullable=True),
-            column("artist_id", StringType(), "MSD artist (AR...)", nullable=True),
+            column("artist_id", StringType(), "MSD artist (AR...), or another source's id behind its namespace", nullable=True),
             column("artist", StringType(), "artist name", nullable=True),
             column("release", StringType(), "album or single", nullable=True),
             column("year", IntegerType(), "year of release; null where unknown", nullable=True),
@@ -72,7 +72,7 @@ SOURCE_ARTISTS = Table(
     "snapshots",
     StructType(
         [
-            column("artist_id", StringType(), "MSD artist (AR...)"),
+            column("artist_id", StringType(), "MSD artist (AR...), or another source's id behind its namespace"),
             column("name", StringType(), "artist name"),
         ]
     ),
@@ -105,7 +105,7 @@ GENRE_LABELS = Table(
         [
             TRACK,
             column("label", StringType(), "genre as the source spells it; maps lie in jobs/lake/genres.toml"),
-            column("place", IntegerType(), "1: first label, 2: optional second one"),
+            column("place", IntegerType(), "1: first label; 2 and on: further ones"),
         ]
     ),
     ("track_id", "label"),
