@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from jobs.sources.files import suffix
-from jobs.sources.raw_tar import HEADER_BYTES, is_packed
+from jobs.sources.raw_tar import HEADER_BYTES
+from jobs.sources.unpacked import is_packed
 
 ARCHIVES = frozenset({".tar", ".tgz"})
 """Suffixes; `suffix` looks through the .gz of .tar.gz."""

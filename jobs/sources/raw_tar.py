@@ -5,16 +5,10 @@ It is stricter than `tarfile`, which takes a damaged header for the end: what it
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from jobs.sources import raw
-from jobs.sources.files import GZIP_MAGIC
+from jobs.sources.unpacked import Unpacked
 
 BLOCK = 512
-TOTAL_BYTES = 64 * 1024**3
-"""An archive may unpack to this much: a tenth of the whole MSD is 28 GB."""
-BOMB_BYTES, BOMB_RATIO = 1024**3, 200
-"""An archive that unpacks to more than the first, and to more than so many times its size, is a bomb: HDF5 packs 1.3 times."""
 MEMBERS = 2_000_000
 HEADER_BYTES = 1024**2
 """Long names and pax records are read into memory by `tarfile`, so they have a bound; a real one has some hundred bytes."""
@@ -28,53 +22,12 @@ NUMBERS = ((100, 108), (108, 116), (116, 124), (136, 148), (148, 156), (329, 337
 DAMAGED = "a tar header is damaged"
 
 
-class Blocks:
-    """The unpacked bytes of an archive, forwards only and never past the limits."""
-
-    def __init__(self, path: str) -> None:
-        self.limit = min(TOTAL_BYTES, max(BOMB_BYTES, BOMB_RATIO * Path(path).stat().st_size))
-        self.pieces = raw.unzipped(path) if is_packed(path) else raw.plain(path)
-        self.rest, self.place = b"", 0
-
-    def take(self, size: int, keep: bool = True) -> bytes:
-        """The next `size` bytes (nothing where not kept). Raises EOFError where fewer are left, OSError past the limit."""
-        kept, missing = [], size
-        while missing:
-            self.rest = self.rest or next(self.pieces, b"")
-            if not self.rest:
-                raise EOFError("the archive is cut short")
-            piece, self.rest = self.rest[:missing], self.rest[missing:]
-            missing -= len(piece)
-            self._moved(len(piece))
-            if keep:
-                kept.append(piece)
-        return b"".join(kept)
-
-    def require_zeros(self) -> None:
-        """Raise OSError where anything but zeros is left: members of a second archive, which nobody would read."""
-        _zeros(self.rest)
-        for piece in self.pieces:
-            self._moved(len(piece))
-            _zeros(piece)
-
-    def _moved(self, size: int) -> None:
-        self.place += size
-        if self.place > self.limit:
-            raise OSError(f"it unpacks to more than {self.limit // 1024**2} MiB, the limit for an archive of its size")
-
-
-def is_packed(path: str) -> bool:
-    """Whether the archive is gzip, whatever it is called."""
-    with open(path, "rb") as stream:
-        return stream.read(2) == GZIP_MAGIC
-
-
 def count_members(path: str) -> int:
     """Members of an archive, folders and links included. Raises OSError, EOFError or zlib.error where it is damaged."""
-    return sum(1 for _ in _sizes(Blocks(path)))
+    return sum(1 for _ in _sizes(Unpacked(path)))
 
 
-def _sizes(blocks: Blocks) -> Iterator[int]:
+def _sizes(blocks: Unpacked) -> Iterator[int]:
     """Bytes of data of each member, passed over."""
     members, headers, told = 0, 0, None
     while any(block := blocks.take(BLOCK)):
@@ -99,7 +52,7 @@ def _sizes(blocks: Blocks) -> Iterator[int]:
     blocks.require_zeros()
 
 
-def _extension(blocks: Blocks, kind: bytes, size: int, told: int | None) -> int | None:
+def _extension(blocks: Unpacked, kind: bytes, size: int, told: int | None) -> int | None:
     """Read a header that describes the next member; the size that it tells, if it tells one."""
     if size > HEADER_BYTES:
         raise OSError(f"it has a header of {size} bytes")
@@ -156,8 +109,3 @@ def _dataless(block: bytes) -> bool:
 
 def _padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
-
-
-def _zeros(piece: bytes) -> None:
-    if piece.count(0) != len(piece):
-        raise OSError("something follows its end mark: a second archive was put behind it")

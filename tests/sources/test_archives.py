@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from jobs.errors import SourceError
-from jobs.sources import raw_tar
+from jobs.sources import raw_tar, unpacked
 from jobs.sources.archives import TAR_FAULTS, members
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
@@ -139,7 +139,7 @@ def test_a_broken_archive_stops_by_name(spark: SparkSession, tmp_path: Path, nam
 
 
 def test_bombs_end_in_a_sentence_and_not_in_memory(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raw_tar, "BOMB_BYTES", 32 * 1024**2)
+    monkeypatch.setattr(unpacked, "BOMB_BYTES", 32 * 1024**2)
     file = tmp_path / "bomb.tar.gz"
     info = tarfile.TarInfo("zeros.h5")
     info.size = 300 * 1024**2

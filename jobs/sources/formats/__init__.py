@@ -4,6 +4,7 @@ from jobs.sources.contract import Format
 from jobs.sources.formats import (
     app_log,
     audio_tree,
+    crawl,
     deletions,
     genre_labels,
     lastfm_similars_db,
@@ -28,6 +29,7 @@ from jobs.sources.formats import (
 FORMATS: dict[str, Format] = {
     "app_log": app_log.FORMAT,
     "audio_tree": audio_tree.FORMAT,
+    "crawl": crawl.FORMAT,
     "deletions": deletions.FORMAT,
     "genre_labels": genre_labels.FORMAT,
     "lastfm_similars_db": lastfm_similars_db.FORMAT,
