@@ -18,7 +18,8 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 
 TEXT = ("app_log", "taste_profile", "msd_unique_tracks", "msd_unique_artists", "msd_artist_terms", "msd_mismatches",
-        "genre_labels", "user_profiles", "deletions")  # fmt: skip
+        "msd_artist_location", "msd_artist_similarity", "msd_song_to_tracks", "genre_labels", "user_profiles",
+        "deletions")  # fmt: skip
 SUFFIX = {"app_log": ".jsonl", "msd_artist_terms": ".csv", "genre_labels": ".cls", "user_profiles": ".tsv"}
 PIECES = st.one_of(
     st.binary(max_size=12),

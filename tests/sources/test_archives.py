@@ -73,6 +73,7 @@ def read(spark: SparkSession, *files: Path) -> tuple[Parsed, dict[str, Any]]:
     names = [str(file) for file in files]
     counted = FORMATS["msd_h5"].count(spark, source, names)
     parsed = FORMATS["msd_h5"].parse(spark, source, names)
+    parsed.lines.persist()
     counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
     return parsed, {Path(row["file"]).name: row for row in counts}
 

@@ -60,6 +60,7 @@ def read(spark: SparkSession, *files: Path, **options: Any) -> tuple[Parsed, dic
     names = [str(file) for file in files]
     counted = handler.count(spark, source, names)
     parsed = handler.parse(spark, source, names)
+    parsed.lines.persist()
     counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
     for row in counts:
         assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]

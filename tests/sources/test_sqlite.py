@@ -46,6 +46,7 @@ def read(spark: SparkSession, kind: str, *files: Path, **given: Any) -> tuple[Pa
     names = [path for file in files for path in FORMATS[kind].files(Source(kind, kind, str(file), **given))]
     counted = FORMATS[kind].count(spark, source, names)
     parsed = FORMATS[kind].parse(spark, source, names)
+    parsed.lines.persist()
     counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
     for row in counts:
         assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]
