@@ -27,7 +27,7 @@ from jobs.sources.whole_files import as_parsed_rows, read_parts, reject
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 SLICE = 10_000
 """Rows fetched at a time."""
-RANGE = 200_000
+RANGE = 50_000
 """Rowids of one task at least."""
 VALUE_BYTES = 16 * 1024**2
 """A longer text is a damaged row."""

@@ -1,6 +1,8 @@
 """Audio trees: ids, labels and tags; broken tags cost the tags, never the file; what they tell reaches the catalogue."""
 
+import hashlib
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ def read(spark: SparkSession, root: Path, **options: Any) -> tuple[dict[str, Row
     handler = FORMATS["audio_tree"]
     handler.check(source)
     parsed = handler.parse(spark, source, handler.files(source))
+    parsed.lines.persist()
     rules = {Path(row["file"]).name: row["rule"] for row in parsed.rejected.collect()}
     return {row["track_id"]: row for row in parsed.rows.collect()}, rules, parsed
 
@@ -98,6 +101,35 @@ def test_tags_of_every_kind_of_file(spark: SparkSession, tmp_path: Path) -> None
     assert rows["noise"]["title"] == "noise"
     assert not rules
     assert {row["good"] for row in parsed.account().collect()} == {1}
+
+
+def test_an_archive_of_audio(spark: SparkSession, tmp_path: Path) -> None:
+    for genre in ("blues", "rock"):
+        sound(tmp_path / "genres" / genre / f"{genre}.00000.wav")
+    tag(sound(tmp_path / "genres" / "rock" / "tagged.ogg"), title="T", artist="A")
+    sound(tmp_path / "genres" / "twice" / "tagged.ogg")
+    (tmp_path / "genres" / "rock" / "empty.wav").touch()
+    (tmp_path / "genres" / "rock" / "link.wav").symlink_to("/etc/passwd")
+    (tmp_path / "genres" / "readme.txt").write_text("x")
+    with tarfile.open(tmp_path / "genres.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "genres", "genres")
+    with pytest.raises(SourceError, match="audio_folder"):
+        read(spark, tmp_path / "genres.tar.gz", labels="folder")
+    folder = tmp_path / "audio"
+    rows, _, parsed = read(spark, tmp_path / "genres.tar.gz", labels="folder", tags=True, audio_folder=str(folder), namespace="g")
+    assert {name: row["label"] for name, row in rows.items()} == {
+        "g:blues.00000": "blues", "g:rock.00000": "rock", "g:tagged": "rock",
+    }  # fmt: skip
+    assert rows["g:tagged"]["artist"] == "A"
+    for row in rows.values():
+        assert hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest() == row["content_hash"]
+    assert len(list(folder.rglob("*.*"))) == 2  # the two .wav are the same sound
+    assert sorted(row["rule"] for row in parsed.rejected.collect()) == ["empty_file", "not_a_file", "same_id"]
+    (row,) = parsed.account().collect()
+    assert (row["good"], row["quarantined"], row["blank"]) == (3, 3, 5)
+    files = [str(tmp_path / "genres.tar.gz")]
+    (counted,) = FORMATS["audio_tree"].count(spark, Source("a", "audio_tree", files[0]), files).collect()
+    assert counted["lines_in"] == 11
 
 
 def test_names_that_come_twice_have_their_path_as_id(spark: SparkSession, tmp_path: Path) -> None:

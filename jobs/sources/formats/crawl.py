@@ -9,22 +9,18 @@ Audio is written under the folder of the option `audio_folder`, by the SHA-256 o
 rejected, which tells the operator what to do; with `audio_folder = ""` it is passed over.
 """
 
-import hashlib
-import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from jobs.errors import SourceError
 from jobs.lake.schemas.sources import AUDIO_FILES, SOURCE_TRACKS
+from jobs.sources.audio_store import check_folder, make_folder, store
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.crawl_pages import address, describe, digest
 from jobs.sources.files import listing
@@ -52,9 +48,7 @@ class Crawl:
 
     def check(self, source: Source) -> None:
         """`audio_folder` is an absolute path, or empty, if given."""
-        folder = source.options.get("audio_folder", "")
-        if not isinstance(folder, str) or (folder and not os.path.isabs(folder)):
-            raise SourceError(f'Source {source.name}: audio_folder is an absolute path, such as "/data/crawl_audio", or "".')
+        check_folder(source)
 
     def newest(self, source: Source) -> date | None:
         """The stated `as_of`: pages are taken as they are."""
@@ -66,11 +60,7 @@ class Crawl:
 
     def files(self, source: Source) -> list[str]:
         """The file, or every .warc and .warc.gz under the folder. Raises SourceError where audio cannot be written."""
-        if folder := source.options.get("audio_folder"):
-            try:
-                os.makedirs(folder, exist_ok=True)
-            except OSError as error:
-                raise SourceError(f"Source {source.name}: audio_folder {folder} cannot be made: {error.strerror}.") from None
+        make_folder(source)
         return listing(source, frozenset({".warc"}))
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
@@ -124,27 +114,15 @@ def _audio(record: Record, prefix: str, folder: str | None) -> pd.DataFrame:
         return reject("empty_file", f"{record.shown}: the audio is empty or has no address", [record.number])
     if folder is None:
         return reject("no_audio_folder", "it is audio, and the source names no audio_folder to write it to", [record.number])
-    content = hashlib.sha256(record.body).hexdigest()
     known = suffix_of(record.url) in AUDIO_SUFFIXES
     suffix = suffix_of(record.url) if known else SUFFIX_OF_TYPE.get(record.mime, ".audio")
     try:
-        path = _written(Path(folder) / content[:2] / f"{content}{suffix}", record.body)
+        file = store(folder, record.body, suffix)
     except OSError as error:
         return reject("not_written", f"{record.shown}: its audio cannot be written: {error.strerror}", [record.number])
     title = Path(own.split("?")[0]).stem.replace("_", " ")[:200] or None
-    file = {"path": path, "bytes": len(record.body), "content_hash": content, "title": title}
-    row: dict[str, Any] = {"line": record.number, "into": "audio", "link": own, "track_id": prefix + digest(own), **file}
+    row = {"line": record.number, "into": "audio", "link": own, "track_id": prefix + digest(own), "title": title, **file}
     return pd.DataFrame([row])
-
-
-def _written(path: Path, body: bytes) -> str:
-    """Write a file whole or not at all; the same name always has the same bytes."""
-    if not path.is_file() or path.stat().st_size != len(body):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{uuid.uuid4().hex}.part")
-        part.write_bytes(body)
-        os.replace(part, path)
-    return str(path)
 
 
 FORMAT = Crawl()
