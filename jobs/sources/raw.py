@@ -67,7 +67,7 @@ def before_the_cut(path: str) -> Iterator[bytes]:
 def chunks(path: str) -> Iterator[bytes]:
     """The unpacked bytes in non-empty pieces, without a byte order mark at the start of the file."""
     head, started = b"", False
-    for piece in _unzipped(path) if is_gzip(path) else _plain(path):
+    for piece in unzipped(path) if is_gzip(path) else plain(path):
         if started:
             yield piece
             continue
@@ -80,17 +80,18 @@ def chunks(path: str) -> Iterator[bytes]:
         yield head
 
 
-def _plain(path: str) -> Iterator[bytes]:
+def plain(path: str) -> Iterator[bytes]:
+    """The bytes of a file as they lie there, in pieces."""
     with open(path, "rb") as stream:
         while piece := stream.read(CHUNK):
             yield piece
 
 
-def _unzipped(path: str) -> Iterator[bytes]:
+def unzipped(path: str) -> Iterator[bytes]:
     """Members one after the other, as strict as Spark's reader: the gzip module forgives padding that Spark does not."""
     member = zlib.decompressobj(wbits=31)
     used = False
-    for read in _plain(path):
+    for read in plain(path):
         piece = read
         while piece:
             used = True

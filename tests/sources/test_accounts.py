@@ -21,7 +21,7 @@ TEXT = ("app_log", "taste_profile", "msd_unique_tracks", "msd_unique_artists", "
         "genre_labels", "user_profiles", "deletions", "lastfm_1k", "lastfm_1k_tracks", "lastfm_360k", "lastfm_360k_profiles",
         "msd_challenge_hidden", "thirty_music_sessions", "thirty_music_loves", "thirty_music_playlists", "thirty_music_tracks",
         "thirty_music_persons", "thirty_music_users", "kkbox_train", "kkbox_songs", "kkbox_song_extra_info", "kkbox_members",
-        "fma_genres")  # fmt: skip
+        "fma_genres", "msd_artist_location", "msd_artist_similarity", "msd_song_to_tracks")  # fmt: skip
 SUFFIX = {"app_log": ".jsonl", "msd_artist_terms": ".csv", "genre_labels": ".cls", "user_profiles": ".tsv"}
 PIECES = st.one_of(
     st.binary(max_size=12),

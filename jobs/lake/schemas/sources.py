@@ -74,6 +74,8 @@ SOURCE_ARTISTS = Table(
         [
             column("artist_id", StringType(), "MSD artist (AR...), or another source's id behind its namespace"),
             column("name", StringType(), "artist name"),
+            column("latitude", DoubleType(), "degrees north; null where unknown", nullable=True),
+            column("longitude", DoubleType(), "degrees east; null where unknown", nullable=True),
         ]
     ),
     ("artist_id",),
@@ -89,6 +91,51 @@ ARTIST_TERMS = Table(
         ]
     ),
     ("artist_id", "term"),
+)
+ARTIST_SIMILARITY = Table(
+    "artist_similarity",
+    "artist that the source calls similar to another; one direction",
+    "snapshots",
+    StructType(
+        [
+            column("artist_id", StringType(), "MSD artist (AR...)"),
+            column("similar_id", StringType(), "MSD artist (AR...) that is similar to it"),
+        ]
+    ),
+    ("artist_id", "similar_id"),
+)
+TRACK_TAGS = Table(
+    "track_tags",
+    "tag that listeners gave a track (Last.fm)",
+    "snapshots",
+    StructType(
+        [
+            TRACK,
+            column("tag", StringType(), "tag as the source spells it"),
+            column("weight", DoubleType(), "0 to 100: how often, against the track's commonest tag", nullable=True),
+        ]
+    ),
+    ("track_id", "tag"),
+)
+TRACK_SIMILARS = Table(
+    "track_similars",
+    "track that the source calls similar to another (Last.fm); one direction",
+    "snapshots",
+    StructType(
+        [
+            TRACK,
+            column("similar_id", StringType(), "track that is similar to it, an id of the same kind"),
+            column("score", DoubleType(), "similarity, above 0 to 1"),
+        ]
+    ),
+    ("track_id", "similar_id"),
+)
+SONG_TO_TRACKS = Table(
+    "song_to_tracks",
+    "track of a song, as the Taste Profile's own list has it",
+    "snapshots",
+    StructType([column("song_id", StringType(), "MSD song (SO...)"), TRACK]),
+    ("song_id", "track_id"),
 )
 MISMATCHES = Table(
     "mismatches",
@@ -147,8 +194,11 @@ AUDIO_FILES = Table(
             column("path", StringType(), "where the file lies: an absolute path or URI"),
             column("bytes", LongType(), "size of the file in bytes"),
             column("content_hash", StringType(), "SHA-256 (hex) of the file's bytes"),
-            column("title", StringType(), "title where the file name is all that is known", nullable=True),
-            column("label", StringType(), "genre named by the file or its folder (GTZAN)", nullable=True),
+            column("title", StringType(), "title that the file's tags or its name tell", nullable=True),
+            column("label", StringType(), "genre named by the file, its folder (GTZAN) or its tags", nullable=True),
+            column("artist", StringType(), "artist that the file's tags tell", nullable=True),
+            column("release", StringType(), "album that the file's tags tell", nullable=True),
+            column("year", IntegerType(), "year that the file's tags tell", nullable=True),
         ]
     ),
     ("track_id",),
@@ -195,6 +245,10 @@ TABLES = (
     SOURCE_TRACKS,
     SOURCE_ARTISTS,
     ARTIST_TERMS,
+    ARTIST_SIMILARITY,
+    TRACK_TAGS,
+    TRACK_SIMILARS,
+    SONG_TO_TRACKS,
     MISMATCHES,
     GENRE_LABELS,
     USERS,
