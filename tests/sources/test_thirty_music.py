@@ -113,7 +113,7 @@ def test_persons_users_and_playlists(spark: SparkSession, tmp_path: Path) -> Non
         ('person\t54\t-1\t{"MBID":null,"name":""}\t{}', "missing_name"),
     ]
     found = rows_of(spark, "thirty_music_persons", tmp_path / "persons.idomaar", persons, namespace="30music")
-    assert found == [{"artist_id": "30music:53", "name": "009 Sound System"}]
+    assert found == [{"artist_id": "30music:53", "name": "009 Sound System", "latitude": None, "longitude": None}]
     said = '{"lastfm_username":"000123","gender":"f","age":%s,"country":"US","playcount":221012,"subscribertype":"base"}'
     users = [
         (f"user\t41504\t1116715959\t{said % 24}", GOOD),

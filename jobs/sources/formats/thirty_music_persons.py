@@ -10,6 +10,7 @@ from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named
 def layout(source: Source) -> Layout:
     """Ids go behind the namespace: they are plain numbers, and tracks link to them."""
     artist, name = identifier(F.get(F.col("head"), 1)), F.trim(decoded(F.col("said")["name"]))
+    unknown = F.lit(None).cast("double")
     return Layout(
         parts={"head": head(), "said": one_object(properties(), "name: string")},
         faults=(
@@ -18,7 +19,7 @@ def layout(source: Source) -> Layout:
             Fault("missing_artist", "the id is not of letters, digits and . _ : -", artist.isNull()),
             Fault("missing_name", "the name is empty", missing(name)),
         ),
-        columns={"artist_id": named(source, artist), "name": name},
+        columns={"artist_id": named(source, artist), "name": name, "latitude": unknown, "longitude": unknown},
     )
 
 
