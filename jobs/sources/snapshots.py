@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
+from jobs.forget.known import with_songs
 from jobs.forget.wishes import without_forgotten
 from jobs.lake.schemas import table
 from jobs.sources.accounts import account, quarantine_rows
@@ -43,7 +44,7 @@ def ingest(ctx: JobContext, source: Source) -> tuple[DataFrame, DataFrame]:
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     counts = account(source, counted, parsed, table(handler.table).key)
     rows = build_snapshot(parsed.rows, handler.table)
-    wishes = ctx.read_with_pending("deletions", "all")
+    wishes = with_songs(ctx.night, ctx.read_with_pending("deletions", "all"))
     kept = without_forgotten(rows, wishes) if "user_id" in rows.columns else rows
     # counts belong to their as_of; everything else is read by the night as it is now
     ctx.write(f"{handler.table}/{source.name}", kept, on=source.as_of if handler.table == "play_counts" else None)
