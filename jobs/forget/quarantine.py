@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, StructField, StructType
 
 from jobs.forget.tokens import names_somebody
 from jobs.forget.wishes import Wishes
@@ -24,8 +25,8 @@ def marked(frame: DataFrame, wishes: Wishes, namespaces: tuple[str, ...]) -> Dat
             flags = [raw is not None and names(_bytes(raw)) for raw in batch.column("raw").to_pylist()]
             yield batch.append_column("__names", pa.array(flags, pa.bool_()))
 
-    schema = frame.schema.add("__names", "boolean")
-    return frame.mapInArrow(judge, schema)
+    flag = StructField("__names", BooleanType())
+    return frame.mapInArrow(judge, StructType([*frame.schema, flag]))
 
 
 def _bytes(raw: str) -> bytes:
