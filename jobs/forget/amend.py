@@ -54,9 +54,8 @@ def amend(
     changes: list[Change] = []
     for part, folders in parts.items():
         written = lake.put_again(part, clean(lake.located(spark, part, folders)), folders)
-        empty = lake.empty_digest(spark, part)
         for folder in folders:
-            new, found = written.get(folder, ("", empty))
+            new, found = written.get(folder) or ("", lake.empty_digest(spark, part))
             whole = f"{part}/{folder}"
             fresh = [
                 replace(old, folder=new, rows=found.rows, digest=found.digest, amended_by=run_id) for old in named[whole]

@@ -51,16 +51,16 @@ def run(ctx: JobContext) -> None:
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
         if known.get("wishes") == wishes.digest and not ctx.force:
             since = dt.datetime.fromisoformat(known["since"]) - CLOCKS
-            changes, whole = _fresh_quarantine(ctx, lake, wishes, since), True
+            _remember(ctx, _fresh_quarantine(ctx, lake, wishes, since))
+            whole = True
         else:
-            changes, whole = _everything(ctx, lake, store, wishes)
-    _remember(ctx, changes)
+            whole = _everything(ctx, lake, store, wishes)
     if whole:
         lake.store.write_json(CLEANED, {"wishes": wishes.digest, "since": began.isoformat(), "run_id": ctx.night.run_id})
 
 
-def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> tuple[list[Change], bool]:
-    """What changed, and whether all is clean now: not while another run lives, which may not know the wishes yet."""
+def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bool:
+    """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
     night = ctx.night
     over, alone = _over(store, night.run_id)
     files = lake.store.walk()
@@ -75,15 +75,14 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> tu
         ("records in MongoDB", lambda: nights.clean_records(store, wishes)),
         ("reports", lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], wishes)),
     ]
-    changes: list[Change] = []
     for done, (what, step) in enumerate(steps):
         night.notify(f"forgetting: {what}", done, len(steps) + 1)
-        changes += step()
+        _remember(ctx, step())
     night.notify("forgetting: what dead runs left", len(steps), len(steps) + 1)
     left = _sweep(lake, over)
     if left or not alone:
         LOG.warning("not everything is clean yet; the next night goes over it again", left=left, other_runs=not alone)
-    return changes, alone and not left
+    return alone and not left
 
 
 def _over(store: Store, own: str) -> tuple[Callable[[places.Stray], bool], bool]:
@@ -147,7 +146,7 @@ def _sweep(lake: Lake, over: Callable[[places.Stray], bool]) -> int:
 
 
 def _remember(ctx: JobContext, changes: list[Change]) -> None:
-    """Table `forgotten` of this date: what earlier runs of the date changed, and what this one did."""
+    """Table `forgotten` of this date, at once: what earlier runs and steps changed, and what this step did."""
     if not changes:
         return
     now = dt.datetime.now(dt.UTC)
@@ -156,6 +155,7 @@ def _remember(ctx: JobContext, changes: list[Change]) -> None:
         for c in changes
     ]
     fresh = ctx.spark.createDataFrame(told, TABLES["forgotten"].schema)
-    before = ctx.read("forgotten")
-    ctx.write("forgotten", before.unionByName(fresh))
+    ctx.write("forgotten", ctx.read("forgotten").unionByName(fresh).coalesce(1))
+    ctx.commit()
+    del ctx.pending[:-1]
     LOG.info("forgotten", things=len(changes), removed=sum(c.removed for c in changes), changed=sum(c.changed for c in changes))
