@@ -50,9 +50,7 @@ def run(ctx: JobContext) -> None:
     known = lake.store.read_json(CLEANED) if lake.store.exists(CLEANED) else {}
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
         if known.get("wishes") == wishes.digest and not ctx.force:
-            since = dt.datetime.fromisoformat(known["since"]) - CLOCKS
-            _remember(ctx, _fresh_quarantine(ctx, lake, wishes, since))
-            whole = True
+            whole = _fresh_quarantine(ctx, lake, store, wishes, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
         else:
             whole = _everything(ctx, lake, store, wishes)
     if whole:
@@ -62,6 +60,7 @@ def run(ctx: JobContext) -> None:
 def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bool:
     """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
     night = ctx.night
+    lake.store.delete(CLEANED)
     over, alone = _over(store, night.run_id)
     files = lake.store.walk()
     named = places.by_folder(places.manifests(lake.store, files))
@@ -112,14 +111,17 @@ def _columns(folder: str) -> list[str]:
     return list(table.schema.names) if table else []
 
 
-def _fresh_quarantine(ctx: JobContext, lake: Lake, wishes: Wishes, since: dt.datetime) -> list[Change]:
+def _fresh_quarantine(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes, since: dt.datetime) -> bool:
     """What came into quarantine since everything was cleaned: a log that is read again may hold the forgotten once more."""
     files = lake.store.walk(QUARANTINE)
     fresh = [file for file in files if places.written(file) >= since]
     if not fresh:
-        return []
+        return True
     named = places.by_folder(places.manifests(lake.store, _manifests_of(files, fresh)))
-    return _quarantine(ctx, lake, named, {file.name.rpartition("/")[0] for file in fresh}, wishes)
+    # those that were replaced or never committed go first: their bytes would not be looked at
+    left = sweep(lake, places.strays(fresh, named), _over(store, ctx.night.run_id)[0])
+    _remember(ctx, _quarantine(ctx, lake, named, {file.name.rpartition("/")[0] for file in fresh}, wishes))
+    return not left
 
 
 def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
@@ -134,8 +136,9 @@ def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wis
         return []
     spaces = tuple(sorted({source.namespace for source in ctx.night.sources.sources}))
     hit = by_tail(quarantine.found(ctx.spark, [lake.store.path(f) for f in held], wishes, spaces), held)
-    clean = lambda frame: quarantine.redacted(frame, wishes, spaces)  # noqa: E731
-    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, clean)
+    if hit:
+        lake.store.delete(CLEANED)  # a kill from here on is followed by a look at everything
+    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: quarantine.redacted(frame, wishes, spaces))
 
 
 def _sweep(lake: Lake, over: Callable[[places.Stray], bool]) -> int:
