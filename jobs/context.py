@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.genres import GenreSet, genre_set
+from jobs.lake.digest import Digest
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.models import ModelRegistry
@@ -101,16 +102,27 @@ class JobContext:
         self.night.lake.require(name, rule, self.night.date.isoformat())
         return self.read(name, rule)
 
-    def write(self, part: str, frame: DataFrame, on: dt.date | None = None) -> DataFrame:
-        """Write the night's partition (or that of date `on`) of a table or part; returns the rows as they lie in the lake."""
+    def write(
+        self, part: str, frame: DataFrame, on: dt.date | None = None, inputs: dict[str, str] | None = None
+    ) -> DataFrame:
+        """Write the night's partition (or that of date `on`) of a table or part; returns the rows as they lie in the lake.
+
+        `inputs`: what the rows were made of, where that is not all that the job has read.
+        """
         date = (on or self.night.date).isoformat()
         folder, found = self.night.lake.put(part, date, frame)
-        self.pending.append(self._manifest(part, date, folder, found.rows, found.digest))
+        self.pending.append(self._manifest(part, date, folder, found.rows, found.digest, inputs))
         return self.night.lake.rows(self.spark, part, folder)
 
     def write_days(self, part: str, frame: DataFrame, days: Mapping[str, dict[str, str]]) -> None:
         """Write rows of several received dates (column `dt`); `days` lists every date with its inputs, empty ones too."""
-        written = self.night.lake.put_days(part, frame)
+        self._pend_days(part, self.night.lake.put_days(part, frame), days)
+
+    def adopt_days(self, part: str, run: str, days: Mapping[str, dict[str, str]]) -> None:
+        """The same for rows that lie in the folders `run` of their dates already."""
+        self._pend_days(part, self.night.lake.put_already(self.spark, part, run), days)
+
+    def _pend_days(self, part: str, written: dict[str, tuple[str, Digest]], days: Mapping[str, dict[str, str]]) -> None:
         empty = self.night.lake.empty_digest(self.spark, part)
         for day, inputs in sorted(days.items()):
             folder, found = written.get(day, ("", empty))

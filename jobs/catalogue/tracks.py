@@ -80,14 +80,16 @@ def term_genres(terms: DataFrame, genres: GenreSet) -> DataFrame:
 def with_strays(tracks: DataFrame, audio: DataFrame, played: DataFrame) -> DataFrame:
     """Tracks that no catalogue describes but that have audio or were played join with what little is known of them."""
     known = tracks.withColumn("known_from", F.lit("catalogue"))
-    heard_of = audio.select("track_id", "title").withColumn("order", F.lit(0)).unionByName(
-        played.select("track_id").distinct().withColumn("title", _null()).withColumn("order", F.lit(1))
+    heard_of = audio.select("track_id", "title", "artist").withColumn("order", F.lit(0)).unionByName(
+        played.select("track_id").distinct().withColumns({"title": _null(), "artist": _null(), "order": F.lit(1)})
     )
-    strays = heard_of.join(tracks, "track_id", "left_anti").groupBy("track_id")
-    named = strays.agg(F.min("title").alias("title"), F.min("order").alias("order"))
-    origin = F.when(F.col("order") == 0, "audio").otherwise("plays")
-    empty = [_null().alias(name) for name in ("song_id", "artist_id", "artist")]
-    return known.unionByName(named.select("track_id", "title", *empty, origin.alias("known_from")))
+    # of several files of a track the one whose tags tell the artist, then the least by content: never one's title, another's artist
+    gaps = [F.col(name).isNull().alias(f"no_{name}") for name in ("artist", "title")]
+    best = F.min(F.struct("order", *gaps, "title", "artist")).alias("best")
+    strays = heard_of.join(tracks, "track_id", "left_anti").groupBy("track_id").agg(best)
+    origin = F.when(F.col("best.order") == 0, "audio").otherwise("plays")
+    empty = [_null().alias(name) for name in ("song_id", "artist_id")]
+    return known.unionByName(strays.select("track_id", "best.title", "best.artist", *empty, origin.alias("known_from")))
 
 
 def build_tracks(
@@ -98,7 +100,7 @@ def build_tracks(
     has_audio = audio.select("track_id").distinct().withColumn("has_audio", F.lit(True))
     by_label = label_genres(labels, audio, genres).withColumnRenamed("genre", "label_genre")
     by_terms = term_genres(terms, genres).withColumnRenamed("genre", "terms_genre")
-    tracks = with_strays(find_artists(merged, artists), audio, played)
+    tracks = find_artists(with_strays(merged, audio, played), artists)
     joined = tracks.join(by_label, "track_id", "left").join(by_terms, "artist_id", "left")
     return joined.join(has_audio, "track_id", "left").withColumn("has_audio", F.coalesce("has_audio", F.lit(False)))
 

@@ -62,7 +62,7 @@ def amend(
             ]
             for manifest in fresh:
                 lake.commit(manifest)
-            lake.store.delete(whole)
+            lake.store.remove(whole)
             removed = named[whole][0].rows - found.rows
             changes.append(Change(part, fresh[0].date, removed, hit[whole] - removed))
     return changes
@@ -73,7 +73,7 @@ def sweep(lake: Lake, strays: Iterable[places.Stray], is_over: Callable[[places.
     left = 0
     for stray in strays:
         if is_over(stray):
-            lake.store.delete(stray.name)
+            lake.store.remove(stray.name)
         else:
             left += 1
     return left

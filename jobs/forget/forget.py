@@ -60,7 +60,7 @@ def run(ctx: JobContext) -> None:
 def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bool:
     """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
     night = ctx.night
-    lake.store.delete(CLEANED)
+    lake.store.remove(CLEANED)
     over, alone = _over(store, night.run_id)
     files = lake.store.walk()
     named = places.by_folder(places.manifests(lake.store, files))
@@ -114,7 +114,7 @@ def _columns(folder: str) -> list[str]:
 def _fresh_quarantine(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes, since: dt.datetime) -> bool:
     """What came into quarantine since everything was cleaned: a log that is read again may hold the forgotten once more."""
     files = lake.store.walk(QUARANTINE)
-    fresh = [file for file in files if places.written(file) >= since]
+    fresh = [file for file in files if places.written(file) >= since] + lake.store.walk("stage")
     if not fresh:
         return True
     named = places.by_folder(places.manifests(lake.store, _manifests_of(files, fresh)))
@@ -137,7 +137,7 @@ def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wis
     spaces = tuple(sorted({source.namespace for source in ctx.night.sources.sources}))
     hit = by_tail(quarantine.found(ctx.spark, [lake.store.path(f) for f in held], wishes, spaces), held)
     if hit:
-        lake.store.delete(CLEANED)  # a kill from here on is followed by a look at everything
+        lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
     return amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: quarantine.redacted(frame, wishes, spaces))
 
 

@@ -12,6 +12,8 @@ from jobs.lake.schemas import TABLES
 
 MANIFEST = "_manifest.json"
 FOLDER = re.compile(r"^(?P<part>.+)/(?P<folder>dt=[^/]+/run=(?P<time>\d{4}-\d\d-\d\dT\d{6})[^/]*)/")
+STAGE = re.compile(r"^stage/run=(?P<time>\d{4}-\d\d-\d\dT\d{6})[^/]*(?=/)")
+"""Rows of logs that an ingest has set aside; it takes them away itself unless it is killed."""
 MARKER = re.compile(r"/\.?_SUCCESS(\.crc)?$")
 """What Spark leaves beside a part's dates after each write; it is empty."""
 PARTLY = re.compile(r"^.+?/(_temporary|\.spark-staging[^/]*)(?=/)")
@@ -46,12 +48,12 @@ def table_name(folder: str) -> str:
 
 def unknown(files: Iterable[File]) -> list[str]:
     """Folders of the lake that are no table of this program's: an older one's, or somebody's."""
-    return sorted({table_name(f.name) for f in files if "/" in f.name} - {*TABLES, "models"})
+    return sorted({table_name(f.name) for f in files if "/" in f.name} - {*TABLES, "models", "stage"})
 
 
 def written(file: File) -> dt.datetime:
     """When the folder of a data file was begun, as its name tells; else when the file was last changed."""
-    match = FOLDER.match(file.name)
+    match = FOLDER.match(file.name) or STAGE.match(file.name)
     return dt.datetime.strptime(match["time"], "%Y-%m-%dT%H%M%S").replace(tzinfo=dt.UTC) if match else file.changed
 
 
@@ -59,9 +61,9 @@ def strays(files: Iterable[File], named: Mapping[str, object]) -> list[Stray]:
     """What no manifest names, of tables that are known: rows of runs that died, and files half written."""
     found: dict[str, dt.datetime] = {}
     for file in files:
-        if table_name(file.name) not in TABLES or _in_use(file.name, named):
+        match = STAGE.match(file.name) or PARTLY.match(file.name) or FOLDER.match(file.name)
+        if table_name(file.name) not in {*TABLES, "stage"} or _in_use(file.name, named):
             continue
-        match = PARTLY.match(file.name) or FOLDER.match(file.name)
         name = match[0].rstrip("/") if match else file.name
         found[name] = max(written(file), found.get(name, dt.datetime.min.replace(tzinfo=dt.UTC)))
     return [Stray(name, time) for name, time in sorted(found.items())]

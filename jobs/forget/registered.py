@@ -22,8 +22,8 @@ def clean_models(store: Store, wishes: Wishes) -> list[Change]:
             if any(wishes.of(text) for text in _texts_of_model(store, f"models/{name}/{digest}")):
                 pointer = f"models/{name}/registered.json"
                 if store.exists(pointer) and store.read_json(pointer)["digest"] == digest:
-                    store.delete(pointer)
-                store.delete(f"models/{name}/{digest}")
+                    store.remove(pointer)
+                store.remove(f"models/{name}/{digest}")
                 changes.append(Change(f"models/{name}", "", 1))
     return changes
 

@@ -45,13 +45,22 @@ class Store:
         found = [i for i in self._fs.get_file_info(selector) if i.type == fs.FileType.File]
         return sorted((File(i.path.removeprefix(f"{self._base}/"), i.mtime) for i in found), key=lambda file: file.name)
 
-    def delete(self, name: str) -> None:
-        """Remove a file, or a folder with all that it holds; nothing happens where there is none."""
+    def files(self, name: str) -> list[str]:
+        """Names of the files directly under `name`, sorted; empty where `name` does not exist."""
+        selector = fs.FileSelector(self._at(name), allow_not_found=True)
+        return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.type == fs.FileType.File)
+
+    def remove(self, name: str) -> None:
+        """Delete a file, or a folder with all that it holds; nothing happens where there is neither."""
         kind = self._fs.get_file_info(self._at(name)).type
         if kind == fs.FileType.Directory:
             self._fs.delete_dir(self._at(name))
         elif kind == fs.FileType.File:
             self._fs.delete_file(self._at(name))
+
+    def uri(self, name: str) -> str:
+        """The URI of `name` with its scheme, for Arrow in other processes."""
+        return self.path(name) if "://" in self.root else f"file://{self.path(name)}"
 
     def read_bytes(self, name: str) -> bytes:
         """The file's content; FileNotFoundError where there is none."""

@@ -87,7 +87,7 @@ class Lake:
 
     def put(self, part: str, date: str, frame: DataFrame) -> tuple[str, Digest]:
         """Write rows aside, and read them back for their digest; not valid until a manifest names the folder."""
-        folder = f"dt={date}/{_folder()}"
+        folder = f"dt={date}/{new_folder()}"
         target = self.store.path(f"{part}/{folder}")
         conform(frame, part).write.mode("errorifexists").parquet(target)
         return folder, digest(self.rows(frame.sparkSession, part, folder))
@@ -98,17 +98,20 @@ class Lake:
 
     def put_days(self, part: str, frame: DataFrame) -> dict[str, tuple[str, Digest]]:
         """The same for many dates in one pass: `frame` has the schema's columns and `dt`; (folder, digest) by ISO date."""
-        folder = _folder()
-        spark, target = frame.sparkSession, self.store.path(part)
+        folder = new_folder()
         label, run = folder.split("=")
         rows = conform(frame, part, keep=("dt",)).withColumn(label, F.lit(run))
-        rows.repartition("dt").write.partitionBy("dt", label).mode("append").parquet(target)
-        days = [d for d in self.store.folders(part) if self.store.exists(f"{part}/{d}/{folder}")]
+        rows.repartition("dt").write.partitionBy("dt", label).mode("append").parquet(self.store.path(part))
+        return self.put_already(frame.sparkSession, part, folder)
+
+    def put_already(self, spark: SparkSession, part: str, folder: str) -> dict[str, tuple[str, Digest]]:
+        """The same for rows that lie under `TABLE/dt=D/folder` already, of whatever dates: read back for their digests."""
+        days = [d for d in self.store.folders(part) if d.startswith("dt=") and self.store.exists(f"{part}/{d}/{folder}")]
         paths = [self.store.path(f"{part}/{d}/{folder}") for d in days]
         if not paths:
             return {}
         schema = table_of(part).read_schema
-        back = spark.read.option("basePath", target).schema(schema).parquet(*paths)
+        back = spark.read.option("basePath", self.store.path(part)).schema(schema).parquet(*paths)
         named = back.withColumn("dt", F.regexp_extract(F.col("_metadata.file_path"), r"/dt=([0-9-]{10})/", 1))
         found = digests(named.select(*schema.names, "dt"), "dt")
         return {day: (f"dt={day}/{folder}", value) for day, value in found.items()}
@@ -125,7 +128,7 @@ class Lake:
 
         Folders of which no row is left have no entry. No shuffle: files stay about as large as they were.
         """
-        mark = _folder().removeprefix("run=")
+        mark = new_folder().removeprefix("run=")
         run = F.concat(F.lit(f"{mark}-"), F.regexp_extract("run", "[^-]*$", 0))
         rows = conform(frame.withColumn("run", run), part, keep=("dt", "run"))
         rows.write.partitionBy("dt", "run").mode("append").parquet(self.store.path(part))
@@ -156,6 +159,7 @@ def conform(frame: DataFrame, name: str, keep: Iterable[str] = ()) -> DataFrame:
     return frame.select(*[F.col(f.name).cast(f.dataType).alias(f.name) for f in schema], *keep)
 
 
-def _folder() -> str:
+def new_folder() -> str:
+    """A name that no other run gives its folder."""
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H%M%S")
     return f"run={now}-{uuid.uuid4().hex[:6]}"

@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.sources.formats import FORMATS
 
 Row = dict[str, Any]
 SAMPLES = 3
@@ -18,7 +19,7 @@ class Facts:
     """Everything that the report shows."""
 
     accounts: list[Row]
-    """Per source: files, lines_in, good, quarantined, blank, duplicates, late."""
+    """Per source: files, lines_in, good, quarantined, blank, duplicates, late, over_limit, truncated (files)."""
     rejected: list[Row]
     """Per source and rule: count, and a few samples with file and line."""
     losses: list[Row]
@@ -50,8 +51,9 @@ def share(column: str) -> Column:
 
 def accounts(counts: DataFrame) -> list[Row]:
     """Per source, largest first."""
-    sums = [F.sum(c).alias(c) for c in ("lines_in", "good", "quarantined", "blank", "duplicates", "late")]
-    per_source = counts.groupBy("source").agg(F.count("*").alias("files"), *sums)
+    sums = [F.sum(c).alias(c) for c in ("lines_in", "good", "quarantined", "blank", "duplicates", "late", "over_limit")]
+    cut = F.count_if("truncated").alias("truncated")
+    per_source = counts.groupBy("source").agg(F.count("*").alias("files"), *sums, cut)
     return rows_of(per_source.orderBy(F.desc("lines_in"), "source"))
 
 
@@ -123,13 +125,20 @@ def example(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> li
     return rows_of(named.join(track_genres.select("track_id", "genre"), "track_id").orderBy("rank"))
 
 
+def _of_all_sources(ctx: JobContext, name: str) -> DataFrame:
+    """A table about the input: of timed sources all that ever came, of snapshots the one that the night saw."""
+    dated = [source.name for source in ctx.night.sources.sources if FORMATS[source.format].dated]
+    timed = F.col("source").isin(dated)
+    return ctx.read(name, "upto").where(timed).unionByName(ctx.read(name, "latest").where(~timed))
+
+
 def collect(ctx: JobContext) -> Facts:
     """All of it, from the lake as the night sees it."""
     ranked, tracks, track_genres = ctx.need("ranked").cache(), ctx.need("tracks"), ctx.need("track_genres")
     history = ctx.need("history")
     return Facts(
-        accounts(ctx.read("ingest_counts", "upto")),
-        rejected(ctx.read("quarantine", "upto")),
+        accounts(_of_all_sources(ctx, "ingest_counts")),
+        rejected(_of_all_sources(ctx, "quarantine")),
         rows_of(ctx.read("losses").orderBy("step")),
         genre_sources(track_genres, history),
         genres(track_genres, ranked),

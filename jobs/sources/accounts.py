@@ -1,14 +1,18 @@
 """The account of every input file: lines_in = good + quarantined + blank, with lines_in from an independent reader."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
+from jobs.lake.schemas import table
 from jobs.sources.contract import QUARANTINE_LIMIT, Parsed, Source
 from jobs.sources.lines import locate
+from jobs.sources.settle import COUNTS, Settled
+
+KINDS = ("good", "quarantined", "blank")
 
 
 def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
@@ -20,28 +24,44 @@ def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
 
 
 def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[str]) -> DataFrame:
-    """Table `ingest_counts`: one row per file of `counted` (`file`, `lines_in`), computed once and held.
+    """Table `ingest_counts` of a snapshot: one row per file of `counted` (`file`, `lines_in`), computed once and held.
 
     `key`: columns that make two accepted rows the same one; repeats are counted at the file in which they come later.
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
-    counts = counted.sparkSession.createDataFrame(_counted(source, counted, parsed, key).toArrow())
-    _check(counts.toArrow().to_pylist(), source, parsed)
-    return counts
-
-
-def _counted(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[str]) -> DataFrame:
     rows, zero = parsed.rows, F.lit(0).cast("long")
     first = rows.groupBy(*key).agg(F.min("file").alias("file"))
     distinct = first.groupBy("file").agg(F.count("*").alias("distinct"))
-    late = F.count_if(~F.col("on_time")) if "on_time" in rows.columns else F.lit(0)
-    accepted = rows.groupBy("file").agg(F.count("*").alias("accepted"), late.alias("late"))
+    accepted = rows.groupBy("file").agg(F.count("*").alias("accepted"))
     whole = counted
     for part in (parsed.account(), distinct, accepted):
         whole = whole.join(part, "file", "left")
-    kinds = [F.coalesce(name, zero).cast("long").alias(name) for name in ("good", "quarantined", "blank", "late")]
     repeats = F.coalesce("accepted", zero) - F.coalesce("distinct", zero)
-    return whole.select(F.lit(source.name).alias("source"), "file", "lines_in", *kinds, repeats.alias("duplicates"))
+    found = [F.coalesce(name, zero).cast("long").alias(name) for name in KINDS]
+    tally = whole.select("file", "lines_in", *found, repeats.alias("duplicates"))
+    return _checked(source, counted.sparkSession, [row.asDict() for row in tally.collect()], parsed)
+
+
+def account_events(source: Source, counted: DataFrame, parsed: Parsed, quick: Mapping[str, int], settled: Settled) -> DataFrame:
+    """The same of a timed source. `quick`: input file -> good lines that never came to `parsed`."""
+    kinds = {row["file"]: row.asDict() for row in parsed.account().collect()}
+    rows = settled.per_file()
+    none = dict.fromkeys((*KINDS, *COUNTS), 0)
+    tally = []
+    for row in counted.collect():
+        found = none | kinds.get(row["file"], {}) | rows.get(row["file"], {}) | row.asDict()
+        found["good"] += quick.get(row["file"], 0)
+        tally.append({name: value for name, value in found.items() if name != "accepted"})
+    return _checked(source, counted.sparkSession, tally, parsed)
+
+
+def _checked(source: Source, spark: SparkSession, tally: list[dict[str, Any]], parsed: Parsed) -> DataFrame:
+    """The rows as table `ingest_counts`, once they balance."""
+    _check(tally, source, parsed)
+    whole = [
+        {"source": source.name, "late": 0, "over_limit": 0, **row, "truncated": source.is_cut(row["file"])} for row in tally
+    ]
+    return spark.createDataFrame(whole, table("ingest_counts").schema)
 
 
 def _check(counts: list[dict[str, Any]], source: Source, parsed: Parsed) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import SourceError
-from jobs.sources.contract import Source
+from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """Names become folders of the lake and parts of a MongoDB database's name."""
 NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
-COMMON = frozenset({"name", "format", "path", "as_of", "namespace"})
+COMMON = frozenset({"name", "format", "path", "as_of", "namespace", "truncated"})
+TRUNCATED = ("refuse", "take")
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,11 @@ def _source(entry: dict[str, Any], where: str, folder: Path) -> Source:
     namespace = _text(entry, "namespace", where) if "namespace" in entry else ""
     if namespace and not NAMESPACE.fullmatch(namespace):
         raise SourceError(f"{where}: the namespace {namespace!r} must be letters, digits, _, . or -.")
+    truncated = entry.get("truncated", "refuse")
+    if truncated not in TRUNCATED:
+        raise SourceError(f'{where}: truncated is "refuse" (a .gz that is cut short stops the night) or "take".')
     path = str((folder / _text(entry, "path", where)).absolute())
-    source = Source(name, kind, os.path.normpath(path), _as_of(entry, kind, where), namespace, options)
+    source = Source(name, kind, os.path.normpath(path), _as_of(entry, kind, where), namespace, options, truncated)
     FORMATS[kind].check(source)
     return source
 
@@ -122,7 +126,7 @@ def _text(entry: dict[str, Any], key: str, where: str) -> str:
 
 def _as_of(entry: dict[str, Any], kind: str, where: str) -> date | None:
     as_of, handler = entry.get("as_of"), FORMATS[kind]
-    if as_of is None and handler.table == "play_counts":
+    if as_of is None and handler.table in COUNT_TABLES:
         raise SourceError(f"{where}: {kind} has no times of its own; say of which date it is: as_of = 2026-11-01.")
     if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
         raise SourceError(f"{where}: as_of is a plain TOML date without quotes: as_of = 2026-11-01.")

@@ -8,8 +8,12 @@ from typing import Any, Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.sources import raw
+
 QUARANTINE_LIMIT = 0.05
 """Share of a source's lines (or files) that may be quarantined before the night stops: BLUEPRINT's 5 %."""
+COUNT_TABLES = frozenset({"play_counts", "hidden_play_counts", "artist_play_counts"})
+"""Counts without times: their sources say by `as_of` of which date they are, and they are stored under that date."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,12 @@ class Source:
     namespace: str = ""
     """Prefix put before user and track ids (`30music` -> `30music:123`); empty: ids as they are."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    truncated: str = "refuse"
+    """What is done with a .gz that is cut short: `refuse` stops the night; `take` takes the lines before the cut."""
+
+    def is_cut(self, file: str) -> bool:
+        """True for a .gz that is cut short and taken nevertheless; files are looked through only where that is wished."""
+        return self.truncated == "take" and raw.is_cut(file)
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,10 @@ class Parsed:
     """
 
     lines: DataFrame
-    """One row per input line: `file`, `kind` (good, quarantined or blank), and what the frames below need."""
+    """One row per input line: `file`, `kind` (good, quarantined or blank), and what the frames below need.
+
+    Where a record may run over several lines (CSV with quotes), a row stands for `span` (long) of them.
+    """
     rows: DataFrame
     """Columns of the lake table, plus `file`; for a dated format also `dt` (UTC date of receipt). Duplicates still in."""
     rejected: DataFrame
@@ -49,7 +62,10 @@ class Parsed:
 
     def account(self) -> DataFrame:
         """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row."""
-        kinds = [F.count_if(F.col("kind") == kind).alias(kind) for kind in ("good", "quarantined", "blank")]
+        span = F.col("span") if "span" in self.lines.columns else F.lit(1)
+        kinds = [
+            F.sum(F.when(F.col("kind") == kind, span).otherwise(0)).alias(kind) for kind in ("good", "quarantined", "blank")
+        ]
         return self.lines.groupBy("file").agg(*kinds)
 
 

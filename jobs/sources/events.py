@@ -4,10 +4,6 @@ Incremental: a received date whose files have not changed since its manifest was
 is accounted for, rejected ones lie in quarantine with their reason, duplicates count once.
 """
 
-import contextlib
-import hashlib
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pyspark import StorageLevel
@@ -16,19 +12,21 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.forget.wishes import without_forgotten
-from jobs.lake.schemas import table
+from jobs.lake.collect import bounded
+from jobs.lake.lake import new_folder
 from jobs.log import logger
-from jobs.sources.accounts import account, quarantine_rows
+from jobs.sources.accounts import account_events, quarantine_rows
 from jobs.sources.config import newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
-from jobs.sources.lines import fingerprint
+from jobs.sources.fresh import Inputs, inputs_of, unchanged
+from jobs.sources.quick import staged
+from jobs.sources.settle import Settled, Wishes, settle
+from jobs.sources.stage import Stage, joined, stage_rows
 
 LOG = logger(__name__)
-KEY = ("dt", *table("events").key)
-Days = dict[str, dict[str, str]]
-"""Received date -> its input files with their fingerprints."""
+Days = dict[str, Inputs]
+"""Received date -> what it is made of."""
 
 
 @dataclass(frozen=True)
@@ -36,91 +34,107 @@ class Config:
     """Nothing to choose: what makes an event acceptable is its format's."""
 
 
-def build_events(rows: DataFrame, deletions: DataFrame) -> DataFrame:
-    """Accepted rows of one source as table `events` with `dt`: repeats within a received date once, the forgotten out."""
-    best = [F.max(name).alias(name) for name in ("rating", "ms_played", "session_id", "on_time")]
-    return without_forgotten(rows.groupBy(*KEY).agg(*best), deletions)
-
-
-def days_to_read(ctx: JobContext, source: Source, files: list[str]) -> Days:
-    """Received dates up to the night whose files are new or changed since they were last read."""
-    by_day: Days = {}
+def days_to_read(ctx: JobContext, source: Source, files: list[str]) -> tuple[Days, dict[str, str]]:
+    """Received dates up to the night whose files are new or changed since they were last read; and each file's date."""
+    by_day: dict[str, list[str]] = {}
     for path in files:
         day = FORMATS[source.format].received(path)
         if day is not None and day <= ctx.night.date:
-            by_day.setdefault(day.isoformat(), _options(source))[f"file|{path}"] = fingerprint(path)
-    return {day: inputs for day, inputs in by_day.items() if _is_new(ctx, source, day, inputs)}
+            by_day.setdefault(day.isoformat(), []).append(path)
+    days = {day: inputs for day, paths in by_day.items() if (inputs := _news(ctx, source, day, paths)) is not None}
+    return days, {path: day for day in days for path in by_day[day]}
 
 
-def _options(source: Source) -> dict[str, str]:
-    """How the sources file says that the files are to be read: another column map, and they are read again."""
-    said = json.dumps([source.format, source.namespace, dict(source.options)], sort_keys=True, default=str)
-    return {"options|": hashlib.sha256(said.encode()).hexdigest()[:32]}
-
-
-def _is_new(ctx: JobContext, source: Source, day: str, inputs: dict[str, str]) -> bool:
+def _news(ctx: JobContext, source: Source, day: str, files: list[str]) -> Inputs | None:
+    """What a received date is made of; None where it was read already and has not changed."""
     old = ctx.night.lake.manifest(f"events/{source.name}", day)
-    if old is not None and old.inputs != inputs and not ctx.force:
-        LOG.warning("a received date that was read already has changed; it is read again", source=source.name, day=day)
-    return ctx.force or old is None or old.inputs != inputs
+    if old is None or ctx.force:
+        return inputs_of(source, files)
+    if (inputs := unchanged(old.inputs, source, files)) is None:
+        return None
+    LOG.warning("a received date that was read already has changed; it is read again", source=source.name, day=day)
+    return inputs
 
 
 def ingest_dated(ctx: JobContext, source: Source, files: list[str]) -> None:
     """Files that each belong to one received date."""
-    days = days_to_read(ctx, source, files)
-    if not days:
-        return
-    days_of = {label.removeprefix("file|"): day for day, inputs in days.items() for label in inputs if "/" in label}
-    paths = sorted(days_of)
-    with _read(ctx, source, paths) as (parsed, counts):
-        dated = counts.withColumn("dt", _by_file(days_of))
-        ctx.write_days(f"quarantine/{source.name}", quarantine_rows(parsed, source).withColumn("dt", _by_file(days_of)), days)
-        ctx.write_days(f"ingest_counts/{source.name}", dated, days)
-        _write_events(ctx, source, parsed, days)
+    days, dates = days_to_read(ctx, source, files)
+    if days:
+        _ingest(ctx, source, sorted(dates), days, dates)
 
 
 def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
-    """Files of many dates (a table): rows after the night's date stay outside, those of dates already read as well."""
-    inputs = _options(source) | {f"file|{path}": fingerprint(path) for path in files}
-    today = ctx.night.date.isoformat()
-    if not _is_new(ctx, source, today, inputs):
-        return
-    with _read(ctx, source, files) as (parsed, counts):
-        known = parsed.rows.where(F.col("dt") <= F.lit(today)).select(F.col("dt").cast("string")).distinct().toArrow()
-        days = {day: inputs for day in {today, *known["dt"].to_pylist()} if _is_new(ctx, source, day, inputs)}
-        ctx.write(f"quarantine/{source.name}", quarantine_rows(parsed, source))
-        ctx.write(f"ingest_counts/{source.name}", counts)
-        _write_events(ctx, source, parsed, days)
+    """Files of many dates (a table): every date in them is written, and none is read again until a file changes."""
+    part = f"events/{source.name}"
+    known = ctx.night.lake.dates(part)
+    last = ctx.night.lake.manifest(part, known[-1]) if known else None
+    inputs = inputs_of(source, files) if last is None or ctx.force else unchanged(last.inputs, source, files)
+    if inputs is not None:
+        _ingest(ctx, source, files, {ctx.night.date.isoformat(): inputs}, None)
 
 
-@contextlib.contextmanager
-def _read(ctx: JobContext, source: Source, files: list[str]) -> Iterator[tuple[Parsed, DataFrame]]:
-    """The files parsed once, with their accounts; raises SourceError where these do not balance or too much is refused."""
+def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates: dict[str, str] | None) -> None:
+    """Read files and write what they hold; `dates`: each file's received date, None where every row tells its own."""
     handler = FORMATS[source.format]
     counted = handler.count(ctx.spark, source, files)
-    parsed = handler.parse(ctx.spark, source, files)
+    folder = f"stage/{new_folder()}"
+    parsed, stage = staged(ctx.spark, ctx.night.lake.store.uri(folder), source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     try:
-        yield parsed, account(source, counted, parsed, KEY)
+        stage = joined(stage, stage_rows(parsed.rows, stage.folder, stage.files))
+        if dates is None:
+            (inputs,) = days.values()
+            days = dict.fromkeys({*days, *stage.days}, inputs)
+        _write(ctx, source, counted, parsed, stage, days, dates)
     finally:
         parsed.lines.unpersist()
+        ctx.night.lake.store.remove(folder)
 
 
-def _by_file(days_of: dict[str, str]) -> Column:
-    """The received date (ISO) of column `file`."""
-    pairs = [F.lit(text) for pair in sorted(days_of.items()) for text in pair]
-    return F.element_at(F.create_map(*pairs), F.col("file"))
-
-
-def _write_events(ctx: JobContext, source: Source, parsed: Parsed, days: Days) -> None:
+def _write(
+    ctx: JobContext, source: Source, counted: DataFrame, parsed: Parsed, stage: Stage, days: Days, dates: dict[str, str] | None
+) -> None:
     """Wishes first, so that what they ask for is not written; events last: their manifest says that the day is in."""
-    wishes = ctx.read_with_pending("deletions", "all").select("user_hash", "track_id")
     if parsed.deletions is not None:
         met = parsed.deletions.select("dt", "user_hash", "track_id").distinct()
         ctx.write_days(f"deletions/{source.name}", met, days)
-        wishes = wishes.unionByName(met.drop("dt")).distinct()
-    wanted = F.col("dt").cast("string").isin(sorted(days))
-    ctx.write_days(f"events/{source.name}", build_events(parsed.rows.where(wanted), wishes), days)
+    part, run = f"events/{source.name}", new_folder()
+    targets = {day: ctx.night.lake.store.uri(f"{part}/dt={day}/{run}") for day in days if day in stage.days}
+    settled = settle(ctx.spark, stage, targets, _wishes(ctx))
+    counts = account_events(source, counted, parsed, stage.lines, settled)
+    _keep_only(ctx, part, run, settled)
+    for name, frame in (("quarantine", quarantine_rows(parsed, source)), ("ingest_counts", counts)):
+        if dates is None:
+            ctx.write(f"{name}/{source.name}", frame)
+        else:
+            ctx.write_days(f"{name}/{source.name}", frame.withColumn("dt", _by_file(dates)), days)
+    ctx.adopt_days(part, run, days)
+
+
+def _wishes(ctx: JobContext) -> Wishes:
+    """All wishes ever made, those of this very ingest included."""
+    rows = ctx.read_with_pending("deletions", "all").select("user_hash", "track_id").distinct()
+    table = bounded(rows, 200, "wishes to be forgotten").to_pylist()
+    tracks: dict[str, set[str]] = {}
+    for row in table:
+        if row["track_id"] is not None:
+            tracks.setdefault(row["user_hash"], set()).add(row["track_id"])
+    users = frozenset(row["user_hash"] for row in table if row["track_id"] is None)
+    return Wishes(users, {user: frozenset(mine) for user, mine in tracks.items()})
+
+
+def _keep_only(ctx: JobContext, part: str, run: str, settled: Settled) -> None:
+    """Take away what a task that was repeated had left: only files that a finished task named are rows."""
+    store = ctx.night.lake.store
+    for day, names in settled.files.items():
+        for stray in set(store.files(f"{part}/dt={day}/{run}")) - set(names):
+            store.remove(f"{part}/dt={day}/{run}/{stray}")
+
+
+def _by_file(dates: dict[str, str]) -> Column:
+    """The received date (ISO) of column `file`."""
+    pairs = [F.lit(text) for pair in sorted(dates.items()) for text in pair]
+    return F.element_at(F.create_map(*pairs), F.col("file"))
 
 
 def run(ctx: JobContext) -> None:

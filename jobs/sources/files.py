@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
+from jobs.sources.raw import is_gzip
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -49,11 +50,6 @@ def suffix(path: str) -> str:
     """Last suffix in lower case, a final `.gz` looked through: `.csv` of `A.CSV.gz`."""
     stem, last = os.path.splitext(path.lower())
     return os.path.splitext(stem)[1] if last == ".gz" else last
-
-
-def is_gzip(path: str) -> bool:
-    """Whether the name says gzip: what Spark goes by."""
-    return path.lower().endswith(".gz")
 
 
 def folder_date(path: str) -> date | None:

@@ -1,6 +1,6 @@
 """From lines to good rows, rejected ones and blanks: what a format says about its lines, and how that is carried out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.files import text_listing
-from jobs.sources.lines import as_text, independent_count, is_blank, read_lines
+from jobs.sources.lines import cut_files, independent_count, is_blank, read_text
 
 TRACK_SHAPE = "^TR[A-Z0-9]{16}$"
 """An MSD track id."""
@@ -39,12 +39,15 @@ class Layout:
     """True for comments and headers; empty lines are blank in any case."""
     expand: Callable[[DataFrame], DataFrame] = lambda rows: rows
     """Good lines to rows, where a line can hold several."""
+    also: Mapping[str, Callable[[DataFrame], DataFrame]] = field(default_factory=dict)
+    """Good lines to the rows of further tables, by table name."""
 
 
 def sort_lines(lines: DataFrame, layout: Layout) -> DataFrame:
     """Every line once: `file`, `kind`, `rule`, `line`, `raw` (null where good), and the layout's columns (null where not).
 
-    `lines` has `file`, `raw`, `text` and what the parts use; a column `line`, where there is one, is its number.
+    `lines` has `file`, `raw`, `text` and what the parts use; a column `line`, where there is one, is its number, and
+    `span` the number of lines that the row stands for.
     """
     # inline(array(struct)) is the one element unchanged, and a wall to the optimiser: without it, a filter on the rule
     # would be pushed below and parse the line a second time (seen in the plan of 4.3).
@@ -57,7 +60,8 @@ def sort_lines(lines: DataFrame, layout: Layout) -> DataFrame:
     judged = split.withColumns({"kind": kind, "rule": F.when(~blank, rule)})
     good, bad = F.col("kind") == "good", F.col("kind") == "quarantined"
     kept = [F.when(good, column).alias(name) for name, column in layout.columns.items()]
-    return judged.select("file", "kind", "rule", number.alias("line"), F.when(bad, F.col("raw")).alias("raw"), *kept)
+    span = [name for name in ("span",) if name in lines.columns]
+    return judged.select("file", "kind", "rule", number.alias("line"), F.when(bad, F.col("raw")).alias("raw"), *span, *kept)
 
 
 def as_parsed(sorted_lines: DataFrame, layout: Layout) -> Parsed:
@@ -69,6 +73,7 @@ def as_parsed(sorted_lines: DataFrame, layout: Layout) -> Parsed:
         rows=layout.expand(good),
         rejected=rejected_lines(sorted_lines, reasons[F.col("rule")]),
         blank=blank_lines(sorted_lines),
+        also={name: rows_of(good) for name, rows_of in layout.also.items()},
     )
 
 
@@ -79,7 +84,8 @@ def rejected_lines(sorted_lines: DataFrame, reason: Column) -> DataFrame:
 
 def blank_lines(sorted_lines: DataFrame) -> DataFrame:
     """The contract's `blank`: number of blank lines per file."""
-    return sorted_lines.where("kind = 'blank'").groupBy("file").agg(F.count("*").alias("blank"))
+    span = F.col("span") if "span" in sorted_lines.columns else F.lit(1).cast("long")
+    return sorted_lines.where("kind = 'blank'").groupBy("file").agg(F.sum(span).alias("blank"))
 
 
 def missing(identifier: Column) -> Column:
@@ -95,6 +101,15 @@ def named(source: Source, identifier: Column) -> Column:
 def or_null(text: Column) -> Column:
     """The text, or null where it is empty."""
     return F.when(~is_blank(text), text)
+
+
+def id_of_names(*names: Column) -> Column:
+    """An id for what has none in the source: `name-` and 32 hex digits of the SHA-256 of its names, joined by tabs.
+
+    Equal names give equal ids in every file and night; another spelling is another id. Null where a name is null.
+    """
+    joined = F.concat(names[0], *[part for name in names[1:] for part in (F.lit("\t"), name)])
+    return F.concat(F.lit("name-"), F.substring(F.sha2(joined, 256), 1, 32))
 
 
 def trimmed_fields() -> Column:
@@ -113,9 +128,14 @@ class TextSnapshot:
     options: frozenset[str] = frozenset()
     also: frozenset[str] = frozenset()
     dated: bool = False
+    read: Callable[[SparkSession, Sequence[str], frozenset[str]], DataFrame] = read_text
+    """Session, files, and those that are cut short; lines with `file`, `raw`, `text` and what the layout's parts use."""
+    judge: Callable[[Source], None] = lambda source: None
+    """Raises SourceError for an option that is wrong."""
 
     def check(self, source: Source) -> None:
-        """These formats have no options that could be wrong."""
+        """What the format says about its options."""
+        self.judge(source)
 
     def newest(self, source: Source) -> date | None:
         """The stated `as_of`: the lines have no dates."""
@@ -131,10 +151,9 @@ class TextSnapshot:
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader."""
-        return independent_count(spark, files)
+        return independent_count(spark, files, cut_files(source, files))
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """Lines split as the layout says."""
-        lines = read_lines(spark, files).withColumn("text", as_text())
         layout = self.layout(source)
-        return as_parsed(sort_lines(lines, layout), layout)
+        return as_parsed(sort_lines(self.read(spark, files, cut_files(source, files)), layout), layout)

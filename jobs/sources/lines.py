@@ -5,7 +5,8 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import islice
 from urllib.parse import unquote
 
 import pandas as pd
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources import raw
+from jobs.sources.contract import Source
 from jobs.sources.files import folder_date, name_date
 
 SMALL_BYTES = 16 * 1024**2
@@ -21,18 +23,41 @@ SMALL_BYTES = 16 * 1024**2
 READ_FAULTS = (OSError, EOFError, zlib.error)
 
 
-def read_lines(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+def read_lines(spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset()) -> DataFrame:
     """One row per line: `file` (as given), `folder_date`, `name_date` (dates its path tells), `raw` (binary), `value`.
 
     `value` holds the bytes of `raw` as an unchecked string, see `as_text`. Lines end at a newline only; a byte order mark
-    at the start of a file is gone. Packed files (.gz) are unpacked.
+    at the start of a file is gone. Packed files (.gz) are unpacked; of those in `cut`, what stands before the cut is read.
     """
+    whole = [path for path in files if path not in cut]
+    parts = [_whole_lines(spark, whole)] if whole else []
+    if cut:
+        parts.append(as_lines(spread(spark, sorted(cut)).mapInPandas(_cut_lines, "file string, raw binary"), sorted(cut)))
+    return reduce(DataFrame.unionByName, parts)
+
+
+def as_lines(frame: DataFrame, files: Sequence[str]) -> DataFrame:
+    """`file` (one of `files`), `raw` with the other columns of `read_lines`."""
+    known = [(path, folder_date(path), name_date(path)) for path in files]
+    names = frame.sparkSession.createDataFrame(known, "file string, folder_date date, name_date date")
+    return frame.join(F.broadcast(names), "file", "left").withColumn("value", F.col("raw").cast("string"))
+
+
+def _whole_lines(spark: SparkSession, files: Sequence[str]) -> DataFrame:
     # recursiveFileLookup: or Spark takes a folder like dt=2026-11-01 for a column of its own.
     reader = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
     text = reader.text([spark_path(path) for path in files])
     value, uri = F.col("value"), F.col("_metadata.file_path").alias("uri")
     lines = text.select(uri, value, value.cast("binary").alias("raw"))
     return name_files(lines, text.inputFiles())
+
+
+def _cut_lines(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    for batch in batches:
+        for path in batch["file"]:
+            lines = raw.lines(path, cut=True)
+            while some := list(islice(lines, 10_000)):
+                yield pd.DataFrame({"file": path, "raw": some})
 
 
 def name_files(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
@@ -59,17 +84,27 @@ def as_text() -> Column:
     return F.rtrim(text, F.lit("\r"))
 
 
+def read_text(spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset()) -> DataFrame:
+    """`read_lines` with `text`, see `as_text`."""
+    return read_lines(spark, files, cut).withColumn("text", as_text())
+
+
 def is_blank(text: Column) -> Column:
     """True where a line holds nothing but spaces, tabs and carriage returns."""
     return F.ltrim(text, F.lit(" \t\r")) == F.lit("")
 
 
-def independent_count(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+def independent_count(spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset()) -> DataFrame:
     """`file`, `lines_in` (long): lines counted from the raw bytes by the second reader, at once.
 
-    Raises SourceError naming a file that cannot be read to its end (a truncated .gz) and the reason.
+    Raises SourceError naming a file that cannot be read to its end (a truncated .gz that is not in `cut`) and the reason.
     """
-    return count_by(spark, files, raw.count_lines)
+    return count_by(spark, files, lambda path: raw.count_lines(path, path in cut))
+
+
+def cut_files(source: Source, files: Sequence[str]) -> frozenset[str]:
+    """Those .gz files that are cut short, where the source says that they are to be taken; else none."""
+    return frozenset(path for path in files if source.is_cut(path))
 
 
 def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], int]) -> DataFrame:
@@ -81,7 +116,10 @@ def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], i
         found = [(row["file"], row["lines_in"], row["fault"]) for row in frame.collect()]
     for path, _, fault in sorted(found, key=lambda row: row[0]):
         if fault:
-            raise SourceError(f"{path} cannot be read to its end ({fault}); fetch it again, or take it away.")
+            raise SourceError(
+                f"{path} cannot be read to its end ({fault}); fetch it again, or take it away, "
+                "or say truncated = \"take\" in its [[source]]."
+            )
     counts = [(path, lines) for path, lines, _ in found]
     return spark.createDataFrame(counts, "file string, lines_in long")
 
@@ -119,7 +157,8 @@ def fingerprint(path: str) -> str:
         state = os.stat(path)
         return _sha256(path, state.st_size, state.st_mtime_ns)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}.") from None
+        raise SourceError(
+                f"{path} cannot be read: {error.strerror}.") from None
 
 
 def spark_path(path: str) -> str:
@@ -146,5 +185,5 @@ def _counter(count: Callable[[str], int]) -> Callable[[Iterator[pd.DataFrame]], 
 def _scan(bad: pd.DataFrame) -> pd.DataFrame:
     """The rows of `bad` (one per distinct raw line of one file), repeated for each place where the line stands."""
     wanted: dict[bytes, int] = {bytes(line): index for index, line in enumerate(bad["raw"])}
-    places = [(wanted[line], number) for number, line in enumerate(raw.lines(bad["file"].iloc[0]), 1) if line in wanted]
+    places = [(wanted[line], number) for number, line in enumerate(raw.lines(bad["file"].iloc[0], cut=True), 1) if line in wanted]
     return bad.iloc[[index for index, _ in places]].assign(line=[number for _, number in places])

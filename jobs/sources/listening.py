@@ -1,13 +1,17 @@
 """What makes a listening event acceptable, whatever format it came in: one set of rules for app logs and tables."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
+from jobs.sources.files import text_listing
 from jobs.sources.layout import Fault, Layout, as_parsed, missing, named, or_null, sort_lines
+from jobs.sources.lines import cut_files, independent_count, read_text
 
 ACTIONS = ("play", "skip", "like", "unlike", "rate", "block")
 DELETE = "delete"
@@ -43,12 +47,18 @@ def instant(text: Column) -> Column:
     The shape is asked for first: a bare cast would take "10:00" for that time of *today*.
     """
     shape = text.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
-    return F.when(shape, text.try_cast("timestamp"))
+    # the cast knows 10:00 and 10:00:00Z, but not 10:00Z
+    with_seconds = F.regexp_replace(text, "^(.{16})(Z|[+-])", "$1:00$2")
+    return F.when(shape, F.coalesce(text.try_cast("timestamp"), with_seconds.try_cast("timestamp")))
 
 
 def instant_of_number(text: Column, per_second: int) -> Column:
     """Timestamp of a number of seconds (`per_second` = 1) or milliseconds (1000) since 1970; null where it is none."""
-    seconds = number(text) / F.lit(per_second)
+    return instant_of_seconds(number(text) / F.lit(per_second))
+
+
+def instant_of_seconds(seconds: Column) -> Column:
+    """Timestamp of seconds since 1970; null beyond what Spark and Parquet can hold."""
     return F.when(F.abs(seconds) <= LAST_SECOND, F.timestamp_seconds(seconds))
 
 
@@ -123,6 +133,47 @@ def parse_events(lines: DataFrame, layout: Layout) -> Parsed:
         rejected=whole.rejected.withColumn("dt", F.lit(None).cast("date")),
         deletions=whole.rows.where(wish).select("file", "dt", hashed, "track_id"),
     )
+
+
+@dataclass(frozen=True)
+class TextEvents:
+    """A format of text lines that tell their own times: all that differs is how a line is read."""
+
+    layout: Callable[[Source], Layout]
+    newest_day: Callable[[Source, str], date | None]
+    """Newest UTC date in a file of the source, without Spark."""
+    options: frozenset[str] = frozenset()
+    judge: Callable[[Source], None] = lambda source: None
+    """Raises SourceError for an option that is wrong."""
+    table: str = "events"
+    also: frozenset[str] = frozenset()
+    dated: bool = True
+
+    def check(self, source: Source) -> None:
+        """What the format says about its options."""
+        self.judge(source)
+
+    def newest(self, source: Source) -> date | None:
+        """Newest date in the lines: an event counts as received when it happened."""
+        days = (self.newest_day(source, path) for path in self.files(source))
+        return max((day for day in days if day), default=None)
+
+    def received(self, path: str) -> date | None:
+        """None: the lines tell their dates."""
+        return None
+
+    def files(self, source: Source) -> list[str]:
+        """Every file under the path, plain or .gz."""
+        return text_listing(source)
+
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
+        """Lines by the second reader."""
+        return independent_count(spark, files, cut_files(source, files))
+
+    def parse(self, spark: SparkSession, source: Source, files: Sequence[str]) -> Parsed:
+        """Events of the lines, as the layout says."""
+        require_utc(spark)
+        return parse_events(read_text(spark, files, cut_files(source, files)), self.layout(source))
 
 
 def _unknown(told: Told) -> Column:

@@ -1,27 +1,52 @@
 """The second reader: raw bytes to lines in plain Python, with nothing of Spark in it, so that its counts are evidence."""
 
+import contextlib
+import os
 import zlib
 from collections.abc import Iterator
-
-from jobs.sources.files import is_gzip
+from functools import lru_cache
 
 BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 20
 
 
-def count_lines(path: str) -> int:
-    """Lines of a plain or gzip file; a last line without a newline counts. Raises OSError, EOFError or zlib.error."""
+def is_gzip(path: str) -> bool:
+    """Whether the name says gzip: what Spark goes by."""
+    return path.lower().endswith(".gz")
+
+
+def count_lines(path: str, cut: bool = False) -> int:
+    """Lines of a plain or gzip file; a last line without a newline counts. Raises OSError, EOFError or zlib.error.
+
+    `cut`: the file is known to be cut short; what stands before the cut is counted.
+    """
     lines, ends_open = 0, False
-    for chunk in chunks(path):
+    for chunk in before_the_cut(path) if cut else chunks(path):
         lines += chunk.count(b"\n")
         ends_open = not chunk.endswith(b"\n")
     return lines + ends_open
 
 
-def lines(path: str) -> Iterator[bytes]:
-    """The lines in order, each without its newline (a carriage return stays); only one is held at a time."""
+def is_cut(path: str) -> bool:
+    """True for a gzip file whose stream is cut short or damaged; looked through once, while its size and time stay the same."""
+    state = os.stat(path)
+    return is_gzip(path) and _is_cut(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _is_cut(path: str, size: int, changed_ns: int) -> bool:
+    try:
+        for _ in chunks(path):
+            pass
+    except (EOFError, zlib.error):
+        return True
+    return False
+
+
+def lines(path: str, cut: bool = False) -> Iterator[bytes]:
+    """The lines in order, each without its newline (a carriage return stays); only one is held at a time. `cut`: as above."""
     open_line: list[bytes] = []
-    for chunk in chunks(path):
+    for chunk in before_the_cut(path) if cut else chunks(path):
         first, *rest = chunk.split(b"\n")
         open_line.append(first)
         if not rest:
@@ -33,10 +58,16 @@ def lines(path: str) -> Iterator[bytes]:
         yield last
 
 
+def before_the_cut(path: str) -> Iterator[bytes]:
+    """As `chunks`, ending quietly where the gzip stream does."""
+    with contextlib.suppress(EOFError, zlib.error):
+        yield from chunks(path)
+
+
 def chunks(path: str) -> Iterator[bytes]:
     """The unpacked bytes in non-empty pieces, without a byte order mark at the start of the file."""
     head, started = b"", False
-    for piece in _unzipped(path) if is_gzip(path) else _plain(path):
+    for piece in unzipped(path) if is_gzip(path) else plain(path):
         if started:
             yield piece
             continue
@@ -49,17 +80,18 @@ def chunks(path: str) -> Iterator[bytes]:
         yield head
 
 
-def _plain(path: str) -> Iterator[bytes]:
+def plain(path: str) -> Iterator[bytes]:
+    """The bytes of a file as they lie there, in pieces."""
     with open(path, "rb") as stream:
         while piece := stream.read(CHUNK):
             yield piece
 
 
-def _unzipped(path: str) -> Iterator[bytes]:
+def unzipped(path: str) -> Iterator[bytes]:
     """Members one after the other, as strict as Spark's reader: the gzip module forgives padding that Spark does not."""
     member = zlib.decompressobj(wbits=31)
     used = False
-    for read in _plain(path):
+    for read in plain(path):
         piece = read
         while piece:
             used = True

@@ -1,10 +1,11 @@
 """Everything that has no dates of its own: catalogue, labels, counts, profiles, audio files, wishes to be forgotten.
 
-`pmrs run snapshots --date D`. Each is read whole each night into the night's partition; play counts into their as_of.
+`pmrs run snapshots --date D`. Each is read whole, once: while its files and the wishes stay the same, later nights point to
+the rows that are there. They lie in the night's partition, play counts in that of their as_of.
 """
 
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from datetime import date
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -14,10 +15,13 @@ from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.forget.known import with_songs
 from jobs.forget.wishes import without_forgotten
+from jobs.lake.digest import combined
+from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.schemas import table
 from jobs.sources.accounts import account, quarantine_rows
-from jobs.sources.contract import Source
+from jobs.sources.contract import COUNT_TABLES, Parsed, Source
 from jobs.sources.formats import FORMATS
+from jobs.sources.fresh import Inputs, inputs_of, unchanged
 
 
 @dataclass(frozen=True)
@@ -35,37 +39,89 @@ def build_snapshot(rows: DataFrame, name: str) -> DataFrame:
     return kept.select(*key, *[F.col(f"kept.{c}").alias(c) for c in others])
 
 
-def ingest(ctx: JobContext, source: Source) -> tuple[DataFrame, DataFrame]:
-    """Write one source's rows; returns its quarantine rows and counts, which are written for all sources together."""
+def ingest(ctx: JobContext, source: Source) -> None:
+    """Write what one source gives, with its quarantine and its counts; or point to what it gave before."""
+    files = FORMATS[source.format].files(source)
+    old = [] if ctx.force else _before(ctx, source)
+    inputs = _with_wishes(ctx, old[0].inputs, source, files) if old else _wishes(ctx) | inputs_of(source, files)
+    if inputs is None:
+        ctx.pending += old
+    else:
+        _read(ctx, source, files, inputs)
+
+
+def parts(source: Source) -> dict[str, date | None]:
+    """The parts that a source writes, the table's own first, and the date of each where it is not the night's."""
     handler = FORMATS[source.format]
-    files = handler.files(source)
+    # counts belong to their as_of; everything else is read by the night as it is now
+    own = source.as_of if handler.table in COUNT_TABLES else None
+    names = [*sorted(handler.also), "quarantine", "ingest_counts"]
+    return {f"{handler.table}/{source.name}": own} | {f"{name}/{source.name}": None for name in names}
+
+
+def _before(ctx: JobContext, source: Source) -> list[Manifest]:
+    """Manifests of what the source gave when it was last read, made out for this night; none where a part is missing."""
+    found = []
+    for part, on in parts(source).items():
+        day = (on or ctx.night.date).isoformat()
+        known = [d for d in ctx.night.lake.dates(part) if d <= day]
+        old = ctx.night.lake.manifest(part, known[-1]) if known else None
+        if old is None or old.code != code_version():
+            return []
+        found.append(replace(old, date=day, run_id=ctx.night.run_id, seconds=0.0))
+    return found if all(m.inputs == found[0].inputs for m in found) else []
+
+
+def _wishes(ctx: JobContext) -> Inputs:
+    """What the rows depend on besides files: the wishes known, those of this very ingest included."""
+    fresh = [m for m in ctx.pending if m.table.startswith("deletions/")]
+    known = ctx.night.lake.select("deletions", "all", ctx.night.date.isoformat())
+    # without dates: the same list of wishes, read again for another night, is nothing new
+    return {"deletions|": combined({f"{m.table}:{m.digest}": "" for m in [*known, *fresh]})}
+
+
+def _with_wishes(ctx: JobContext, old: Inputs, source: Source, files: list[str]) -> Inputs | None:
+    wishes = _wishes(ctx)
+    if FORMATS[source.format].table != "deletions" and old.get("deletions|") != wishes["deletions|"]:
+        return wishes | inputs_of(source, files)
+    news = unchanged({k: v for k, v in old.items() if k != "deletions|"}, source, files)
+    return None if news is None else wishes | news
+
+
+def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> None:
+    handler = FORMATS[source.format]
     counted = handler.count(ctx.spark, source, files)
     parsed = handler.parse(ctx.spark, source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
-    counts = account(source, counted, parsed, table(handler.table).key)
-    rows = build_snapshot(parsed.rows, handler.table)
-    wishes = with_songs(ctx.night, ctx.read_with_pending("deletions", "all"))
-    kept = without_forgotten(rows, wishes) if "user_id" in rows.columns else rows
-    # counts belong to their as_of; everything else is read by the night as it is now
-    ctx.write(f"{handler.table}/{source.name}", kept, on=source.as_of if handler.table == "play_counts" else None)
-    return quarantine_rows(parsed, source), counts
+    try:
+        counts = account(source, counted, parsed, table(handler.table).key)
+        frames = [_kept(ctx, parsed, name) for name in (handler.table, *sorted(handler.also))]
+        for (part, on), frame in zip(parts(source).items(), [*frames, quarantine_rows(parsed, source), counts], strict=True):
+            ctx.write(part, frame, on=on, inputs=inputs)
+    finally:
+        parsed.lines.unpersist()
+
+
+def _kept(ctx: JobContext, parsed: Parsed, name: str) -> DataFrame:
+    """The rows for one table, each once, without those who asked to be forgotten."""
+    rows = build_snapshot(parsed.also.get(name, parsed.rows), name)
+    if "user_id" not in rows.columns:
+        return rows
+    wishes = ctx.read_with_pending("deletions", "all")
+    return without_forgotten(rows, with_songs(ctx.night, wishes) if "song_id" in rows.columns else wishes)
 
 
 def run(ctx: JobContext) -> None:
-    """Reads every snapshot source, wishes first; writes a part per source, and quarantine and counts of all of them."""
+    """Reads every snapshot source, wishes first; writes a part per source."""
     night = ctx.night
     snapshots = [source for source in night.sources.sources if not FORMATS[source.format].dated]
     wishes = [source for source in snapshots if FORMATS[source.format].table == "deletions"]
     others = [source for source in snapshots if source not in wishes]
     ordered = [*wishes, *(source for source in others if source.as_of is None or source.as_of <= night.date)]
-    results: list[tuple[DataFrame, DataFrame]] = []
     for done, source in enumerate(ordered):
         night.notify(f"reading {source.name}", done, len(ordered))
-        results.append(ingest(ctx, source))
+        ingest(ctx, source)
     _require_listening(ctx)
-    if results:
-        ctx.write("quarantine/snapshots", reduce(DataFrame.unionByName, [bad for bad, _ in results]))
-        ctx.write("ingest_counts/snapshots", reduce(DataFrame.unionByName, [counts for _, counts in results]))
 
 
 def _require_listening(ctx: JobContext) -> None:

@@ -99,7 +99,7 @@ def newest_day(source: Source, path: str, column: str) -> date | None:
     values = _parquet_values(path, column) if suffix(path) == PARQUET else _text_values(source, path, column)
     unit = source.options.get("time_unit", "iso")
     if unit == "iso":
-        return max((day for value in values if (day := _iso_day(value)) and day >= EARLIEST), default=None)
+        return max((day for value in values if (day := iso_day(value))), default=None)
     numbers = (number for value in values if (number := _number(value)) is not None)
     newest = max(numbers, default=None)
     day = None if newest is None else _day_of(newest * SECONDS_PER_UNIT[unit])
@@ -119,16 +119,18 @@ def _parquet_values(path: str, column: str) -> Iterator[Any]:
 def _text_values(source: Source, path: str, column: str) -> Iterable[str]:
     mark, names = separator(source, path), column_names(source, [path])
     place = names.index(column)
-    rows = (cells(text_of(line), mark) for line in raw.lines(path))
+    rows = (cells(text_of(line), mark) for line in raw.lines(path, source.truncated == "take"))
     return (row[place] for row in rows if len(row) == len(names))
 
 
-def _iso_day(value: Any) -> date | None:
+def iso_day(value: Any) -> date | None:
+    """UTC date of a time or of ISO text, if events may be of that date."""
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).date()
+        day = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).date()
     except (ValueError, OverflowError):
         return None
+    return day if day >= EARLIEST else None
 
 
 def _number(value: Any) -> float | None:

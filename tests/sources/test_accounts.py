@@ -18,13 +18,17 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 
 TEXT = ("app_log", "taste_profile", "msd_unique_tracks", "msd_unique_artists", "msd_artist_terms", "msd_mismatches",
-        "genre_labels", "user_profiles", "deletions")  # fmt: skip
+        "genre_labels", "user_profiles", "deletions", "lastfm_1k", "lastfm_1k_tracks", "lastfm_360k", "lastfm_360k_profiles",
+        "msd_challenge_hidden", "thirty_music_sessions", "thirty_music_loves", "thirty_music_playlists", "thirty_music_tracks",
+        "thirty_music_persons", "thirty_music_users", "kkbox_train", "kkbox_songs", "kkbox_song_extra_info", "kkbox_members",
+        "fma_genres", "msd_artist_location", "msd_artist_similarity", "msd_song_to_tracks")  # fmt: skip
 SUFFIX = {"app_log": ".jsonl", "msd_artist_terms": ".csv", "genre_labels": ".cls", "user_profiles": ".tsv"}
 PIECES = st.one_of(
     st.binary(max_size=12),
     st.sampled_from(
         [b"\n", b"\r\n", b"\t", b" ", b"<SEP>", b"#", b'{"user_id": "u"}', b"[]", b"\xef\xbb\xbf", b"\xff", b"TRAAAAA128F0000001",
-         b"SOAAAAA12A00000001", b"7", b'"', b",", b"Feb 24, 2006", b"ERROR: <", b"\x00"]
+         b"SOAAAAA12A00000001", b"7", b'"', b",", b"Feb 24, 2006", b"ERROR: <", b"\x00", b"\r",
+         b'event.session\t1\t1390231051\t{"numtracks":1} {"subjects":[{"id":1}],"objects":[{"id":2,"playstart":0}]}']
     ),
 )
 REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))

@@ -57,7 +57,7 @@ SOURCE_TRACKS = Table(
             TRACK,
             SONG,
             column("title", StringType(), "track title", nullable=True),
-            column("artist_id", StringType(), "MSD artist (AR...)", nullable=True),
+            column("artist_id", StringType(), "MSD artist (AR...), or another source's id behind its namespace", nullable=True),
             column("artist", StringType(), "artist name", nullable=True),
             column("release", StringType(), "album or single", nullable=True),
             column("year", IntegerType(), "year of release; null where unknown", nullable=True),
@@ -72,8 +72,10 @@ SOURCE_ARTISTS = Table(
     "snapshots",
     StructType(
         [
-            column("artist_id", StringType(), "MSD artist (AR...)"),
+            column("artist_id", StringType(), "MSD artist (AR...), or another source's id behind its namespace"),
             column("name", StringType(), "artist name"),
+            column("latitude", DoubleType(), "degrees north; null where unknown", nullable=True),
+            column("longitude", DoubleType(), "degrees east; null where unknown", nullable=True),
         ]
     ),
     ("artist_id",),
@@ -90,6 +92,51 @@ ARTIST_TERMS = Table(
     ),
     ("artist_id", "term"),
 )
+ARTIST_SIMILARITY = Table(
+    "artist_similarity",
+    "artist that the source calls similar to another; one direction",
+    "snapshots",
+    StructType(
+        [
+            column("artist_id", StringType(), "MSD artist (AR...)"),
+            column("similar_id", StringType(), "MSD artist (AR...) that is similar to it"),
+        ]
+    ),
+    ("artist_id", "similar_id"),
+)
+TRACK_TAGS = Table(
+    "track_tags",
+    "tag that listeners gave a track (Last.fm)",
+    "snapshots",
+    StructType(
+        [
+            TRACK,
+            column("tag", StringType(), "tag as the source spells it"),
+            column("weight", DoubleType(), "0 to 100: how often, against the track's commonest tag", nullable=True),
+        ]
+    ),
+    ("track_id", "tag"),
+)
+TRACK_SIMILARS = Table(
+    "track_similars",
+    "track that the source calls similar to another (Last.fm); one direction",
+    "snapshots",
+    StructType(
+        [
+            TRACK,
+            column("similar_id", StringType(), "track that is similar to it, an id of the same kind"),
+            column("score", DoubleType(), "similarity, above 0 to 1"),
+        ]
+    ),
+    ("track_id", "similar_id"),
+)
+SONG_TO_TRACKS = Table(
+    "song_to_tracks",
+    "track of a song, as the Taste Profile's own list has it",
+    "snapshots",
+    StructType([column("song_id", StringType(), "MSD song (SO...)"), TRACK]),
+    ("song_id", "track_id"),
+)
 MISMATCHES = Table(
     "mismatches",
     "song and track that the Echo Nest matched wrongly and that must not be joined",
@@ -105,7 +152,7 @@ GENRE_LABELS = Table(
         [
             TRACK,
             column("label", StringType(), "genre as the source spells it; maps lie in jobs/lake/genres.toml"),
-            column("place", IntegerType(), "1: first label, 2: optional second one"),
+            column("place", IntegerType(), "1: first label; 2 and on: further ones"),
         ]
     ),
     ("track_id", "label"),
@@ -147,8 +194,11 @@ AUDIO_FILES = Table(
             column("path", StringType(), "where the file lies: an absolute path or URI"),
             column("bytes", LongType(), "size of the file in bytes"),
             column("content_hash", StringType(), "SHA-256 (hex) of the file's bytes"),
-            column("title", StringType(), "title where the file name is all that is known", nullable=True),
-            column("label", StringType(), "genre named by the file or its folder (GTZAN)", nullable=True),
+            column("title", StringType(), "title that the file's tags or its name tell", nullable=True),
+            column("label", StringType(), "genre named by the file, its folder (GTZAN) or its tags", nullable=True),
+            column("artist", StringType(), "artist that the file's tags tell", nullable=True),
+            column("release", StringType(), "album that the file's tags tell", nullable=True),
+            column("year", IntegerType(), "year that the file's tags tell", nullable=True),
         ]
     ),
     ("track_id",),
@@ -183,6 +233,8 @@ INGEST_COUNTS = Table(
             column("blank", LongType(), "empty lines, comments and headers"),
             column("duplicates", LongType(), "accepted lines that repeat another one and count once"),
             column("late", LongType(), "accepted events received after the window, which no night uses"),
+            column("over_limit", LongType(), "accepted events over one user's 10,000 of a day, which are left out"),
+            column("truncated", BooleanType(), "the .gz is cut short; what stands before the cut was taken, as configured"),
         ]
     ),
     ("source", "file"),
@@ -193,6 +245,10 @@ TABLES = (
     SOURCE_TRACKS,
     SOURCE_ARTISTS,
     ARTIST_TERMS,
+    ARTIST_SIMILARITY,
+    TRACK_TAGS,
+    TRACK_SIMILARS,
+    SONG_TO_TRACKS,
     MISMATCHES,
     GENRE_LABELS,
     USERS,

@@ -10,7 +10,7 @@ from jobs.sources import raw
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.files import folder_date, name_date, text_listing
 from jobs.sources.layout import Fault, Layout
-from jobs.sources.lines import independent_count, read_lines
+from jobs.sources.lines import cut_files, independent_count, read_lines
 from jobs.sources.listening import Told, event_layout, instant, parse_events, require_utc
 
 TEXTS = ("user_id", "track_id", "event", "rating", "ms_played", "played_at", "received_at", "session_id")
@@ -44,17 +44,20 @@ class AppLog:
 
     def newest(self, source: Source) -> date | None:
         """Newest date of receipt; files without a date in folder or name are read for it, line by line."""
-        return max((day for path in self.files(source) if (day := self.received(path) or _newest_line(path))), default=None)
+        return max((day for path in self.files(source) if (day := self.received(path) or _newest_line(source, path))), default=None)
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader."""
-        return independent_count(spark, files)
+        return independent_count(spark, files, cut_files(source, files))
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """Events, rejected lines, and wishes to be forgotten."""
         require_utc(spark)
-        lines = read_lines(spark, files).withColumn("text", F.rtrim("value", F.lit(" \t\r")))
-        return parse_events(lines, layout(source))
+        return self.parse_lines(source, read_lines(spark, files, cut_files(source, files)))
+
+    def parse_lines(self, source: Source, lines: DataFrame) -> Parsed:
+        """The same of lines in the columns of `read_lines`."""
+        return parse_events(lines.withColumn("text", F.rtrim("value", F.lit(" \t\r"))), layout(source))
 
 
 def layout(source: Source) -> Layout:
@@ -101,8 +104,8 @@ def _plain(identifier: Column) -> Column:
     return F.when(braces | (identifier.startswith("[") & identifier.endswith("]")), "").otherwise(identifier)
 
 
-def _newest_line(path: str) -> date | None:
-    days = (_line_date(line) for line in raw.lines(path))
+def _newest_line(source: Source, path: str) -> date | None:
+    days = (_line_date(line) for line in raw.lines(path, source.truncated == "take"))
     return max((day for day in days if day), default=None)
 
 

@@ -1,30 +1,27 @@
-"""The MSD's HDF5 files: the summary file (a row per track) or the single-track files, whose layout is the same."""
+"""The MSD's HDF5 files: single tracks, folders of them, summary files, and tar archives of any of these (.tar, .tar.gz, .tgz).
 
+In an archive the members are the lines. Folders and files that are no HDF5 are blank: the MSD's own archives hold its text and
+SQLite files too, which have formats of their own. Links, devices, and names that lead out of the archive are rejected, as are
+members of more than 256 MiB; an archive that is cut short, damaged or a bomb stops the night by its name.
+"""
+
+import io
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
-import h5py
-import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.lake.schemas.sources import SOURCE_TRACKS
+from jobs.sources.archives import ARCHIVES, TAR_FAULTS, Member, is_archive, members
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.files import listing
 from jobs.sources.lines import count_by
-from jobs.sources.whole_files import parse_files, reject
+from jobs.sources.raw_tar import count_members
+from jobs.sources.track_h5 import count_tracks, read_tracks
+from jobs.sources.whole_files import MORE, in_batches, parse_files, reject, skip
 
-SLICE = 10_000
-"""Rows read at a time: a row of metadata/songs is 4 KB wide unpacked."""
-DATASETS = {
-    "metadata/songs": ("artist_id", "artist_name", "release", "song_id", "title"),
-    "analysis/songs": ("track_id", "duration"),
-    "musicbrainz/songs": ("year",),
-}
-Array = np.ndarray[Any, Any]
-H5_FAULTS = (OSError, RuntimeError, KeyError, ValueError)
-"""What h5py raises for files that are not HDF5, cut short, damaged or without what is asked for."""
+HDF5 = frozenset({".h5", ".hdf5"})
 
 
 class MsdH5:
@@ -47,108 +44,64 @@ class MsdH5:
         return None
 
     def files(self, source: Source) -> list[str]:
-        """The file, or every .h5 and .hdf5 under the folder."""
-        return listing(source, frozenset({".h5", ".hdf5"}))
+        """The file, or every HDF5 file and tar archive under the folder."""
+        return listing(source, HDF5 | ARCHIVES)
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
-        """Length of each file's datasets; 1 for a file that is rejected as a whole."""
-        return count_by(spark, files, _count)
+        """Length of each file's tables, 1 for a file that is rejected as a whole; an archive's members, by the second reader."""
+        return count_by(spark, files, lambda path: count_members(path) if is_archive(path) else count_tracks(path))
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """A row per track, read in slices on the executors."""
         prefix = f"{source.namespace}:" if source.namespace else ""
-        return parse_files(spark, files, SOURCE_TRACKS, lambda path: read_tracks(path, prefix))
+
+        def read(path: str) -> Iterator[pd.DataFrame]:
+            return in_batches(read_archive(path, prefix)) if is_archive(path) else read_tracks(path, prefix)
+
+        return parse_files(spark, files, SOURCE_TRACKS, read)
 
 
-def length(file: h5py.File) -> int:
-    """Number of tracks. Raises ValueError saying what is missing or disagrees."""
-    for name, fields in DATASETS.items():
-        dataset = file.get(name)
-        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1 or dataset.dtype.names is None:
-            raise ValueError(f"it has no table {name}")
-        for field in fields:
-            _require_field(name, dataset.dtype, field)
-    lengths = {name: len(file[name]) for name in DATASETS}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"its tables differ in length: {lengths}")
-    return lengths["metadata/songs"]
-
-
-def read_tracks(path: str, prefix: str) -> Iterator[pd.DataFrame]:
-    """Frames of good tracks and of rejected ones; a file that cannot be opened is one rejected row.
-
-    A damaged block rejects the rows of its slice, since every row must be accounted for; the rest is read.
-    """
+def read_archive(path: str, prefix: str) -> Iterator[pd.DataFrame]:
+    """Frames of each member; what follows a damaged place is one rejected row, and leaves the account unbalanced."""
+    number = 0
     try:
-        with h5py.File(path, "r") as file:
-            total = length(file)
-            for start in range(0, total, SLICE):
-                yield from _read_slice(file, start, min(start + SLICE, total), prefix)
-    except H5_FAULTS as error:
-        yield reject("bad_hdf5", f"the file is no MSD HDF5 file: {error}")
+        for member in members(path, HDF5):
+            number = member.number
+            yield from read_member(member, prefix)
+    except TAR_FAULTS as error:
+        yield reject("bad_archive", f"the archive cannot be read after its member {number}: {error}", [number + 1])
 
 
-def texts(values: Array) -> list[str]:
-    """Fixed-width bytes as text: all as UTF-8 at once, else one by one, those that are not UTF-8 as latin-1."""
-    try:
-        return [str(text) for text in np.char.decode(values, "utf-8")]
-    except UnicodeDecodeError:
-        return [_text(value) for value in values]
-
-
-def _count(path: str) -> int:
-    try:
-        with h5py.File(path, "r") as file:
-            return length(file)
-    except H5_FAULTS:
-        return 1
-
-
-def _require_field(name: str, dtype: np.dtype[Any], field: str) -> None:
-    kinds = "fiu" if field in ("duration", "year") else "S"
-    if field not in (dtype.names or ()) or dtype[field].kind not in kinds:
-        raise ValueError(f"{name} has no column {field} of the usual type")
-
-
-def _read_slice(file: h5py.File, start: int, stop: int, prefix: str) -> Iterator[pd.DataFrame]:
-    try:
-        columns = {f: v[f] for n, fs in DATASETS.items() for v in [file[n].fields(list(fs))[start:stop]] for f in fs}
-    except H5_FAULTS as error:
-        yield reject("bad_block", f"the rows lie in a damaged part of the file: {error}", range(start + 1, stop + 1))
+def read_member(member: Member, prefix: str) -> Iterator[pd.DataFrame]:
+    """A member's tracks. It counts as one line: a rejected one where any of its rows is bad, although the good ones are taken."""
+    if member.rule:
+        yield reject(member.rule, member.reason, [member.number])
         return
-    frame = _frame(columns, prefix)
-    empty = (columns["track_id"] == b"") | (columns["song_id"] == b"")
-    if empty.any():
-        yield reject("missing_id", "track_id or song_id is empty", [start + 1 + int(n) for n in np.flatnonzero(empty)])
-    yield frame[~empty]
+    if member.data is None:
+        yield skip(member.number)
+        return
+    first: pd.DataFrame | None = None
+    bad: list[pd.DataFrame] = []
+    for frame in read_tracks(io.BytesIO(member.data), prefix):
+        if "rule" in frame.columns:
+            bad.append(frame)
+            continue
+        start = 1 if first is None else 0
+        first = frame[:1] if start and len(frame) else first
+        yield frame[start:].assign(kind=MORE)
+    if first is not None:
+        yield first.assign(line=member.number, kind=MORE if bad else "good")
+    if bad or first is None:
+        yield reject(*_fault(member, bad), [member.number])
 
 
-def _frame(columns: dict[str, Array], prefix: str) -> pd.DataFrame:
-    year, seconds = columns["year"].astype("int64"), columns["duration"].astype("float64")
-    known = (year > 0) & (year < 2**31)
-    return pd.DataFrame(
-        {
-            "track_id": [prefix + text for text in texts(columns["track_id"])],
-            "song_id": texts(columns["song_id"]),
-            "title": _or_none(texts(columns["title"])),
-            "artist_id": _or_none(texts(columns["artist_id"])),
-            "artist": _or_none(texts(columns["artist_name"])),
-            "release": _or_none(texts(columns["release"])),
-            "year": [int(number) if real else None for number, real in zip(year, known, strict=True)],
-            "duration_s": np.where(np.isfinite(seconds) & (seconds > 0), seconds, np.nan),
-        }
-    )
-
-
-def _or_none(values: list[str]) -> list[str | None]:
-    return [value or None for value in values]
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+def _fault(member: Member, bad: list[pd.DataFrame]) -> tuple[str, str]:
+    """Rule and reason of a member with rejected rows, or without any."""
+    if not bad:
+        return "no_track", f"the member {member.name} holds no track"
+    rule, reason = bad[0].iloc[0][["rule", "reason"]]
+    rows = sum(map(len, bad))
+    return rule, f"the member {member.name}: {reason}" + (f" (and {rows - 1} more of its rows)" if rows > 1 else "")
 
 
 FORMAT = MsdH5()

@@ -9,6 +9,7 @@ from jobs.sources.layout import Fault, Layout, TextSnapshot, missing
 def layout(source: Source) -> Layout:
     """Artist and name are kept; the track is only an example of the artist's."""
     artist, name = F.get(F.col("fields"), 0), F.get(F.col("fields"), 3)
+    unknown = F.lit(None).cast("double")
     return Layout(
         parts={"fields": F.split("text", "<SEP>", -1)},
         faults=(
@@ -16,7 +17,7 @@ def layout(source: Source) -> Layout:
             Fault("missing_artist", "the artist is empty", missing(artist)),
             Fault("missing_name", "the artist's name is empty", missing(name)),
         ),
-        columns={"artist_id": artist, "name": name},
+        columns={"artist_id": artist, "name": name, "latitude": unknown, "longitude": unknown},
     )
 
 

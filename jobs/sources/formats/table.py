@@ -11,7 +11,7 @@ from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.files import folder_date, listing, suffix, text_listing
 from jobs.sources.layout import Fault, Layout, or_null
-from jobs.sources.lines import as_text, count_by, independent_count, name_files, read_lines, spark_path
+from jobs.sources.lines import as_text, count_by, cut_files, independent_count, name_files, read_lines, spark_path
 from jobs.sources.listening import Told, event_layout, instant, instant_of_number, parse_events, require_utc
 from jobs.sources.tables import (
     PARQUET,
@@ -85,7 +85,7 @@ class Table:
         """Lines by the second reader, or the rows that the Parquet footers tell."""
         if suffix(files[0]) == PARQUET:
             return count_by(spark, files, _parquet_rows)
-        return independent_count(spark, files)
+        return independent_count(spark, files, cut_files(source, files))
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """Events, rejected rows, and wishes to be forgotten."""
@@ -141,7 +141,7 @@ def _text_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> tu
     layout = Layout(parts={"cells": _cells(mark, len(names))}, blank=header, faults=(wrong,), columns={})
     place = {ours: names.index(theirs) for ours, theirs in source.options["columns"].items()}
     told = _told(source, {ours: or_null(F.get(F.col("cells"), index)) for ours, index in place.items()})
-    return read_lines(spark, files).withColumn("text", as_text()), event_layout(source, told, layout)
+    return read_lines(spark, files, cut_files(source, files)).withColumn("text", as_text()), event_layout(source, told, layout)
 
 
 def _cells(mark: str, width: int) -> Column:

@@ -1,0 +1,93 @@
+"""Lines of Idomaar (CrowdRec), 30Music's layout: type, id, time (unix s, -1: unknown), properties and links as JSON.
+
+By tabs in the description; in the published files a space stands before the links of sessions, and before both the
+properties and the links of loves. Lists of links may hold an empty list where an entity should be (`"objects":[[]]`).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from jobs.sources import raw
+from jobs.sources.layout import Fault
+from jobs.sources.listening import instant_of_number
+from jobs.sources.tables import EARLIEST
+
+JSON = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+ID = "^[0-9A-Za-z._:-]+$"
+
+
+def head() -> Column:
+    """Type, id and time: what stands before the first brace, by tabs or spaces."""
+    return F.split(F.rtrim(F.substring_index("text", "{", 1), F.lit(" \t")), "[\t ]+")
+
+
+def properties() -> Column:
+    """The JSON after the head, without links."""
+    return F.regexp_replace(_body(), r"(?s)\}[\t ]+\{.*\z", "}")
+
+
+def links() -> Column:
+    """The last of two JSON objects after the head; empty where there is only one."""
+    found = F.regexp_extract(_body(), r"(?s)\A\{.*\}[\t ]+(\{.*\})[\t ]*\z", 1)
+    return F.regexp_replace(found, r"\[\s*\[\s*\]\s*\]", "[]")
+
+
+def one_object(text: Column, fields: str) -> Column:
+    """A struct of `fields` (DDL) from a text that is one JSON object and nothing else; null where it is not."""
+    # A parser stops at the end of the first object; within an array, whatever follows it shows.
+    array = F.from_json(F.concat(F.lit("["), text, F.lit(',{"end":1}]')), f"array<struct<{fields}, end: int>>", JSON)
+    # A lambda's argument is computed once; written out, the text would be parsed for each place where the array stands.
+    return F.get(F.transform(F.array(array), _alone), 0)
+
+
+def identifier(text: Column) -> Column:
+    """The id, or null where it has no form of one (an object or list as text)."""
+    return F.when(text.rlike(ID), text)
+
+
+def moment(seconds: Column) -> Column:
+    """Timestamp of unix seconds; null where they are unknown (-1) or no number."""
+    return F.when(~seconds.startswith("-"), instant_of_number(seconds, 1))
+
+
+def decoded(text: Column) -> Column:
+    """A name as it stands in an address of Last.fm (`Dj%27s+Rock`) as text; where its escapes are wrong, as it is."""
+    return F.coalesce(F.try_url_decode(text), F.replace(text, F.lit("+"), F.lit(" ")))
+
+
+def head_faults(kind: str) -> tuple[Fault, ...]:
+    """What can be wrong before the JSON."""
+    first, _, seconds = (F.get(F.col("head"), n) for n in range(3))
+    told = seconds.rlike("^-?[0-9]{1,15}$") & F.col("text").contains("{")
+    return (
+        Fault("fields", "not type, id, time and JSON, by tab", (F.size("head") != 3) | ~told),
+        Fault("other_type", f"the type is not {kind}", first != kind),
+    )
+
+
+def told_seconds(path: str) -> Iterator[tuple[int, bytes]]:
+    """The lines whose head tells a time (unix s), with it; for the newest date, without Spark."""
+    for line in raw.lines(path):
+        fields = line.split(b"{", 1)[0].split()
+        if len(fields) == 3 and fields[2].isdigit():
+            yield int(fields[2][:16]), line
+
+
+def day_of(second: int) -> date | None:
+    """UTC date of a unix second, if events may be of that date."""
+    try:
+        day = datetime.fromtimestamp(second, UTC).date()
+    except (ValueError, OverflowError, OSError):
+        return None
+    return day if day >= EARLIEST else None
+
+
+def _alone(array: Column) -> Column:
+    return F.when((F.size(array) == 2) & (F.get(array, 1)["end"] == 1), F.get(array, 0))
+
+
+def _body() -> Column:
+    return F.expr("substring(text, length(substring_index(text, '{', 1)) + 1)")

@@ -1,0 +1,193 @@
+"""Staged events to table `events`, one received date after the other: the second half of an ingest.
+
+Repeats count once, whoever asked to be forgotten is left out, and of one user's events of one day only so many are kept.
+Each task settles one date, or one part of a date's users where a date is large, so that memory is bounded and nothing is
+shuffled.
+"""
+
+import hashlib
+import posixpath
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.lake.schemas import table as table_of
+from jobs.sources.stage import Stage
+
+DAY_LIMIT = 10_000
+"""Events of one user on one day that count, the earliest ones: three times what a day of 30 s plays can hold. A broken client
+or a bot sends more; it must neither stall a task nor decide what is popular. What is over is counted per file."""
+TASK_ROWS = 2_000_000
+"""Rows of one date that a task takes; a larger date is dealt out by user."""
+KEY = ("user_id", "track_id", "event", "played_at")
+BEST = ("rating", "ms_played", "session_id", "on_time")
+COUNTS = ("accepted", "duplicates", "late", "over_limit")
+SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("track_id", pa.string()),
+        ("event", pa.string()),
+        ("rating", pa.float64()),
+        ("ms_played", pa.int64()),
+        ("played_at", pa.timestamp("us", "UTC")),
+        ("session_id", pa.string()),
+        ("on_time", pa.bool_()),
+    ]
+)
+assert SCHEMA.names == table_of("events").schema.names
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Who asked to be forgotten, by the SHA-256 of the user id."""
+
+    users: frozenset[str] = frozenset()
+    tracks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """User -> tracks to be forgotten for this user."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was written, not yet valid."""
+
+    files: dict[str, list[str]]
+    """Received date (ISO) -> names of the Parquet files in its folder."""
+    counts: dict[tuple[str, str], dict[str, int]]
+    """Input file and received date -> COUNTS: rows accepted, repeats of others, late ones, and those over DAY_LIMIT."""
+
+    def per_file(self) -> dict[str, dict[str, int]]:
+        """COUNTS per input file."""
+        sums: dict[str, dict[str, int]] = {}
+        for (file, _), counts in self.counts.items():
+            mine = sums.setdefault(file, dict.fromkeys(COUNTS, 0))
+            for name in COUNTS:
+                mine[name] += counts[name]
+        return sums
+
+
+def settle(spark: SparkSession, stage: Stage, folders: Mapping[str, str], wishes: Wishes) -> Settled:
+    """Write the staged dates that `folders` names (received date -> URI of the folder to fill)."""
+    work = [(day, share, of) for day in sorted(folders) for share, of in _shares(stage, day)]
+    if not work:
+        return Settled({}, {})
+    told = spark.createDataFrame(work, "dt string, share int, of int").repartition(len(work))
+    paths = {day: stage.days[day] for day in folders if day in stage.days}
+    held = spark.sparkContext.broadcast((paths, dict(folders), wishes))
+
+    def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        staged, targets, heeded = held.value
+        for batch in batches:
+            for day, share, of in batch.itertuples(index=False):
+                rows = _read(staged[day], share, of)
+                if not len(rows):
+                    # nobody's hash fell to this share
+                    continue
+                yield _settle_one(rows, targets[day], heeded).assign(dt=day)
+
+    columns = ", ".join(f"{name} long" for name in COUNTS)
+    return _gathered(stage, told.mapInPandas(run, f"file_no int, {columns}, name string, dt string"))
+
+
+def distinct(rows: pa.Table) -> pa.Table:
+    """Rows with one KEY as one: the largest of each other column; `file_no` the first file, `n` how many there were."""
+    best = [(name, "max") for name in BEST]
+    grouped = rows.group_by(list(KEY), use_threads=False).aggregate([*best, ("file_no", "min"), ("file_no", "count")])
+    names = {f"{name}_max": name for name in BEST} | {"file_no_min": "file_no", "file_no_count": "n"}
+    return grouped.rename_columns([names.get(name, name) for name in grouped.column_names])
+
+
+def over_limit(rows: pa.Table, limit: int = DAY_LIMIT) -> pa.Array:
+    """True for events after the first `limit` of their user and day; `rows` sorted by user and time."""
+    if not len(rows):
+        return pa.array([], pa.bool_())
+    user = pc.dictionary_encode(rows["user_id"].combine_chunks()).indices.to_numpy()
+    day = pc.cast(pc.floor_temporal(rows["played_at"], unit="day"), pa.int64()).to_numpy()
+    place = np.arange(len(rows))
+    starts = np.concatenate([[True], (user[1:] != user[:-1]) | (day[1:] != day[:-1])])
+    return pa.array(place - np.maximum.accumulate(np.where(starts, place, 0)) >= limit)
+
+
+def forgotten(rows: pa.Table, wishes: Wishes) -> pa.Array:
+    """True for rows of users, or of users' tracks, that are to be forgotten."""
+    users = pc.dictionary_encode(rows["user_id"].combine_chunks())
+    hashes = [hashlib.sha256(user.encode()).hexdigest() for user in users.dictionary.to_pylist()]
+    gone = np.array([h in wishes.users for h in hashes], np.bool_)[users.indices.to_numpy()]
+    for code, h in enumerate(hashes):
+        if h in wishes.tracks:
+            mine = np.flatnonzero(users.indices.to_numpy() == code)
+            gone[mine] |= pc.is_in(rows["track_id"].take(mine), pa.array(sorted(wishes.tracks[h]))).to_numpy()
+    return pa.array(gone)
+
+
+def _shares(stage: Stage, day: str) -> list[tuple[int, int]]:
+    paths = stage.days.get(day, [])
+    rows = sum(stage.rows[path] for path in paths)
+    of = -(-rows // TASK_ROWS)
+    return [(share, of) for share in range(of)]
+
+
+def _read(paths: list[str], share: int, of: int) -> pa.Table:
+    tables = []
+    for path in paths:
+        system, at = fs.FileSystem.from_uri(path)
+        table = pq.read_table(at, filesystem=system, use_threads=False, partitioning=None).select([*SCHEMA.names, "file_no"])
+        tables.append(table.filter(_mine(table, share, of)) if of > 1 else table)
+    return pa.concat_tables(tables).cast(SCHEMA.append(pa.field("file_no", pa.int32())))
+
+
+def _mine(table: pa.Table, share: int, of: int) -> pa.Array:
+    """Rows of the users that fall to this share."""
+    users = pc.dictionary_encode(table["user_id"].combine_chunks())
+    share_of = np.array([zlib.crc32(user.encode()) % of for user in users.dictionary.to_pylist()], np.int32)
+    return pa.array(share_of[users.indices.to_numpy()] == share)
+
+
+def _settle_one(rows: pa.Table, folder: str, wishes: Wishes) -> pd.DataFrame:
+    """Write one share of one date; returns COUNTS per input file, and the name of the file written."""
+    once = distinct(rows)
+    kept = once
+    if wishes.users or wishes.tracks:
+        kept = once.filter(pc.invert(forgotten(once, wishes)))
+    # neighbours in time lie together: quicker to read by user, and a third smaller
+    kept = kept.sort_by([("user_id", "ascending"), ("played_at", "ascending"), ("track_id", "ascending"), ("event", "ascending")])
+    over = over_limit(kept)
+    name = f"part-{uuid.uuid4().hex}.parquet"
+    system, at = fs.FileSystem.from_uri(folder)
+    system.create_dir(at, recursive=True)
+    pq.write_table(
+        kept.filter(pc.invert(over)).select(SCHEMA.names), posixpath.join(at, name), filesystem=system, compression="snappy"
+    )
+    return _counted(rows, once, kept.filter(over)).assign(name=name)
+
+
+def _counted(rows: pa.Table, once: pa.Table, over: pa.Table) -> pd.DataFrame:
+    """COUNTS of the input files that have rows here."""
+    files = pc.max(rows["file_no"]).as_py() + 1
+    accepted, first, late, above = (
+        np.bincount(part["file_no"].to_numpy(), minlength=files)
+        for part in (rows, once, rows.filter(pc.invert(rows["on_time"])), over)
+    )
+    counts = {"accepted": accepted, "duplicates": accepted - first, "late": late, "over_limit": above}
+    return pd.DataFrame(counts).rename_axis("file_no").reset_index().query("accepted > 0")
+
+
+def _gathered(stage: Stage, told: DataFrame) -> Settled:
+    files: dict[str, list[str]] = {}
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for row in told.collect():
+        names = files.setdefault(row["dt"], [])
+        if row["name"] not in names:
+            names.append(row["name"])
+        mine = counts.setdefault((stage.files[row["file_no"]], row["dt"]), dict.fromkeys(COUNTS, 0))
+        for name in COUNTS:
+            mine[name] += row[name]
+    return Settled(files, counts)

@@ -1,0 +1,175 @@
+"""Accepted events set aside, once and by received date, before repeats are dropped: the first half of an ingest.
+
+Tasks write Parquet files themselves and only tell the driver which: a line is read and parsed once, whatever is asked of it
+afterwards. A task that is repeated writes files of other names; only those that a finished task named are ever read.
+"""
+
+import datetime as dt
+import posixpath
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.sources.blocks import Range, blocks
+
+FLUSH_ROWS = 1_000_000
+"""Rows that a task holds before it writes them down: some 150 MB."""
+TOLD = "kind string, dt string, file_no int, path string, rows long"
+TOLD_ARROW = pa.schema(
+    [("kind", pa.string()), ("dt", pa.string()), ("file_no", pa.int32()), ("path", pa.string()), ("rows", pa.int64())]
+)
+ODD = pa.schema([("file", pa.string()), ("raw", pa.binary())])
+Sift = Callable[[pa.LargeBinaryArray, str, dt.date | None], tuple[pa.Table, pa.BooleanArray]]
+"""Lines, namespace and the file's date in; rows of the certainly good ones out, and which these are (`plain_log.py`)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What was set aside."""
+
+    folder: str
+    """URI of the folder that holds it; to be removed when the ingest is over."""
+    files: tuple[str, ...]
+    """The input files; rows name them by their place here (`file_no`), which follows the order of the paths."""
+    days: dict[str, list[str]] = field(default_factory=dict)
+    """Received date (ISO) -> paths of Parquet files: columns of `events` and `file_no`."""
+    rows: dict[str, int] = field(default_factory=dict)
+    """Rows of each of these files."""
+    lines: dict[str, int] = field(default_factory=dict)
+    """Input file -> lines that the quick way took."""
+    odd: list[str] = field(default_factory=list)
+    """Paths of Parquet files with the lines that must go the long way: `file`, `raw` (without newline)."""
+
+    def odd_lines(self, spark: SparkSession) -> DataFrame:
+        """`file`, `raw` of the lines that the quick way left alone."""
+        if not self.odd:
+            return spark.createDataFrame([], "file string, raw binary")
+        return spark.read.schema("file string, raw binary").parquet(*self.odd)
+
+
+def sift_lines(
+    spark: SparkSession, folder: str, parts: Sequence[Range], dates: Mapping[str, dt.date | None], namespace: str, sift: Sift
+) -> Stage:
+    """Read ranges of text files the quick way: good lines to staged rows, all others to `odd`.
+
+    `dates`: every input file with the date of receipt that its name tells.
+    """
+    files = tuple(sorted(dates))
+    number = {file: n for n, file in enumerate(files)}
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for part in (Range(**row) for row in batch.to_pylist()):
+                writer = _Writer(folder)
+                for lines in blocks(part):
+                    rows, good = sift(lines, namespace, dates[part.file])
+                    writer.add(rows.append_column("file_no", _number(number[part.file], len(rows))))
+                    writer.add_odd(part.file, lines.filter(pc.invert(good)))
+                yield writer.told()
+
+    ranges = [(part.file, part.start, part.stop) for part in parts]
+    dealt = spark.createDataFrame(ranges, "file string, start long, stop long").repartition(max(1, len(ranges)))
+    return _stage(folder, files, dealt.mapInArrow(run, TOLD))
+
+
+def stage_rows(rows: DataFrame, folder: str, files: Sequence[str]) -> Stage:
+    """Set aside rows that Spark has judged: columns of `events`, `dt` and `file`."""
+    ordered = tuple(sorted(files))
+    names = rows.sparkSession.createDataFrame(list(enumerate(ordered)), "file_no int, file string")
+    numbered = rows.join(F.broadcast(names), "file").drop("file")
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        writer = _Writer(folder)
+        for batch in batches:
+            writer.add(pa.table(batch))
+        yield writer.told()
+
+    return _stage(folder, ordered, numbered.mapInArrow(run, TOLD))
+
+
+def joined(first: Stage, second: Stage) -> Stage:
+    """Two stages of the same files as one."""
+    days = {day: [*first.days.get(day, []), *second.days.get(day, [])] for day in {*first.days, *second.days}}
+    return Stage(first.folder, first.files, days, first.rows | second.rows, first.lines, first.odd)
+
+
+def _stage(folder: str, files: tuple[str, ...], told: DataFrame) -> Stage:
+    stage = Stage(folder, files)
+    for row in told.collect():
+        if row["kind"] == "odd":
+            stage.odd.append(row["path"])
+            continue
+        paths = stage.days.setdefault(row["dt"], [])
+        if row["path"] not in paths[-1:]:
+            paths.append(row["path"])
+        stage.rows[row["path"]] = stage.rows.get(row["path"], 0) + row["rows"]
+        file = files[row["file_no"]]
+        stage.lines[file] = stage.lines.get(file, 0) + row["rows"]
+    return stage
+
+
+class _Writer:
+    """Collects the rows of one task and writes them down, a file per received date."""
+
+    def __init__(self, folder: str) -> None:
+        self._fs, self._base = fs.FileSystem.from_uri(folder)
+        self._folder = folder
+        self._held: list[pa.Table] = []
+        self._odd: list[pa.Table] = []
+        self._rows = 0
+        self._told: list[tuple[str, str, int, str, int]] = []
+        self._fs.create_dir(self._base, recursive=True)
+
+    def add(self, rows: pa.Table) -> None:
+        """Hold rows; all are written once there are FLUSH_ROWS."""
+        self._held.append(rows)
+        self._count(len(rows))
+
+    def add_odd(self, file: str, lines: pa.LargeBinaryArray) -> None:
+        """Hold lines that go the long way."""
+        if len(lines):
+            bare = [line.removesuffix(b"\n") for line in lines.to_pylist()]
+            self._odd.append(pa.table({"file": [file] * len(bare), "raw": bare}, schema=ODD))
+            self._count(len(bare))
+
+    def _count(self, rows: int) -> None:
+        self._rows += rows
+        if self._rows >= FLUSH_ROWS:
+            self._flush()
+
+    def told(self) -> pa.RecordBatch:
+        """Everything written, and what each file holds: one row per input file and date."""
+        self._flush()
+        return pa.RecordBatch.from_pylist([dict(zip(TOLD_ARROW.names, row, strict=True)) for row in self._told], TOLD_ARROW)
+
+    def _flush(self) -> None:
+        if self._odd:
+            table = pa.concat_tables(self._odd)
+            self._told.append(("odd", "", 0, self._write(table), len(table)))
+        if self._held:
+            table = pa.concat_tables(self._held)
+            for day in pc.unique(table["dt"]).to_pylist():
+                self._one_day(day.isoformat(), table.filter(pc.equal(table["dt"], pa.scalar(day))).drop_columns(["dt"]))
+        self._held, self._odd, self._rows = [], [], 0
+
+    def _one_day(self, day: str, rows: pa.Table) -> None:
+        path = self._write(rows)
+        for number in pc.value_counts(rows["file_no"]).to_pylist():
+            self._told.append(("rows", day, number["values"], path, number["counts"]))
+
+    def _write(self, table: pa.Table) -> str:
+        name = f"{uuid.uuid4().hex}.parquet"
+        # read once, soon, by this machine or its neighbour: lz4 costs the least time in all
+        pq.write_table(table, posixpath.join(self._base, name), filesystem=self._fs, compression="lz4")
+        return f"{self._folder}/{name}"
+
+
+def _number(number: int, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(number, pa.int32()), rows)

@@ -1,0 +1,53 @@
+"""A small file written out line by line, with what must become of each line."""
+
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Row, SparkSession
+
+from jobs.lake.schemas import table
+from jobs.sources.accounts import quarantine_rows
+from jobs.sources.contract import Parsed, Source
+from jobs.sources.formats import FORMATS
+
+GOOD = ""
+BLANK = "(blank)"
+
+
+def parse(spark: SparkSession, kind: str, path: Path, **options: Any) -> tuple[Parsed, Row]:
+    """What a format makes of a file, and the file's account."""
+    namespace = options.pop("namespace", "")
+    source = Source(kind, kind, str(path), namespace=namespace, options=options)
+    FORMATS[kind].check(source)
+    files = FORMATS[kind].files(source)
+    counted = FORMATS[kind].count(spark, source, files)
+    parsed = FORMATS[kind].parse(spark, source, files)
+    (row,) = parsed.account().join(counted, "file", "right").na.fill(0).collect()
+    assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]
+    return parsed, row
+
+
+def rows_of(spark: SparkSession, kind: str, path: Path, lines: list[tuple[str, str]], **options: Any) -> list[dict[str, Any]]:
+    """The rows of a file of `lines`: text, and GOOD, BLANK or the rule that it must break. In total order."""
+    path.write_text("\n".join(text for text, _ in lines) + "\n")
+    parsed, row = parse(spark, kind, path, **options)
+    rejected = quarantine_rows(parsed, Source(kind, kind, str(path))).collect()
+    starts, number = {}, 1
+    for text, rule in lines:
+        starts[number] = rule
+        number += text.count("\n") + 1
+    broken = {bad["line"]: bad["rule"] for bad in rejected}
+    expected = {line: rule for line, rule in starts.items() if rule not in (GOOD, BLANK)}
+    assert broken == expected, f"line and rule: {set(broken.items()) ^ set(expected.items())}"
+    spans = [(rule, text.count("\n") + 1) for text, rule in lines]
+    assert row["good"] == sum(span for rule, span in spans if rule == GOOD)
+    assert row["blank"] == sum(span for rule, span in spans if rule == BLANK)
+    return as_rows(parsed.rows, FORMATS[kind].table)
+
+
+def as_rows(frame: Any, name: str) -> list[dict[str, Any]]:
+    """Rows with exactly the lake table's columns and types, sorted by its key."""
+    schema = table(name).schema
+    assert {f.name: f.dataType for f in frame.schema if f.name not in ("file", "dt")} == {f.name: f.dataType for f in schema}
+    names = [f.name for f in frame.schema if f.name != "file"]
+    return [row.asDict() for row in frame.select(*names).orderBy(*table(name).key).collect()]

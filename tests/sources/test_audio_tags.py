@@ -1,0 +1,204 @@
+"""Audio trees: ids, labels and tags; broken tags cost the tags, never the file; what they tell reaches the catalogue."""
+
+import hashlib
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import mutagen.id3
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyspark.sql import Row, SparkSession
+
+from jobs.catalogue.tracks import with_strays
+from jobs.errors import SourceError
+from jobs.sources.audio_tags import mended, read_tags
+from jobs.sources.contract import Parsed, Source
+from jobs.sources.formats import FORMATS
+
+id3: Any = mutagen.id3  # its classes have no types
+REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
+needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
+
+
+def sound(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.sin(np.arange(8000) / 9), 8000)
+    return path
+
+
+def tag(path: Path, **tags: str) -> Path:
+    opened = mutagen.File(path, easy=True)
+    assert opened is not None
+    if opened.tags is None:
+        opened.add_tags()
+    for name, text in tags.items():
+        opened[name] = text
+    opened.save()
+    return path
+
+
+def read(spark: SparkSession, root: Path, **options: Any) -> tuple[dict[str, Row], dict[str, str], Parsed]:
+    """Rows by track id, rules by file name."""
+    source = Source("audio", "audio_tree", str(root), namespace=options.pop("namespace", ""), options=options)
+    handler = FORMATS["audio_tree"]
+    handler.check(source)
+    parsed = handler.parse(spark, source, handler.files(source))
+    parsed.lines.persist()
+    rules = {Path(row["file"]).name: row["rule"] for row in parsed.rejected.collect()}
+    return {row["track_id"]: row for row in parsed.rows.collect()}, rules, parsed
+
+
+def test_gtzan_in_folders_and_flat(spark: SparkSession, tmp_path: Path) -> None:
+    for genre in ("blues", "rock"):
+        sound(tmp_path / "genres" / genre / f"{genre}.00000.wav")
+        sound(tmp_path / "flat" / f"{genre}.00001.wav")
+    for root, labels in (("genres", "folder"), ("genres", "prefix"), ("flat", "prefix")):
+        rows, rules, _ = read(spark, tmp_path / root, labels=labels, namespace="gtzan")
+        number = "00001" if root == "flat" else "00000"
+        assert {name: row["label"] for name, row in rows.items()} == {
+            f"gtzan:blues.{number}": "blues", f"gtzan:rock.{number}": "rock",
+        }  # fmt: skip
+        assert not rules
+
+
+def test_fma_ids_have_no_zeros_before_them(spark: SparkSession, tmp_path: Path) -> None:
+    tag(sound(tmp_path / "000" / "000002.mp3"), title="Food", artist="AWOL")
+    sound(tmp_path / "000" / "000140.mp3")
+    sound(tmp_path / "155" / "155066.mp3")
+    sound(tmp_path / "155" / "notes.mp3")
+    sound(tmp_path / "155" / "2.mp3")
+    rows, rules, _ = read(spark, tmp_path, ids="fma", namespace="fma", tags=True)
+    assert {name: (row["title"], row["artist"]) for name, row in rows.items()} == {
+        "fma:2": ("Food", "AWOL"), "fma:140": (None, None), "fma:155066": (None, None),
+    }  # fmt: skip
+    assert rules == {"notes.mp3": "bad_id", "2.mp3": "same_id"}
+
+
+def test_tags_of_every_kind_of_file(spark: SparkSession, tmp_path: Path) -> None:
+    tags = {"title": "Undo", "artist": "Björk", "album": "Vespertine", "date": "2001-08-27", "genre": "Electronic"}
+    for suffix in (".mp3", ".flac", ".ogg"):
+        tag(sound(tmp_path / "a" / f"x{suffix[1:]}{suffix}"), **tags)
+    for suffix in (".wav", ".aiff"):
+        opened = mutagen.File(sound(tmp_path / "a" / f"x{suffix[1:]}{suffix}"))
+        assert opened is not None
+        opened.add_tags()
+        for frame, name in (("TIT2", "title"), ("TPE1", "artist"), ("TALB", "album"), ("TDRC", "date"), ("TCON", "genre")):
+            opened.tags.add(getattr(id3, frame)(encoding=3, text=[tags[name]]))
+        opened.save()
+    sound(tmp_path / "a" / "x_plain.wav")
+    (tmp_path / "a" / "noise.mp3").write_bytes(b"ID3" + os.urandom(3000))
+    rows, rules, parsed = read(spark, tmp_path / "a", tags=True, ids="path")
+    for kind in ("mp3", "flac", "ogg", "wav", "aiff"):
+        row = rows[f"x{kind}"]
+        found = [row[name] for name in ("title", "artist", "release", "year", "label")]
+        assert found == ["Undo", "Björk", "Vespertine", 2001, "Electronic"], kind
+    assert [rows["x_plain"][name] for name in ("title", "artist", "label")] == ["x plain", None, None]
+    assert rows["noise"]["title"] == "noise"
+    assert not rules
+    assert {row["good"] for row in parsed.account().collect()} == {1}
+
+
+def test_an_archive_of_audio(spark: SparkSession, tmp_path: Path) -> None:
+    for genre in ("blues", "rock"):
+        sound(tmp_path / "genres" / genre / f"{genre}.00000.wav")
+    tag(sound(tmp_path / "genres" / "rock" / "tagged.ogg"), title="T", artist="A")
+    sound(tmp_path / "genres" / "twice" / "tagged.ogg")
+    (tmp_path / "genres" / "rock" / "empty.wav").touch()
+    (tmp_path / "genres" / "rock" / "link.wav").symlink_to("/etc/passwd")
+    (tmp_path / "genres" / "readme.txt").write_text("x")
+    with tarfile.open(tmp_path / "genres.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "genres", "genres")
+    with pytest.raises(SourceError, match="audio_folder"):
+        read(spark, tmp_path / "genres.tar.gz", labels="folder")
+    folder = tmp_path / "audio"
+    rows, _, parsed = read(spark, tmp_path / "genres.tar.gz", labels="folder", tags=True, audio_folder=str(folder), namespace="g")
+    assert {name: row["label"] for name, row in rows.items()} == {
+        "g:blues.00000": "blues", "g:rock.00000": "rock", "g:tagged": "rock",
+    }  # fmt: skip
+    assert rows["g:tagged"]["artist"] == "A"
+    for row in rows.values():
+        assert hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest() == row["content_hash"]
+    assert len(list(folder.rglob("*.*"))) == 2  # the two .wav are the same sound
+    assert sorted(row["rule"] for row in parsed.rejected.collect()) == ["empty_file", "not_a_file", "same_id"]
+    (row,) = parsed.account().collect()
+    assert (row["good"], row["quarantined"], row["blank"]) == (3, 3, 5)
+    files = [str(tmp_path / "genres.tar.gz")]
+    (counted,) = FORMATS["audio_tree"].count(spark, Source("a", "audio_tree", files[0]), files).collect()
+    assert counted["lines_in"] == 11
+
+
+def test_names_that_come_twice_have_their_path_as_id(spark: SparkSession, tmp_path: Path) -> None:
+    for album in ("one", "two"):
+        sound(tmp_path / album / "01.wav")
+    assert set(read(spark, tmp_path, ids="path", namespace="me")[0]) == {"me:one/01", "me:two/01"}
+    assert read(spark, tmp_path)[1] == {"01.wav": "same_id"}
+
+
+def test_odd_tags(tmp_path: Path) -> None:
+    file = sound(tmp_path / "a.mp3")
+    tags = id3.ID3()
+    tags.add(id3.TIT2(encoding=0, text=["Björk".encode().decode("latin-1")]))
+    tags.add(id3.TPE1(encoding=1, text=["", "Second\0"]))
+    tags.add(id3.TCON(encoding=3, text=["(17)"]))
+    tags.add(id3.TDRC(encoding=3, text=["0000"]))
+    tags.add(id3.TALB(encoding=3, text=["x" * 5000]))
+    tags.save(file)
+    assert read_tags(str(file)) == {"title": "Björk", "artist": "Second", "label": "Rock"}
+    assert [mended(text) for text in ("Sigur Rós", "東京", "BjÃ¶rk")] == ["Sigur Rós", "東京", "Björk"]
+
+
+@pytest.mark.parametrize("options", [{"ids": "stem"}, {"tags": "yes"}, {"labels": "x"}])
+def test_a_bad_option_is_named(options: dict[str, Any]) -> None:
+    with pytest.raises(SourceError, match=next(iter(options))):
+        FORMATS["audio_tree"].check(Source("a", "audio_tree", "/nowhere", options=options))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(["mp3", "flac", "ogg", "wav", "m4a"]),
+    flips=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=12), cut=st.integers(0, 3000),
+)  # fmt: skip
+def test_damaged_tags_never_stop_anything(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, flips: list[tuple[int, int]], cut: int
+) -> None:
+    whole = tmp_path_factory.getbasetemp() / f"whole.{kind}"
+    if not whole.exists():
+        source = sound(whole.with_suffix(".flac" if kind == "m4a" else whole.suffix))
+        if kind in ("mp3", "flac", "ogg"):
+            tag(source, title="T", artist="A", date="1999", genre="Rock")
+        if kind == "m4a":
+            whole.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + b"\0\0\0\x10moov\0\0\0\x08udta" * 20)
+    content = bytearray(whole.read_bytes()[:cut] if cut > 200 else whole.read_bytes())
+    for place, value in flips:
+        content[place % len(content)] = value
+    file = whole.with_name(f"damaged.{kind}")
+    file.write_bytes(content)
+    assert all(isinstance(value, str | int) for value in read_tags(str(file)).values())
+
+
+def test_what_tags_tell_reaches_tracks_that_only_audio_knows(spark: SparkSession) -> None:
+    fields = "track_id string, song_id string, title string, artist_id string, artist string"
+    tracks = spark.createDataFrame([("known", None, "Catalogue", None, "C")], fields)
+    audio = spark.createDataFrame(
+        [("known", "Tag", "T"), ("new", "a", None), ("new", "z", "Artist"), ("new", None, "Artist"), ("bare", "name", None)],
+        "track_id string, title string, artist string",
+    )
+    played = spark.createDataFrame([("new",), ("heard",), ("known",)], "track_id string")
+    rows = {row["track_id"]: row for row in with_strays(tracks, audio, played).collect()}
+    found = {name: (row["title"], row["artist"], row["known_from"]) for name, row in rows.items()}
+    assert found == {
+        "known": ("Catalogue", "C", "catalogue"), "new": ("z", "Artist", "audio"), "bare": ("name", None, "audio"),
+        "heard": (None, None, "plays"),
+    }  # fmt: skip
+
+
+@needs_real_data
+def test_real_clips(spark: SparkSession) -> None:
+    rows, rules, _ = read(spark, REAL / "gtzan60", labels="prefix", tags=True)
+    assert (len(rows), len({row["label"] for row in rows.values()}), rules) == (60, 10, {})
+    assert len(read(spark, REAL / "free_music" / "audio", labels="prefix", tags=True)[0]) == 153

@@ -1,0 +1,196 @@
+"""Ingest as a night does it: what is read once, what counts once, what is left out, and where each of these is said."""
+
+import datetime as dt
+import gzip
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.context import JobContext, Night
+from jobs.errors import SourceError
+from jobs.settings import Settings
+from jobs.sources import events, settle, snapshots
+from jobs.sources.config import load_sources
+from jobs.sources.quick import staged
+
+DAY = dt.date(2026, 11, 14)
+Ingest = Callable[..., JobContext]
+
+
+def plays(count: int, user: str = "u", day: dt.date = DAY, step: int = 1, **more: Any) -> list[str]:
+    """Plays of different tracks, one each `step` seconds of a day."""
+    start = dt.datetime.combine(day, dt.time(), dt.UTC)
+    times = [(start + dt.timedelta(seconds=step * n)).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(count)]
+    return [
+        json.dumps({"user_id": user, "track_id": f"T{n % 97}", "event": "play", "played_at": time, **more})
+        for n, time in enumerate(times)
+    ]
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    """As Spark gives it back: UTC, without saying so."""
+    return dt.datetime.combine(day, dt.time())
+
+
+def log(folder: Path, day: dt.date, name: str, lines: list[str]) -> Path:
+    """A log file received on a day."""
+    path = folder / f"dt={day}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = ("\n".join(lines) + "\n").encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+@pytest.fixture
+def ingest(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingest:
+    """Runs the job `events` (or another) over the sources that a TOML text names."""
+
+    def run(text: str, day: dt.date = DAY, job: Any = events, force: bool = False) -> JobContext:
+        file = tmp_path / "sources.toml"
+        file.write_text('name = "small"\ngenres = "pmrs7"\n' + text)
+        ctx = JobContext(Night(day, "r", load_sources(file), settings, spark), "events", job.Config(), force=force)
+        job.run(ctx)
+        ctx.commit()
+        return ctx
+
+    return run
+
+
+def app(folder: Path, **options: str) -> str:
+    """A `[[source]]` for app logs."""
+    more = "".join(f'{name} = "{value}"\n' for name, value in options.items())
+    return f'[[source]]\nname = "app"\nformat = "app_log"\npath = "{folder}"\n{more}'
+
+
+def counts(ctx: JobContext) -> dict[str, Any]:
+    """The account of each file by its name."""
+    return {Path(row["file"]).name: row.asDict() for row in ctx.read("ingest_counts", "upto").collect()}
+
+
+def test_repeats_count_once_and_odd_lines_go_the_long_way(ingest: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    odd = json.dumps({"user_id": "Ünal", "track_id": 7, "event": "play", "played_at": "2026-11-14T10:00:00+01:00"})
+    log(folder, DAY, "a.jsonl.gz", [*plays(20), odd, "{", ""])
+    log(folder, DAY, "b.jsonl", [*plays(20), *plays(5, "other"), odd])
+    ctx = ingest(app(folder))
+    found = counts(ctx)
+    assert [found["a.jsonl.gz"][name] for name in ("lines_in", "good", "quarantined", "blank", "duplicates")] == [23, 21, 1, 1, 0]
+    assert [found["b.jsonl"][name] for name in ("lines_in", "good", "quarantined", "blank", "duplicates")] == [26, 26, 0, 0, 21]
+    rows = ctx.read("events", "upto")
+    assert rows.count() == 26
+    (row,) = rows.where("user_id = 'Ünal'").collect()
+    assert (row["track_id"], row["played_at"]) == ("7", midnight(DAY) + dt.timedelta(hours=9))
+
+
+def test_the_digest_does_not_depend_on_files_splits_or_shares(
+    ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [*plays(300, "a"), *plays(200, "b", rating=3), *plays(50, "a", ms_played=40_000)]
+    log(tmp_path / "one", DAY, "a.jsonl", lines)
+    first = ingest(app(tmp_path / "one")).night.lake.manifest("events/app", DAY.isoformat())
+    log(tmp_path / "two", DAY, "a.jsonl.gz", lines[::-1][:170])
+    log(tmp_path / "two", DAY, "b.jsonl", lines[::-1][150:])
+    monkeypatch.setattr("jobs.sources.blocks.SPLIT_BYTES", 4_000)
+    monkeypatch.setattr(settle, "TASK_ROWS", 100)
+    second = ingest(app(tmp_path / "two")).night.lake.manifest("events/app", DAY.isoformat())
+    assert first is not None
+    assert second is not None
+    assert (first.rows, first.digest) == (second.rows, second.digest)
+    assert first.folder != second.folder
+
+
+def test_one_user_cannot_flood_a_day(ingest: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    log(folder, DAY, "a.jsonl.gz", [*plays(settle.DAY_LIMIT + 500, "bot"), *plays(10, "human")])
+    ctx = ingest(app(folder))
+    rows = ctx.read("events", "upto").groupBy("user_id").count().collect()
+    assert {row["user_id"]: row["count"] for row in rows} == {"bot": settle.DAY_LIMIT, "human": 10}
+    account = counts(ctx)["a.jsonl.gz"]
+    assert (account["good"], account["over_limit"]) == (settle.DAY_LIMIT + 510, 500)
+    latest = ctx.read("events", "upto").where("user_id = 'bot'").agg({"played_at": "max"}).collect()[0][0]
+    assert latest == midnight(DAY) + dt.timedelta(seconds=settle.DAY_LIMIT - 1)
+
+
+@pytest.mark.parametrize("kind", ["app_log", "table"])
+def test_a_cut_gz_is_refused_or_taken_up_to_the_cut(ingest: Ingest, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "logs"
+    lines = plays(4_000) if kind == "app_log" else [f"u\tt{n}\t{1_763_000_000 + n}" for n in range(4_000)]
+    path = log(folder, DAY, "cut.tsv.gz", lines)
+    log(folder, DAY, "whole.tsv.gz", lines[:100])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source = app(folder)
+    if kind == "table":
+        source = (
+            f'[[source]]\nname = "app"\nformat = "table"\npath = "{folder}"\nnames = ["u", "t", "s"]\n'
+            'columns = { user = "u", track = "t", time = "s" }\ntime_unit = "s"\n'
+        )
+    with pytest.raises(SourceError, match=r"cut\.tsv\.gz"):
+        ingest(source)
+    ctx = ingest(source + 'truncated = "take"\n')
+    found = counts(ctx)
+    assert found["cut.tsv.gz"]["truncated"]
+    assert not found["whole.tsv.gz"]["truncated"]
+    taken = found["cut.tsv.gz"]
+    assert 500 < taken["good"] < 3_900
+    assert taken["lines_in"] == taken["good"] + taken["quarantined"] + taken["blank"]
+    assert ctx.read("events", "upto").count() == taken["good"]
+
+
+def test_only_what_is_new_is_read(ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "logs"
+    log(folder, DAY, "a.jsonl", plays(5))
+    next_day = DAY + dt.timedelta(days=1)
+    ingest(app(folder))
+    late = plays(1, "late", DAY)
+    new = log(folder, next_day, "a.jsonl", [*plays(7, day=next_day), *late])
+    read: list[str] = []
+
+    def watched(*given: Any) -> Any:
+        read.extend(given[-1])
+        return staged(*given)
+
+    monkeypatch.setattr(events, "staged", watched)
+    ctx = ingest(app(folder), next_day)
+    assert read == [str(new)]
+    assert ctx.read("events", "upto").count() == 13
+    assert ctx.read("events", "on").where("user_id = 'late'").count() == 1
+    old = folder / f"dt={DAY}" / "a.jsonl"
+    os.utime(old, (1, 1))
+    ingest(app(folder), next_day)
+    assert read == [str(new)]
+    old.write_text("\n".join(plays(6)) + "\n")
+    assert ingest(app(folder), next_day).read("events", "upto").count() == 14
+    assert read == [str(new), str(old)]
+
+
+def test_a_table_is_read_once_for_all_its_dates(ingest: Ingest, tmp_path: Path) -> None:
+    days = [DAY - dt.timedelta(days=2), DAY, DAY + dt.timedelta(days=2)]
+    rows = [f"u,t{n},{day}T10:00:0{n}Z" for day in days for n in range(3)]
+    (tmp_path / "t.csv").write_text("\n".join(["user,track,time", *rows]) + "\n")
+    source = (
+        f'[[source]]\nname = "t"\nformat = "table"\npath = "{tmp_path / "t.csv"}"\n'
+        'columns = { user = "user", track = "track", time = "time" }\n'
+    )
+    first = ingest(source)
+    assert first.read("events", "upto").count() == 6
+    later = ingest(source, days[2])
+    assert not later.pending
+    assert later.read("events", "upto").count() == 9
+
+
+def test_an_unchanged_snapshot_is_pointed_to(ingest: Ingest, tmp_path: Path) -> None:
+    (tmp_path / "labels.cls").write_text("TRAAAAA128F0000001\tRock\n")
+    log(tmp_path / "logs", DAY, "a.jsonl", plays(5))
+    source = app(tmp_path / "logs") + f'[[source]]\nname = "labels"\nformat = "genre_labels"\npath = "{tmp_path / "labels.cls"}"\n'
+    ingest(source)
+    folders = [ingest(source, job=snapshots).pending[0].folder for _ in range(2)]
+    assert folders[0] == folders[1]
+    (tmp_path / "labels.cls").write_text("TRAAAAA128F0000001\tJazz\n")
+    changed = ingest(source, job=snapshots)
+    assert changed.pending[0].folder != folders[0]
+    assert [row["label"] for row in changed.read("genre_labels").collect()] == ["Jazz"]

@@ -1,0 +1,55 @@
+"""CSV records over several lines: what is a record, what is not, and that no line is lost."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobs.sources import raw, records
+from jobs.sources.records import Record
+
+
+def read(path: Path, content: bytes) -> list[Record]:
+    path.write_bytes(content)
+    return list(records.records(str(path)))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.lists(st.one_of(st.binary(max_size=4), st.sampled_from([b'"', b'""', b",", b"\n", b"\r\n", b"a"])), max_size=40))
+def test_the_lines_of_all_records_are_the_lines_of_the_file(tmp_path: Path, content: list[bytes]) -> None:
+    found = read(tmp_path / "any.csv", b"".join(content))
+    assert [line for record in found for line in record.lines] == list(raw.lines(str(tmp_path / "any.csv")))
+    starts = [1 + sum(len(record.lines) for record in found[:index]) for index in range(len(found))]
+    assert [record.line for record in found] == starts
+
+
+@pytest.mark.parametrize(
+    ("content", "cells"),
+    [
+        (b'a,"b,c"\r\n"d ""e"""', [["a", "b,c"], ['d "e"']]),
+        (b'1,"two\nlines",3\n4,,6\n', [["1", "two\nlines", "3"], ["4", "", "6"]]),
+        # a quote amid a field is a character; one that nothing closes costs its line, and no other
+        (b'7" single,x\ny,z\n', [['7" single', "x"], ["y", "z"]]),
+        (b'1,"open\n2,b\n3,c', [None, ["2", "b"], ["3", "c"]]),
+        (b"a\rb,c\nd,e\n", [None, ["d", "e"]]),
+        ("Björk,x\n".encode("latin-1") + "Björk,y\n".encode(), [["Björk", "x"], ["Björk", "y"]]),
+        (b"a,\x00\n\n", [["a", "\x00"], []]),
+        (b"", []),
+    ],
+)
+def test_records(tmp_path: Path, content: bytes, cells: list[list[str] | None]) -> None:
+    assert [record.cells for record in read(tmp_path / "some.csv", content)] == cells
+
+
+def test_an_open_quote_costs_one_line_of_a_long_file(tmp_path: Path) -> None:
+    lines = [b'1,"open', *[b"%d,x" % number for number in range(2, 2_500)], b'9,"closed"']
+    found = read(tmp_path / "long.csv", b"\n".join(lines))
+    assert [record.line for record in found if record.cells is None] == [1]
+    assert len(found) == len(lines)
+    assert found[-1].cells == ["9", "closed"]
+
+
+def test_a_field_too_large_for_the_csv_module_costs_its_line(tmp_path: Path) -> None:
+    found = read(tmp_path / "wide.csv", b"a," + b"x" * 200_000 + b"\nb,c\n")
+    assert [record.cells for record in found] == [None, ["b", "c"]]

@@ -1,0 +1,115 @@
+"""Any table with a column map: separators, headers, quotes, units of time, and the optional columns."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.errors import SourceError
+from jobs.sources.contract import Source
+from jobs.sources.formats import FORMATS
+from tests.sources.literal import BLANK, GOOD, rows_of
+
+MAP = {"user": "uid", "track": "tid", "time": "ts"}
+TIME, SECONDS = "2026-11-14T10:00:00", 1_794_650_400
+
+
+def told(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(row["user_id"], row["track_id"], row["event"], row["played_at"].isoformat(), row["dt"].isoformat()) for row in rows]
+
+
+def test_a_tsv_without_a_header_holds_stray_quotes(spark: SparkSession, tmp_path: Path) -> None:
+    lines = [
+        (f'ann\t{TIME}Z\tx\t12" mix', GOOD),
+        (f"bob\t{TIME}+02:00\t\"quoted\"\t,", GOOD),
+        (f"ann\t{TIME}Z\tx", "fields"),
+        (f"\t{TIME}Z\tx\tt", "missing_user"),
+        ("uid\tts\tother\ttid", "bad_time"),
+        ("", BLANK),
+    ]
+    options = {"columns": MAP, "names": ["uid", "ts", "other", "tid"]}
+    found = rows_of(spark, "table", tmp_path / "plays.tsv", lines, namespace="shop", **options)
+    assert told(found) == [
+        ("shop:ann", 'shop:12" mix', "play", TIME, "2026-11-14"),
+        ("shop:bob", "shop:,", "play", "2026-11-14T08:00:00", "2026-11-14"),
+    ]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "|"])
+def test_a_csv_with_quotes_and_any_separator(spark: SparkSession, tmp_path: Path, mark: str) -> None:
+    lines = [
+        (f"uid{mark}tid{mark}ts{mark}title", BLANK),
+        (f'ann{mark}"a{mark}b"{mark}{TIME}{mark}"say ""hi"""', GOOD),
+        (f'"bob"{mark}t{mark}"{TIME}"{mark}', GOOD),
+        (f"ann{mark}t{mark}{TIME}", "fields"),
+        (f"ann{mark}t{mark}{TIME}{mark}x{mark}y", "fields"),
+        (f'ann{mark}""{mark}{TIME}{mark}x', "missing_track"),
+    ]
+    options: dict[str, Any] = {"columns": MAP} | ({} if mark == "," else {"separator": mark})
+    found = rows_of(spark, "table", tmp_path / "plays.csv", lines, **options)
+    assert told(found) == [
+        ("ann", f"a{mark}b", "play", TIME, "2026-11-14"),
+        ("bob", "t", "play", TIME, "2026-11-14"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "good", "bad"),
+    [
+        ("iso", [f"{TIME}Z", "2026-11-14 10:00:00", "2026-11-14T10:00Z"], ["10:00", str(SECONDS), "soon"]),
+        ("s", [str(SECONDS), f"{SECONDS}.0", "1.7946504e9"], [f"{TIME}Z", "", "NaN", "1794650400000000"]),
+        ("ms", [f"{SECONDS}000", f"{SECONDS}000.0"], [f"{TIME}Z", "5f", "Infinity"]),
+    ],
+)
+def test_units_of_time(spark: SparkSession, tmp_path: Path, unit: str, good: list[str], bad: list[str]) -> None:
+    file, options = tmp_path / "plays.csv", {"columns": MAP, "time_unit": unit}
+    lines = [("uid,tid,ts", BLANK)]
+    lines += [(f"u{number},t,{text}", GOOD) for number, text in enumerate(good)] + [(f"u,t,{text}", "bad_time") for text in bad]
+    found = rows_of(spark, "table", file, lines, **options)
+    assert {(row["played_at"].isoformat(), row["dt"].isoformat()) for row in found} == {(TIME, "2026-11-14")}
+    assert FORMATS["table"].newest(Source("t", "table", str(file), options=options)) == date(2026, 11, 14)
+
+
+def test_the_optional_columns(spark: SparkSession, tmp_path: Path) -> None:
+    names = ["uid", "tid", "ts", "what", "stars", "sid", "heard", "got"]
+    columns = MAP | {"event": "what", "rating": "stars", "session": "sid", "ms_played": "heard", "received": "got"}
+    lines = [
+        (";".join(names), BLANK),
+        (f"ann;t1;{TIME};play;;s1;31000.0;2026-11-15T01:00:00", GOOD),
+        (f"ann;t2;{TIME};rate;4.5;;;", GOOD),
+        (f"ann;t3;{TIME};like;;;;2026-11-20T00:00:00", GOOD),
+        (f"ann;t4;{TIME};skip;5;;-0;", GOOD),
+        (f"ann;t5;{TIME};;;;;", "unknown_event"),
+        (f"ann;t5;{TIME};dance;;;;", "unknown_event"),
+        (f"ann;t5;{TIME};rate;9;;;", "bad_rating"),
+        (f"ann;t5;{TIME};rate;;;;", "bad_rating"),
+        (f"ann;t5;{TIME};play;;;-5;", "bad_ms_played"),
+        (f"ann;t5;{TIME};play;;;;never", "bad_time"),
+        (f"ann;t5;{TIME};play;;;;2026-11-14T09:00:00", "after_receipt"),
+        ("ann;t5;1999-12-31T23:59:59;play;;;;", "before_2000"),
+    ]
+    file, options = tmp_path / "log.csv", {"columns": columns, "separator": ";"}
+    found = rows_of(spark, "table", file, lines, **options)
+    parts = ("track_id", "event", "rating", "session_id", "ms_played", "on_time")
+    assert [(*(row[part] for part in parts), row["dt"].isoformat()) for row in found] == [
+        ("t1", "play", None, "s1", 31_000, True, "2026-11-15"),
+        ("t2", "rate", 4.5, None, None, True, "2026-11-14"),
+        ("t3", "like", None, None, None, False, "2026-11-20"),
+        ("t4", "skip", None, None, 0, True, "2026-11-14"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "word"),
+    [
+        ("a,b,c\n", {"columns": MAP}, "no column"),
+        ("uid,tid\n", {"columns": MAP}, "no column 'ts'"),
+        ("", {"columns": MAP, "names": ["uid", "tid"]}, None),
+    ],
+)
+def test_a_missing_column_is_named(tmp_path: Path, content: str, options: dict[str, Any], word: str | None) -> None:
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(SourceError, match=word or "no column"):
+        FORMATS["table"].files(Source("t", "table", str(tmp_path / "t.csv"), options=options))
