@@ -4,6 +4,7 @@ In this order a kill leaves a valid lake at any point: before the manifests, new
 Both are found by the next run, as strays.
 """
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -41,11 +42,18 @@ def by_tail(counted: Mapping[str, int], folders: Iterable[str]) -> dict[str, int
 
 
 def amend(
-    spark: SparkSession, lake: Lake, run_id: str, named: Mapping[str, list[Manifest]], hit: Mapping[str, int], clean: Clean
+    spark: SparkSession,
+    lake: Lake,
+    run_id: str,
+    named: Mapping[str, list[Manifest]],
+    hit: Mapping[str, int],
+    clean: Clean,
+    alone: bool,
 ) -> list[Change]:
     """Rewrite the folders of `hit` (folder -> rows concerned), part by part, and return what changed.
 
-    `named`: all manifests by folder; `clean`: rows with `dt` and `run` to the rows that remain, with the same columns.
+    `named`: all manifests by folder; `clean`: rows with `dt` and `run` to the rows that remain, with the same columns;
+    `alone`: no other run may be reading the old folders, so that they go at once; else as strays, another night.
     """
     parts: dict[str, list[str]] = defaultdict(list)
     for folder in sorted(hit):
@@ -62,17 +70,18 @@ def amend(
             ]
             for manifest in fresh:
                 lake.commit(manifest)
-            lake.store.remove(whole)
+            if alone:
+                lake.store.remove(whole)
             removed = named[whole][0].rows - found.rows
             changes.append(Change(part, fresh[0].date, removed, hit[whole] - removed))
     return changes
 
 
-def sweep(lake: Lake, strays: Iterable[places.Stray], is_over: Callable[[places.Stray], bool]) -> int:
-    """Delete what no manifest names and no living run can still be writing; returns how many are left for another night."""
+def sweep(lake: Lake, strays: Iterable[places.Stray], opened: dt.datetime | None) -> int:
+    """Delete what no manifest names and was begun before `opened` (None: nothing); returns how many are left."""
     left = 0
     for stray in strays:
-        if is_over(stray):
+        if opened is not None and stray.time < opened:
             lake.store.remove(stray.name)
         else:
             left += 1

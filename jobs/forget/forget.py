@@ -8,6 +8,7 @@ anywhere, it is run again: `forgotten/cleaned.json`, which says for which wishes
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jobs.context import JobContext
@@ -28,7 +29,7 @@ from jobs.report.place import report_file
 LOG = logger(__name__)
 CLEANED = "forgotten/cleaned.json"
 CLOCKS = dt.timedelta(hours=1)
-"""How far the clocks of two machines may be apart when it is judged whether another run can have written a folder."""
+"""How far the clocks of two machines may be apart when it is judged what was written since everything was cleaned."""
 QUARANTINE = "quarantine"
 Folders = dict[str, list[Manifest]]
 
@@ -61,14 +62,14 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bo
     """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
     night = ctx.night
     lake.store.remove(CLEANED)
-    over, alone = _over(store, night.run_id)
+    opened = _opened(store, night.run_id)
     files = lake.store.walk()
     named = places.by_folder(places.manifests(lake.store, files))
     if strange := places.unknown(files):
         LOG.warning("the lake holds folders of no known table; look into them yourself", folders=strange)
     steps: list[tuple[str, Callable[[], list[Change]]]] = [
-        ("listeners' tables", lambda: _tables(ctx, lake, named, wishes)),
-        ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), wishes)),
+        ("listeners' tables", lambda: _tables(ctx, lake, named, wishes, opened is not None)),
+        ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), wishes, opened is not None)),
         ("models", lambda: clean_models(lake.store, wishes)),
         ("nights in MongoDB", lambda: nights.clean_nights(store, night.run_id, wishes)),
         ("records in MongoDB", lambda: nights.clean_records(store, wishes)),
@@ -78,32 +79,31 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bo
         night.notify(f"forgetting: {what}", done, len(steps) + 1)
         _remember(ctx, step())
     night.notify("forgetting: what dead runs left", len(steps), len(steps) + 1)
-    left = _sweep(lake, over)
-    if left or not alone:
-        LOG.warning("not everything is clean yet; the next night goes over it again", left=left, other_runs=not alone)
-    return alone and not left
+    left = _sweep(lake, opened)
+    if left or opened is None:
+        LOG.warning("not everything is clean yet; the next night goes over it again", left=left, other_runs=opened is None)
+    return opened is not None and not left
 
 
-def _over(store: Store, own: str) -> tuple[Callable[[places.Stray], bool], bool]:
-    """A judge whether the run that wrote something is over, and whether no other run lives.
+def _opened(store: Store, own: str) -> dt.datetime | None:
+    """When this run was opened: what was begun before it and is named by no manifest is a dead run's. None while another lives.
 
-    A folder's name tells when it was begun. Whoever began it before this run was opened is dead, unless a run that holds
-    a lease was open by then; of this run itself an earlier try may still write.
+    That one may be reading old folders, or be about to name them or its own: nothing is deleted under its hands.
     """
     now = dt.datetime.now(dt.UTC)
-    living = [lease["run_id"] for lease in store.leases.find({"expires_at": {"$gt": now}}) if lease["run_id"] != own]
-    opened = {run["_id"]: run["started_at"] for run in store.runs.find({"_id": {"$in": [own, *living]}}, {"started_at": 1})}
-    limit = min([opened.get(own, now), *(opened.get(other, now - 24 * CLOCKS) - CLOCKS for other in living)])
-    return lambda stray: stray.time < limit, not living
+    if store.leases.find_one({"expires_at": {"$gt": now}, "run_id": {"$ne": own}}) is not None:
+        return None
+    started: dt.datetime = (store.runs.find_one({"_id": own}) or {}).get("started_at", now)
+    return started
 
 
-def _tables(ctx: JobContext, lake: Lake, named: Folders, wishes: Wishes) -> list[Change]:
+def _tables(ctx: JobContext, lake: Lake, named: Folders, wishes: Wishes, alone: bool) -> list[Change]:
     mine = sorted(f for f in named if "user_id" in _columns(f))
     if not mine:
         return []
     asked = makers(ctx.night, wishes).cache()
     hit = by_tail(rows.found(ctx.spark, [lake.store.path(f) for f in mine], asked), mine)
-    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: rows.cleaned(frame, asked))
+    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: rows.cleaned(frame, asked), alone)
 
 
 def _columns(folder: str) -> list[str]:
@@ -119,9 +119,11 @@ def _fresh_quarantine(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes,
         return True
     named = places.by_folder(places.manifests(lake.store, _manifests_of(files, fresh)))
     # those that were replaced or never committed go first: their bytes would not be looked at
-    left = sweep(lake, places.strays(fresh, named), _over(store, ctx.night.run_id)[0])
-    _remember(ctx, _quarantine(ctx, lake, named, {file.name.rpartition("/")[0] for file in fresh}, wishes))
-    return not left
+    opened = _opened(store, ctx.night.run_id)
+    left = sweep(lake, places.strays(fresh, named), opened)
+    folders = {file.name.rpartition("/")[0] for file in fresh}
+    _remember(ctx, _quarantine(ctx, lake, named, folders, wishes, opened is not None))
+    return opened is not None and not left
 
 
 def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
@@ -130,7 +132,7 @@ def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
     return [file for file in files if file.name.partition("/dt=")[0] in parts]
 
 
-def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wishes: Wishes) -> list[Change]:
+def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wishes: Wishes, alone: bool) -> list[Change]:
     held = sorted(f for f in set(named) & only if places.table_name(f) == QUARANTINE)
     if not held:
         return []
@@ -138,14 +140,15 @@ def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wis
     hit = by_tail(quarantine.found(ctx.spark, [lake.store.path(f) for f in held], wishes, spaces), held)
     if hit:
         lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
-    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: quarantine.redacted(frame, wishes, spaces))
+    redact = partial(quarantine.redacted, wishes=wishes, namespaces=spaces)
+    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, redact, alone)
 
 
-def _sweep(lake: Lake, over: Callable[[places.Stray], bool]) -> int:
+def _sweep(lake: Lake, opened: dt.datetime | None) -> int:
     """Listed anew: the folders that this very job has replaced are gone already, unless it was killed before."""
     files = lake.store.walk()
     named = places.by_folder(places.manifests(lake.store, files))
-    return sweep(lake, places.strays(files, named), over)
+    return sweep(lake, places.strays(files, named), opened)
 
 
 def _remember(ctx: JobContext, changes: list[Change]) -> None:

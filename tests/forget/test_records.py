@@ -2,9 +2,8 @@
 
 import datetime as dt
 
-from jobs.forget.forget import _over
+from jobs.forget.forget import _opened
 from jobs.forget.nights import clean_nights
-from jobs.forget.places import Stray
 from jobs.forget.wishes import Wish, Wishes, sha256
 from jobs.publish import lease, repair, runs, views
 from jobs.publish.collections import INDEXES, VALIDATORS
@@ -18,21 +17,17 @@ def minutes_ago(minutes: int) -> dt.datetime:
     return dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
 
 
-def test_a_folder_goes_only_when_nobody_alive_can_have_begun_it(mongo: Store) -> None:
+def test_nothing_is_deleted_while_another_run_lives(mongo: Store) -> None:
     own = runs.new_run_id(mongo, NIGHT)
     lease.take(mongo, NIGHT.isoformat(), own)
-    over, alone = _over(mongo, own)
-    assert alone
-    assert over(Stray("before this run", minutes_ago(1)))
-    assert not over(Stray("since", dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)))
+    opened = _opened(mongo, own)
+    assert opened is not None
+    assert minutes_ago(1) < opened <= dt.datetime.now(dt.UTC)
     other = runs.new_run_id(mongo, dt.date(2026, 11, 13))
     lease.take(mongo, "2026-11-13", other)
-    over, alone = _over(mongo, own)
-    assert not alone
-    assert not over(Stray("perhaps the other run's", minutes_ago(1)))
-    assert over(Stray("older than both", minutes_ago(90)))
+    assert _opened(mongo, own) is None
     mongo.leases.update_one({"run_id": other}, {"$set": {"expires_at": minutes_ago(1)}})
-    assert _over(mongo, own)[1]
+    assert _opened(mongo, own) == opened
 
 
 def test_every_kept_night_is_amended_and_its_counts_survive_a_repair(mongo: Store) -> None:
