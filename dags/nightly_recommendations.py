@@ -5,9 +5,9 @@ then. A run for another date is triggered with the configuration `{"date": "2026
 themselves; `make backfill FROM= TO=` or `airflow backfill create` runs them upwards by date.
 
 **What.** `open` takes the night's lease in MongoDB and gives the run its id. Then each family of jobs is one spark-submit, in
-the order data flows: `ingest`, `prepare`, `audio`, `genre`, `recommend`, `publish`. `close` gives the lease back whatever
-happened, and fails unless the night was published. `night_is_whole` fails if any task did, so that a night whose report
-failed after publishing is seen too.
+the order data flows: `ingest` (which ends with forgetting whoever asked for it), `prepare`, `audio`, `genre`, `recommend`,
+`publish`. `close` gives the lease back whatever happened, and fails unless the night was published. `night_is_whole` fails if
+any task did, so that a night whose report failed after publishing is seen too.
 
 **When it fails.** A failed task leaves yesterday's lists live. Clear the failed family's task to go on with the same run, or
 trigger the night again: what was computed from equal inputs is taken over. A family is tried again once

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.context import JobContext
+from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.collect import bounded
 from jobs.lake.schemas import table
 from models.pmrs_cf import Catalogue, Listener, Picks, nearest_rated, top_lists
@@ -134,7 +135,7 @@ def _rows(user_id: str, user: Listener, lists: list[Picks], shelf: Shelf, look_b
 
 
 def run(ctx: JobContext) -> None:
-    """Reads factors, history and genres; writes `candidates`."""
+    """Reads factors, history, genres and wishes; writes `candidates`."""
     config: Config = ctx.config  # type: ignore[assignment]
     item_factors, user_factors = ctx.need("item_factors"), ctx.need("user_factors")
     history, track_genres = ctx.need("history"), ctx.need("track_genres")
@@ -142,5 +143,8 @@ def run(ctx: JobContext) -> None:
         ctx.write("candidates", ctx.spark.createDataFrame([], table("candidates").schema))
         return
     shelf = build_shelf(item_factors, track_genres, ctx.genres.genres)
-    listeners = build_listeners(user_factors, history, shelf, config)
+    # rated 0: passed over like a track that was only skipped, and without a say in the taste
+    barred = forgotten_pairs(user_factors, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
+    heard = history.select("user_id", "track_id", "rating").unionByName(barred)
+    listeners = build_listeners(user_factors, heard, shelf, config)
     ctx.write("candidates", build_candidates(listeners, shelf, config))

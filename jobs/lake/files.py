@@ -1,11 +1,21 @@
 """Small files of the lake (manifests, model cards) on any file system that both Arrow and Spark can write."""
 
+import datetime as dt
 import json
 import posixpath
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from pyarrow import fs
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's name below the store's root, and when it was last changed (UTC)."""
+
+    name: str
+    changed: dt.datetime
 
 
 class Store:
@@ -28,6 +38,12 @@ class Store:
         """Names of the folders directly under `name`, sorted; empty where `name` does not exist."""
         selector = fs.FileSelector(self._at(name), allow_not_found=True)
         return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.type == fs.FileType.Directory)
+
+    def walk(self, name: str = "") -> list[File]:
+        """Every file under `name`, hidden ones too, sorted; empty where `name` does not exist."""
+        selector = fs.FileSelector(self._at(name).rstrip("/"), allow_not_found=True, recursive=True)
+        found = [i for i in self._fs.get_file_info(selector) if i.type == fs.FileType.File]
+        return sorted((File(i.path.removeprefix(f"{self._base}/"), i.mtime) for i in found), key=lambda file: file.name)
 
     def files(self, name: str) -> list[str]:
         """Names of the files directly under `name`, sorted; empty where `name` does not exist."""

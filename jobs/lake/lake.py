@@ -13,6 +13,9 @@ from jobs.lake.files import Store
 from jobs.lake.manifest import Manifest
 from jobs.lake.schemas import table as table_of
 
+PLACE = r"/dt=([^/]+)/run=([^/]+)/[^/]+$"
+"""What the path of a data file says: its date's and its run's folder."""
+
 
 class Lake:
     """Reads resolve through manifests; folders that none names are orphans of runs that died, and never read."""
@@ -112,6 +115,30 @@ class Lake:
         named = back.withColumn("dt", F.regexp_extract(F.col("_metadata.file_path"), r"/dt=([0-9-]{10})/", 1))
         found = digests(named.select(*schema.names, "dt"), "dt")
         return {day: (f"dt={day}/{folder}", value) for day, value in found.items()}
+
+    def located(self, spark: SparkSession, part: str, folders: Iterable[str]) -> DataFrame:
+        """Rows of many folders of a part, with `dt` and `run`: the folder `dt=.../run=...` in which each lies."""
+        paths = [self.store.path(f"{part}/{folder}") for folder in folders]
+        rows = spark.read.schema(table_of(part).read_schema).parquet(*paths)
+        labels = [F.regexp_extract(F.col("_metadata.file_path"), PLACE, n).alias(name) for n, name in ((1, "dt"), (2, "run"))]
+        return rows.select("*", *labels)
+
+    def put_again(self, part: str, frame: DataFrame, folders: Iterable[str]) -> dict[str, tuple[str, Digest]]:
+        """Write rows of `located` anew, each folder's beside it, in one pass: (new folder, digest) by the old folder.
+
+        Folders of which no row is left have no entry. No shuffle: files stay about as large as they were.
+        """
+        mark = new_folder().removeprefix("run=")
+        run = F.concat(F.lit(f"{mark}-"), F.regexp_extract("run", "[^-]*$", 0))
+        rows = conform(frame.withColumn("run", run), part, keep=("dt", "run"))
+        rows.write.partitionBy("dt", "run").mode("append").parquet(self.store.path(part))
+        new = {f"{old.rpartition('run=')[0]}run={mark}-{old.rpartition('-')[2]}": old for old in folders}
+        kept = [folder for folder in new if self.store.exists(f"{part}/{folder}")]
+        if not kept:
+            return {}
+        back = self.located(frame.sparkSession, part, kept)
+        placed = back.withColumn("place", F.concat(F.lit("dt="), "dt", F.lit("/run="), "run")).drop("dt", "run")
+        return {new[folder]: (folder, value) for folder, value in digests(placed, "place").items()}
 
     @staticmethod
     def empty_digest(spark: SparkSession, part: str) -> Digest:

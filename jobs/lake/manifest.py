@@ -30,6 +30,9 @@ class Manifest:
     """Digest of the program text of jobs/ and models/."""
     seconds: float = 0.0
     """Wall time from the job's start to this commit; not part of what "same" means."""
+    amended_by: str = ""
+    """Run that took forgotten users' rows out and issued the manifest anew; `rows`, `digest` and `folder` are of then. Its
+    `inputs` stay as they were: logs are not read again for it, and whatever was computed from other rows than now is."""
 
     def to_json(self) -> dict[str, Any]:
         """As a plain dictionary, for the file and for MongoDB's `runs`."""

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import AuditError
+from jobs.forget.wishes import forgotten_pairs
 from jobs.publish import collections, insert, lease, repair, views
 from jobs.publish.audit import Audited, audit
 from jobs.publish.store import Document, Store, connect, database_name
@@ -35,7 +36,7 @@ class Config:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `ranked`, `tracks`, `track_genres`, `history`, `listeners`; writes MongoDB."""
+    """Reads `ranked`, `tracks`, `track_genres`, `history`, `listeners`, wishes; writes MongoDB."""
     config: Config = ctx.config  # type: ignore[assignment]
     night = ctx.night
     with connect(night.settings, night.sources.name) as store:
@@ -49,14 +50,16 @@ def run(ctx: JobContext) -> None:
 
 def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
     ctx.night.notify("auditing the lists", 0, 0)
-    history, members = ctx.need("history"), shelf.list_members(ctx.need("track_genres")).cache()
+    listeners, members = ctx.need("listeners"), shelf.list_members(ctx.need("track_genres")).cache()
+    forgotten = forgotten_pairs(listeners, ctx.read("deletions", "all"))
+    never = shelf.never_offered(ctx.need("history"), forgotten).cache()
     limit = F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
-    heard = shelf.heard_per_list(history, members)
-    wanted = shelf.sizes(ctx.need("listeners"), members, heard, limit).where("wanted > 0")
+    heard = shelf.heard_per_list(never, members)
+    wanted = shelf.sizes(listeners, members, heard, limit).where("wanted > 0")
     live = store.publications.find_one({"_id": views.live_run(store)}) or {}
     # an older night, backfilled, may well have fewer users than the live one; it does not replace it
     before = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
-    return audit(ctx.need("ranked"), history, wanted, before, config.keep_users)
+    return audit(ctx.need("ranked"), never, wanted, before, config.keep_users)
 
 
 def _insert(ctx: JobContext, config: Config, store: Store) -> None:

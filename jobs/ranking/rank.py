@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.forget.wishes import forgotten_pairs
 from jobs.ranking import reasons, shelf
 
 
@@ -52,15 +53,16 @@ def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads candidates, history, listeners and genres; writes `ranked`."""
+    """Reads candidates, history, listeners, genres and wishes; writes `ranked`."""
     config: Config = ctx.config  # type: ignore[assignment]
     history, listeners = ctx.need("history"), ctx.need("listeners")
     candidates, track_genres = ctx.need("candidates"), ctx.need("track_genres")
     personal = rank_personal(candidates, reasons.named(ctx.need("tracks")), config)
     members = shelf.list_members(track_genres)
-    heard = shelf.heard_per_list(history, members)
+    never = shelf.never_offered(history, forgotten_pairs(listeners, ctx.read("deletions", "all")))
+    heard = shelf.heard_per_list(never, members)
     wanted = shelf.sizes(listeners, members, heard, list_limit(config))
     short = shelf.missing(wanted, personal)
     shelves = shelf.build_shelves(members, history, track_genres)
-    filled = shelf.fill(short, shelves, history, personal)
+    filled = shelf.fill(short, shelves, never, personal)
     ctx.write("ranked", personal.unionByName(rank_filled(filled, track_genres)))

@@ -1,7 +1,15 @@
 """The reason of each place in a list, in words that a listener understands."""
 
+import re
+from collections.abc import Iterable
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+BECAUSE = "because you played "
+NEUTRAL = "listeners with your history play it"
+"""Says why without naming a track: where no rated one is near, or where that one is to be forgotten."""
+SHARE = r"; [^;]+ is [0-9]+ % of what you play$"
 
 
 def _percent(share: Column) -> Column:
@@ -18,12 +26,29 @@ def named(tracks: DataFrame) -> DataFrame:
 def personal() -> Column:
     """For `because_name`, `list`, `taste`: what the user played that is nearest, and how much of the taste the genre is."""
     because = F.when(
-        F.col("because_name").isNotNull(), F.concat(F.lit("because you played "), "because_name")
-    ).otherwise(F.lit("listeners with your history play it"))
+        F.col("because_name").isNotNull(), F.concat(F.lit(BECAUSE), "because_name")
+    ).otherwise(F.lit(NEUTRAL))
     share = F.concat(F.lit("; "), F.col("list"), F.lit(" is "), _percent(F.col("taste")), F.lit(" of what you play"))
     # under half a percent the share says nothing, and the overall list has no one genre to speak of
     told = (F.col("list") != "overall") & (F.col("taste") >= 0.005)
     return F.concat(because, F.when(told, share).otherwise(""))
+
+
+def mentions(why: Column, names: Column) -> Column:
+    """True where a reason of `personal` tells one of `names` (an array)."""
+    return F.exists(names, lambda name: F.regexp_replace(why, SHARE, "") == F.concat(F.lit(BECAUSE), name))
+
+
+def neutral(why: Column) -> Column:
+    """A reason of `personal` without the track; how much of the taste the genre is may stay."""
+    return F.concat(F.lit(NEUTRAL), F.regexp_extract(why, SHARE, 0))
+
+
+def without_names(why: str, names: Iterable[str]) -> str:
+    """A stored reason, neutral where it tells one of `names`: as `mentions` and `neutral`, for one text."""
+    share = re.search(SHARE, why)
+    told = why[: share.start()] if share else why
+    return NEUTRAL + (share[0] if share else "") if told in {BECAUSE + name for name in names} else why
 
 
 def popular() -> Column:

@@ -16,6 +16,11 @@ def list_members(track_genres: DataFrame) -> DataFrame:
     return overall.unionByName(by_genre)
 
 
+def never_offered(history: DataFrame, forgotten: DataFrame) -> DataFrame:
+    """`user_id`, `track_id`: what a user has heard, and what a user asked to forget: the wish holds, so no list brings it back."""
+    return history.select("user_id", "track_id").unionByName(forgotten).distinct()
+
+
 def heard_per_list(history: DataFrame, members: DataFrame) -> DataFrame:
     """`user_id`, `list`, `heard`: how many of a list's tracks the user has heard."""
     return history.select("user_id", "track_id").join(members, "track_id").groupBy("user_id", "list").agg(

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
+from jobs.forget.known import with_songs
 from jobs.forget.wishes import without_forgotten
 from jobs.lake.digest import combined
 from jobs.lake.manifest import Manifest, code_version
@@ -104,7 +105,10 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
 def _kept(ctx: JobContext, parsed: Parsed, name: str) -> DataFrame:
     """The rows for one table, each once, without those who asked to be forgotten."""
     rows = build_snapshot(parsed.also.get(name, parsed.rows), name)
-    return without_forgotten(rows, ctx.read_with_pending("deletions", "all")) if "user_id" in rows.columns else rows
+    if "user_id" not in rows.columns:
+        return rows
+    wishes = ctx.read_with_pending("deletions", "all")
+    return without_forgotten(rows, with_songs(ctx.night, wishes) if "song_id" in rows.columns else wishes)
 
 
 def run(ctx: JobContext) -> None:

@@ -191,6 +191,22 @@ RANKED = Table(
     ),
     ("user_id", "list", "rank"),
 )
+FORGOTTEN = Table(
+    "forgotten",
+    "thing that was amended because somebody asked to be forgotten; it names nobody (partition: the night that did it)",
+    "forget",
+    StructType(
+        [
+            column("what", StringType(), "table or part (events/app_log), MongoDB collection, report, or models/NAME"),
+            column("date", StringType(), "date of the partition, night or report, ISO; empty where it has none"),
+            _number("removed", "rows, documents or models that are gone", LongType()),
+            _number("changed", "rows or documents that stay, without the reason, item or bytes that named somebody", LongType()),
+            column("run_id", StringType(), "run that did it: `amended_by` of the manifests and publications"),
+            column("at", TimestampType(), "when, UTC"),
+        ]
+    ),
+    ("what", "date", "run_id", "at"),
+)
 TABLES = (
     TRACKS,
     SONG_TRACKS,
@@ -204,4 +220,5 @@ TABLES = (
     USER_FACTORS,
     CANDIDATES,
     RANKED,
+    FORGOTTEN,
 )

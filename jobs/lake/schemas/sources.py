@@ -214,7 +214,7 @@ QUARANTINE = Table(
             column("line", LongType(), "1-based line, or row; null: the whole file", nullable=True),
             column("rule", StringType(), "name of the rule that it broke"),
             column("reason", StringType(), "the rule in words, for a person"),
-            column("raw", StringType(), "the rejected bytes, base64; null: the whole file", nullable=True),
+            column("raw", StringType(), "the rejected bytes, base64; null: the whole file, or forgotten", nullable=True),
         ]
     ),
     ("source", "file", "line", "rule"),

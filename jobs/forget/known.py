@@ -1,0 +1,74 @@
+"""All wishes as known now, whatever the night's date: from every source that ever named one."""
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.context import Night
+from jobs.forget.wishes import Wish, Wishes
+from jobs.lake.collect import bounded
+from jobs.lake.schemas import table
+from jobs.ranking.reasons import named
+
+ROW_BYTES = 300
+"""A wish on the driver: hash, track and song as Python texts."""
+MAKERS = "user_hash string, whole boolean, tracks array<string>, songs array<string>, names array<string>"
+
+
+def every_row(night: Night, name: str) -> DataFrame:
+    """Rows of all dates of a table; a folder that many dates share is read once."""
+    lake, schema = night.lake, table(name).read_schema
+    folders = {f"{m.table}/{m.folder}" for m in lake.select(name, "all", night.date.isoformat()) if m.folder}
+    if not folders:
+        return night.spark.createDataFrame([], schema)
+    return night.spark.read.schema(schema).parquet(*[lake.store.path(folder) for folder in sorted(folders)])
+
+
+def with_songs(night: Night, deletions: DataFrame) -> DataFrame:
+    """`user_hash`, `track_id`, `song_id`: each wish with the songs for which its track ever stood (null: none, or no track)."""
+    songs = every_row(night, "song_tracks").select("track_id", "song_id").distinct()
+    asked = deletions.select("user_hash", "track_id").distinct()
+    return asked.join(songs.join(F.broadcast(asked.select("track_id").distinct()), "track_id"), "track_id", "left")
+
+
+def wishes_of(night: Night) -> Wishes:
+    """The wishes on the driver. Raises LakeError where they are more than it may hold."""
+    asked = night.lake.read(night.spark, "deletions", "all", night.date.isoformat()).select("user_hash", "track_id").distinct()
+    known = bounded(asked, ROW_BYTES, "wishes to be forgotten")
+    if known["track_id"].null_count < known.num_rows:
+        known = bounded(with_songs(night, asked), ROW_BYTES, "wishes to be forgotten")
+    return Wishes(_by_hash(known))
+
+
+def _by_hash(rows: pa.Table) -> dict[str, Wish]:
+    whole: set[str] = set()
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for row in rows.to_pylist():
+        tracks, songs = found.setdefault(row["user_hash"], (set(), set()))
+        if row["track_id"] is None:
+            whole.add(row["user_hash"])
+            continue
+        tracks.add(row["track_id"])
+        songs |= {row["song_id"]} if row.get("song_id") else set()
+    return {key: Wish(key in whole, frozenset(tracks), frozenset(songs)) for key, (tracks, songs) in found.items()}
+
+
+def names_of(night: Night, wishes: Wishes) -> dict[str, set[str]]:
+    """What reasons ever called each track that somebody wants forgotten: its titles of all dates, and its id."""
+    names = {track: {track} for track in wishes.tracks}
+    if names:
+        wanted = F.broadcast(night.spark.createDataFrame([(track,) for track in names], "track_id string"))
+        told = named(every_row(night, "tracks").join(wanted, "track_id")).distinct()
+        for row in bounded(told, ROW_BYTES, "names of tracks to be forgotten").to_pylist():
+            names[row["track_id"]].add(row["name"])
+    return names
+
+
+def makers(night: Night, wishes: Wishes) -> DataFrame:
+    """One row per person with a wish: `user_hash`, `whole`, `tracks`, `songs`, and `names` that reasons gave the tracks."""
+    names = names_of(night, wishes)
+    rows = [
+        (key, w.whole, sorted(w.tracks), sorted(w.songs), sorted({name for track in w.tracks for name in names[track]}))
+        for key, w in sorted(wishes.by_hash.items())
+    ]
+    return night.spark.createDataFrame(rows, MAKERS)

@@ -1,0 +1,76 @@
+"""What lies in a lake, by its files and not by what the sources file still names: manifests, and folders that none names."""
+
+import datetime as dt
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from jobs.lake.files import File, Store
+from jobs.lake.manifest import Manifest
+from jobs.lake.schemas import TABLES
+
+MANIFEST = "_manifest.json"
+FOLDER = re.compile(r"^(?P<part>.+)/(?P<folder>dt=[^/]+/run=(?P<time>\d{4}-\d\d-\d\dT\d{6})[^/]*)/")
+STAGE = re.compile(r"^stage/run=(?P<time>\d{4}-\d\d-\d\dT\d{6})[^/]*(?=/)")
+"""Rows of logs that an ingest has set aside; it takes them away itself unless it is killed."""
+MARKER = re.compile(r"/\.?_SUCCESS(\.crc)?$")
+"""What Spark leaves beside a part's dates after each write; it is empty."""
+PARTLY = re.compile(r"^.+?/(_temporary|\.spark-staging[^/]*)(?=/)")
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A folder, or a single file, that no manifest names, and when it was begun or last changed (UTC)."""
+
+    name: str
+    time: dt.datetime
+
+
+def manifests(store: Store, files: Iterable[File]) -> list[Manifest]:
+    """Every manifest among the files, of tables that are known or not."""
+    return [Manifest.from_json(store.read_json(f.name)) for f in files if f.name.endswith(f"/{MANIFEST}")]
+
+
+def by_folder(found: Iterable[Manifest]) -> dict[str, list[Manifest]]:
+    """`TABLE/PART/dt=.../run=...` -> the manifests that name it: several where dates share their rows."""
+    named: dict[str, list[Manifest]] = defaultdict(list)
+    for manifest in found:
+        if manifest.folder:
+            named[f"{manifest.table}/{manifest.folder}"].append(manifest)
+    return dict(named)
+
+
+def table_name(folder: str) -> str:
+    """The table of a folder."""
+    return folder.split("/", 1)[0]
+
+
+def unknown(files: Iterable[File]) -> list[str]:
+    """Folders of the lake that are no table of this program's: an older one's, or somebody's."""
+    return sorted({table_name(f.name) for f in files if "/" in f.name} - {*TABLES, "models", "stage"})
+
+
+def written(file: File) -> dt.datetime:
+    """When the folder of a data file was begun, as its name tells; else when the file was last changed."""
+    match = FOLDER.match(file.name) or STAGE.match(file.name)
+    return dt.datetime.strptime(match["time"], "%Y-%m-%dT%H%M%S").replace(tzinfo=dt.UTC) if match else file.changed
+
+
+def strays(files: Iterable[File], named: Mapping[str, object]) -> list[Stray]:
+    """What no manifest names, of tables that are known: rows of runs that died, and files half written."""
+    found: dict[str, dt.datetime] = {}
+    for file in files:
+        match = STAGE.match(file.name) or PARTLY.match(file.name) or FOLDER.match(file.name)
+        if table_name(file.name) not in {*TABLES, "stage"} or _in_use(file.name, named):
+            continue
+        name = match[0].rstrip("/") if match else file.name
+        found[name] = max(written(file), found.get(name, dt.datetime.min.replace(tzinfo=dt.UTC)))
+    return [Stray(name, time) for name, time in sorted(found.items())]
+
+
+def _in_use(name: str, named: Mapping[str, object]) -> bool:
+    match = FOLDER.match(name)
+    if match:
+        return f"{match['part']}/{match['folder']}" in named
+    return name.endswith((f"/{MANIFEST}", "/cleaned.json")) or MARKER.search(name) is not None

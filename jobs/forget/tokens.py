@@ -1,0 +1,92 @@
+"""Whether a line that no rule could read names somebody: every piece of it that could be a user id is tried.
+
+Generous on purpose: a piece too many costs a hash, a piece too few leaves a name in the quarantine.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from jobs.forget.wishes import Wishes, sha256
+
+LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,512}+)")', re.DOTALL)
+"""A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 512."""
+MARKS = ("\t", ",", " ", ";", "|", ":", "=", "&", "/", '"', "'", "<SEP>", "\r", "%", "\\", "\N{REPLACEMENT CHARACTER}")
+WRAPPING = " \t\r\n\"'`()[]{}<>,;:"
+WORD = re.compile(r"\w+")
+LONGEST = 8
+"""Words in a row that may make up one id, with what stands between them: a UUID has five, an address about four."""
+
+
+def texts(line: bytes) -> Iterator[str]:
+    """The line as text in every way in which it may have been meant, each once."""
+    forms = [line.decode("utf-8", "replace"), line.decode("latin-1")]
+    if b"\0" in line:
+        forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))  # UTF-16, as far as it is ASCII
+    yield from dict.fromkeys(forms)
+
+
+def literals(text: str) -> Iterator[str]:
+    """What stands between two double quotes, as it is, with a table's doubled quotes single, and as JSON reads it."""
+    for found in LITERAL.finditer(text):
+        inner = found[1]
+        yield inner
+        try:
+            yield str(json.loads(f'"{inner}"', strict=False))
+        except ValueError:
+            continue
+
+
+def fields(text: str) -> Iterator[str]:
+    """The text cut at each mark that formats use, as it is and without what may wrap a field."""
+    yield text
+    yield text.strip(WRAPPING)
+    for mark in MARKS:
+        for field in text.split(mark) if mark in text else ():
+            yield field
+            yield field.strip(WRAPPING)
+
+
+def spans(text: str) -> Iterator[str]:
+    """Up to LONGEST neighbouring words, with what stands between them."""
+    words = [found.span() for found in WORD.finditer(text)]
+    for first, (start, _) in enumerate(words):
+        for _, end in words[first : first + LONGEST]:
+            yield text[start:end]
+
+
+def tokens(line: bytes) -> set[str]:
+    """Every piece of a line that could be an id."""
+    found: set[str] = set()
+    for text in texts(line):
+        quoted = list(literals(text))
+        for piece in (text, text.replace('""', '"'), *quoted):
+            found.update(fields(piece))
+        for piece in (text, *(inner for inner in quoted if "\\" in text)):  # unescaped, words may join
+            found.update(spans(piece))
+    return found - {""}
+
+
+def names_somebody(wishes: Wishes, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
+    """A judge of lines: True where one names a forgotten user, or a user together with a track to be forgotten.
+
+    `namespaces`: prefixes behind which the lake keeps ids; each piece is tried alone and behind every one of them.
+    """
+    prefixes = ["", *sorted({f"{name}:" for name in namespaces if name})]
+
+    def judge(line: bytes) -> bool:
+        pieces = tokens(line)
+        things: set[str] | None = None
+        for piece in pieces:
+            for prefix in prefixes:
+                wish = wishes.by_hash.get(sha256(prefix + piece))
+                if wish is None:
+                    continue
+                if wish.whole:
+                    return True
+                things = things or {p + known for p in prefixes for known in pieces}
+                if things & (wish.tracks | wish.songs):
+                    return True
+        return False
+
+    return judge
