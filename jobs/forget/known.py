@@ -1,11 +1,10 @@
 """All wishes as known now, whatever the night's date: from every source that ever named one."""
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import Night
-from jobs.forget.wishes import Wish, Wishes
+from jobs.forget.wishes import Wishes, wishes_in
 from jobs.lake.collect import bounded
 from jobs.lake.schemas import table
 from jobs.ranking.reasons import named
@@ -37,20 +36,7 @@ def wishes_of(night: Night) -> Wishes:
     known = bounded(asked, ROW_BYTES, "wishes to be forgotten")
     if known["track_id"].null_count < known.num_rows:
         known = bounded(with_songs(night, asked), ROW_BYTES, "wishes to be forgotten")
-    return Wishes(_by_hash(known))
-
-
-def _by_hash(rows: pa.Table) -> dict[str, Wish]:
-    whole: set[str] = set()
-    found: dict[str, tuple[set[str], set[str]]] = {}
-    for row in rows.to_pylist():
-        tracks, songs = found.setdefault(row["user_hash"], (set(), set()))
-        if row["track_id"] is None:
-            whole.add(row["user_hash"])
-            continue
-        tracks.add(row["track_id"])
-        songs |= {row["song_id"]} if row.get("song_id") else set()
-    return {key: Wish(key in whole, frozenset(tracks), frozenset(songs)) for key, (tracks, songs) in found.items()}
+    return wishes_in(known)
 
 
 def names_of(night: Night, wishes: Wishes) -> dict[str, set[str]]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -45,6 +46,20 @@ class Wishes:
         """What "the same wishes" means, songs included: 32 hex digits."""
         told = [(key, w.whole, sorted(w.tracks), sorted(w.songs)) for key, w in sorted(self.by_hash.items())]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+
+def wishes_in(rows: pa.Table) -> Wishes:
+    """The wishes that rows of table `deletions` tell (`user_hash`, `track_id`, perhaps `song_id`)."""
+    whole: set[str] = set()
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for row in rows.to_pylist():
+        tracks, songs = found.setdefault(row["user_hash"], (set(), set()))
+        if row["track_id"] is None:
+            whole.add(row["user_hash"])
+            continue
+        tracks.add(row["track_id"])
+        songs |= {row["song_id"]} if row.get("song_id") else set()
+    return Wishes({key: Wish(key in whole, frozenset(tracks), frozenset(songs)) for key, (tracks, songs) in found.items()})
 
 
 def sha256(user_id: str) -> str:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
+from jobs.forget.wishes import Wishes, wishes_in
 from jobs.lake.collect import bounded
 from jobs.lake.lake import new_folder
 from jobs.log import logger
@@ -21,7 +22,7 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.fresh import Inputs, inputs_of, unchanged
 from jobs.sources.quick import staged
-from jobs.sources.settle import Settled, Wishes, settle
+from jobs.sources.settle import Settled, settle
 from jobs.sources.stage import Stage, joined, stage_rows
 
 LOG = logger(__name__)
@@ -114,13 +115,7 @@ def _write(
 def _wishes(ctx: JobContext) -> Wishes:
     """All wishes ever made, those of this very ingest included."""
     rows = ctx.read_with_pending("deletions", "all").select("user_hash", "track_id").distinct()
-    table = bounded(rows, 200, "wishes to be forgotten").to_pylist()
-    tracks: dict[str, set[str]] = {}
-    for row in table:
-        if row["track_id"] is not None:
-            tracks.setdefault(row["user_hash"], set()).add(row["track_id"])
-    users = frozenset(row["user_hash"] for row in table if row["track_id"] is None)
-    return Wishes(users, {user: frozenset(mine) for user, mine in tracks.items()})
+    return wishes_in(bounded(rows, 200, "wishes to be forgotten"))
 
 
 def _keep_only(ctx: JobContext, part: str, run: str, settled: Settled) -> None:

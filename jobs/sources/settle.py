@@ -5,12 +5,11 @@ Each task settles one date, or one part of a date's users where a date is large,
 shuffled.
 """
 
-import hashlib
 import posixpath
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.forget.wishes import Wishes
 from jobs.lake.schemas import table as table_of
 from jobs.sources.stage import Stage
 
@@ -44,15 +44,6 @@ SCHEMA = pa.schema(
     ]
 )
 assert SCHEMA.names == table_of("events").schema.names
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """Who asked to be forgotten, by the SHA-256 of the user id."""
-
-    users: frozenset[str] = frozenset()
-    tracks: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """User -> tracks to be forgotten for this user."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +110,12 @@ def over_limit(rows: pa.Table, limit: int = DAY_LIMIT) -> pa.Array:
 def forgotten(rows: pa.Table, wishes: Wishes) -> pa.Array:
     """True for rows of users, or of users' tracks, that are to be forgotten."""
     users = pc.dictionary_encode(rows["user_id"].combine_chunks())
-    hashes = [hashlib.sha256(user.encode()).hexdigest() for user in users.dictionary.to_pylist()]
-    gone = np.array([h in wishes.users for h in hashes], np.bool_)[users.indices.to_numpy()]
-    for code, h in enumerate(hashes):
-        if h in wishes.tracks:
+    asked = [wishes.of(user) for user in users.dictionary.to_pylist()]
+    gone = np.array([wish is not None and wish.whole for wish in asked], np.bool_)[users.indices.to_numpy()]
+    for code, wish in enumerate(asked):
+        if wish is not None and wish.tracks:
             mine = np.flatnonzero(users.indices.to_numpy() == code)
-            gone[mine] |= pc.is_in(rows["track_id"].take(mine), pa.array(sorted(wishes.tracks[h]))).to_numpy()
+            gone[mine] |= pc.is_in(rows["track_id"].take(mine), pa.array(sorted(wish.tracks))).to_numpy()
     return pa.array(gone)
 
 
@@ -155,7 +146,7 @@ def _settle_one(rows: pa.Table, folder: str, wishes: Wishes) -> pd.DataFrame:
     """Write one share of one date; returns COUNTS per input file, and the name of the file written."""
     once = distinct(rows)
     kept = once
-    if wishes.users or wishes.tracks:
+    if wishes.by_hash:
         kept = once.filter(pc.invert(forgotten(once, wishes)))
     # neighbours in time lie together: quicker to read by user, and a third smaller
     kept = kept.sort_by([("user_id", "ascending"), ("played_at", "ascending"), ("track_id", "ascending"), ("event", "ascending")])
