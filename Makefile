@@ -12,7 +12,7 @@ export PYTHON
 PMRS := .venv/bin/pmrs
 sources = $(if $(SOURCES),--sources '$(SOURCES)')
 
-.PHONY: help setup nightly backfill sample mongo stop test lint docs clean
+.PHONY: help setup nightly backfill sample mongo stop test bench lint docs clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -37,6 +37,9 @@ stop: ## stop the embedded MongoDB; its data stays
 
 test: setup ## run all tests  [ARGS='-k lake -x']
 	@.venv/bin/python -m pytest $(ARGS)
+
+bench: setup ## measure against peers in the same run, into bench/results/  [ONLY=ingest]
+	@.venv/bin/python -m bench $(ONLY)
 
 lint: setup ## ruff and mypy --strict
 	@.venv/bin/ruff check .

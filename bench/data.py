@@ -1,0 +1,67 @@
+"""Input for the benchmarks: synthetic, seeded, made once under var/bench/ and kept."""
+
+import datetime as dt
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+from bench.harness import WORK
+
+LAST_DAY = dt.date(2026, 11, 14)
+DAYS, FILES = 10, 8
+USERS, TRACKS = 200_000, 1_000_000
+
+
+def app_log(lines: int, name: str = "log", last_day: dt.date = LAST_DAY, days: int = DAYS) -> Path:
+    """JSONL.gz logs by received day: few heavy users and tracks and many light ones, 0.5 % repeats, 0.1 % garbage."""
+    root = WORK / f"{name}-{lines}"
+    if (root / "whole").exists():
+        return root
+    draw = np.random.default_rng(7)
+    for back in range(days):
+        day = last_day - dt.timedelta(days=back)
+        folder = root / f"dt={day}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in range(FILES):
+            with gzip.open(folder / f"part-{file}.jsonl.gz", "wt", compresslevel=4) as stream:
+                stream.write("\n".join(_events(draw, lines // (days * FILES), day)) + "\n")
+    (root / "whole").touch()
+    return root
+
+
+def _events(draw: np.random.Generator, count: int, day: dt.date) -> list[str]:
+    users = (USERS * draw.random(count) ** 2).astype(int)
+    tracks = (TRACKS * draw.random(count) ** 3).astype(int)
+    seconds = np.sort(draw.integers(0, 86_400, count))
+    kinds = np.array(["play", "skip", "like"])[np.searchsorted([0.85, 0.95], draw.random(count))]
+    heard = draw.integers(1_000, 300_000, count)
+    lines = [
+        f'{{"user_id": "u{u:06d}", "track_id": "TR{t:016X}", "event": "{e}", "ms_played": {ms}, '
+        f'"played_at": "{day}T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}Z", "session_id": "s{u:06d}-{s // 3600}"}}'
+        for u, t, e, ms, s in zip(users, tracks, kinds, heard, seconds, strict=True)
+    ]
+    lines[-(count // 200) :] = lines[: count // 200]
+    lines[count // 2 : count // 2 + count // 1000] = ['{"user_id": "u1", broken'] * (count // 1000)
+    return lines
+
+
+def taste_profile(rows: int) -> Path:
+    """Triplets of the Taste Profile's size and shape: 1,019,318 users, 384,546 songs, most counts 1."""
+    path = WORK / f"triplets-{rows}.txt"
+    if path.exists():
+        return path
+    WORK.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(8)
+    aside = path.with_suffix(".part")
+    with aside.open("w") as stream:
+        for start in range(0, rows, 1_000_000):
+            count = min(1_000_000, rows - start)
+            users = np.sort((start + np.arange(count)) * 1_019_318 // rows)
+            songs = (384_546 * draw.random(count) ** 2.5).astype(int)
+            plays = np.minimum(draw.geometric(0.5, count), 9_999)
+            stream.writelines(
+                f"{u:040x}\tSO{s:016X}\t{n}\n" for u, s, n in zip(users.tolist(), songs.tolist(), plays.tolist(), strict=True)
+            )
+    aside.rename(path)
+    return path

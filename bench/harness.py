@@ -1,0 +1,123 @@
+"""How everything here is measured: each way in a process of its own, alternating, its time told by itself, its memory watched."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.cli.child import descendants
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+WORK = ROOT / "var" / "bench"
+"""Generated input and what the runs write; kept between runs, so that input is generated once."""
+LONG_SECONDS = 300.0
+"""A run longer than this is measured once, shorter ones RUNS times."""
+RUNS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison, as `bench/results/<name>.json` holds it."""
+
+    what: str
+    unit: str
+    ours: float
+    peer: float
+    peer_name: str
+    ratio: float
+    """Ours by the peer's."""
+    goal: str
+    holds: bool
+    peak_memory_mib: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Median seconds over the runs, without the start of Spark, and the largest memory of the process with its children."""
+
+    seconds: float
+    peak_mib: int
+    told: dict[str, Any]
+    """What else the last run said of itself."""
+
+
+def measured(ways: Mapping[str, Sequence[str]]) -> dict[str, Measured]:
+    """Run each way (a name, and the arguments of `python -m bench.ways`) in turn, over and over, and take the medians."""
+    runs: dict[str, list[tuple[float, int, dict[str, Any]]]] = {name: [] for name in ways}
+    for turn in range(RUNS):
+        for name, arguments in ways.items():
+            if turn and runs[name][0][0] > LONG_SECONDS:
+                continue
+            runs[name].append(_run(arguments))
+            seconds, peak, _ = runs[name][-1]
+            print(f"  {name}, run {turn + 1}: {seconds:.1f} s, {peak:,} MiB", file=sys.stderr, flush=True)
+    return {
+        name: Measured(statistics.median(s for s, _, _ in found), max(p for _, p, _ in found), found[-1][2])
+        for name, found in runs.items()
+    }
+
+
+def _run(arguments: Sequence[str]) -> tuple[float, int, dict[str, Any]]:
+    """Seconds as the process tells them, peak MiB as seen from outside, and all that it told."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.ways", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    )
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(_resident(pid) for pid in (process.pid, *descendants(process.pid))))
+        time.sleep(0.2)
+    out = process.stdout.read() if process.stdout else ""
+    if process.returncode:
+        raise SystemExit(f"python -m bench.ways {' '.join(arguments)} ended with {process.returncode}; run it by itself.")
+    told = json.loads(out.splitlines()[-1])
+    return float(told["seconds"]), peak // 2**20, told
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory of a process, what it shares counted in part; 0 where it is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cores": os.cpu_count(), "memory_gib": round(memory / 2**30), "cpu": _cpu(), "python": platform.python_version()}
+
+
+def _cpu() -> str:
+    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def save(name: str, rows: Sequence[Row]) -> None:
+    """Write `bench/results/<name>.json` and print the rows as a table."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT)
+    whole = {
+        "bench": name,
+        "command": f"make bench ONLY={name}",
+        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "rows": [asdict(row) for row in rows],
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    for row in rows:
+        memory = ", ".join(f"{who} {mib:,} MiB" for who, mib in row.peak_memory_mib.items())
+        print(
+            f"{row.what}: {row.ours:.1f} {row.unit} against {row.peer:.1f} ({row.peer_name}): {row.ratio:.2f}, "
+            f"goal {row.goal}: {'holds' if row.holds else 'DOES NOT HOLD'}; {memory}"
+        )

@@ -1,0 +1,86 @@
+"""What is measured, one way per process: `python -m bench.ways WAY INPUT [MASTER_MEMORY]`; prints one line of JSON."""
+
+import datetime as dt
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from pyspark.sql import SparkSession
+
+from bench.harness import WORK
+from jobs.context import JobContext, Night
+from jobs.settings import Settings
+from jobs.sources import events, snapshots
+from jobs.sources.config import load_sources
+from jobs.spark import session
+
+LOG_SCHEMA = (
+    "user_id string, track_id string, event string, rating double, ms_played long, played_at timestamp, "
+    "received_at timestamp, session_id string"
+)
+
+
+def peer_log(spark: SparkSession, given: str) -> None:
+    """Spark's own reader with a schema, to Parquet: no validation, no quarantine, no accounts, no repeats dropped."""
+    spark.read.schema(LOG_SCHEMA).json(given).write.mode("overwrite").parquet(str(WORK / "peer"))
+
+
+def peer_counts(spark: SparkSession, given: str) -> None:
+    """Spark's CSV reader with a schema, to Parquet."""
+    schema = "user_id string, song_id string, plays long"
+    spark.read.schema(schema).option("sep", "\t").csv(given).write.mode("overwrite").parquet(str(WORK / "peer"))
+
+
+def ours_log(spark: SparkSession, given: str) -> None:
+    """The job `events`, from nothing, every received day."""
+    shutil.rmtree(WORK / "lake", ignore_errors=True)
+    _job(spark, events, "app_log", given)
+
+
+def ours_next_night(spark: SparkSession, given: str) -> None:
+    """The same where everything but one more day (1 % of the lines) was read the night before."""
+    for read in WORK.glob("lake/bench/*/it/dt=2026-11-15"):
+        shutil.rmtree(read)
+    _job(spark, events, "app_log", given, dt.date(2026, 11, 15))
+
+
+def ours_counts(spark: SparkSession, given: str) -> None:
+    """The job `snapshots`, from nothing."""
+    shutil.rmtree(WORK / "lake", ignore_errors=True)
+    _job(spark, snapshots, "taste_profile", given)
+
+
+def _job(spark: SparkSession, job: ModuleType, kind: str, given: str, date: dt.date = dt.date(2026, 11, 14)) -> None:
+    file = WORK / "sources.toml"
+    as_of = "" if kind == "app_log" else "as_of = 2026-11-01\n"
+    file.write_text(f'name = "bench"\ngenres = "pmrs7"\n[[source]]\nname = "it"\nformat = "{kind}"\npath = "{given}"\n{as_of}')
+    settings = Settings(var=WORK, lake=str(WORK / "lake"))
+    ctx = JobContext(Night(date, "bench", load_sources(file), settings, spark), "bench", job.Config())
+    job.run(ctx)
+    ctx.commit()
+
+
+WAYS: dict[str, Callable[[SparkSession, str], None]] = {
+    "peer_log": peer_log, "peer_counts": peer_counts, "ours_log": ours_log, "ours_next_night": ours_next_night,
+    "ours_counts": ours_counts,
+}  # fmt: skip
+
+
+def main(way: str, given: str, memory: str = "4g") -> None:
+    """Start Spark on two cores, run the way, and tell its seconds."""
+    shutil.rmtree(WORK / "peer", ignore_errors=True)
+    spark = session("bench", Settings(var=WORK, master="local[2]", driver_memory=memory))
+    spark.range(1).count()
+    began = time.monotonic()
+    WAYS[way](spark, str(Path(given).resolve()))
+    seconds = time.monotonic() - began
+    spark.stop()
+    print(json.dumps({"seconds": round(seconds, 2)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
