@@ -16,7 +16,8 @@ USERS, TRACKS = 200_000, 1_000_000
 def app_log(lines: int, name: str = "log", last_day: dt.date = LAST_DAY, days: int = DAYS) -> Path:
     """JSONL.gz logs by received day: few heavy users and tracks and many light ones, 0.5 % repeats, 0.1 % garbage."""
     root = WORK / f"{name}-{lines}"
-    if (root / "whole").exists():
+    done = root.with_suffix(".made")
+    if done.exists():
         return root
     draw = np.random.default_rng(7)
     for back in range(days):
@@ -26,7 +27,7 @@ def app_log(lines: int, name: str = "log", last_day: dt.date = LAST_DAY, days: i
         for file in range(FILES):
             with gzip.open(folder / f"part-{file}.jsonl.gz", "wt", compresslevel=4) as stream:
                 stream.write("\n".join(_events(draw, lines // (days * FILES), day)) + "\n")
-    (root / "whole").touch()
+    done.touch()
     return root
 
 
