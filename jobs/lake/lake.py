@@ -111,9 +111,9 @@ class Lake:
         if not paths:
             return {}
         schema = table_of(part).read_schema
+        # with a base path Spark tells the date from the folder's name, once per file and not once per row
         back = spark.read.option("basePath", self.store.path(part)).schema(schema).parquet(*paths)
-        named = back.withColumn("dt", F.regexp_extract(F.col("_metadata.file_path"), r"/dt=([0-9-]{10})/", 1))
-        found = digests(named.select(*schema.names, "dt"), "dt")
+        found = digests(back.select(*schema.names, "dt"), "dt")
         return {day: (f"dt={day}/{folder}", value) for day, value in found.items()}
 
     def located(self, spark: SparkSession, part: str, folders: Iterable[str]) -> DataFrame:

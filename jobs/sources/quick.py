@@ -26,5 +26,5 @@ def staged(spark: SparkSession, folder: str, source: Source, files: Sequence[str
     stage = sift_lines(spark, folder, parts, dates, source.namespace, plain_events)
     lines = as_lines(stage.odd_lines(spark), files)
     if cut:
-        lines = lines.unionByName(read_lines(spark, sorted(cut), cut))
+        lines = lines.unionByName(read_lines(spark, sorted(cut), cut), allowMissingColumns=True)
     return app_log.FORMAT.parse_lines(source, lines), stage

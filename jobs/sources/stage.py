@@ -8,24 +8,29 @@ import datetime as dt
 import posixpath
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.sources.blocks import Range, blocks
 
 FLUSH_ROWS = 1_000_000
 """Rows that a task holds before it writes them down: some 150 MB."""
-TOLD = "kind string, dt string, file_no int, path string, rows long"
+TOLD = "kind string, dt string, file_no int, start long, path string, rows long"
 TOLD_ARROW = pa.schema(
-    [("kind", pa.string()), ("dt", pa.string()), ("file_no", pa.int32()), ("path", pa.string()), ("rows", pa.int64())]
-)
-ODD = pa.schema([("file", pa.string()), ("raw", pa.binary())])
+    [("kind", pa.string()), ("dt", pa.string()), ("file_no", pa.int32()), ("start", pa.int64()), ("path", pa.string()),
+     ("rows", pa.int64())]
+)  # fmt: skip
+"""What a task says of a file it wrote (kind `rows`: of a received date and an input file; `odd`), or of a `range` it read."""
+ODD = pa.schema([("file", pa.string()), ("start", pa.int64()), ("place", pa.int64()), ("raw", pa.binary())])
+"""A line that the quick way left alone: its file, where its range starts, and its 1-based place in the range."""
+ODD_SQL = "file string, start long, place long, raw binary"
 Sift = Callable[[pa.LargeBinaryArray, str, dt.date | None], tuple[pa.Table, pa.BooleanArray]]
 """Lines, namespace and the file's date in; rows of the certainly good ones out, and which these are (`plain_log.py`)."""
 
@@ -45,13 +50,17 @@ class Stage:
     lines: dict[str, int] = field(default_factory=dict)
     """Input file -> lines that the quick way took."""
     odd: list[str] = field(default_factory=list)
-    """Paths of Parquet files with the lines that must go the long way: `file`, `raw` (without newline)."""
+    """Paths of Parquet files with the lines that must go the long way, see ODD."""
+    before: list[tuple[str, int, int]] = field(default_factory=list)
+    """Input file, start of a range of it, and the number of lines before that."""
 
     def odd_lines(self, spark: SparkSession) -> DataFrame:
-        """`file`, `raw` of the lines that the quick way left alone."""
+        """`file`, `line` (1-based), `raw` (without newline) of the lines that the quick way left alone."""
         if not self.odd:
-            return spark.createDataFrame([], "file string, raw binary")
-        return spark.read.schema("file string, raw binary").parquet(*self.odd)
+            return spark.createDataFrame([], "file string, line long, raw binary")
+        before = F.broadcast(spark.createDataFrame(self.before, "file string, start long, before long"))
+        lines = spark.read.schema(ODD_SQL).parquet(*self.odd).join(before, ["file", "start"])
+        return lines.select("file", (F.col("before") + F.col("place")).alias("line"), "raw")
 
 
 def sift_lines(
@@ -71,7 +80,8 @@ def sift_lines(
                 for lines in blocks(part):
                     rows, good = sift(lines, namespace, dates[part.file])
                     writer.add(rows.append_column("file_no", _number(number[part.file], len(rows))))
-                    writer.add_odd(part.file, lines.filter(pc.invert(good)))
+                    writer.add_odd(part, lines, good)
+                writer.read(number[part.file], part.start)
                 yield writer.told()
 
     ranges = [(part.file, part.start, part.stop) for part in parts]
@@ -97,22 +107,33 @@ def stage_rows(rows: DataFrame, folder: str, files: Sequence[str]) -> Stage:
 def joined(first: Stage, second: Stage) -> Stage:
     """Two stages of the same files as one."""
     days = {day: [*first.days.get(day, []), *second.days.get(day, [])] for day in {*first.days, *second.days}}
-    return Stage(first.folder, first.files, days, first.rows | second.rows, first.lines, first.odd)
+    return replace(first, days=days, rows=first.rows | second.rows)
 
 
 def _stage(folder: str, files: tuple[str, ...], told: DataFrame) -> Stage:
-    stage = Stage(folder, files)
+    stage, seen = Stage(folder, files), {}
     for row in told.collect():
         if row["kind"] == "odd":
             stage.odd.append(row["path"])
-            continue
-        paths = stage.days.setdefault(row["dt"], [])
-        if row["path"] not in paths[-1:]:
-            paths.append(row["path"])
-        stage.rows[row["path"]] = stage.rows.get(row["path"], 0) + row["rows"]
-        file = files[row["file_no"]]
-        stage.lines[file] = stage.lines.get(file, 0) + row["rows"]
+        elif row["kind"] == "range":
+            seen[files[row["file_no"]], row["start"]] = row["rows"]
+        else:
+            _add(stage, row)
+    passed: dict[str, int] = {}
+    for (file, start), lines in sorted(seen.items()):
+        stage.before.append((file, start, passed.get(file, 0)))
+        passed[file] = passed.get(file, 0) + lines
     return stage
+
+
+def _add(stage: Stage, row: Row) -> None:
+    """Note a file of rows; one of several input files is told of once for each."""
+    paths = stage.days.setdefault(row["dt"], [])
+    if row["path"] not in paths[-1:]:
+        paths.append(row["path"])
+    stage.rows[row["path"]] = stage.rows.get(row["path"], 0) + row["rows"]
+    file = stage.files[row["file_no"]]
+    stage.lines[file] = stage.lines.get(file, 0) + row["rows"]
 
 
 class _Writer:
@@ -124,7 +145,9 @@ class _Writer:
         self._held: list[pa.Table] = []
         self._odd: list[pa.Table] = []
         self._rows = 0
-        self._told: list[tuple[str, str, int, str, int]] = []
+        self.seen = 0
+        """Lines of the range that were looked at."""
+        self._told: list[tuple[str, str, int, int, str, int]] = []
         self._fs.create_dir(self._base, recursive=True)
 
     def add(self, rows: pa.Table) -> None:
@@ -132,17 +155,25 @@ class _Writer:
         self._held.append(rows)
         self._count(len(rows))
 
-    def add_odd(self, file: str, lines: pa.LargeBinaryArray) -> None:
-        """Hold lines that go the long way."""
-        if len(lines):
-            bare = [line.removesuffix(b"\n") for line in lines.to_pylist()]
-            self._odd.append(pa.table({"file": [file] * len(bare), "raw": bare}, schema=ODD))
+    def add_odd(self, part: Range, lines: pa.LargeBinaryArray, good: pa.BooleanArray) -> None:
+        """Hold those of a block's lines that go the long way; blocks come in the order of the file."""
+        places = np.flatnonzero(~good.to_numpy(zero_copy_only=False))
+        if len(places):
+            bare = [line.removesuffix(b"\n") for line in lines.take(pa.array(places)).to_pylist()]
+            files, starts = [part.file] * len(bare), [part.start] * len(bare)
+            whole = {"file": files, "start": starts, "place": places + self.seen + 1, "raw": bare}
+            self._odd.append(pa.table(whole, schema=ODD))
             self._count(len(bare))
+        self.seen += len(lines)
 
     def _count(self, rows: int) -> None:
         self._rows += rows
         if self._rows >= FLUSH_ROWS:
             self._flush()
+
+    def read(self, file_no: int, start: int) -> None:
+        """Tell how many lines a range of a file had."""
+        self._told.append(("range", "", file_no, start, "", self.seen))
 
     def told(self) -> pa.RecordBatch:
         """Everything written, and what each file holds: one row per input file and date."""
@@ -152,7 +183,7 @@ class _Writer:
     def _flush(self) -> None:
         if self._odd:
             table = pa.concat_tables(self._odd)
-            self._told.append(("odd", "", 0, self._write(table), len(table)))
+            self._told.append(("odd", "", 0, 0, self._write(table), len(table)))
         if self._held:
             table = pa.concat_tables(self._held)
             for day in pc.unique(table["dt"]).to_pylist():
@@ -162,7 +193,7 @@ class _Writer:
     def _one_day(self, day: str, rows: pa.Table) -> None:
         path = self._write(rows)
         for number in pc.value_counts(rows["file_no"]).to_pylist():
-            self._told.append(("rows", day, number["values"], path, number["counts"]))
+            self._told.append(("rows", day, number["values"], 0, path, number["counts"]))
 
     def _write(self, table: pa.Table) -> str:
         name = f"{uuid.uuid4().hex}.parquet"
