@@ -10,7 +10,6 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ or a bot sends more; it must neither stall a task nor decide what is popular. Wh
 TASK_ROWS = 2_000_000
 """Rows of one date that a task takes; a larger date is dealt out by user."""
 KEY = ("user_id", "track_id", "event", "played_at")
-IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BEST = ("rating", "ms_played", "session_id", "on_time")
 COUNTS = ("accepted", "duplicates", "late", "over_limit")
 SCHEMA = pa.schema(
     [
@@ -90,50 +89,11 @@ def settle(spark: SparkSession, stage: Stage, folders: Mapping[str, str], wishes
 
 
 def distinct(rows: pa.Table) -> pa.Table:
-    """Rows with one KEY as one, sorted by KEY with the time before the track; of repeats the largest of each other column.
-
-    `file_no` becomes the first file that has the row.
-    """
-    keys = np.stack([_codes(rows["event"]), _codes(rows["track_id"]), _times(rows), _codes(rows["user_id"])])
-    order = np.lexsort(keys)
-    ordered, keys = rows.take(pa.array(order)), keys[:, order]
-    # equal rows are neighbours now; most have none, and only the few that have take the slow way
-    same = np.zeros(len(rows), np.bool_)
-    same[1:] = (keys[:, 1:] == keys[:, :-1]).all(axis=0)
-    if not same.any():
-        return ordered
-    group = np.cumsum(~same) - 1
-    several = np.isin(group, group[same])
-    repeats = ordered.filter(pa.array(several)).append_column("group", pa.array(group[several]))
-    return _put_in(ordered.filter(pa.array(~several)), group[~several], _largest(repeats))
-
-
-def _largest(repeats: pa.Table) -> pa.Table:
-    """One row for each `group`."""
-    whole = dict.fromkeys(SCHEMA.names, "max") | {"file_no": "min"}
-    found = repeats.group_by("group", use_threads=False).aggregate(list(whole.items()))
-    return found.rename_columns(["group", *whole])
-
-
-def _put_in(singles: pa.Table, groups: IntArray, merged: pa.Table) -> pa.Table:
-    """Both in the order of their groups."""
-    both = pa.concat_tables([singles, merged.select(singles.column_names)])
-    order = np.argsort(np.concatenate([groups, merged["group"].to_numpy()]), kind="stable")
-    return both.take(pa.array(order))
-
-
-def _codes(texts: pa.ChunkedArray) -> IntArray:
-    """A number for each text, in the order of the texts."""
-    coded = pc.dictionary_encode(texts.combine_chunks())
-    rank = np.empty(len(coded.dictionary), np.int64)
-    rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank))
-    codes: IntArray = rank[coded.indices.to_numpy()]
-    return codes
-
-
-def _times(rows: pa.Table) -> IntArray:
-    times: IntArray = pc.cast(rows["played_at"], pa.int64()).to_numpy()
-    return times
+    """Rows with one KEY as one: the largest of each other column; `file_no` the first file, `n` how many there were."""
+    best = [(name, "max") for name in BEST]
+    grouped = rows.group_by(list(KEY), use_threads=False).aggregate([*best, ("file_no", "min"), ("file_no", "count")])
+    names = {f"{name}_max": name for name in BEST} | {"file_no_min": "file_no", "file_no_count": "n"}
+    return grouped.rename_columns([names.get(name, name) for name in grouped.column_names])
 
 
 def over_limit(rows: pa.Table, limit: int = DAY_LIMIT) -> pa.Array:
@@ -188,6 +148,8 @@ def _settle_one(rows: pa.Table, folder: str, wishes: Wishes) -> pd.DataFrame:
     kept = once
     if wishes.by_hash:
         kept = once.filter(pc.invert(forgotten(once, wishes)))
+    # neighbours in time lie together: quicker to read by user, and a third smaller
+    kept = kept.sort_by([("user_id", "ascending"), ("played_at", "ascending"), ("track_id", "ascending"), ("event", "ascending")])
     over = over_limit(kept)
     name = f"part-{uuid.uuid4().hex}.parquet"
     system, at = fs.FileSystem.from_uri(folder)
