@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.errors import LakeError
 from jobs.genres import GenreSet, genre_set
 from jobs.lake.digest import Digest
 from jobs.lake.lake import Lake
@@ -122,7 +123,13 @@ class JobContext:
         """The same for rows that lie in the folders `run` of their dates already."""
         self._pend_days(part, self.night.lake.put_already(self.spark, part, run), days)
 
+    def empty_days(self, part: str, days: Mapping[str, dict[str, str]]) -> None:
+        """Partitions that from now on have no rows."""
+        self._pend_days(part, {}, days)
+
     def _pend_days(self, part: str, written: dict[str, tuple[str, Digest]], days: Mapping[str, dict[str, str]]) -> None:
+        if strange := sorted(set(written) - set(days)):
+            raise LakeError(f"Rows for {part} are of {strange[0]}, a date that was not to be written.")
         empty = self.night.lake.empty_digest(self.spark, part)
         for day, inputs in sorted(days.items()):
             folder, found = written.get(day, ("", empty))

@@ -45,14 +45,27 @@ def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[st
 def account_events(source: Source, counted: DataFrame, parsed: Parsed, quick: Mapping[str, int], settled: Settled) -> DataFrame:
     """The same of a timed source. `quick`: input file -> good lines that never came to `parsed`."""
     kinds = {row["file"]: row.asDict() for row in parsed.account().collect()}
+    wishes: dict[str, int] = {}
+    if parsed.deletions is not None:
+        wishes = {r["file"]: r["count"] for r in parsed.deletions.groupBy("file").count().collect()}
     rows = settled.per_file()
     none = dict.fromkeys((*KINDS, *COUNTS), 0)
     tally = []
     for row in counted.collect():
         found = none | kinds.get(row["file"], {}) | rows.get(row["file"], {}) | row.asDict()
         found["good"] += quick.get(row["file"], 0)
+        _require_every_row(source, found, wishes.get(row["file"], 0))
         tally.append({name: value for name, value in found.items() if name != "accepted"})
     return _checked(source, counted.sparkSession, tally, parsed)
+
+
+def _require_every_row(source: Source, found: Mapping[str, int], wishes: int) -> None:
+    """Where a line is an event, every good line must have been settled, or be a wish to be forgotten."""
+    if source.format in ("app_log", "table") and found["good"] != found["accepted"] + wishes:
+        raise SourceError(
+            f"Source {source.name}: {found['file']} has {found['good']} good lines, but {found['accepted']} events and {wishes} "
+            "wishes to be forgotten came of them; run again, and report it if it stays so."
+        )
 
 
 def _checked(source: Source, spark: SparkSession, tally: list[dict[str, Any]], parsed: Parsed) -> DataFrame:

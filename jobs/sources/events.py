@@ -4,7 +4,7 @@ Incremental: a received date whose files have not changed since its manifest was
 is accounted for, rejected ones lie in quarantine with their reason, duplicates count once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
@@ -15,6 +15,7 @@ from jobs.errors import SourceError
 from jobs.forget.wishes import Wishes, wishes_in
 from jobs.lake.collect import bounded
 from jobs.lake.lake import new_folder
+from jobs.lake.manifest import Manifest
 from jobs.log import logger
 from jobs.sources.accounts import account_events, quarantine_rows
 from jobs.sources.config import newest_date
@@ -66,12 +67,17 @@ def ingest_dated(ctx: JobContext, source: Source, files: list[str]) -> None:
 
 def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
     """Files of many dates (a table): every date in them is written, and none is read again until a file changes."""
-    part = f"events/{source.name}"
-    known = ctx.night.lake.dates(part)
-    last = ctx.night.lake.manifest(part, known[-1]) if known else None
+    last = _last_account(ctx, source)
     inputs = inputs_of(source, files) if last is None or ctx.force else unchanged(last.inputs, source, files)
     if inputs is not None:
         _ingest(ctx, source, files, {ctx.night.date.isoformat(): inputs}, None)
+
+
+def _last_account(ctx: JobContext, source: Source) -> Manifest | None:
+    """The account that was written when an undated source was last read, after all its events."""
+    part = f"ingest_counts/{source.name}"
+    found = [m for day in ctx.night.lake.dates(part) if (m := ctx.night.lake.manifest(part, day)) and m.folder]
+    return max(found, key=lambda m: m.folder.rpartition("run=")[2], default=None)
 
 
 def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates: dict[str, str] | None) -> None:
@@ -85,7 +91,8 @@ def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates
         stage = joined(stage, stage_rows(parsed.rows, stage.folder, stage.files))
         if dates is None:
             (inputs,) = days.values()
-            days = dict.fromkeys({*days, *stage.days}, inputs)
+            # dates that were in the files when they were last read, and no longer are, become empty
+            days = dict.fromkeys({*days, *stage.days, *ctx.night.lake.dates(f"events/{source.name}")}, inputs)
         _write(ctx, source, counted, parsed, stage, days, dates)
     finally:
         parsed.lines.unpersist()
@@ -95,21 +102,49 @@ def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates
 def _write(
     ctx: JobContext, source: Source, counted: DataFrame, parsed: Parsed, stage: Stage, days: Days, dates: dict[str, str] | None
 ) -> None:
-    """Wishes first, so that what they ask for is not written; events last: their manifest says that the day is in."""
-    if parsed.deletions is not None:
-        met = parsed.deletions.select("dt", "user_hash", "track_id").distinct()
-        ctx.write_days(f"deletions/{source.name}", met, days)
+    """Wishes first, so that what they ask for is not written; what says that the files are read, last.
+
+    That is the manifest of a received date's events, and of an undated source the account.
+    """
+    keep_wishes(ctx, source, parsed, days if dates is not None else None)
     part, run = f"events/{source.name}", new_folder()
     targets = {day: ctx.night.lake.store.uri(f"{part}/dt={day}/{run}") for day in days if day in stage.days}
     settled = settle(ctx.spark, stage, targets, _wishes(ctx))
     counts = account_events(source, counted, parsed, stage.lines, settled)
     _keep_only(ctx, part, run, settled)
-    for name, frame in (("quarantine", quarantine_rows(parsed, source)), ("ingest_counts", counts)):
-        if dates is None:
-            ctx.write(f"{name}/{source.name}", frame)
-        else:
-            ctx.write_days(f"{name}/{source.name}", frame.withColumn("dt", _by_file(dates)), days)
+    told = {f"quarantine/{source.name}": quarantine_rows(parsed, source), f"ingest_counts/{source.name}": counts}
+    if dates is None:
+        ctx.adopt_days(part, run, days)
+        for name, frame in told.items():
+            _write_undated(ctx, name, frame, min(days), days[min(days)])
+        return
+    for name, frame in told.items():
+        ctx.write_days(name, frame.withColumn("dt", _by_file(dates)), days)
     ctx.adopt_days(part, run, days)
+
+
+def _write_undated(ctx: JobContext, part: str, frame: DataFrame, first: str, inputs: Inputs) -> None:
+    """What is told of files of many dates lies under the first of them, for every night to see, and nowhere else."""
+    days = dict.fromkeys({first, *ctx.night.lake.dates(part)}, inputs)
+    ctx.write_days(part, frame.withColumn("dt", F.lit(first)), days)
+
+
+def keep_wishes(ctx: JobContext, source: Source, parsed: Parsed, days: Days | None) -> None:
+    """Wishes met among the lines, beside those that were met there before: a wish outlives the file that it came in.
+
+    `days`: received dates that are written; None: rows tell their dates, and their wishes lie under the night's.
+    """
+    if parsed.deletions is None:
+        return
+    night, part, lake = ctx.night.date.isoformat(), f"deletions/{source.name}", ctx.night.lake
+    days = days or {night: {}}
+    met = parsed.deletions.select(F.col("dt").cast("string").alias("dt"), "user_hash", "track_id")
+    if list(days) == [night]:
+        met = met.withColumn("dt", F.lit(night))
+    folders = [m.folder for day in days if (m := lake.manifest(part, day)) and m.folder]
+    if folders:
+        met = met.unionByName(lake.located(ctx.spark, part, folders).select("dt", "user_hash", "track_id"))
+    ctx.write_days(part, met.distinct(), days)
 
 
 def _wishes(ctx: JobContext) -> Wishes:
@@ -153,15 +188,21 @@ def run(ctx: JobContext) -> None:
 
 def later_wishes(ctx: JobContext, source: Source, files: list[str]) -> None:
     """Wishes to be forgotten in logs that came after the night: they hold as known now, so an older night heeds them."""
-    handler, days_of = FORMATS[source.format], {}
+    handler, lake = FORMATS[source.format], ctx.night.lake
+    by_day: dict[str, list[str]] = {}
     for path in files:
-        day = handler.received(path)
-        if day and day > ctx.night.date and ctx.night.lake.manifest(f"events/{source.name}", day.isoformat()) is None:
-            days_of[path] = day.isoformat()
-    wishes = handler.parse(ctx.spark, source, sorted(days_of)).deletions if days_of else None
-    if wishes is not None:
-        met = wishes.select("dt", "user_hash", "track_id").distinct()
-        ctx.write_days(f"deletions/{source.name}", met, {day: {} for day in days_of.values()})
+        if (day := handler.received(path)) and day > ctx.night.date:
+            by_day.setdefault(day.isoformat(), []).append(path)
+    days: Days = {}
+    for later, paths in by_day.items():
+        old = lake.manifest(f"deletions/{source.name}", later)
+        inputs = inputs_of(source, paths) if old is None else unchanged(old.inputs, source, paths)
+        if inputs is not None and lake.manifest(f"events/{source.name}", later) is None:
+            days[later] = inputs
+    if days:
+        # tomorrow's file may still be written: what stands in it is read, and the rest when its own night comes
+        taken = replace(source, truncated="take")
+        keep_wishes(ctx, source, handler.parse(ctx.spark, taken, sorted(p for day in days for p in by_day[day])), days)
 
 
 def require_plays_of_the_date(ctx: JobContext, dated: list[Source]) -> None:

@@ -22,8 +22,8 @@ def inputs_of(source: Source, files: Sequence[str]) -> Inputs:
 def unchanged(old: Inputs, source: Source, files: Sequence[str]) -> Inputs | None:
     """None where the files are those of `old`, to be read in the same way; else their inputs.
 
-    A file of the same size and time of change is taken for the same; one that was only touched or moved is read for its
-    digest, not ingested again.
+    A file of the same size and time of change is taken for the same; one that was only touched is read for its digest, not
+    ingested again.
     """
     quick = _quick(source, files)
     if all(old.get(label) == value for label, value in quick.items()):
@@ -33,7 +33,8 @@ def unchanged(old: Inputs, source: Source, files: Sequence[str]) -> Inputs | Non
 
 
 def _quick(source: Source, files: Sequence[str]) -> Inputs:
-    said = json.dumps([source.format, source.namespace, source.truncated, dict(source.options)], sort_keys=True, default=str)
+    how = [source.format, source.namespace, source.truncated, source.as_of, dict(source.options)]
+    said = json.dumps(how, sort_keys=True, default=str)
     return {"options|": _digest(said), "stat|": _digest(json.dumps([_stat(path) for path in sorted(files)]))}
 
 

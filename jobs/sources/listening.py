@@ -49,7 +49,9 @@ def instant(text: Column) -> Column:
     shape = text.rlike(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
     # the cast knows 10:00 and 10:00:00Z, but not 10:00Z
     with_seconds = F.regexp_replace(text, "^(.{16})(Z|[+-])", "$1:00$2")
-    return F.when(shape, F.coalesce(text.try_cast("timestamp"), with_seconds.try_cast("timestamp")))
+    found = F.when(shape, F.coalesce(text.try_cast("timestamp"), with_seconds.try_cast("timestamp")))
+    # the last hours of 9999 in a zone west of here are the year 10000, which neither Python nor Parquet's readers know
+    return F.when(found <= F.timestamp_seconds(F.lit(LAST_SECOND)), found)
 
 
 def instant_of_number(text: Column, per_second: int) -> Column:

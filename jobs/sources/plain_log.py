@@ -52,6 +52,8 @@ _SCHEMA = pa.schema(
     ]
 )
 _PARSE = pj.ParseOptions(explicit_schema=_SCHEMA, newlines_in_values=False, unexpected_field_behavior="ignore")
+LONG_LINE = 32 * 1024
+"""Bytes from which a line with fields that we do not know goes the long way."""
 _TIMESTAMP = pa.timestamp("us")
 """Without a zone, as pyarrow computes quickest: everything here is UTC."""
 
@@ -81,7 +83,9 @@ def _plain(lines: pa.LargeBinaryArray) -> pa.BooleanArray:
     # a value must be plain to its end: 30000 is how 30000.5 begins
     known = pc.equal(pc.count_substring_regex(others, rf"(?:{_KNOWN})[ \t]*[,}}]"), pc.count_substring_regex(others, _KEY))
     both = pc.and_(known, pc.match_substring_regex(others, _WITH_OTHERS))
-    return pc.replace_with_mask(strict, pc.invert(strict), both)
+    # longer ones may pass a limit of the JSON parser of the long way
+    short = pc.less(pc.binary_length(others), LONG_LINE)
+    return pc.replace_with_mask(strict, pc.invert(strict), pc.and_(both, short))
 
 
 def _parsed(lines: pa.LargeBinaryArray) -> pa.Table | None:

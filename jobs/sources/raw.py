@@ -8,6 +8,8 @@ from functools import lru_cache
 
 BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 20
+LINE_BYTES = 64 * 1024**2
+"""A longer line is refused before anybody tries to hold it: a file of another kind, or one made to fill the memory."""
 
 
 def is_gzip(path: str) -> bool:
@@ -20,10 +22,13 @@ def count_lines(path: str, cut: bool = False) -> int:
 
     `cut`: the file is known to be cut short; what stands before the cut is counted.
     """
-    lines, ends_open = 0, False
+    lines, ends_open, length = 0, False, 0
     for chunk in before_the_cut(path) if cut else chunks(path):
         lines += chunk.count(b"\n")
         ends_open = not chunk.endswith(b"\n")
+        length = len(chunk) - 1 - last if (last := chunk.rfind(b"\n")) >= 0 else length + len(chunk)
+        if length > LINE_BYTES:
+            raise OSError(f"line {lines + 1} is longer than {LINE_BYTES // 2**20} MiB")
     return lines + ends_open
 
 

@@ -6,7 +6,6 @@ shuffled.
 """
 
 import posixpath
-import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -82,7 +81,8 @@ def settle(spark: SparkSession, stage: Stage, folders: Mapping[str, str], wishes
                 if not len(rows):
                     # nobody's hash fell to this share
                     continue
-                yield _settle_one(rows, targets[day], heeded).assign(dt=day)
+                name = f"part-{share:05d}-of-{of:05d}.parquet"
+                yield _settle_one(rows, posixpath.join(targets[day], name), heeded).assign(dt=day, name=name)
 
     columns = ", ".join(f"{name} long" for name in COUNTS)
     return _gathered(stage, told.mapInPandas(run, f"file_no int, {columns}, name string, dt string"))
@@ -131,8 +131,9 @@ def _read(paths: list[str], share: int, of: int) -> pa.Table:
     for path in paths:
         system, at = fs.FileSystem.from_uri(path)
         table = pq.read_table(at, filesystem=system, use_threads=False, partitioning=None).select([*SCHEMA.names, "file_no"])
+        table = table.cast(SCHEMA.append(pa.field("file_no", pa.int32())))
         tables.append(table.filter(_mine(table, share, of)) if of > 1 else table)
-    return pa.concat_tables(tables).cast(SCHEMA.append(pa.field("file_no", pa.int32())))
+    return pa.concat_tables(tables)
 
 
 def _mine(table: pa.Table, share: int, of: int) -> pa.Array:
@@ -142,8 +143,8 @@ def _mine(table: pa.Table, share: int, of: int) -> pa.Array:
     return pa.array(share_of[users.indices.to_numpy()] == share)
 
 
-def _settle_one(rows: pa.Table, folder: str, wishes: Wishes) -> pd.DataFrame:
-    """Write one share of one date; returns COUNTS per input file, and the name of the file written."""
+def _settle_one(rows: pa.Table, file: str, wishes: Wishes) -> pd.DataFrame:
+    """Write one share of one date to `file` (a URI), the same if it is done twice; returns COUNTS per input file."""
     once = distinct(rows)
     kept = once
     if wishes.by_hash:
@@ -151,13 +152,10 @@ def _settle_one(rows: pa.Table, folder: str, wishes: Wishes) -> pd.DataFrame:
     # neighbours in time lie together: quicker to read by user, and a third smaller
     kept = kept.sort_by([("user_id", "ascending"), ("played_at", "ascending"), ("track_id", "ascending"), ("event", "ascending")])
     over = over_limit(kept)
-    name = f"part-{uuid.uuid4().hex}.parquet"
-    system, at = fs.FileSystem.from_uri(folder)
-    system.create_dir(at, recursive=True)
-    pq.write_table(
-        kept.filter(pc.invert(over)).select(SCHEMA.names), posixpath.join(at, name), filesystem=system, compression="snappy"
-    )
-    return _counted(rows, once, kept.filter(over)).assign(name=name)
+    system, at = fs.FileSystem.from_uri(file)
+    system.create_dir(posixpath.dirname(at), recursive=True)
+    pq.write_table(kept.filter(pc.invert(over)).select(SCHEMA.names), at, filesystem=system, compression="snappy")
+    return _counted(rows, once, kept.filter(over))
 
 
 def _counted(rows: pa.Table, once: pa.Table, over: pa.Table) -> pd.DataFrame:

@@ -82,10 +82,16 @@ def _wishes(ctx: JobContext) -> Inputs:
 
 def _with_wishes(ctx: JobContext, old: Inputs, source: Source, files: list[str]) -> Inputs | None:
     wishes = _wishes(ctx)
-    if FORMATS[source.format].table != "deletions" and old.get("deletions|") != wishes["deletions|"]:
+    if _of_listeners(source) and old.get("deletions|") != wishes["deletions|"]:
         return wishes | inputs_of(source, files)
     news = unchanged({k: v for k, v in old.items() if k != "deletions|"}, source, files)
     return None if news is None else wishes | news
+
+
+def _of_listeners(source: Source) -> bool:
+    """Whether a table of the source knows users, so that a new wish concerns it."""
+    handler = FORMATS[source.format]
+    return any("user_id" in table(name).schema.names for name in (handler.table, *handler.also))
 
 
 def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> None:
@@ -98,6 +104,9 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
         frames = [_kept(ctx, parsed, name) for name in (handler.table, *sorted(handler.also))]
         for (part, on), frame in zip(parts(source).items(), [*frames, quarantine_rows(parsed, source), counts], strict=True):
             ctx.write(part, frame, on=on, inputs=inputs)
+            if on is not None:
+                # the source says now that its counts are older than was said before
+                ctx.empty_days(part, {d: inputs for d in ctx.night.lake.dates(part) if d > on.isoformat()})
     finally:
         parsed.lines.unpersist()
 

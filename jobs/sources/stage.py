@@ -22,6 +22,8 @@ from jobs.sources.blocks import Range, blocks
 
 FLUSH_ROWS = 1_000_000
 """Rows that a task holds before it writes them down: some 150 MB."""
+FLUSH_BYTES = 256 * 1024**2
+"""Bytes that it holds at most, where rows are long."""
 TOLD = "kind string, dt string, file_no int, start long, path string, rows long"
 TOLD_ARROW = pa.schema(
     [("kind", pa.string()), ("dt", pa.string()), ("file_no", pa.int32()), ("start", pa.int64()), ("path", pa.string()),
@@ -144,7 +146,7 @@ class _Writer:
         self._folder = folder
         self._held: list[pa.Table] = []
         self._odd: list[pa.Table] = []
-        self._rows = 0
+        self._rows, self._bytes = 0, 0
         self.seen = 0
         """Lines of the range that were looked at."""
         self._told: list[tuple[str, str, int, int, str, int]] = []
@@ -153,7 +155,7 @@ class _Writer:
     def add(self, rows: pa.Table) -> None:
         """Hold rows; all are written once there are FLUSH_ROWS."""
         self._held.append(rows)
-        self._count(len(rows))
+        self._count(rows)
 
     def add_odd(self, part: Range, lines: pa.LargeBinaryArray, good: pa.BooleanArray) -> None:
         """Hold those of a block's lines that go the long way; blocks come in the order of the file."""
@@ -163,12 +165,13 @@ class _Writer:
             files, starts = [part.file] * len(bare), [part.start] * len(bare)
             whole = {"file": files, "start": starts, "place": places + self.seen + 1, "raw": bare}
             self._odd.append(pa.table(whole, schema=ODD))
-            self._count(len(bare))
+            self._count(self._odd[-1])
         self.seen += len(lines)
 
-    def _count(self, rows: int) -> None:
-        self._rows += rows
-        if self._rows >= FLUSH_ROWS:
+    def _count(self, table: pa.Table) -> None:
+        self._rows += len(table)
+        self._bytes += table.nbytes
+        if self._rows >= FLUSH_ROWS or self._bytes >= FLUSH_BYTES:
             self._flush()
 
     def read(self, file_no: int, start: int) -> None:
@@ -188,7 +191,7 @@ class _Writer:
             table = pa.concat_tables(self._held)
             for day in pc.unique(table["dt"]).to_pylist():
                 self._one_day(day.isoformat(), table.filter(pc.equal(table["dt"], pa.scalar(day))).drop_columns(["dt"]))
-        self._held, self._odd, self._rows = [], [], 0
+        self._held, self._odd, self._rows, self._bytes = [], [], 0, 0
 
     def _one_day(self, day: str, rows: pa.Table) -> None:
         path = self._write(rows)

@@ -13,6 +13,8 @@ from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.errors import SourceError
+from jobs.lake.lake import Lake
+from jobs.lake.manifest import Manifest
 from jobs.settings import Settings
 from jobs.sources import events, settle, snapshots
 from jobs.sources.config import load_sources
@@ -170,17 +172,84 @@ def test_only_what_is_new_is_read(ingest: Ingest, tmp_path: Path, monkeypatch: p
 
 def test_a_table_is_read_once_for_all_its_dates(ingest: Ingest, tmp_path: Path) -> None:
     days = [DAY - dt.timedelta(days=2), DAY, DAY + dt.timedelta(days=2)]
-    rows = [f"u,t{n},{day}T10:00:0{n}Z" for day in days for n in range(3)]
-    (tmp_path / "t.csv").write_text("\n".join(["user,track,time", *rows]) + "\n")
-    source = (
-        f'[[source]]\nname = "t"\nformat = "table"\npath = "{tmp_path / "t.csv"}"\n'
-        'columns = { user = "user", track = "track", time = "time" }\n'
-    )
+    source = table_of(tmp_path / "t.csv", days)
     first = ingest(source)
     assert first.read("events", "upto").count() == 6
     later = ingest(source, days[2])
     assert not later.pending
     assert later.read("events", "upto").count() == 9
+
+
+def delete(user: str, day: dt.date) -> str:
+    """A wish to be forgotten, as an app logs it."""
+    return json.dumps({"user_id": user, "event": "delete", "played_at": f"{day}T12:00:00Z"})
+
+
+def test_a_wish_is_heeded_whatever_its_date_and_outlives_its_file(ingest: Ingest, tmp_path: Path) -> None:
+    day_before = DAY - dt.timedelta(days=1)
+    undated = tmp_path / "logs" / "all.jsonl"
+    undated.parent.mkdir()
+    undated.write_text("\n".join([*plays(5, "gone"), *plays(5, "here"), delete("gone", day_before)]) + "\n")
+    ctx = ingest(app(undated.parent))
+    assert {row["user_id"] for row in ctx.read("events", "upto").collect()} == {"here"}
+    dated = tmp_path / "dated"
+    log(dated, DAY, "a.jsonl", [*plays(5, "gone"), *plays(5, "here")])
+    wish = log(dated, DAY, "b.jsonl", [delete("gone", DAY), *plays(1, "late")])
+    source = app(dated).replace('"app"', '"dated"')
+    ingest(source)
+    wish.unlink()
+    rows = ingest(source).read("events", "upto").where("user_id = 'gone'")
+    assert rows.count() == 0
+
+
+def test_an_older_night_heeds_a_later_wish_even_from_a_file_that_is_still_written(ingest: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    log(folder, DAY, "a.jsonl", [*plays(5, "gone"), *plays(5, "here")])
+    later = log(folder, DAY + dt.timedelta(days=1), "a.jsonl.gz", [delete("gone", DAY), *plays(4_000, "filler")])
+    later.write_bytes(later.read_bytes()[:-500])
+    ctx = ingest(app(folder))
+    assert {row["user_id"] for row in ctx.read("events", "upto").collect()} == {"here"}
+
+
+def table_of(path: Path, days: list[dt.date]) -> str:
+    """A CSV with three plays on each day, and its `[[source]]`."""
+    rows = [f"u,t{n},{day}T10:00:0{n}Z" for day in days for n in range(3)]
+    path.write_text("\n".join(["user,track,time", *rows]) + "\n")
+    columns = '{ user = "user", track = "track", time = "time" }'
+    return f'[[source]]\nname = "t"\nformat = "table"\npath = "{path}"\ncolumns = {columns}\n'
+
+
+def test_a_killed_read_of_a_table_is_done_again_and_a_date_that_left_it_is_empty(
+    ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [DAY - dt.timedelta(days=n) for n in (2, 1, 0)]
+    source = table_of(tmp_path / "t.csv", days)
+    committed: list[Manifest] = []
+    real_commit = Lake.commit
+
+    def commit(lake: Lake, manifest: Manifest) -> None:
+        if len(committed) == 2:
+            raise KeyboardInterrupt
+        committed.append(manifest)
+        real_commit(lake, manifest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "commit", commit)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(source)
+    assert ingest(source).read("events", "upto").count() == 9
+    ctx = ingest(table_of(tmp_path / "t.csv", days[1:]))
+    assert ctx.read("events", "upto").count() == 6
+    assert [row["lines_in"] for row in ctx.read("ingest_counts", "upto").collect()] == [7]
+    assert not ingest(table_of(tmp_path / "t.csv", days[1:])).pending
+
+
+def test_the_end_of_time_is_no_event(ingest: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    end = plays(1)[0].replace("2026-11-14T00:00:00Z", "9999-12-31T23:59:59-01:00")
+    log(folder, DAY, "a.jsonl", [*plays(40), end])
+    account = counts(ingest(app(folder)))["a.jsonl"]
+    assert (account["good"], account["quarantined"]) == (40, 1)
 
 
 def test_an_unchanged_snapshot_is_pointed_to(ingest: Ingest, tmp_path: Path) -> None:

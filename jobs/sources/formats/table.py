@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import reduce
+from operator import or_
 
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -124,7 +126,9 @@ def _parquet_lines(spark: SparkSession, source: Source, files: Sequence[str]) ->
     raw = F.to_json(F.struct(*[_column(theirs) for theirs in sorted(set(columns.values()))])).cast("binary")
     uri, line = F.col("_metadata.file_path").alias("uri"), (F.col("_metadata.row_index") + 1).alias("line")
     rows = frame.select(uri, line, raw.alias("raw"), F.lit("row").alias("text"), *cells)
-    layout = Layout(parts={"row": F.lit(1)}, faults=(), columns={})
+    garbled = reduce(or_, [F.coalesce(~F.is_valid_utf8(F.col(f"c_{ours}")), F.lit(False)) for ours in columns])
+    fault = Fault("invalid_utf8", "a mapped column is not valid UTF-8", garbled)
+    layout = Layout(parts={"row": F.lit(1)}, faults=(fault,), columns={})
     told = _told(source, {ours: F.col(f"c_{ours}") for ours in columns})
     return name_files(rows, frame.inputFiles()), event_layout(source, told, layout)
 
