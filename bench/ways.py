@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 from bench.harness import WORK
 from jobs.context import JobContext, Night
 from jobs.settings import Settings
-from jobs.sources import events, snapshots
 from jobs.sources.config import load_sources
+from jobs.sources.ingest import events, snapshots
 from jobs.spark import session
 
 LOG_SCHEMA = (

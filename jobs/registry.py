@@ -27,8 +27,8 @@ class Job:
 
 
 JOBS = (
-    Job("events", "ingest", "jobs.sources.events", "Timed logs to events, by received date", reusable=False),
-    Job("snapshots", "ingest", "jobs.sources.snapshots", "Catalogue, labels, counts, profiles, audio files", reusable=False),
+    Job("events", "ingest", "jobs.sources.ingest.events", "Timed logs to events, by received date", reusable=False),
+    Job("snapshots", "ingest", "jobs.sources.ingest.snapshots", "Catalogue, labels, counts, profiles, audio files", reusable=False),
     Job("forget", "ingest", "jobs.forget.forget", "Whoever asked to be forgotten leaves older nights too", reusable=False),
     Job("catalogue", "prepare", "jobs.catalogue.tracks", "One truth per track", ("tracks", "song_tracks", "losses/catalogue")),
     Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "listeners", "losses/history")),

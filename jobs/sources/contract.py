@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.sources import raw
+from jobs.sources.reading import raw
 
 QUARANTINE_LIMIT = 0.05
 """Share of a source's lines (or files) that may be quarantined before the night stops: BLUEPRINT's 5 %."""

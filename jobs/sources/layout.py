@@ -8,8 +8,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.files import text_listing
-from jobs.sources.lines import cut_files, independent_count, is_blank, read_text
+from jobs.sources.reading.files import text_listing
+from jobs.sources.reading.lines import cut_files, independent_count, is_blank, read_text
 
 TRACK_SHAPE = "^TR[A-Z0-9]{16}$"
 """An MSD track id."""

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.files import text_listing
 from jobs.sources.layout import Fault, Layout, as_parsed, missing, named, or_null, sort_lines
-from jobs.sources.lines import cut_files, independent_count, read_text
+from jobs.sources.reading.files import text_listing
+from jobs.sources.reading.lines import cut_files, independent_count, read_text
 
 ACTIONS = ("play", "skip", "like", "unlike", "rate", "block")
 DELETE = "delete"

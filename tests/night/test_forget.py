@@ -26,8 +26,8 @@ from jobs.publish.insert import prepare
 from jobs.publish.store import connect
 from jobs.runner import run_named
 from jobs.settings import Settings
-from jobs.sources import snapshots
 from jobs.sources.config import load_sources
+from jobs.sources.ingest import snapshots
 from tests.night.house import World, run_night
 
 NAME = "forgetful"

@@ -6,9 +6,9 @@ from typing import Any
 from pyspark.sql import Row, SparkSession
 
 from jobs.lake.schemas import table
-from jobs.sources.accounts import quarantine_rows
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
+from jobs.sources.ingest.accounts import quarantine_rows
 
 GOOD = ""
 BLANK = "(blank)"

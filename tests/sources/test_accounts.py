@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from jobs.errors import SourceError
-from jobs.sources.accounts import account, quarantine_rows
 from jobs.sources.config import load_sources, newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
+from jobs.sources.ingest.accounts import account, quarantine_rows
 
 TEXT = ("app_log", "taste_profile", "msd_unique_tracks", "msd_unique_artists", "msd_artist_terms", "msd_mismatches",
         "genre_labels", "user_profiles", "deletions", "lastfm_1k", "lastfm_1k_tracks", "lastfm_360k", "lastfm_360k_profiles",

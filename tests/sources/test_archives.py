@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from jobs.errors import SourceError
-from jobs.sources import raw_tar, unpacked
-from jobs.sources.archives import TAR_FAULTS, members
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.formats.msd_h5 import read_archive
-from jobs.sources.lines import READ_FAULTS
+from jobs.sources.reading import raw_tar, unpacked
+from jobs.sources.reading.archives import TAR_FAULTS, members
+from jobs.sources.reading.lines import READ_FAULTS
 
 REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
 needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")

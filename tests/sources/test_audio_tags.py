@@ -16,9 +16,9 @@ from pyspark.sql import Row, SparkSession
 
 from jobs.catalogue.tracks import with_strays
 from jobs.errors import SourceError
-from jobs.sources.audio_tags import mended, read_tags
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
+from jobs.sources.parsing.audio_tags import mended, read_tags
 
 id3: Any = mutagen.id3  # its classes have no types
 REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))

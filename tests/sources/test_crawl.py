@@ -15,15 +15,15 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from jobs.errors import SourceError
-from jobs.sources import unpacked
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.crawl_pages import address, digest
 from jobs.sources.formats import FORMATS
 from jobs.sources.formats.crawl import read_crawl
-from jobs.sources.lines import READ_FAULTS
-from jobs.sources.raw_warc import count_records
-from jobs.sources.schema_org import Recording, recordings, seconds
-from jobs.sources.web_pages import decoded, read_page
+from jobs.sources.parsing.crawl_pages import address, digest
+from jobs.sources.parsing.schema_org import Recording, recordings, seconds
+from jobs.sources.parsing.web_pages import decoded, read_page
+from jobs.sources.reading import unpacked
+from jobs.sources.reading.lines import READ_FAULTS
+from jobs.sources.reading.raw_warc import count_records
 
 SITE = "https://music.example"
 

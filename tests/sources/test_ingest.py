@@ -16,9 +16,9 @@ from jobs.errors import SourceError
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.settings import Settings
-from jobs.sources import events, settle, snapshots
 from jobs.sources.config import load_sources
-from jobs.sources.quick import staged
+from jobs.sources.ingest import events, settle, snapshots
+from jobs.sources.ingest.quick import staged
 
 DAY = dt.date(2026, 11, 14)
 Ingest = Callable[..., JobContext]
@@ -97,7 +97,7 @@ def test_the_digest_does_not_depend_on_files_splits_or_shares(
     first = ingest(app(tmp_path / "one")).night.lake.manifest("events/app", DAY.isoformat())
     log(tmp_path / "two", DAY, "a.jsonl.gz", lines[::-1][:170])
     log(tmp_path / "two", DAY, "b.jsonl", lines[::-1][150:])
-    monkeypatch.setattr("jobs.sources.blocks.SPLIT_BYTES", 4_000)
+    monkeypatch.setattr("jobs.sources.reading.blocks.SPLIT_BYTES", 4_000)
     monkeypatch.setattr(settle, "TASK_ROWS", 100)
     second = ingest(app(tmp_path / "two")).night.lake.manifest("events/app", DAY.isoformat())
     assert first is not None

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from jobs.sources import blocks as blocks_module
-from jobs.sources import raw
-from jobs.sources.blocks import blocks, ranges
 from jobs.sources.contract import Source
 from jobs.sources.formats import app_log
-from jobs.sources.plain_log import plain_events
+from jobs.sources.parsing.plain_log import plain_events
+from jobs.sources.reading import blocks as blocks_module
+from jobs.sources.reading import raw
+from jobs.sources.reading.blocks import blocks, ranges
 
 DAY = dt.date(2026, 11, 14)
 VALUES: dict[str, list[Any]] = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.sources import raw, records
-from jobs.sources.records import Record
+from jobs.sources.reading import raw, records
+from jobs.sources.reading.records import Record
 
 
 def read(path: Path, content: bytes) -> list[Record]:

@@ -16,9 +16,9 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.formats.lastfm_similars_db import pairs
 from jobs.sources.formats.msd_artist_similarity_db import FORMAT as SIMILARITY
-from jobs.sources.lines import READ_FAULTS
-from jobs.sources.raw_sqlite import count_rows, row_ids
-from jobs.sources.sqlite import read_range
+from jobs.sources.reading.lines import READ_FAULTS
+from jobs.sources.reading.raw_sqlite import count_rows, row_ids
+from jobs.sources.reading.sqlite import read_range
 
 REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
 needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
@@ -230,7 +230,7 @@ def test_text_exports(spark: SparkSession, tmp_path: Path) -> None:
         file.write_text(content)
         parsed, counts = read(spark, kind, file)
         assert sorted(tuple(row)[1:] for row in parsed.rows.collect()) == sorted(rows), kind
-        from jobs.sources.accounts import quarantine_rows
+        from jobs.sources.ingest.accounts import quarantine_rows
 
         rejected = quarantine_rows(parsed, Source(kind, kind, str(file))).collect()
         assert {row["line"]: row["rule"] for row in rejected} == rules, kind

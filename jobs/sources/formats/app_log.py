@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.sources import raw
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.files import folder_date, name_date, text_listing
 from jobs.sources.layout import Fault, Layout
-from jobs.sources.lines import cut_files, independent_count, read_lines
 from jobs.sources.listening import Told, event_layout, instant, parse_events, require_utc
+from jobs.sources.reading import raw
+from jobs.sources.reading.files import folder_date, name_date, text_listing
+from jobs.sources.reading.lines import cut_files, independent_count, read_lines
 
 TEXTS = ("user_id", "track_id", "event", "rating", "ms_played", "played_at", "received_at", "session_id")
 BROKEN = "_broken"

@@ -16,14 +16,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import SourceError
 from jobs.lake.schemas.sources import AUDIO_FILES
-from jobs.sources.archives import ARCHIVES, TAR_FAULTS, Member, is_archive, members
-from jobs.sources.audio_store import check_folder, make_folder, store
-from jobs.sources.audio_tags import read_tags
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.files import listing
-from jobs.sources.lines import count_by
-from jobs.sources.raw_tar import count_members
-from jobs.sources.whole_files import in_batches, parse_files, reject, skip
+from jobs.sources.parsing.audio_store import check_folder, make_folder, store
+from jobs.sources.parsing.audio_tags import read_tags
+from jobs.sources.reading.archives import ARCHIVES, TAR_FAULTS, Member, is_archive, members
+from jobs.sources.reading.files import listing
+from jobs.sources.reading.lines import count_by
+from jobs.sources.reading.raw_tar import count_members
+from jobs.sources.reading.whole_files import in_batches, parse_files, reject, skip
 
 SUFFIXES = frozenset({".wav", ".mp3", ".ogg", ".oga", ".flac", ".opus", ".m4a", ".aif", ".aiff", ".au"})
 LABELS = ("prefix", "folder")

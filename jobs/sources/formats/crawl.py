@@ -20,14 +20,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.lake.schemas.sources import AUDIO_FILES, SOURCE_TRACKS
-from jobs.sources.audio_store import check_folder, make_folder, store
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.crawl_pages import address, describe, digest
-from jobs.sources.files import listing
-from jobs.sources.lines import count_by, spread
-from jobs.sources.raw_warc import count_records
-from jobs.sources.warcs import AUDIO_SUFFIXES, Record, records, suffix_of
-from jobs.sources.whole_files import as_parsed_rows, in_batches, read_parts, reject, skip
+from jobs.sources.parsing.audio_store import check_folder, make_folder, store
+from jobs.sources.parsing.crawl_pages import address, describe, digest
+from jobs.sources.reading.files import listing
+from jobs.sources.reading.lines import count_by, spread
+from jobs.sources.reading.raw_warc import count_records
+from jobs.sources.reading.warcs import AUDIO_SUFFIXES, Record, records, suffix_of
+from jobs.sources.reading.whole_files import as_parsed_rows, in_batches, read_parts, reject, skip
 
 SUFFIX_OF_TYPE = {"audio/mpeg": ".mp3", "audio/ogg": ".ogg", "application/ogg": ".ogg", "audio/flac": ".flac", "audio/wav": ".wav",
                   "audio/x-wav": ".wav", "audio/mp4": ".m4a"}  # fmt: skip

@@ -15,12 +15,12 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.files import text_listing
 from jobs.sources.formats.kkbox_songs import one_row_per_label
 from jobs.sources.layout import Fault, Layout, TextSnapshot, named
-from jobs.sources.lines import READ_FAULTS
 from jobs.sources.listening import number
-from jobs.sources.records import cell, not_csv, read_records, records
+from jobs.sources.reading.files import text_listing
+from jobs.sources.reading.lines import READ_FAULTS
+from jobs.sources.reading.records import cell, not_csv, read_records, records
 
 HEADER, HEADER_LINES = "track_id", 3
 WANTED = ("track.title", "track.duration", "track.genre_top", "track.genres_all",

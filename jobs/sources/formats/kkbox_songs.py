@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs.sources.contract import Source
 from jobs.sources.layout import Fault, Layout, TextSnapshot, named
 from jobs.sources.listening import number
-from jobs.sources.records import cell, header_row, not_csv, read_records
+from jobs.sources.reading.records import cell, header_row, not_csv, read_records
 
 HEADER = "song_id"
 

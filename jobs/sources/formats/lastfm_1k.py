@@ -9,11 +9,11 @@ from datetime import date
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.sources import raw
 from jobs.sources.contract import Source
 from jobs.sources.layout import Fault, Layout, id_of_names, or_null, trimmed_fields
 from jobs.sources.listening import TextEvents, Told, event_layout, instant
-from jobs.sources.tables import iso_day
+from jobs.sources.reading import raw
+from jobs.sources.reading.tables import iso_day
 
 
 def base() -> Layout:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
-from jobs.sources.sqlite import Query, Row, SqliteSnapshot, text
-from jobs.sources.whole_files import MORE, reject
+from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, text
+from jobs.sources.reading.whole_files import MORE, reject
 
 NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,20})?([eE]-?[0-9]{1,2})?")
 Pairs = list[tuple[str, float]]

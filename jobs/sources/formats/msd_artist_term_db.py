@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from jobs.sources.sqlite import Query, Row, SqliteSnapshot, text
-from jobs.sources.whole_files import reject
+from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, text
+from jobs.sources.reading.whole_files import reject
 
 
 def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:

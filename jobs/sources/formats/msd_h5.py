@@ -13,13 +13,13 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.lake.schemas.sources import SOURCE_TRACKS
-from jobs.sources.archives import ARCHIVES, TAR_FAULTS, Member, is_archive, members
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.files import listing
-from jobs.sources.lines import count_by
-from jobs.sources.raw_tar import count_members
-from jobs.sources.track_h5 import count_tracks, read_tracks
-from jobs.sources.whole_files import MORE, in_batches, parse_files, reject, skip
+from jobs.sources.parsing.track_h5 import count_tracks, read_tracks
+from jobs.sources.reading.archives import ARCHIVES, TAR_FAULTS, Member, is_archive, members
+from jobs.sources.reading.files import listing
+from jobs.sources.reading.lines import count_by
+from jobs.sources.reading.raw_tar import count_members
+from jobs.sources.reading.whole_files import MORE, in_batches, parse_files, reject, skip
 
 HDF5 = frozenset({".h5", ".hdf5"})
 

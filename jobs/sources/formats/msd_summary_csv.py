@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.files import text_listing
 from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named, or_null
 from jobs.sources.listening import number
-from jobs.sources.tables import cells, header_lines
+from jobs.sources.reading.files import text_listing
+from jobs.sources.reading.tables import cells, header_lines
 
 FIELDS = {
     "track_id": "track_id",

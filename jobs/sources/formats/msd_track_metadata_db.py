@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.sources.sqlite import Query, Row, SqliteSnapshot, text
-from jobs.sources.whole_files import reject
+from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, text
+from jobs.sources.reading.whole_files import reject
 
 TEXTS = ("song_id", "title", "artist_id", "artist_name", "release")
 COLUMNS = ("track_id", *TEXTS, "year", "duration")

@@ -11,11 +11,19 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.files import folder_date, listing, suffix, text_listing
 from jobs.sources.layout import Fault, Layout, or_null
-from jobs.sources.lines import as_text, count_by, cut_files, independent_count, name_files, read_lines, spark_path
 from jobs.sources.listening import Told, event_layout, instant, instant_of_number, parse_events, require_utc
-from jobs.sources.tables import (
+from jobs.sources.reading.files import folder_date, listing, suffix, text_listing
+from jobs.sources.reading.lines import (
+    as_text,
+    count_by,
+    cut_files,
+    independent_count,
+    name_files,
+    read_lines,
+    spark_path,
+)
+from jobs.sources.reading.tables import (
     PARQUET,
     SEPARATORS,
     column_names,

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.idomaar import day_of, head, head_faults, identifier, links, moment, one_object, told_seconds
 from jobs.sources.layout import Fault, Layout
 from jobs.sources.listening import TextEvents, Told, event_layout
+from jobs.sources.parsing.idomaar import day_of, head, head_faults, identifier, links, moment, one_object, told_seconds
 
 LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string>>"
 

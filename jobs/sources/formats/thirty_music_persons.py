@@ -3,8 +3,8 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.idomaar import decoded, head, head_faults, identifier, one_object, properties
 from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named
+from jobs.sources.parsing.idomaar import decoded, head, head_faults, identifier, one_object, properties
 
 
 def layout(source: Source) -> Layout:

@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.idomaar import head, head_faults, identifier, links, one_object
 from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named
+from jobs.sources.parsing.idomaar import head, head_faults, identifier, links, one_object
 
 LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string>>"
 

@@ -11,9 +11,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.idomaar import day_of, head, head_faults, identifier, links, moment, one_object, told_seconds
 from jobs.sources.layout import Fault, Layout, missing, named
 from jobs.sources.listening import TextEvents, instant_of_seconds
+from jobs.sources.parsing.idomaar import day_of, head, head_faults, identifier, links, moment, one_object, told_seconds
 
 LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string, playstart: double, playtime: double>>"
 PLAYSTART = re.compile(rb'"playstart"\s*:\s*([0-9]{1,9})\b')

@@ -3,9 +3,9 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.idomaar import decoded, head, head_faults, identifier, links, one_object, properties
 from jobs.sources.layout import Fault, Layout, TextSnapshot, named, or_null
 from jobs.sources.listening import number
+from jobs.sources.parsing.idomaar import decoded, head, head_faults, identifier, links, one_object, properties
 
 PROPERTIES = "name: string, duration: string"
 LINKS = "artists: array<struct<id: string>>"

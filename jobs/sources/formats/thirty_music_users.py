@@ -4,9 +4,9 @@ from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
 from jobs.sources.formats.user_profiles import OLDEST
-from jobs.sources.idomaar import head, head_faults, identifier, moment, one_object, properties
 from jobs.sources.layout import Fault, Layout, TextSnapshot, named, or_null
 from jobs.sources.listening import number
+from jobs.sources.parsing.idomaar import head, head_faults, identifier, moment, one_object, properties
 
 
 def layout(source: Source) -> Layout:

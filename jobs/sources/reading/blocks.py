@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from jobs.sources.raw import BOM, is_gzip
+from jobs.sources.reading.raw import BOM, is_gzip
 
 BLOCK_BYTES = 8 * 1024**2
 """Unpacked bytes per block: some 50,000 log lines, so that the cost per call vanishes, and small beside a task's memory."""

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from jobs.sources.whole_files import reject
+from jobs.sources.reading.whole_files import reject
 
 SLICE = 10_000
 """Rows read at a time: a row of metadata/songs is 4 KB wide unpacked."""

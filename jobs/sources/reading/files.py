@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.raw import is_gzip
+from jobs.sources.reading.raw import is_gzip
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"

@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from jobs.errors import SourceError
 from jobs.lake.schemas import table
 from jobs.sources.contract import QUARANTINE_LIMIT, Parsed, Source
-from jobs.sources.lines import locate
-from jobs.sources.settle import COUNTS, Settled
+from jobs.sources.ingest.settle import COUNTS, Settled
+from jobs.sources.reading.lines import locate
 
 KINDS = ("good", "quarantined", "blank")
 

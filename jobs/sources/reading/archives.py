@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from jobs.sources.files import suffix
-from jobs.sources.raw_tar import HEADER_BYTES
-from jobs.sources.unpacked import is_packed
+from jobs.sources.reading.files import suffix
+from jobs.sources.reading.raw_tar import HEADER_BYTES
+from jobs.sources.reading.unpacked import is_packed
 
 ARCHIVES = frozenset({".tar", ".tgz"})
 """Suffixes; `suffix` looks through the .gz of .tar.gz."""

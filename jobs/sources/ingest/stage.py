@@ -18,7 +18,7 @@ from pyarrow import fs
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.sources.blocks import Range, blocks
+from jobs.sources.reading.blocks import Range, blocks
 
 FLUSH_ROWS = 1_000_000
 """Rows that a task holds before it writes them down: some 150 MB."""

@@ -14,9 +14,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
-from jobs.sources import raw
 from jobs.sources.contract import Source
-from jobs.sources.files import folder_date, name_date
+from jobs.sources.reading import raw
+from jobs.sources.reading.files import folder_date, name_date
 
 SMALL_BYTES = 16 * 1024**2
 """Files of this size together are counted at once: starting Spark's Python workers takes longer than reading them."""

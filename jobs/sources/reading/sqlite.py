@@ -18,11 +18,11 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.errors import SourceError
 from jobs.lake.schemas import table as lake_table
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.files import listing
-from jobs.sources.lines import count_by
-from jobs.sources.raw_sqlite import count_rows, row_ids
-from jobs.sources.tables import text_of
-from jobs.sources.whole_files import as_parsed_rows, read_parts, reject
+from jobs.sources.reading.files import listing
+from jobs.sources.reading.lines import count_by
+from jobs.sources.reading.raw_sqlite import count_rows, row_ids
+from jobs.sources.reading.tables import text_of
+from jobs.sources.reading.whole_files import as_parsed_rows, read_parts, reject
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 SLICE = 10_000

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.errors import SourceError
-from jobs.sources import raw
 from jobs.sources.contract import Source
-from jobs.sources.files import suffix
+from jobs.sources.reading import raw
+from jobs.sources.reading.files import suffix
 
 PARQUET = ".parquet"
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}

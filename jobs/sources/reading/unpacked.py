@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from jobs.sources import raw
-from jobs.sources.files import GZIP_MAGIC
+from jobs.sources.reading import raw
+from jobs.sources.reading.files import GZIP_MAGIC
 
 TOTAL_BYTES = 64 * 1024**3
 """A file may unpack to this much: a tenth of the whole MSD is 28 GB."""

@@ -11,7 +11,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from jobs.lake.schemas.columns import Table
 from jobs.sources.contract import Parsed
 from jobs.sources.layout import blank_lines, rejected_lines
-from jobs.sources.lines import spread
+from jobs.sources.reading.lines import spread
 
 ReadFile = Callable[[str], Iterator[pd.DataFrame]]
 """Path in; frames out with the table's columns (good rows) or with `line`, `rule`, `reason` (rejected), never both.

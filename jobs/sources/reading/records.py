@@ -17,10 +17,10 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.sources import raw
 from jobs.sources.layout import Fault
-from jobs.sources.lines import spread
-from jobs.sources.tables import text_of
+from jobs.sources.reading import raw
+from jobs.sources.reading.lines import spread
+from jobs.sources.reading.tables import text_of
 
 MOST_LINES = 1_000
 MOST_BYTES = 1 << 20

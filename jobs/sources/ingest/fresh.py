@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.lines import fingerprint
+from jobs.sources.reading.lines import fingerprint
 
 Inputs = dict[str, str]
 """A manifest's inputs: `options|` how the sources file says to read, `stat|` names, sizes and times of the files (to see

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.sources.audio_tags import YEAR
+from jobs.sources.parsing.audio_tags import YEAR
 
 NODES = 50_000
 """So many parts of a page's trees are looked at; a real page has some hundred."""

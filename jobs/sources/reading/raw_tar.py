@@ -6,7 +6,7 @@ It is stricter than `tarfile`, which takes a damaged header for the end: what it
 import re
 from collections.abc import Iterator
 
-from jobs.sources.unpacked import Unpacked
+from jobs.sources.reading.unpacked import Unpacked
 
 BLOCK = 512
 MEMBERS = 2_000_000

@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.sources import raw
 from jobs.sources.layout import Fault
 from jobs.sources.listening import instant_of_number
-from jobs.sources.tables import EARLIEST
+from jobs.sources.reading import raw
+from jobs.sources.reading.tables import EARLIEST
 
 JSON = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 ID = "^[0-9A-Za-z._:-]+$"

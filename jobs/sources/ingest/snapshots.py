@@ -18,10 +18,10 @@ from jobs.forget.wishes import without_forgotten
 from jobs.lake.digest import combined
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.schemas import table
-from jobs.sources.accounts import account, quarantine_rows
 from jobs.sources.contract import COUNT_TABLES, Parsed, Source
 from jobs.sources.formats import FORMATS
-from jobs.sources.fresh import Inputs, inputs_of, unchanged
+from jobs.sources.ingest.accounts import account, quarantine_rows
+from jobs.sources.ingest.fresh import Inputs, inputs_of, unchanged
 
 
 @dataclass(frozen=True)

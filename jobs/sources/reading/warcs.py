@@ -15,7 +15,7 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.bufferedreaders import BufferedReader, ChunkedDataReader
 from warcio.statusandheaders import StatusAndHeadersParser
 
-from jobs.sources.unpacked import is_packed
+from jobs.sources.reading.unpacked import is_packed
 
 PAGE_BYTES, AUDIO_BYTES = 4 * 1024**2, 64 * 1024**2
 """Larger bodies, packed or unpacked, are rejected."""

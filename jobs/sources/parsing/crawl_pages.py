@@ -7,10 +7,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pandas as pd
 
-from jobs.sources.schema_org import Recording, recordings
-from jobs.sources.warcs import Record
-from jobs.sources.web_pages import Page, read_page
-from jobs.sources.whole_files import MORE, reject, skip
+from jobs.sources.parsing.schema_org import Recording, recordings
+from jobs.sources.parsing.web_pages import Page, read_page
+from jobs.sources.reading.warcs import Record
+from jobs.sources.reading.whole_files import MORE, reject, skip
 
 MUSIC = ("MusicRecording", "MusicAlbum")
 PORTS = {"http": 80, "https": 443}

@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.forget.wishes import Wishes
 from jobs.lake.schemas import table as table_of
-from jobs.sources.stage import Stage
+from jobs.sources.ingest.stage import Stage
 
 DAY_LIMIT = 10_000
 """Events of one user on one day that count, the earliest ones: three times what a day of 30 s plays can hold. A broken client

@@ -5,7 +5,7 @@ It is stricter than warcio, which passes over a record whose Content-Length is w
 
 import re
 
-from jobs.sources.unpacked import Unpacked
+from jobs.sources.reading.unpacked import Unpacked
 
 HEAD = re.compile(rb"WARC/(1\.[01]|0\.1[78])\s", re.IGNORECASE)
 HEAD_BYTES = 256 * 1024

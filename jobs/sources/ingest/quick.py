@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from jobs.sources.blocks import ranges
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS, app_log
-from jobs.sources.lines import as_lines, cut_files, read_lines
-from jobs.sources.plain_log import plain_events
-from jobs.sources.stage import Stage, sift_lines
+from jobs.sources.ingest.stage import Stage, sift_lines
+from jobs.sources.parsing.plain_log import plain_events
+from jobs.sources.reading.blocks import ranges
+from jobs.sources.reading.lines import as_lines, cut_files, read_lines
 
 
 def staged(spark: SparkSession, folder: str, source: Source, files: Sequence[str]) -> tuple[Parsed, Stage]:

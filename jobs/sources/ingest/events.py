@@ -17,14 +17,14 @@ from jobs.lake.collect import bounded
 from jobs.lake.lake import new_folder
 from jobs.lake.manifest import Manifest
 from jobs.log import logger
-from jobs.sources.accounts import account_events, quarantine_rows
 from jobs.sources.config import newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
-from jobs.sources.fresh import Inputs, inputs_of, unchanged
-from jobs.sources.quick import staged
-from jobs.sources.settle import Settled, settle
-from jobs.sources.stage import Stage, joined, stage_rows
+from jobs.sources.ingest.accounts import account_events, quarantine_rows
+from jobs.sources.ingest.fresh import Inputs, inputs_of, unchanged
+from jobs.sources.ingest.quick import staged
+from jobs.sources.ingest.settle import Settled, settle
+from jobs.sources.ingest.stage import Stage, joined, stage_rows
 
 LOG = logger(__name__)
 Days = dict[str, Inputs]
