@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.forget import places
+from jobs.lake.digest import nothing
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
+from jobs.lake.schemas import table
 
 Clean = Callable[[DataFrame], DataFrame]
 
@@ -63,7 +65,7 @@ def amend(
     for part, folders in parts.items():
         written = lake.put_again(part, clean(lake.located(spark, part, folders)), folders)
         for folder in folders:
-            new, found = written.get(folder) or ("", lake.empty_digest(spark, part))
+            new, found = written.get(folder) or ("", nothing(table(part).read_schema))
             whole = f"{part}/{folder}"
             fresh = [
                 replace(old, folder=new, rows=found.rows, digest=found.digest, amended_by=run_id) for old in named[whole]

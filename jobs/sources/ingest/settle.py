@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.forget.wishes import Wishes
 from jobs.lake.schemas import table as table_of
-from jobs.sources.ingest.stage import Stage
+from jobs.sources.ingest.stage import Stage, read_staged
 
 DAY_LIMIT = 10_000
 """Events of one user on one day that count, the earliest ones: three times what a day of 30 s plays can hold. A broken client
@@ -89,21 +90,56 @@ def settle(spark: SparkSession, stage: Stage, folders: Mapping[str, str], wishes
 
 
 def distinct(rows: pa.Table) -> pa.Table:
-    """Rows with one KEY as one: the largest of each other column; `file_no` the first file, `n` how many there were."""
+    """Rows with one KEY as one, by user, time, track and event: the largest of each other column, and the first `file_no`.
+
+    Numbers are sorted, not words: users by their rank, and time within. Only rows that share both, which are few, are
+    compared by track and event.
+    """
+    place = _places(rows)
+    order = np.argsort(place)
+    found = place[order]
+    same = found[1:] == found[:-1]
+    tied = np.concatenate([[False], same]) | np.concatenate([same, [False]])
+    if not tied.any():
+        return rows.take(pa.array(order))
+    alone, shared = order[~tied], order[tied]
+    merged = _merged(rows.take(pa.array(shared)).append_column("place", pa.array(place[shared])))
+    both = np.concatenate([place[alone], merged["place"].to_numpy()])
+    which = np.concatenate([alone, len(rows) + np.arange(len(merged))])
+    whole = pa.concat_tables([rows, merged.select(rows.column_names)])
+    # stable: rows that share a place are all of `merged`, which has its order
+    return whole.take(pa.array(which[np.argsort(both, kind="stable")]))
+
+
+def _places(rows: pa.Table) -> npt.NDArray[np.int64]:
+    """A number per row, whose order is that of user and time."""
+    users = pc.dictionary_encode(rows["user_id"].combine_chunks())
+    rank = np.empty(len(users.dictionary), np.int64)
+    rank[pc.sort_indices(users.dictionary).to_numpy()] = np.arange(len(rank))
+    time = pc.cast(rows["played_at"].combine_chunks(), pa.int64()).to_numpy()
+    span = int(time.max()) - int(time.min()) + 1
+    if len(rank) * span >= 2**63:
+        # events of many years, one of them of the year 9999 perhaps: times by their rank, too
+        time, span = np.unique(time, return_inverse=True)[1], len(time)
+    return np.asarray(rank[users.indices.to_numpy()] * span + (time - time.min()), np.int64)
+
+
+def _merged(rows: pa.Table) -> pa.Table:
     best = [(name, "max") for name in BEST]
-    grouped = rows.group_by(list(KEY), use_threads=False).aggregate([*best, ("file_no", "min"), ("file_no", "count")])
-    names = {f"{name}_max": name for name in BEST} | {"file_no_min": "file_no", "file_no_count": "n"}
-    return grouped.rename_columns([names.get(name, name) for name in grouped.column_names])
+    grouped = rows.group_by(list(KEY), use_threads=False).aggregate([*best, ("file_no", "min"), ("place", "min")])
+    named = grouped.rename_columns([name.removesuffix("_max").removesuffix("_min") for name in grouped.column_names])
+    return named.sort_by([(name, "ascending") for name in ("place", "track_id", "event")])
 
 
 def over_limit(rows: pa.Table, limit: int = DAY_LIMIT) -> pa.Array:
     """True for events after the first `limit` of their user and day; `rows` sorted by user and time."""
     if not len(rows):
         return pa.array([], pa.bool_())
-    user = pc.dictionary_encode(rows["user_id"].combine_chunks()).indices.to_numpy()
+    user = rows["user_id"].combine_chunks()
     day = pc.cast(pc.floor_temporal(rows["played_at"], unit="day"), pa.int64()).to_numpy()
     place = np.arange(len(rows))
-    starts = np.concatenate([[True], (user[1:] != user[:-1]) | (day[1:] != day[:-1])])
+    others = pc.not_equal(user[1:], user[:-1]).to_numpy(zero_copy_only=False)
+    starts = np.concatenate([[True], others | (day[1:] != day[:-1])])
     return pa.array(place - np.maximum.accumulate(np.where(starts, place, 0)) >= limit)
 
 
@@ -129,8 +165,7 @@ def _shares(stage: Stage, day: str) -> list[tuple[int, int]]:
 def _read(paths: list[str], share: int, of: int) -> pa.Table:
     tables = []
     for path in paths:
-        system, at = fs.FileSystem.from_uri(path)
-        table = pq.read_table(at, filesystem=system, use_threads=False, partitioning=None).select([*SCHEMA.names, "file_no"])
+        table = read_staged(path).select([*SCHEMA.names, "file_no"])
         table = table.cast(SCHEMA.append(pa.field("file_no", pa.int32())))
         tables.append(table.filter(_mine(table, share, of)) if of > 1 else table)
     return pa.concat_tables(tables)
@@ -149,12 +184,12 @@ def _settle_one(rows: pa.Table, file: str, wishes: Wishes) -> pd.DataFrame:
     kept = once
     if wishes.by_hash:
         kept = once.filter(pc.invert(forgotten(once, wishes)))
-    # neighbours in time lie together: quicker to read by user, and a third smaller
-    kept = kept.sort_by([("user_id", "ascending"), ("played_at", "ascending"), ("track_id", "ascending"), ("event", "ascending")])
     over = over_limit(kept)
     system, at = fs.FileSystem.from_uri(file)
     system.create_dir(posixpath.dirname(at), recursive=True)
-    pq.write_table(kept.filter(pc.invert(over)).select(SCHEMA.names), at, filesystem=system, compression="snappy")
+    # sorted by user and time, it is quicker to read by user, and a third smaller
+    written = kept.filter(pc.invert(over)) if pc.any(over).as_py() else kept
+    pq.write_table(written.select(SCHEMA.names), at, filesystem=system, compression="snappy")
     return _counted(rows, once, kept.filter(over))
 
 
