@@ -3,10 +3,12 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import Field, asdict, dataclass, field, replace
 from functools import reduce
 from typing import Any, ClassVar, Protocol
 
+from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import LakeError
@@ -131,6 +133,19 @@ class JobContext:
     def empty_days(self, part: str, days: Mapping[str, dict[str, str]]) -> None:
         """Partitions that from now on have no rows."""
         self._pend_days(part, {}, days)
+
+    def at_once(self, *writes: Callable[["JobContext"], None]) -> None:
+        """Writes that do not need each other, beside each other: small ones leave a core idle, and large ones theirs.
+
+        They become valid in the order given, as if one had followed the other.
+        """
+        branches = [replace(self, pending=[]) for _ in writes]
+        with ThreadPoolExecutor(len(writes)) as pool:
+            each = zip(writes, branches, strict=True)
+            done = [pool.submit(inheritable_thread_target(self.spark)(write), branch) for write, branch in each]
+        for future in done:
+            future.result()
+        self.pending += [manifest for branch in branches for manifest in branch.pending]
 
     def _pend_days(self, part: str, written: dict[str, tuple[str, Digest]], days: Mapping[str, dict[str, str]]) -> None:
         if strange := sorted(set(written) - set(days)):

@@ -4,8 +4,9 @@ Incremental: a received date whose files have not changed since its manifest was
 is accounted for, rejected ones lie in quarantine with their reason, duplicates count once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from pyspark import StorageLevel
@@ -29,6 +30,7 @@ from jobs.sources.ingest.settle import Settled, settle
 from jobs.sources.ingest.stage import Stage, joined, stage_rows
 
 LOG = logger(__name__)
+Write = Callable[[JobContext], None]
 Days = dict[str, Inputs]
 """Received date -> what it is made of."""
 
@@ -118,23 +120,20 @@ def _write(
     counts = account_events(source, counted, parsed, told, stage.lines, settled)
     _keep_only(ctx, part, run, settled)
     rejected = quarantine_rows(parsed, source) if any(file.quarantined for file in told.values()) else None
-    if dates is None:
-        ctx.adopt_days(part, run, days)
-        _write_account(ctx, source, rejected, counts, days, None)
-    else:
-        _write_account(ctx, source, rejected, counts, days, dates)
-        ctx.adopt_days(part, run, days)
+    account = _account_writes(ctx, source, rejected, counts, days, dates)
+    rows: list[Write] = [partial(JobContext.adopt_days, part=part, run=run, days=days)]
+    ctx.at_once(*(rows + account if dates is None else account + rows))
 
 
-def _write_account(
+def _account_writes(
     ctx: JobContext,
     source: Source,
     rejected: DataFrame | None,
     counts: list[dict[str, Any]],
     days: Days,
     dates: dict[str, str] | None,
-) -> None:
-    """The rejected lines (None: there are none), and the counts, under the received date of their file.
+) -> list[Write]:
+    """What writes the rejected lines (None: there are none), and the counts, under the received date of their file.
 
     What is told of files of many dates (`dates` is None) lies under the first of `days`, for every night to see, and nowhere
     else.
@@ -147,10 +146,11 @@ def _write_account(
     if not dates:
         written = {part: dict.fromkeys({first, *ctx.night.lake.dates(part)}, days[first]) for part in written}
     if rejected is None:
-        ctx.empty_days(quarantine, written[quarantine])
+        rejects = partial(JobContext.empty_days, part=quarantine, days=written[quarantine])
     else:
-        ctx.write_days(quarantine, rejected.withColumn("dt", _by_file(dates) if dates else F.lit(first)), written[quarantine])
-    ctx.write_rows(account, by_day, written[account])
+        placed = rejected.withColumn("dt", _by_file(dates) if dates else F.lit(first))
+        rejects = partial(JobContext.write_days, part=quarantine, frame=placed, days=written[quarantine])
+    return [rejects, partial(JobContext.write_rows, part=account, rows=by_day, days=written[account])]
 
 
 def keep_wishes(ctx: JobContext, source: Source, wishes: DataFrame | None, days: Days | None) -> None:

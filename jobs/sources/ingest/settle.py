@@ -9,15 +9,16 @@ import posixpath
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.forget.wishes import Wishes
 from jobs.lake.schemas import table as table_of
@@ -43,6 +44,10 @@ SCHEMA = pa.schema(
         ("on_time", pa.bool_()),
     ]
 )
+TOLD = pa.schema(
+    [("file_no", pa.int32()), *[(name, pa.int64()) for name in COUNTS], ("name", pa.string()), ("dt", pa.string())]
+)
+"""What a task says of the one file it wrote: COUNTS per input file."""
 assert SCHEMA.names == table_of("events").schema.names
 
 
@@ -74,19 +79,19 @@ def settle(spark: SparkSession, stage: Stage, folders: Mapping[str, str], wishes
     paths = {day: stage.days[day] for day in folders if day in stage.days}
     held = spark.sparkContext.broadcast((paths, dict(folders), wishes))
 
-    def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         staged, targets, heeded = held.value
         for batch in batches:
-            for day, share, of in batch.itertuples(index=False):
+            for day, share, of in zip(*batch.to_pydict().values(), strict=True):
                 rows = _read(staged[day], share, of)
                 if not len(rows):
                     # nobody's hash fell to this share
                     continue
                 name = f"part-{share:05d}-of-{of:05d}.parquet"
-                yield _settle_one(rows, posixpath.join(targets[day], name), heeded).assign(dt=day, name=name)
+                counts = _settle_one(rows, posixpath.join(targets[day], name), heeded)
+                yield pa.RecordBatch.from_pylist([row | {"name": name, "dt": day} for row in counts], TOLD)
 
-    columns = ", ".join(f"{name} long" for name in COUNTS)
-    return _gathered(stage, told.mapInPandas(run, f"file_no int, {columns}, name string, dt string"))
+    return _gathered(stage, told.mapInArrow(run, from_arrow_schema(TOLD)))
 
 
 def distinct(rows: pa.Table) -> pa.Table:
@@ -178,7 +183,7 @@ def _mine(table: pa.Table, share: int, of: int) -> pa.Array:
     return pa.array(share_of[users.indices.to_numpy()] == share)
 
 
-def _settle_one(rows: pa.Table, file: str, wishes: Wishes) -> pd.DataFrame:
+def _settle_one(rows: pa.Table, file: str, wishes: Wishes) -> list[dict[str, Any]]:
     """Write one share of one date to `file` (a URI), the same if it is done twice; returns COUNTS per input file."""
     once = distinct(rows)
     kept = once
@@ -193,15 +198,18 @@ def _settle_one(rows: pa.Table, file: str, wishes: Wishes) -> pd.DataFrame:
     return _counted(rows, once, kept.filter(over))
 
 
-def _counted(rows: pa.Table, once: pa.Table, over: pa.Table) -> pd.DataFrame:
-    """COUNTS of the input files that have rows here."""
+def _counted(rows: pa.Table, once: pa.Table, over: pa.Table) -> list[dict[str, Any]]:
+    """`file_no` and COUNTS of the input files that have rows here."""
     files = pc.max(rows["file_no"]).as_py() + 1
     accepted, first, late, above = (
-        np.bincount(part["file_no"].to_numpy(), minlength=files)
+        np.bincount(part["file_no"].to_numpy(), minlength=files).tolist()
         for part in (rows, once, rows.filter(pc.invert(rows["on_time"])), over)
     )
-    counts = {"accepted": accepted, "duplicates": accepted - first, "late": late, "over_limit": above}
-    return pd.DataFrame(counts).rename_axis("file_no").reset_index().query("accepted > 0")
+    return [
+        {"file_no": n, "accepted": accepted[n], "duplicates": accepted[n] - first[n], "late": late[n], "over_limit": above[n]}
+        for n in range(files)
+        if accepted[n]
+    ]
 
 
 def _gathered(stage: Stage, told: DataFrame) -> Settled:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs, ipc
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.sources.reading.blocks import Range, blocks
 from jobs.sources.reading.files import folder_date, name_date
@@ -29,8 +30,7 @@ FLUSH_BYTES = 256 * 1024**2
 TASKS_PER_CORE = 8
 """Tasks that the ranges of an ingest are dealt to, as equal in bytes as may be: few enough that starting them costs nothing,
 enough that none waits long for another."""
-TOLD = "kind string, dt string, file_no int, start long, path string, rows long"
-TOLD_ARROW = pa.schema(
+TOLD = pa.schema(
     [("kind", pa.string()), ("dt", pa.string()), ("file_no", pa.int32()), ("start", pa.int64()), ("path", pa.string()),
      ("rows", pa.int64())]
 )  # fmt: skip
@@ -102,7 +102,7 @@ def sift_lines(
     tasks = spark.sparkContext.defaultParallelism * TASKS_PER_CORE
     ranges = [(part.file, part.start, part.stop, task) for part, task in zip(parts, dealt(parts, tasks), strict=True)]
     rows = spark.createDataFrame(ranges, "file string, start long, stop long, task int")
-    return _stage(folder, files, rows.repartitionById(tasks, "task").mapInArrow(run, TOLD))
+    return _stage(folder, files, rows.repartitionById(tasks, "task").mapInArrow(run, from_arrow_schema(TOLD)))
 
 
 def dealt(parts: Sequence[Range], tasks: int) -> list[int]:
@@ -128,7 +128,7 @@ def stage_rows(rows: DataFrame, folder: str, files: Sequence[str]) -> Stage:
             writer.add(pa.table(batch.drop_columns(["file"])).append_column("file_no", numbers))
         yield writer.told()
 
-    return _stage(folder, ordered, rows.mapInArrow(run, TOLD))
+    return _stage(folder, ordered, rows.mapInArrow(run, from_arrow_schema(TOLD)))
 
 
 def joined(first: Stage, second: Stage) -> Stage:
@@ -203,7 +203,7 @@ class _Writer:
     def told(self) -> pa.RecordBatch:
         """Everything written, and what each file holds: one row per input file and date."""
         self._flush()
-        return pa.RecordBatch.from_pylist([dict(zip(TOLD_ARROW.names, row, strict=True)) for row in self._told], TOLD_ARROW)
+        return pa.RecordBatch.from_pylist([dict(zip(TOLD.names, row, strict=True)) for row in self._told], TOLD)
 
     def _flush(self) -> None:
         if self._odd:
