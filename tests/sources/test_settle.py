@@ -1,6 +1,8 @@
 """Staged rows to distinct, sorted, bounded ones: the steps between, without Spark."""
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 from hypothesis import given, settings
@@ -26,7 +28,7 @@ ROW = st.tuples(
 )
 
 
-def table(rows: list[tuple[object, ...]]) -> pa.Table:
+def table(rows: Sequence[tuple[object, ...]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(ROWS.names, row, strict=True)) for row in rows], ROWS)
 
 
@@ -35,14 +37,14 @@ def table(rows: list[tuple[object, ...]]) -> pa.Table:
 def test_each_key_once_with_its_best_values_in_order(rows: list[tuple[object, ...]], chunks: int) -> None:
     given_rows = pa.concat_tables([table(rows[n::chunks]) for n in range(chunks)])
     found = distinct(given_rows).to_pylist()
-    wanted: dict[tuple[object, ...], dict[str, object]] = {}
+    wanted: dict[tuple[object, ...], dict[str, Any]] = {}
     for row in given_rows.to_pylist():
         best = wanted.setdefault(tuple(row[name] for name in KEY), dict(row))
         for name in BEST:
             best[name] = max((v for v in (best[name], row[name]) if v is not None), default=None)
         best["file_no"] = min(best["file_no"], row["file_no"])
 
-    def place(row: dict[str, object]) -> tuple[object, ...]:
+    def place(row: dict[str, Any]) -> tuple[object, ...]:
         track = row["track_id"]
         # no track sorts after every track, as Arrow has it
         return str(row["user_id"]).encode(), row["played_at"], track is None, track or "", row["event"]
