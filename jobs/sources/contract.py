@@ -30,6 +30,11 @@ class Source:
     truncated: str = "refuse"
     """What is done with a .gz that is cut short: `refuse` stops the night; `take` takes the lines before the cut."""
 
+    @property
+    def prefix(self) -> str:
+        """What stands before its ids: the namespace and a colon, or nothing."""
+        return f"{self.namespace}:" if self.namespace else ""
+
     def is_cut(self, file: str) -> bool:
         """True for a .gz that is cut short and taken nevertheless; files are looked through only where that is wished."""
         return self.truncated == "take" and raw.is_cut(file)

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
+from jobs.sources.base import Events
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.layout import Fault, Layout, or_null
 from jobs.sources.listening import Told, event_layout, instant, instant_of_number, parse_events, require_utc
@@ -38,12 +39,9 @@ OPTIONAL = ("event", "rating", "session", "ms_played", "received")
 TIME_UNITS = ("iso", "s", "ms")
 
 
-class Table:
+class Table(Events):
     """A row is an event, a play where no event column is named. Received when it happened, unless the table says more."""
 
-    table = "events"
-    dated = True
-    also: frozenset[str] = frozenset()
     options = frozenset({"columns", "names", "time_unit", "separator"})
 
     def check(self, source: Source) -> None:
@@ -85,11 +83,10 @@ class Table:
         """The date of a folder dt=...; a date in the name of a table says nothing about receipt."""
         return folder_date(path)
 
-    def newest(self, source: Source) -> date | None:
-        """Newest date of receipt: a folder's, else of the received column, else of the time column."""
+    def newest_day(self, source: Source, path: str) -> date | None:
+        """Newest date of the received column, else of the time column."""
         column = source.options["columns"].get("received") or source.options["columns"]["time"]
-        days = (self.received(path) or newest_day(source, path, column) for path in self.files(source))
-        return max((day for day in days if day), default=None)
+        return newest_day(source, path, column)
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader, or the rows that the Parquet footers tell."""

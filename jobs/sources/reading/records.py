@@ -9,15 +9,16 @@ are counted by the second reader, which knows nothing of CSV.
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.sources.layout import Fault
+from jobs.sources.layout import Fault, Layout
 from jobs.sources.reading import raw
 from jobs.sources.reading.lines import spread
 from jobs.sources.reading.tables import text_of
@@ -109,6 +110,11 @@ def read_records(spark: SparkSession, files: Sequence[str], cut: frozenset[str] 
                 yield from _slices(path, header, path in cut)
 
     return spread(spark, files).mapInArrow(read, SCHEMA)
+
+
+def record_layout(header: str, width: int, *faults: Fault, columns: Mapping[str, Column], **more: Any) -> Layout:
+    """How records of `width` fields under a header that starts with `header` are read; `more` as in Layout."""
+    return Layout({"columns": F.size("cells")}, (*not_csv(width), *faults), columns, header_row(header), **more)
 
 
 def not_csv(width: int) -> tuple[Fault, ...]:

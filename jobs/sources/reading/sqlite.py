@@ -5,10 +5,9 @@ so does one whose pages cannot be followed. Journals beside the file (-wal) are 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import SourceError
 from jobs.lake.schemas import table as lake_table
+from jobs.sources.base import Snapshot
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.reading.files import listing
 from jobs.sources.reading.lines import count_by
@@ -49,27 +49,13 @@ class Query:
 
 
 @dataclass(frozen=True)
-class SqliteSnapshot:
+class SqliteSnapshot(Snapshot):
     """A format of SQLite files that is read whole each night: all that differs is which tables it has and what a row means."""
 
     table: str
     queries: tuple[Query, ...]
     others: tuple[tuple[str, frozenset[str]], ...] = ()
     """Further tables, with their columns, that a query joins."""
-    options: frozenset[str] = frozenset()
-    also: frozenset[str] = frozenset()
-    dated: bool = False
-
-    def check(self, source: Source) -> None:
-        """These formats have no options that could be wrong."""
-
-    def newest(self, source: Source) -> date | None:
-        """The stated `as_of`: the rows have no dates."""
-        return source.as_of
-
-    def received(self, path: str) -> date | None:
-        """None: a snapshot has no date of receipt."""
-        return None
 
     def files(self, source: Source) -> list[str]:
         """The file, or every .db, .sqlite and .sqlite3 under the folder. Raises SourceError for a file of another kind."""
@@ -91,7 +77,7 @@ class SqliteSnapshot:
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """The tables' rows, many ranges at a time."""
-        prefix, queries = f"{source.namespace}:" if source.namespace else "", self.queries
+        prefix, queries = source.prefix, self.queries
         tasks = 4 * spark.sparkContext.defaultParallelism
         ranges = [(path, n, *cut) for path in files for n, q in enumerate(queries) for cut in _ranges(path, q.table, tasks)]
         parts = spark.createDataFrame(ranges, "file string, query int, first long, last long")
@@ -177,6 +163,26 @@ def _ranges(path: str, name: str, tasks: int) -> list[tuple[int, int]]:
         return []
     step = max(RANGE, -(-(last - first + 1) // tasks))
     return [(start, min(start + step - 1, last)) for start in range(first, last + 1, step)]
+
+
+def framed(
+    rows: Iterable[Row], columns: Sequence[str], *rules: tuple[str, str, Callable[[Row], Any]]
+) -> Iterator[pd.DataFrame]:
+    """Frames of rows (rowid and values): those that break no rule under the names of `columns`, the others rejected.
+
+    `rules`: name, reason, and what is true of the values of a row that keeps it; the first that a row breaks is its own.
+    """
+    good, bad = [], dict[tuple[str, str], list[int]]()
+    for row in rows:
+        broken = next(((rule, reason) for rule, reason, kept in rules if not kept(row[1:])), None)
+        if broken:
+            bad.setdefault(broken, []).append(row[0])
+        else:
+            good.append(row)
+    for (rule, reason), numbers in bad.items():
+        yield reject(rule, reason, numbers)
+    if good:
+        yield pd.DataFrame(good, columns=["line", *columns])
 
 
 def text(value: Any) -> str | None:
