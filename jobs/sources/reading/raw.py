@@ -63,6 +63,19 @@ def lines(path: str, cut: bool = False) -> Iterator[bytes]:
         yield last
 
 
+def whole_lines(path: str, cut: bool = False) -> Iterator[bytes]:
+    """The unpacked bytes in pieces of whole lines; a last line without a newline is given one. `cut`: as above."""
+    open_line: list[bytes] = []
+    for chunk in before_the_cut(path) if cut else chunks(path):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*open_line, chunk[:end]])
+            open_line = []
+        open_line.append(chunk[end:])
+    if last := b"".join(open_line):
+        yield last + b"\n"
+
+
 def before_the_cut(path: str) -> Iterator[bytes]:
     """As `chunks`, ending quietly where the gzip stream does."""
     with contextlib.suppress(EOFError, zlib.error):
