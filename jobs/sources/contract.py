@@ -66,12 +66,16 @@ class Parsed:
     are accounted for by the main table's rows; repeats are dropped when they are written."""
 
     def account(self) -> DataFrame:
-        """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row."""
+        """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row.
+
+        `continued`: those of the good ones that go on with the record of the line before.
+        """
         span = F.col("span") if "span" in self.lines.columns else F.lit(1)
         kinds = [
             F.sum(F.when(F.col("kind") == kind, span).otherwise(0)).alias(kind) for kind in ("good", "quarantined", "blank")
         ]
-        return self.lines.groupBy("file").agg(*kinds)
+        continued = F.sum(F.when(F.col("kind") == "good", span - 1).otherwise(0)).alias("continued")
+        return self.lines.groupBy("file").agg(*kinds, continued)
 
 
 class Format(Protocol):

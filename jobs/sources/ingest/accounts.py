@@ -55,15 +55,16 @@ def account_events(source: Source, counted: DataFrame, parsed: Parsed, quick: Ma
         found = none | kinds.get(row["file"], {}) | rows.get(row["file"], {}) | row.asDict()
         found["good"] += quick.get(row["file"], 0)
         _require_every_row(source, found, wishes.get(row["file"], 0))
-        tally.append({name: value for name, value in found.items() if name != "accepted"})
+        tally.append({name: value for name, value in found.items() if name not in ("accepted", "continued")})
     return _checked(source, counted.sparkSession, tally, parsed)
 
 
 def _require_every_row(source: Source, found: Mapping[str, int], wishes: int) -> None:
-    """Where a line is an event, every good line must have been settled, or be a wish to be forgotten."""
-    if source.format in ("app_log", "table") and found["good"] != found["accepted"] + wishes:
+    """Where a record is an event, every good one must have been settled, or be a wish to be forgotten."""
+    records = found["good"] - found.get("continued", 0)
+    if source.format in ("app_log", "table") and records != found["accepted"] + wishes:
         raise SourceError(
-            f"Source {source.name}: {found['file']} has {found['good']} good lines, but {found['accepted']} events and {wishes} "
+            f"Source {source.name}: {found['file']} has {records} good records, but {found['accepted']} events and {wishes} "
             "wishes to be forgotten came of them; run again, and report it if it stays so."
         )
 

@@ -76,6 +76,14 @@ def whole_lines(path: str, cut: bool = False) -> Iterator[bytes]:
         yield last + b"\n"
 
 
+def text_of(line: bytes) -> str:
+    """A line as text, as `as_text` of lines.py gives it: UTF-8, else latin-1, without carriage returns at its end."""
+    try:
+        return line.decode().rstrip("\r")
+    except UnicodeDecodeError:
+        return line.decode("latin-1").rstrip("\r")
+
+
 def before_the_cut(path: str) -> Iterator[bytes]:
     """As `chunks`, ending quietly where the gzip stream does."""
     with contextlib.suppress(EOFError, zlib.error):

@@ -30,18 +30,18 @@ class Record:
     """The fields; None: the line is no CSV."""
 
 
-def of_records(some: Sequence[Record]) -> Batch:
-    """Records whose lines may be of any kind."""
+def of_records(some: Sequence[Record], tidy: bool = True) -> Batch:
+    """Records whose lines may be of any kind; `tidy` as in `records.read_records`."""
     return {
         "line": pa.array([record.line for record in some], pa.int64()),
         "span": pa.array([len(record.lines) for record in some], pa.int64()),
         "raw": pa.array([b"\n".join(record.lines) for record in some], pa.binary()),
         "text": pa.array([_text(record) for record in some], pa.string()),
-        "cells": pa.array([_cells(record) for record in some], pa.list_(pa.string())),
+        "cells": pa.array([_cells(record, tidy) for record in some], pa.list_(pa.string())),
     }
 
 
-def of_lines(first: int, data: bytes, mark: str) -> Batch | None:
+def of_lines(first: int, data: bytes, mark: str, tidy: bool = True) -> Batch | None:
     """Whole lines, from line `first` on, each of which is a record by itself; None where that cannot be said of all."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
     offsets = np.concatenate([[0], ends]).astype(np.int32)
@@ -55,7 +55,7 @@ def of_lines(first: int, data: bytes, mark: str) -> Batch | None:
         return None  # not UTF-8: each line must be tried for itself
     if b"\r" in data:
         text = pc.utf8_rtrim(text, "\r")
-    cells = _parsed(text, mark) if b'"' in data else _split(text, mark)
+    cells = _parsed(text, mark, tidy) if b'"' in data else _split(text, mark, tidy)
     return cells and {
         "line": pa.array(np.arange(first, first + len(ends))),
         "span": pa.repeat(pa.scalar(1, pa.int64()), len(ends)),
@@ -65,16 +65,16 @@ def of_lines(first: int, data: bytes, mark: str) -> Batch | None:
     }
 
 
-def _split(text: pa.StringArray, mark: str) -> pa.ListArray | None:
+def _split(text: pa.StringArray, mark: str, tidy: bool) -> pa.ListArray | None:
     """The cells of lines without quotes."""
     if pc.any(pc.match_substring(text, "\r")).as_py():
         return None
     fields = pc.split_pattern(text, mark)
-    values = pc.utf8_trim_whitespace(fields.values)
+    values = pc.utf8_trim_whitespace(fields.values) if tidy else fields.values
     return pa.ListArray.from_arrays(fields.offsets, pc.if_else(pc.equal(values, ""), None, values))
 
 
-def _parsed(text: pa.StringArray, mark: str) -> pa.ListArray | None:
+def _parsed(text: pa.StringArray, mark: str, tidy: bool) -> pa.ListArray | None:
     """The cells of lines with quotes, where none is open at a line's end."""
     try:
         rows = list(csv.reader([*text.to_pylist(), ""], delimiter=mark))
@@ -83,15 +83,19 @@ def _parsed(text: pa.StringArray, mark: str) -> pa.ListArray | None:
     # as many records as lines: each took one; and the empty last one was not taken for the end of an open quote
     if len(rows) != len(text) + 1 or rows.pop():
         return None
-    return pa.array([[cell.strip() or None for cell in row] or [None] for row in rows], pa.list_(pa.string()))
+    return pa.array([_bare(row, tidy) for row in rows], pa.list_(pa.string()))
 
 
-def _cells(record: Record) -> list[str | None] | None:
-    """The fields without white space around them, line ends made spaces, None where empty."""
+def _cells(record: Record, tidy: bool) -> list[str | None] | None:
     if record.cells is None:
         return None
-    whole = record.cells if len(record.lines) == 1 else [LINE_END.sub(" ", cell) for cell in record.cells]
-    return [cell.strip() or None for cell in whole] or [None]
+    whole = [LINE_END.sub(" ", cell) for cell in record.cells] if tidy and len(record.lines) > 1 else record.cells
+    return _bare(whole, tidy)
+
+
+def _bare(cells: list[str], tidy: bool) -> list[str | None]:
+    """The fields, None where empty."""
+    return [(cell.strip() if tidy else cell) or None for cell in cells] or [None]
 
 
 def _text(record: Record) -> str:

@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 from jobs.sources.layout import Fault, Layout
 from jobs.sources.reading import raw
 from jobs.sources.reading.lines import spread
+from jobs.sources.reading.raw import text_of
 from jobs.sources.reading.record_batches import Batch, Record, of_lines, of_records
-from jobs.sources.reading.tables import text_of
 
 MOST_LINES = 1_000
 MOST_BYTES = 1 << 20
@@ -121,17 +121,24 @@ def _records(feed: _Feed, mark: str) -> Iterator[Record]:
 
 
 def read_records(
-    spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset(), *, header: str, mark: str = ","
+    spark: SparkSession,
+    files: Sequence[str],
+    cut: frozenset[str] = frozenset(),
+    *,
+    header: str,
+    mark: str = ",",
+    tidy: bool = True,
 ) -> DataFrame:
     """One row per record: `file`, `line`, `span` (its lines), `number`, `raw`, `text`, `cells` (null: not CSV; see `cell`).
 
     `number` counts the file's records from 1, headers (first field = `header`) and empty lines left out: null for these.
+    `tidy`: white space around fields is taken off, and line ends within them are spaces.
     """
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for path in batch["file"].to_pylist():
-                yield from slices(path, header, mark, path in cut)
+                yield from slices(path, header, mark, path in cut, tidy)
 
     return spread(spark, files).mapInArrow(read, SCHEMA)
 
@@ -139,6 +146,16 @@ def read_records(
 def record_layout(header: str, width: int, *faults: Fault, columns: Mapping[str, Column], **more: Any) -> Layout:
     """How records of `width` fields under a header that starts with `header` are read; `more` as in Layout."""
     return Layout({"columns": F.size("cells")}, (*not_csv(width), *faults), columns, header_row(header), **more)
+
+
+def any_over_lines(path: str, cut: bool) -> bool:
+    """Whether a file may have records of several lines: whether it has a line with an odd number of quotes."""
+    for piece in raw.whole_lines(path, cut):
+        content = np.frombuffer(piece, np.uint8)
+        before_ends = np.searchsorted(np.flatnonzero(content == ord('"')), np.flatnonzero(content == ord("\n")))
+        if (before_ends % 2).any():
+            return True
+    return False
 
 
 def not_csv(width: int) -> tuple[Fault, ...]:
@@ -160,10 +177,10 @@ def cell(index: int) -> Column:
     return F.get(F.col("cells"), index)
 
 
-def slices(path: str, header: str, mark: str = ",", cut: bool = False) -> Iterator[pa.RecordBatch]:
+def slices(path: str, header: str, mark: str = ",", cut: bool = False, tidy: bool = True) -> Iterator[pa.RecordBatch]:
     """A file's records in the columns of SCHEMA: one by one where a record has several lines, else all at once."""
     number = 0
-    for batch in _batches(path, mark, cut):
+    for batch in _batches(path, mark, cut, tidy):
         first = pc.equal(pc.list_element(batch["cells"], 0), header).fill_null(False)
         counts = ~pc.or_(first, pc.equal(batch["text"], "")).to_numpy(zero_copy_only=False)
         numbers = number + np.cumsum(counts)
@@ -172,16 +189,16 @@ def slices(path: str, header: str, mark: str = ",", cut: bool = False) -> Iterat
         yield pa.RecordBatch.from_pydict({name: whole[name] for name in NAMES})
 
 
-def _batches(path: str, mark: str, cut: bool) -> Iterator[Batch]:
+def _batches(path: str, mark: str, cut: bool, tidy: bool) -> Iterator[Batch]:
     feed, some = _Feed(path, cut), list[Record]()
     one_by_one = _records(feed, mark)
     while feed.more():
         data = feed.several()
-        batch = of_lines(feed.line, data, mark) if data else None
+        batch = of_lines(feed.line, data, mark, tidy) if data else None
         if data:
             feed.took(several=batch is not None)
         if some and (batch is not None or len(some) == SLICE):
-            yield of_records(some)
+            yield of_records(some, tidy)
             some = []
         if batch is not None:
             yield batch
@@ -189,4 +206,4 @@ def _batches(path: str, mark: str, cut: bool) -> Iterator[Batch]:
             some.append(next(one_by_one))
             feed.end(len(some[-1].lines))
     if some:
-        yield of_records(some)
+        yield of_records(some, tidy)

@@ -20,8 +20,8 @@ from jobs.sources.base import Snapshot
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.reading.files import listing
 from jobs.sources.reading.lines import count_by
+from jobs.sources.reading.raw import text_of
 from jobs.sources.reading.raw_sqlite import count_rows, row_ids
-from jobs.sources.reading.tables import text_of
 from jobs.sources.reading.whole_files import as_parsed_rows, read_parts, reject
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
