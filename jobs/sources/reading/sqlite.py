@@ -25,8 +25,8 @@ from jobs.sources.reading.raw_sqlite import count_rows, row_ids
 from jobs.sources.reading.whole_files import as_parsed_rows, read_parts, reject
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
-SLICE = 10_000
-"""Rows fetched at a time."""
+SLICE, SLICE_BYTES = 10_000, 4 * 1024**2
+"""Rows fetched at a time: fewer where they are long."""
 RANGE = 50_000
 """Rowids of one task at least."""
 VALUE_BYTES = 16 * 1024**2
@@ -105,7 +105,7 @@ def read_range(path: str, query: Query, first: int, last: int, prefix: str) -> I
     try:
         with closing(connect(path)) as database:
             rows = database.execute(f"{query.select} WHERE r.rowid BETWEEN ? AND ? ORDER BY r.rowid", (first, last))
-            while batch := rows.fetchmany(SLICE):
+            for batch in _batched(rows):
                 yield from query.frame(batch, prefix)
                 done = batch[-1][0]
     except SQLITE_FAULTS:
@@ -113,6 +113,18 @@ def read_range(path: str, query: Query, first: int, last: int, prefix: str) -> I
             yield from _one_by_one(path, query, done + 1, last, prefix)
         except (*SQLITE_FAULTS, OSError) as error:
             yield reject("damaged", f"the table {query.table} cannot be read any further: {error}")
+
+
+def _batched(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch, size = list[Row](), 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if len(batch) == SLICE or size > SLICE_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _one_by_one(path: str, query: Query, first: int, last: int, prefix: str) -> Iterator[pd.DataFrame]:
