@@ -67,10 +67,9 @@ def _nulls(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _with_none(column: pd.Series) -> pd.Series:
     gone = column.isna()
-    if not gone.any():
+    if len(column) and not gone.any():
         return column
-    values = [None] * len(column) if gone.all() else [None if g else v for v, g in zip(column, gone, strict=True)]
-    return pd.Series(values, column.index, dtype=object)
+    return pd.Series([None if g else value for value, g in zip(column, gone, strict=True)], column.index, dtype=object)
 
 
 def reject(rule: str, reason: str, lines: Sequence[int | None] = (None,)) -> pd.DataFrame:
