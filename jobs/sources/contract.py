@@ -30,6 +30,11 @@ class Source:
     truncated: str = "refuse"
     """What is done with a .gz that is cut short: `refuse` stops the night; `take` takes the lines before the cut."""
 
+    @property
+    def prefix(self) -> str:
+        """What stands before its ids: the namespace and a colon, or nothing."""
+        return f"{self.namespace}:" if self.namespace else ""
+
     def is_cut(self, file: str) -> bool:
         """True for a .gz that is cut short and taken nevertheless; files are looked through only where that is wished."""
         return self.truncated == "take" and raw.is_cut(file)
@@ -63,13 +68,14 @@ class Parsed:
     def account(self, *more: Column) -> DataFrame:
         """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row.
 
-        `more`: further sums over the lines.
+        `continued`: those of the good ones that go on with the record of the line before. `more`: further sums over the lines.
         """
         span = F.col("span") if "span" in self.lines.columns else F.lit(1)
         kinds = [
             F.sum(F.when(F.col("kind") == kind, span).otherwise(0)).alias(kind) for kind in ("good", "quarantined", "blank")
         ]
-        return self.lines.groupBy("file").agg(*kinds, *more)
+        continued = F.sum(F.when(F.col("kind") == "good", span - 1).otherwise(0)).alias("continued")
+        return self.lines.groupBy("file").agg(*kinds, continued, *more)
 
 
 class Format(Protocol):

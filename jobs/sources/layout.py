@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.lake.schemas import table
+from jobs.sources.base import Snapshot, TextFiles
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.reading.files import text_listing
-from jobs.sources.reading.lines import cut_files, independent_count, is_blank, read_text
+from jobs.sources.reading.lines import cut_files, is_blank, read_text
 
+OLDEST = 120
+"""Years."""
 TRACK_SHAPE = "^TR[A-Z0-9]{16}$"
 """An MSD track id."""
 
@@ -105,7 +107,7 @@ def missing(identifier: Column) -> Column:
 
 def named(source: Source, identifier: Column) -> Column:
     """The id behind the source's namespace, if it has one."""
-    return F.concat(F.lit(f"{source.namespace}:"), identifier) if source.namespace else identifier
+    return F.concat(F.lit(source.prefix), identifier) if source.prefix else identifier
 
 
 def or_null(text: Column) -> Column:
@@ -122,6 +124,28 @@ def id_of_names(*names: Column) -> Column:
     return F.concat(F.lit("name-"), F.substring(F.sha2(joined, 256), 1, 32))
 
 
+def filled(name: str, /, **known: Column) -> dict[str, Column]:
+    """The columns of a lake table: those that a source tells, and null for the others; what is no column of it comes last."""
+    columns = {column.name: F.lit(None).cast(column.dataType) for column in table(name).schema}
+    return {**columns, **known}
+
+
+def known_age(years: Column) -> Column:
+    """An age (int); null outside 1 to 120: what people type beyond it (0, -1, 1051) is no age."""
+    return F.when(years.between(1, OLDEST), years.cast("int"))
+
+
+def fault_of_count(count: Column) -> Fault:
+    """The rule on counts of plays."""
+    return Fault("bad_count", "the count is not a positive whole number", ~F.coalesce(count > 0, F.lit(False)))
+
+
+def rows_of_labels(lines: DataFrame) -> DataFrame:
+    """Table `genre_labels` (and `file`) of tracks with an array `labels`: `place` says which was named first."""
+    rows = lines.select("file", "track_id", F.posexplode("labels").alias("position", "label"))
+    return rows.select("file", "track_id", "label", (F.col("position") + 1).alias("place"))
+
+
 def trimmed_fields() -> Column:
     """The fields of `text` by tab, spaces around them off."""
     # Not F.transform(..., F.trim): it would pass the field's index as the characters to trim, and turn 2004 into 200.
@@ -130,38 +154,15 @@ def trimmed_fields() -> Column:
 
 
 @dataclass(frozen=True)
-class TextSnapshot:
+class TextSnapshot(TextFiles, Snapshot):
     """A format of text lines that is read whole each night: all that differs is how a line is read."""
 
     table: str
     layout: Callable[[Source], Layout]
     options: frozenset[str] = frozenset()
     also: frozenset[str] = frozenset()
-    dated: bool = False
     read: Callable[[SparkSession, Sequence[str], frozenset[str]], DataFrame] = read_text
     """Session, files, and those that are cut short; lines with `file`, `raw`, `text` and what the layout's parts use."""
-    judge: Callable[[Source], None] = lambda source: None
-    """Raises SourceError for an option that is wrong."""
-
-    def check(self, source: Source) -> None:
-        """What the format says about its options."""
-        self.judge(source)
-
-    def newest(self, source: Source) -> date | None:
-        """The stated `as_of`: the lines have no dates."""
-        return source.as_of
-
-    def received(self, path: str) -> date | None:
-        """None: a snapshot has no date of receipt."""
-        return None
-
-    def files(self, source: Source) -> list[str]:
-        """Every file under the path, plain or .gz."""
-        return text_listing(source)
-
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
-        """Lines by the second reader."""
-        return independent_count(spark, files, cut_files(source, files))
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """Lines split as the layout says."""

@@ -1,17 +1,17 @@
 """What makes a listening event acceptable, whatever format it came in: one set of rules for app logs and tables."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
+from jobs.sources.base import Events, TextFiles
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.layout import Fault, Layout, as_parsed, missing, named, or_null, sort_lines
-from jobs.sources.reading.files import text_listing
-from jobs.sources.reading.lines import cut_files, independent_count, read_text
+from jobs.sources.reading.lines import cut_files, read_text
 
 ACTIONS = ("play", "skip", "like", "unlike", "rate", "block")
 DELETE = "delete"
@@ -24,6 +24,10 @@ LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z, the last time that Spark and Parquet agree on."""
 
 
+def _nothing(kind: str) -> Callable[[], Column]:
+    return lambda: F.lit(None).cast(kind)
+
+
 @dataclass(frozen=True)
 class Told:
     """What a line says, as text (null: says nothing); times as timestamps, null where they cannot be read."""
@@ -31,13 +35,13 @@ class Told:
     user: Column
     track: Column
     event: Column
-    rating: Column
-    ms_played: Column
-    session: Column
     played: Column
-    received_text: Column
-    received: Column
-    file_date: Column
+    rating: Column = field(default_factory=_nothing("string"))
+    ms_played: Column = field(default_factory=_nothing("string"))
+    session: Column = field(default_factory=_nothing("string"))
+    received_text: Column = field(default_factory=_nothing("string"))
+    received: Column = field(default_factory=_nothing("timestamp"))
+    file_date: Column = field(default_factory=_nothing("date"))
     """Date of receipt that the file's folder or name tells; null: neither does."""
 
     def pieces(self) -> dict[str, Column]:
@@ -148,39 +152,17 @@ def parse_events(lines: DataFrame, layout: Layout) -> Parsed:
 
 
 @dataclass(frozen=True)
-class TextEvents:
+class TextEvents(TextFiles, Events):
     """A format of text lines that tell their own times: all that differs is how a line is read."""
 
     layout: Callable[[Source], Layout]
-    newest_day: Callable[[Source, str], date | None]
-    """Newest UTC date in a file of the source, without Spark."""
+    last_day: Callable[[Source, str], date | None]
+    """Newest UTC date in a file of the source, without Spark: an event counts as received when it happened."""
     options: frozenset[str] = frozenset()
-    judge: Callable[[Source], None] = lambda source: None
-    """Raises SourceError for an option that is wrong."""
-    table: str = "events"
-    also: frozenset[str] = frozenset()
-    dated: bool = True
 
-    def check(self, source: Source) -> None:
-        """What the format says about its options."""
-        self.judge(source)
-
-    def newest(self, source: Source) -> date | None:
-        """Newest date in the lines: an event counts as received when it happened."""
-        days = (self.newest_day(source, path) for path in self.files(source))
-        return max((day for day in days if day), default=None)
-
-    def received(self, path: str) -> date | None:
-        """None: the lines tell their dates."""
-        return None
-
-    def files(self, source: Source) -> list[str]:
-        """Every file under the path, plain or .gz."""
-        return text_listing(source)
-
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
-        """Lines by the second reader."""
-        return independent_count(spark, files, cut_files(source, files))
+    def newest_day(self, source: Source, path: str) -> date | None:
+        """What the format says."""
+        return self.last_day(source, path)
 
     def parse(self, spark: SparkSession, source: Source, files: Sequence[str]) -> Parsed:
         """Events of the lines, as the layout says."""

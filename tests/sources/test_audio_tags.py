@@ -2,7 +2,12 @@
 
 import hashlib
 import os
+import struct
 import tarfile
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +184,63 @@ def test_damaged_tags_never_stop_anything(
     file = whole.with_name(f"damaged.{kind}")
     file.write_bytes(content)
     assert all(isinstance(value, str | int) for value in read_tags(str(file)).values())
+
+
+def frame_of(name: bytes, data: bytes, version: int, flags: int = 0) -> bytes:
+    size = len(data)
+    told = bytes((size >> 7 * n) & 127 for n in (3, 2, 1, 0)) if version == 4 else struct.pack(">I", size)
+    return name + told + struct.pack(">H", flags) + data
+
+
+def id3_of(frames: bytes, version: int, flags: int = 0, size: int | None = None) -> bytes:
+    size = len(frames) if size is None else size
+    tag = b"ID3" + bytes([version, 0, flags]) + bytes((size >> 7 * n) & 127 for n in (3, 2, 1, 0)) + frames
+    return tag + (b"\xff\xfb\x90\0" + bytes(413)) * 5  # and some MPEG frames of silence
+
+
+def riff(tag: bytes, size: int) -> bytes:
+    """A .wav whose last chunk, of a claimed size, is the tag."""
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 2**31, b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
+    return head + struct.pack("<4sI", b"data", 8) + bytes(8) + struct.pack("<4sI", b"ID3 ", size) + tag
+
+
+ZEROS = zlib.compress(bytes(400 * 1024**2), 1)
+TITLE = {version: frame_of(b"TIT2", b"\x03Song", version) for version in (3, 4)}
+FLAC = b"fLaC\0\0\0\x22" + bytes.fromhex("100010000000000000000ac440f0000003e8") + bytes(16)
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "packed3.mp3": lambda: id3_of(frame_of(b"TPE1", struct.pack(">I", 5) + ZEROS, 3, 0x80) + TITLE[3], 3),
+    "packed4.mp3": lambda: id3_of(frame_of(b"TPE1", bytes(4) + ZEROS, 4, 0x09) + TITLE[4], 4),
+    "packed.wav": lambda: riff(id3_of(frame_of(b"TPE1", bytes(4) + ZEROS, 4, 0x09) + TITLE[4], 4), 2**31 - 100),
+    "picture.mp3": lambda: id3_of(TITLE[3] + frame_of(b"APIC", b"\0image/png\0\3\0" + bytes(6 * 1024**2), 3), 3),
+    "vast.mp3": lambda: id3_of(TITLE[3] + frame_of(b"APIC", b"\0image/png\0\3\0" + bytes(100 * 1024**2), 3), 3),
+    "lying.mp3": lambda: id3_of(TITLE[3], 3, size=2**28 - 1),
+    "text.mp3": lambda: id3_of(frame_of(b"TPE1", b"\x03" + b"a" * 6 * 1024**2, 4) + TITLE[4], 4),
+    "frames.mp3": lambda: id3_of(TITLE[3] + frame_of(b"XYZA", b"a", 3) * 600_000, 3),
+    "spread.mp3": lambda: id3_of(TITLE[3] + b"\xff\x00" * 3 * 1024**2, 3, 0x80),
+    "picture.flac": lambda: FLAC + b"".join(b"\6\xff\xff\xff" + bytes(2**24 - 1) for _ in range(4)),
+    "blocks.flac": lambda: FLAC + b"\1\0\0\0" * 3 * 1024**2,
+    "comments.flac": lambda: FLAC + b"\x84\x7a\xac\x48" + struct.pack("<II", 0, 1_340_000) + b"\2\0\0\0a=" * 1_340_000,
+    "atoms.m4a": lambda: b"\0\0\0\x14ftypM4A \0\0\0\0M4A " + struct.pack(">I4sQ", 1, b"moov", 2**40) + b"\0\0\0\x08free" * 10**6,
+    "chunk.aiff": lambda: b"FORM\x7f\xff\xff\xffAIFFID3 \x7f\xff\xff\xf0" + id3_of(TITLE[3], 3, size=2**28 - 1),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_hostile_tags_neither_fill_the_memory_nor_take_long(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(BOMBS[name]())
+    start = time.process_time()
+    tracemalloc.start()
+    try:
+        told = read_tags(str(file))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 192 * 1024**2, f"{peak / 1024**2:.0f} MiB"
+    assert time.process_time() - start < 20
+    assert told in ({}, {"title": "Song"})
+    # a large picture costs nothing but itself, a packed or huge frame only that frame
+    assert bool(told) == (name in ("packed3.mp3", "packed4.mp3", "packed.wav", "picture.mp3", "text.mp3")), told
 
 
 def test_what_tags_tell_reaches_tracks_that_only_audio_knows(spark: SparkSession) -> None:

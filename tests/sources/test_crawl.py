@@ -24,6 +24,7 @@ from jobs.sources.parsing.web_pages import decoded, read_page
 from jobs.sources.reading import unpacked
 from jobs.sources.reading.lines import READ_FAULTS
 from jobs.sources.reading.raw_warc import count_records
+from jobs.sources.reading.warcs import records
 
 SITE = "https://music.example"
 
@@ -90,6 +91,34 @@ MICRODATA = b"""<!doctype html><html><head><link rel="canonical" href="/m"><titl
    <b itemprop="name">J\xf3ga <i>(live)</i></b><br><time itemprop="duration" datetime="PT5M5S">5:05</time>
    <audio itemprop="audio" src="https://cdn.example/joga.ogg"></audio>
  <li itemprop="track" itemscope itemtype="https://schema.org/MusicRecording"><b itemprop="name">Hunter</b></ul></div>"""
+
+
+def of_nutch(url: str, body: bytes, http: bytes = b"") -> bytes:
+    """A record as Nutch's WARCExporter writes it: without a type where it did not keep the server's headers."""
+    kind = b"response" if http else b"resource"
+    lines = [
+        b"WARC/1.0", b"WARC-Record-ID: <urn:uuid:8c5b2a0e-0000-4000-8000-000000000000>", b"Content-Length: %d" % len(http + body),
+        b"WARC-Date: 2026-11-14T10:00:00Z", b"WARC-Type: " + kind, b"WARC-IP-Address: IP", b"WARC-Target-URI: " + url.encode(),
+        *([b"Content-Type: application/http; msgtype=response"] if http else []),
+    ]  # fmt: skip
+    return b"\r\n".join([*lines, b"", http + body, b"", b""])
+
+
+def test_what_nutch_exports_without_a_type_is_told_by_its_first_tag(tmp_path: Path) -> None:
+    # where the headers that it kept end with one line break, it writes two more
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\r\n\r\n"
+    entries = [
+        (of_nutch(f"{SITE}/a", ld(SONG)), "page"),
+        (of_nutch(f"{SITE}/b", b'\xef\xbb\xbf\n<?xml version="1.0"?>\n<!DOCTYPE html><html></html>'), "page"),
+        (of_nutch(f"{SITE}/c", ld(SONG), http), "page"),
+        (of_nutch(f"{SITE}/d.mp3", b"ID3"), "audio"),
+        (of_nutch(f"{SITE}/e.json", b'{"a": "<html>"}'), "other"),
+        (of_nutch(f"{SITE}/f.xml", b"<headline/>"), "other"),
+    ]
+    file = tmp_path / "part-r-00000.warc.gz"
+    file.write_bytes(b"".join(gzip.compress(entry) for entry, _ in entries))
+    assert [record.kind for record in records(str(file))] == [kind for _, kind in entries]
+    assert count_records(str(file)) == len(entries)
 
 
 def test_pages_become_tracks_and_audio_is_theirs(spark: SparkSession, tmp_path: Path) -> None:

@@ -244,6 +244,16 @@ def test_a_killed_read_of_a_table_is_done_again_and_a_date_that_left_it_is_empty
     assert not ingest(table_of(tmp_path / "t.csv", days[1:])).pending
 
 
+def test_a_record_of_several_lines_is_one_event_and_all_its_lines_are_accounted_for(ingest: Ingest, tmp_path: Path) -> None:
+    source = table_of(tmp_path / "t.csv", [DAY])
+    with (tmp_path / "t.csv").open("a") as file:
+        file.write(f'u,"t\n\n9",{DAY}T11:00:00Z\n')
+    ctx = ingest(source)
+    assert {row["track_id"] for row in ctx.read("events", "upto").collect()} == {"t0", "t1", "t2", "t\n\n9"}
+    account = counts(ctx)["t.csv"]
+    assert (account["lines_in"], account["good"], account["blank"], account["duplicates"]) == (7, 6, 1, 0)
+
+
 def test_the_end_of_time_is_no_event(ingest: Ingest, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     end = plays(1)[0].replace("2026-11-14T00:00:00Z", "9999-12-31T23:59:59-01:00")

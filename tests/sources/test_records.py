@@ -1,13 +1,15 @@
 """CSV records over several lines: what is a record, what is not, and that no line is lost."""
 
+import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.sources.reading import raw, records
-from jobs.sources.reading.records import Record
+from jobs.sources.reading.record_batches import Record, of_records
 
 
 def read(path: Path, content: bytes) -> list[Record]:
@@ -22,6 +24,43 @@ def test_the_lines_of_all_records_are_the_lines_of_the_file(tmp_path: Path, cont
     assert [line for record in found for line in record.lines] == list(raw.lines(str(tmp_path / "any.csv")))
     starts = [1 + sum(len(record.lines) for record in found[:index]) for index in range(len(found))]
     assert [record.line for record in found] == starts
+
+
+PIECES = [b'"', b'""', b",", b"\n", b"\n", b"\r\n", b"\r", b"a", b" ", b"id", "ö".encode(), b"\xf6", b"\x00"]
+
+
+@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.lists(st.sampled_from(PIECES), max_size=60), chunk=st.integers(1, 40), worth=st.integers(1, 20))
+def test_many_lines_at_once_give_what_each_gives_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: list[bytes], chunk: int, worth: int
+) -> None:
+    file = tmp_path / "any.csv"
+    alone = read(file, b"".join(content))
+    with monkeypatch.context() as small:
+        small.setattr(raw, "CHUNK", chunk)
+        small.setattr(records, "WORTH_IT", worth)
+        found = [row for batch in records.slices(str(file), "id") for row in batch.to_pylist()]
+    expected = pa.RecordBatch.from_pydict(of_records(alone)).to_pylist()
+    assert [{name: row[name] for name in ("line", "span", "raw", "text", "cells")} for row in found] == expected
+    counted = [row["number"] for row in found if row["text"] and (row["cells"] or [None])[0] != "id"]
+    assert counted == list(range(1, len(counted) + 1))
+    assert sum(row["number"] is not None for row in found) == len(counted)
+
+
+def test_lines_that_stand_alone_are_read_quickly_and_no_file_takes_more_than_its_length_in_time(tmp_path: Path) -> None:
+    lines = {"plain": b"a,b", "quoted": b'a,"b"', "several": b'"a\nb",c', "latin-1": "ö,b".encode("latin-1")}
+    took = {name: min(_seconds(tmp_path / name, line) for _ in range(3)) for name, line in lines.items()}
+    assert took["plain"] * 3 < took["latin-1"], took
+    assert took["quoted"] < took["latin-1"], took
+    assert max(took.values()) < 5, took
+
+
+def _seconds(file: Path, line: bytes) -> float:
+    """Of the processor, for 50,000 records."""
+    file.write_bytes((line + b"\n") * 50_000)
+    start = time.process_time()
+    assert sum(batch.num_rows for batch in records.slices(str(file), "id")) == 50_000
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize(

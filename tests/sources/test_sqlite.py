@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pyspark.sql import SparkSession
 from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
+from jobs.sources.formats.lastfm_similars_db import FORMAT as SIMILARS
 from jobs.sources.formats.lastfm_similars_db import pairs
 from jobs.sources.formats.msd_artist_similarity_db import FORMAT as SIMILARITY
 from jobs.sources.reading.lines import READ_FAULTS
@@ -119,6 +121,20 @@ def test_lastfm_tags_and_similars(spark: SparkSession, tmp_path: Path) -> None:
     assert (row["lines_in"], row["good"], row["quarantined"]) == (5, 2, 3)
     assert pairs("A,1,B") is None
     assert pairs("A,nan") is None
+
+
+def test_long_lists_are_not_held_all_at_once(tmp_path: Path) -> None:
+    listed = ",".join(f"TR{number:016d},0.{number:05d}" for number in range(500))
+    rows = [(f"TR{number:016d}", listed) for number in range(1_000)]
+    file = database(tmp_path / "long.db", "CREATE TABLE similars_src (tid TEXT, target TEXT)", rows=[("similars_src", rows)])
+    tracemalloc.start()
+    try:
+        found = sum(len(frame) for frame in read_range(str(file), SIMILARS.queries[0], 1, 1_000, "x:"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == 500_000
+    assert peak < 64 * 1024**2, f"{peak / 1024**2:.0f} MiB"
 
 
 def test_a_foreign_file_is_one_sentence(spark: SparkSession, tmp_path: Path) -> None:

@@ -55,6 +55,33 @@ def test_a_csv_with_quotes_and_any_separator(spark: SparkSession, tmp_path: Path
     ]
 
 
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_a_quoted_field_may_hold_line_breaks(spark: SparkSession, tmp_path: Path, mark: str) -> None:
+    file, header = tmp_path / "plays.csv", "uid,tid,title,ts"
+    lines = [
+        (header, BLANK),
+        (f'ann,a,"two\nlines, and ""quotes""",{TIME}', GOOD),
+        (f'ann,"b\n\nc",x,{TIME}', GOOD),
+        (f"bob, d ,plain,{TIME}", GOOD),
+        ('bob,e,12" mix,"soon\nor later"', "bad_time"),
+        ('bob,"f","g,h",2026-11-15T10:00:00', GOOD),
+        (f'bob,"","x\n",{TIME}', "missing_track"),
+        (f"bob,x,{TIME}", "fields"),
+        (header, BLANK),
+        ("", BLANK),
+        (f'bob,g,"open,{TIME}', "not_csv"),
+        (f"bob,h,x,{TIME}", GOOD),
+    ]
+    options: dict[str, Any] = {"columns": MAP, "separator": mark}
+    lines = [(text.replace(",", mark), rule) for text, rule in lines]
+    found = rows_of(spark, "table", file, lines, namespace="shop", **options)
+    assert [(*row[:2], row[4]) for row in told(found)] == [
+        ("shop:ann", "shop:a", "2026-11-14"), ("shop:ann", "shop:b\n\nc", "2026-11-14"), ("shop:bob", "shop: d ", "2026-11-14"),
+        ("shop:bob", "shop:f", "2026-11-15"), ("shop:bob", "shop:h", "2026-11-14"),
+    ]  # fmt: skip
+    assert FORMATS["table"].newest(Source("t", "table", str(file), options=options)) == date(2026, 11, 15)
+
+
 @pytest.mark.parametrize(
     ("unit", "good", "bad"),
     [

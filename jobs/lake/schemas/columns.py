@@ -2,7 +2,23 @@
 
 from dataclasses import dataclass
 
-from pyspark.sql.types import DataType, StructField, StructType
+from pyspark.sql.types import (
+    BinaryType,
+    BooleanType,
+    DataType,
+    DateType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+TEXT, FLAG, BYTES = StringType(), BooleanType(), BinaryType()
+INT, LONG, REAL = IntegerType(), LongType(), DoubleType()
+DAY, TIME = DateType(), TimestampType()
 
 
 @dataclass(frozen=True)
@@ -28,3 +44,26 @@ class Table:
 def column(name: str, kind: DataType, comment: str, nullable: bool = False) -> StructField:
     """A field with its comment (meaning and unit), as Spark and the data dictionary read it."""
     return StructField(name, kind, nullable, {"comment": comment})
+
+
+def optional(name: str, kind: DataType, comment: str) -> StructField:
+    """A field that may be null: not known, or as the comment says."""
+    return column(name, kind, comment, nullable=True)
+
+
+def define(name: str, row: str, writer: str, key: tuple[str, ...], *columns: StructField) -> Table:
+    """A table of these columns."""
+    return Table(name, row, writer, StructType([*columns]), key)
+
+
+def snapshot(name: str, row: str, key: tuple[str, ...], *columns: StructField) -> Table:
+    """A table that the job `snapshots` writes."""
+    return define(name, row, "snapshots", key, *columns)
+
+
+USER = column("user_id", TEXT, "listener, prefixed with its source's namespace where one is configured")
+TRACK = column("track_id", TEXT, "MSD track (TR...), or another source's id behind its namespace")
+SONG = optional("song_id", TEXT, "MSD song (SO...); one song may have several tracks")
+SONG_ID = column("song_id", TEXT, "MSD song (SO...)")
+ARTIST = column("artist_id", TEXT, "MSD artist (AR...)")
+"""Fields that stand in several tables and mean the same in each."""

@@ -1,243 +1,181 @@
 """Tables that ingest writes: one per kind of input, whatever format it came in."""
 
-from pyspark.sql.types import (
-    BooleanType,
-    DateType,
-    DoubleType,
-    IntegerType,
-    LongType,
-    StringType,
-    StructType,
-    TimestampType,
+from jobs.lake.schemas.columns import (
+    ARTIST,
+    DAY,
+    FLAG,
+    INT,
+    LONG,
+    REAL,
+    SONG,
+    SONG_ID,
+    TEXT,
+    TIME,
+    TRACK,
+    USER,
+    column,
+    define,
+    optional,
+    snapshot,
 )
 
-from jobs.lake.schemas.columns import Table, column
+SOURCE = column("source", TEXT, "name of the source in the sources file")
 
-USER = column("user_id", StringType(), "listener, prefixed with its source's namespace where one is configured")
-TRACK = column("track_id", StringType(), "MSD track (TR...), or another source's id behind its namespace")
-SONG = column("song_id", StringType(), "MSD song (SO...); one song may have several tracks", nullable=True)
-
-EVENTS = Table(
+EVENTS = define(
     "events",
     "one thing a user did to a track (partition: the UTC date on which it was received)",
     "events",
-    StructType(
-        [
-            USER,
-            TRACK,
-            column("event", StringType(), "play, skip, like, unlike, rate or block"),
-            column("rating", DoubleType(), "stars, 1 to 5; only with event=rate", nullable=True),
-            column("ms_played", LongType(), "milliseconds heard; null where unknown", nullable=True),
-            column("played_at", TimestampType(), "when it happened, UTC"),
-            column("session_id", StringType(), "listening session, as the source names it", nullable=True),
-            column("on_time", BooleanType(), "false: received more than 3 days after it happened; kept, not used"),
-        ]
-    ),
     ("user_id", "track_id", "event", "played_at"),
+    USER,
+    TRACK,
+    column("event", TEXT, "play, skip, like, unlike, rate or block"),
+    optional("rating", REAL, "stars, 1 to 5; only with event=rate"),
+    optional("ms_played", LONG, "milliseconds heard; null where unknown"),
+    column("played_at", TIME, "when it happened, UTC"),
+    optional("session_id", TEXT, "listening session, as the source names it"),
+    column("on_time", FLAG, "false: received more than 3 days after it happened; kept, not used"),
 )
-PLAY_COUNTS = Table(
+PLAY_COUNTS = snapshot(
     "play_counts",
     "user and song with a play count, without times (partition: the snapshot's as_of)",
-    "snapshots",
-    StructType(
-        [
-            USER,
-            column("song_id", StringType(), "MSD song (SO...)"),
-            column("plays", LongType(), "number of plays up to the as_of date"),
-        ]
-    ),
     ("user_id", "song_id"),
+    USER,
+    SONG_ID,
+    column("plays", LONG, "number of plays up to the as_of date"),
 )
-SOURCE_TRACKS = Table(
+SOURCE_TRACKS = snapshot(
     "source_tracks",
     "track as one catalogue source describes it",
-    "snapshots",
-    StructType(
-        [
-            TRACK,
-            SONG,
-            column("title", StringType(), "track title", nullable=True),
-            column("artist_id", StringType(), "MSD artist (AR...), or another source's id behind its namespace", nullable=True),
-            column("artist", StringType(), "artist name", nullable=True),
-            column("release", StringType(), "album or single", nullable=True),
-            column("year", IntegerType(), "year of release; null where unknown", nullable=True),
-            column("duration_s", DoubleType(), "length in seconds", nullable=True),
-        ]
-    ),
     ("track_id",),
+    TRACK,
+    SONG,
+    optional("title", TEXT, "track title"),
+    optional("artist_id", TEXT, "MSD artist (AR...), or another source's id behind its namespace"),
+    optional("artist", TEXT, "artist name"),
+    optional("release", TEXT, "album or single"),
+    optional("year", INT, "year of release; null where unknown"),
+    optional("duration_s", REAL, "length in seconds"),
 )
-SOURCE_ARTISTS = Table(
+SOURCE_ARTISTS = snapshot(
     "source_artists",
     "artist of the catalogue",
-    "snapshots",
-    StructType(
-        [
-            column("artist_id", StringType(), "MSD artist (AR...), or another source's id behind its namespace"),
-            column("name", StringType(), "artist name"),
-            column("latitude", DoubleType(), "degrees north; null where unknown", nullable=True),
-            column("longitude", DoubleType(), "degrees east; null where unknown", nullable=True),
-        ]
-    ),
     ("artist_id",),
+    column("artist_id", TEXT, "MSD artist (AR...), or another source's id behind its namespace"),
+    column("name", TEXT, "artist name"),
+    optional("latitude", REAL, "degrees north; null where unknown"),
+    optional("longitude", REAL, "degrees east; null where unknown"),
 )
-ARTIST_TERMS = Table(
+ARTIST_TERMS = snapshot(
     "artist_terms",
     "descriptive term of an artist, in the source's order",
-    "snapshots",
-    StructType(
-        [
-            column("artist_id", StringType(), "MSD artist (AR...)"),
-            column("term", StringType(), "term in lower case, e.g. drum and bass"),
-        ]
-    ),
     ("artist_id", "term"),
+    ARTIST,
+    column("term", TEXT, "term in lower case, e.g. drum and bass"),
 )
-ARTIST_SIMILARITY = Table(
+ARTIST_SIMILARITY = snapshot(
     "artist_similarity",
     "artist that the source calls similar to another; one direction",
-    "snapshots",
-    StructType(
-        [
-            column("artist_id", StringType(), "MSD artist (AR...)"),
-            column("similar_id", StringType(), "MSD artist (AR...) that is similar to it"),
-        ]
-    ),
     ("artist_id", "similar_id"),
+    ARTIST,
+    column("similar_id", TEXT, "MSD artist (AR...) that is similar to it"),
 )
-TRACK_TAGS = Table(
+TRACK_TAGS = snapshot(
     "track_tags",
     "tag that listeners gave a track (Last.fm)",
-    "snapshots",
-    StructType(
-        [
-            TRACK,
-            column("tag", StringType(), "tag as the source spells it"),
-            column("weight", DoubleType(), "0 to 100: how often, against the track's commonest tag", nullable=True),
-        ]
-    ),
     ("track_id", "tag"),
+    TRACK,
+    column("tag", TEXT, "tag as the source spells it"),
+    optional("weight", REAL, "0 to 100: how often, against the track's commonest tag"),
 )
-TRACK_SIMILARS = Table(
+TRACK_SIMILARS = snapshot(
     "track_similars",
     "track that the source calls similar to another (Last.fm); one direction",
-    "snapshots",
-    StructType(
-        [
-            TRACK,
-            column("similar_id", StringType(), "track that is similar to it, an id of the same kind"),
-            column("score", DoubleType(), "similarity, above 0 to 1"),
-        ]
-    ),
     ("track_id", "similar_id"),
+    TRACK,
+    column("similar_id", TEXT, "track that is similar to it, an id of the same kind"),
+    column("score", REAL, "similarity, above 0 to 1"),
 )
-SONG_TO_TRACKS = Table(
+SONG_TO_TRACKS = snapshot(
     "song_to_tracks",
     "track of a song, as the Taste Profile's own list has it",
-    "snapshots",
-    StructType([column("song_id", StringType(), "MSD song (SO...)"), TRACK]),
     ("song_id", "track_id"),
+    SONG_ID,
+    TRACK,
 )
-MISMATCHES = Table(
+MISMATCHES = snapshot(
     "mismatches",
     "song and track that the Echo Nest matched wrongly and that must not be joined",
-    "snapshots",
-    StructType([column("song_id", StringType(), "MSD song (SO...)"), TRACK]),
     ("song_id", "track_id"),
+    SONG_ID,
+    TRACK,
 )
-GENRE_LABELS = Table(
+GENRE_LABELS = snapshot(
     "genre_labels",
     "genre that an annotator gave a track, in the annotator's words",
-    "snapshots",
-    StructType(
-        [
-            TRACK,
-            column("label", StringType(), "genre as the source spells it; maps lie in jobs/lake/genres.toml"),
-            column("place", IntegerType(), "1: first label; 2 and on: further ones"),
-        ]
-    ),
     ("track_id", "label"),
+    TRACK,
+    column("label", TEXT, "genre as the source spells it; maps lie in jobs/lake/genres.toml"),
+    column("place", INT, "1: first label; 2 and on: further ones"),
 )
-USERS = Table(
+USERS = snapshot(
     "users",
     "listener's profile",
-    "snapshots",
-    StructType(
-        [
-            USER,
-            column("gender", StringType(), "m, f or as the source says", nullable=True),
-            column("age", IntegerType(), "years at registration; null where unknown", nullable=True),
-            column("country", StringType(), "country name", nullable=True),
-            column("registered", DateType(), "day the account was opened", nullable=True),
-        ]
-    ),
     ("user_id",),
+    USER,
+    optional("gender", TEXT, "m, f or as the source says"),
+    optional("age", INT, "years at registration; null where unknown"),
+    optional("country", TEXT, "country name"),
+    optional("registered", DAY, "day the account was opened"),
 )
-DELETIONS = Table(
+DELETIONS = define(
     "deletions",
     "wish to be forgotten; ids of users are kept only as their SHA-256",
     "events, snapshots",
-    StructType(
-        [
-            column("user_hash", StringType(), "SHA-256 (hex) of the user id, namespace included"),
-            column("track_id", StringType(), "forget this track for the user; null: forget the user", nullable=True),
-        ]
-    ),
     ("user_hash", "track_id"),
+    column("user_hash", TEXT, "SHA-256 (hex) of the user id, namespace included"),
+    optional("track_id", TEXT, "forget this track for the user; null: forget the user"),
 )
-AUDIO_FILES = Table(
+AUDIO_FILES = snapshot(
     "audio_files",
     "audio file of a track",
-    "snapshots",
-    StructType(
-        [
-            TRACK,
-            column("path", StringType(), "where the file lies: an absolute path or URI"),
-            column("bytes", LongType(), "size of the file in bytes"),
-            column("content_hash", StringType(), "SHA-256 (hex) of the file's bytes"),
-            column("title", StringType(), "title that the file's tags or its name tell", nullable=True),
-            column("label", StringType(), "genre named by the file, its folder (GTZAN) or its tags", nullable=True),
-            column("artist", StringType(), "artist that the file's tags tell", nullable=True),
-            column("release", StringType(), "album that the file's tags tell", nullable=True),
-            column("year", IntegerType(), "year that the file's tags tell", nullable=True),
-        ]
-    ),
     ("track_id",),
+    TRACK,
+    column("path", TEXT, "where the file lies: an absolute path or URI"),
+    column("bytes", LONG, "size of the file in bytes"),
+    column("content_hash", TEXT, "SHA-256 (hex) of the file's bytes"),
+    optional("title", TEXT, "title that the file's tags or its name tell"),
+    optional("label", TEXT, "genre named by the file, its folder (GTZAN) or its tags"),
+    optional("artist", TEXT, "artist that the file's tags tell"),
+    optional("release", TEXT, "album that the file's tags tell"),
+    optional("year", INT, "year that the file's tags tell"),
 )
-QUARANTINE = Table(
+QUARANTINE = define(
     "quarantine",
     "input that was rejected, with the reason",
     "events, snapshots, mel",
-    StructType(
-        [
-            column("source", StringType(), "name of the source in the sources file"),
-            column("file", StringType(), "file the input came from"),
-            column("line", LongType(), "1-based line, or row; null: the whole file", nullable=True),
-            column("rule", StringType(), "name of the rule that it broke"),
-            column("reason", StringType(), "the rule in words, for a person"),
-            column("raw", StringType(), "the rejected bytes, base64; null: the whole file, or forgotten", nullable=True),
-        ]
-    ),
     ("source", "file", "line", "rule"),
+    SOURCE,
+    column("file", TEXT, "file the input came from"),
+    optional("line", LONG, "1-based line, or row; null: the whole file"),
+    column("rule", TEXT, "name of the rule that it broke"),
+    column("reason", TEXT, "the rule in words, for a person"),
+    optional("raw", TEXT, "the rejected bytes, base64; null: the whole file, or forgotten"),
 )
-INGEST_COUNTS = Table(
+INGEST_COUNTS = define(
     "ingest_counts",
     "input file with its account: lines_in = good + quarantined + blank",
     "events, snapshots",
-    StructType(
-        [
-            column("source", StringType(), "name of the source in the sources file"),
-            column("file", StringType(), "file that was read"),
-            column("lines_in", LongType(), "lines (rows, files) by an independent reader of the raw bytes"),
-            column("good", LongType(), "accepted, duplicates and late ones included"),
-            column("quarantined", LongType(), "rejected with a reason"),
-            column("blank", LongType(), "empty lines, comments and headers"),
-            column("duplicates", LongType(), "accepted lines that repeat another one and count once"),
-            column("late", LongType(), "accepted events received after the window, which no night uses"),
-            column("over_limit", LongType(), "accepted events over one user's 10,000 of a day, which are left out"),
-            column("truncated", BooleanType(), "the .gz is cut short; what stands before the cut was taken, as configured"),
-        ]
-    ),
     ("source", "file"),
+    SOURCE,
+    column("file", TEXT, "file that was read"),
+    column("lines_in", LONG, "lines (rows, files) by an independent reader of the raw bytes"),
+    column("good", LONG, "accepted, duplicates and late ones included"),
+    column("quarantined", LONG, "rejected with a reason"),
+    column("blank", LONG, "empty lines, comments and headers"),
+    column("duplicates", LONG, "accepted lines that repeat another one and count once"),
+    column("late", LONG, "accepted events received after the window, which no night uses"),
+    column("over_limit", LONG, "accepted events over one user's 10,000 of a day, which are left out"),
+    column("truncated", FLAG, "the .gz is cut short; what stands before the cut was taken, as configured"),
 )
 TABLES = (
     EVENTS,

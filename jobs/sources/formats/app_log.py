@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.sources.base import Events, TextFiles
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.layout import Fault, Layout
 from jobs.sources.listening import Told, event_layout, instant, parse_events, require_utc
 from jobs.sources.reading import raw
-from jobs.sources.reading.files import folder_date, name_date, text_listing
-from jobs.sources.reading.lines import cut_files, independent_count, read_lines
+from jobs.sources.reading.files import folder_date, name_date
+from jobs.sources.reading.lines import cut_files, read_lines
 
 TEXTS = ("user_id", "track_id", "event", "rating", "ms_played", "played_at", "received_at", "session_id")
 BROKEN = "_broken"
@@ -20,20 +21,12 @@ SCHEMA = ", ".join(f"{name} string" for name in (*TEXTS, BROKEN))
 JSON = {"columnNameOfCorruptRecord": BROKEN, "allowSingleQuotes": "false"}
 
 
-class AppLog:
+class AppLog(TextFiles, Events):
     """Events by date of receipt: the folder's, else the file name's, else `received_at`, else `played_at`."""
-
-    table = "events"
-    dated = True
-    also: frozenset[str] = frozenset()
-    options: frozenset[str] = frozenset()
-
-    def check(self, source: Source) -> None:
-        """There are no options that could be wrong."""
 
     def files(self, source: Source) -> list[str]:
         """Every file under the path, plain or .gz. Raises SourceError for a folder dt=... that is no date."""
-        found = text_listing(source)
+        found = super().files(source)
         for path in found:
             self.received(path)
         return found
@@ -42,13 +35,10 @@ class AppLog:
         """The date of receipt of all lines of a file, or None where each line tells its own."""
         return folder_date(path) or name_date(path)
 
-    def newest(self, source: Source) -> date | None:
-        """Newest date of receipt; files without a date in folder or name are read for it, line by line."""
-        return max((day for path in self.files(source) if (day := self.received(path) or _newest_line(source, path))), default=None)
-
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
-        """Lines by the second reader."""
-        return independent_count(spark, files, cut_files(source, files))
+    def newest_day(self, source: Source, path: str) -> date | None:
+        """Newest date that the lines tell."""
+        days = (_line_date(line) for line in raw.lines(path, source.truncated == "take"))
+        return max((day for day in days if day), default=None)
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """Events, rejected lines, and wishes to be forgotten."""
@@ -102,11 +92,6 @@ def _plain(identifier: Column) -> Column:
     """The id, or "" where it is an object or array, which as text reads as its JSON."""
     braces = identifier.startswith("{") & identifier.endswith("}")
     return F.when(braces | (identifier.startswith("[") & identifier.endswith("]")), "").otherwise(identifier)
-
-
-def _newest_line(source: Source, path: str) -> date | None:
-    days = (_line_date(line) for line in raw.lines(path, source.truncated == "take"))
-    return max((day for day in days if day), default=None)
 
 
 def _line_date(line: bytes) -> date | None:

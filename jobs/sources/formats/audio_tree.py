@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
 from pathlib import PurePath, PurePosixPath
 
 import pandas as pd
@@ -16,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import SourceError
 from jobs.lake.schemas.sources import AUDIO_FILES
+from jobs.sources.base import Snapshot
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.parsing.audio_store import check_folder, make_folder, store
 from jobs.sources.parsing.audio_tags import read_tags
@@ -32,7 +32,7 @@ MSD_TRACK = re.compile("TR[A-Z0-9]{16}")
 NO_NUMBER = "the file's name is no number, as FMA's are (000002.mp3)"
 
 
-class AudioTree:
+class AudioTree(Snapshot):
     """Track id = namespace and file stem; with `ids = "path"` the path below the folder, for trees in which names come twice
     (album/01.mp3), with `ids = "fma"` the stem as a number without leading zeros.
 
@@ -41,8 +41,6 @@ class AudioTree:
     """
 
     table = "audio_files"
-    dated = False
-    also: frozenset[str] = frozenset()
     options = frozenset({"labels", "ids", "tags", "audio_folder"})
 
     def check(self, source: Source) -> None:
@@ -54,14 +52,6 @@ class AudioTree:
         if not isinstance(source.options.get("tags", False), bool):
             raise SourceError(f"Source {source.name}: tags is true or false: whether the files' own tags are read.")
         check_folder(source)
-
-    def newest(self, source: Source) -> date | None:
-        """The stated `as_of`: audio has no dates."""
-        return source.as_of
-
-    def received(self, path: str) -> date | None:
-        """None: audio has no date of receipt."""
-        return None
 
     def files(self, source: Source) -> list[str]:
         """Every file with an audio suffix under the folder, and every archive, for which `audio_folder` must be named."""
@@ -113,7 +103,7 @@ def same_id(files: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _reader(source: Source, repeated: dict[str, str]) -> Callable[[str], Iterator[pd.DataFrame]]:
-    prefix, identity = f"{source.namespace}:" if source.namespace else "", namer(source)
+    prefix, identity = source.prefix, namer(source)
 
     def read(path: str) -> Iterator[pd.DataFrame]:
         if is_archive(path):

@@ -11,7 +11,6 @@ rejected, which tells the operator what to do; with `audio_folder = ""` it is pa
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.lake.schemas.sources import AUDIO_FILES, SOURCE_TRACKS
+from jobs.sources.base import Snapshot
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.parsing.audio_store import check_folder, make_folder, store
 from jobs.sources.parsing.crawl_pages import address, describe, digest
@@ -38,25 +38,16 @@ COLUMNS = StructType(
 """A catalogue row has no `into`; `audio` is an audio file, `link` a page's word that the audio at `link` is its track's."""
 
 
-class Crawl:
+class Crawl(Snapshot):
     """Track id = namespace and a digest of the recording's address, or of its page's; the same night after night."""
 
     table = "source_tracks"
-    dated = False
     also = frozenset({"audio_files"})
     options = frozenset({"audio_folder"})
 
     def check(self, source: Source) -> None:
         """`audio_folder` is an absolute path, or empty, if given."""
         check_folder(source)
-
-    def newest(self, source: Source) -> date | None:
-        """The stated `as_of`: pages are taken as they are."""
-        return source.as_of
-
-    def received(self, path: str) -> date | None:
-        """None: a catalogue has no date of receipt."""
-        return None
 
     def files(self, source: Source) -> list[str]:
         """The file, or every .warc and .warc.gz under the folder. Raises SourceError where audio cannot be written."""
@@ -69,8 +60,7 @@ class Crawl:
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """Recordings, audio files linked to their tracks, rejected records."""
-        prefix = f"{source.namespace}:" if source.namespace else ""
-        folder = source.options.get("audio_folder")
+        prefix, folder = source.prefix, source.options.get("audio_folder")
         lines = read_parts(spread(spark, files), COLUMNS, lambda path: in_batches(read_crawl(path, prefix, folder), 500))
         rows = as_parsed_rows(lines.where("into IS NULL"), SOURCE_TRACKS).rows
         return replace(as_parsed_rows(lines, SOURCE_TRACKS), rows=rows, also={"audio_files": linked(lines)})

@@ -15,8 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.formats.kkbox_songs import one_row_per_label
-from jobs.sources.layout import Fault, Layout, TextSnapshot, named
+from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, named, rows_of_labels
 from jobs.sources.listening import number
 from jobs.sources.reading.files import text_listing
 from jobs.sources.reading.lines import READ_FAULTS
@@ -70,7 +69,7 @@ def genre_names(source: Source) -> dict[str, str]:
 
 def layout(source: Source) -> Layout:
     """The year is that of the album's release."""
-    place, nothing = places(source, text_listing(source)[0]), F.lit(None)
+    place = places(source, text_listing(source)[0])
     said = {name: cell(place[name]) for name in WANTED}
     track, seconds, year = cell(0), number(said["track.duration"]), F.substring(said["album.date_released"], 1, 4).try_cast("int")
     return Layout(
@@ -80,19 +79,19 @@ def layout(source: Source) -> Layout:
             *not_csv(place["width"]),
             Fault("bad_track", "the track's id is not a number", ~F.coalesce(track.rlike("^[0-9]+$"), F.lit(False))),
         ),
-        columns={
-            "track_id": named(source, track),
-            "song_id": nothing.cast("string"),
-            "title": said["track.title"],
-            "artist_id": named(source, said["artist.id"]),
-            "artist": said["artist.name"],
-            "release": said["album.title"],
-            "year": F.when(year.between(1000, 9999), year),
-            "duration_s": F.when(seconds > 0, seconds),
-            "labels": _labels(source, said),
-        },
+        columns=filled(
+            "source_tracks",
+            track_id=named(source, track),
+            title=said["track.title"],
+            artist_id=named(source, said["artist.id"]),
+            artist=said["artist.name"],
+            release=said["album.title"],
+            year=F.when(year.between(1000, 9999), year),
+            duration_s=F.when(seconds > 0, seconds),
+            labels=_labels(source, said),
+        ),
         expand=lambda rows: rows.drop("labels"),
-        also={"genre_labels": one_row_per_label},
+        also={"genre_labels": rows_of_labels},
     )
 
 

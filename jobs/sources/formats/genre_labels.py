@@ -1,10 +1,9 @@
 """Genre labels of tracks: `track<TAB>genre[<TAB>second genre]`, `#` comments (the tagtraum .cls files, Schreiber 2015)."""
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import TRACK_SHAPE, Fault, Layout, TextSnapshot, missing, named, trimmed_fields
+from jobs.sources.layout import TRACK_SHAPE, Fault, Layout, TextSnapshot, missing, named, rows_of_labels, trimmed_fields
 
 
 def layout(source: Source) -> Layout:
@@ -26,13 +25,8 @@ def layout(source: Source) -> Layout:
             Fault("missing_label", "a genre is empty", missing(first) | ((count == 3) & missing(second))),
         ),
         columns={"track_id": named(source, track), "labels": F.array_distinct(F.slice("fields", 2, 2))},
-        expand=_one_row_per_label,
+        expand=rows_of_labels,
     )
-
-
-def _one_row_per_label(lines: DataFrame) -> DataFrame:
-    rows = lines.select("file", "track_id", F.posexplode("labels").alias("position", "label"))
-    return rows.select("file", "track_id", "label", (F.col("position") + 1).alias("place"))
 
 
 FORMAT = TextSnapshot("genre_labels", layout)

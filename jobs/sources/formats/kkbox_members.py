@@ -8,9 +8,8 @@ from functools import partial
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.formats.user_profiles import OLDEST
-from jobs.sources.layout import Fault, Layout, TextSnapshot, named
-from jobs.sources.reading.records import cell, header_row, not_csv, read_records
+from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, known_age, named
+from jobs.sources.reading.records import cell, read_records, record_layout
 
 HEADER = "msno"
 
@@ -19,22 +18,15 @@ def layout(source: Source) -> Layout:
     """`bd` is the age; more than half are 0, others -43 or 1051: what lies outside 1 to 120 is unknown. Days are 20110820."""
     user, years, day = cell(0), cell(2).try_cast("int"), cell(5)
     registered = F.when(day.rlike("^[0-9]{8}$"), F.try_to_timestamp(day, F.lit("yyyyMMdd")).cast("date"))
-    return Layout(
-        parts={"columns": F.size("cells")},
-        blank=header_row(HEADER),
-        faults=(
-            *not_csv(7),
-            Fault("missing_user", "the user is empty", user.isNull()),
-            Fault("bad_age", "the age is not a whole number", cell(2).isNotNull() & years.isNull()),
-            Fault("bad_date", "the day of registration is not of the form 20110820", day.isNotNull() & registered.isNull()),
+    return record_layout(
+        HEADER,
+        7,
+        Fault("missing_user", "the user is empty", user.isNull()),
+        Fault("bad_age", "the age is not a whole number", cell(2).isNotNull() & years.isNull()),
+        Fault("bad_date", "the day of registration is not of the form 20110820", day.isNotNull() & registered.isNull()),
+        columns=filled(
+            "users", user_id=named(source, user), gender=cell(3), age=known_age(years), registered=registered
         ),
-        columns={
-            "user_id": named(source, user),
-            "gender": cell(3),
-            "age": F.when(years.between(1, OLDEST), years),
-            "country": F.lit(None).cast("string"),
-            "registered": registered,
-        },
     )
 
 

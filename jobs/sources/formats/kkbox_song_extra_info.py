@@ -11,8 +11,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, named
-from jobs.sources.reading.records import cell, header_row, not_csv, read_records
+from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, named
+from jobs.sources.reading.records import cell, read_records, record_layout
 
 HEADER = "song_id"
 ISRC = "^[A-Z]{2}[A-Z0-9]{3}[0-9]{7}$"
@@ -21,21 +21,14 @@ LAST, FIRST = 17, 40
 
 def layout(source: Source) -> Layout:
     """A song of KKBox's is a track; an ISRC of another form tells no year, but is no fault."""
-    track, nothing = cell(0), F.lit(None)
-    return Layout(
-        parts={"columns": F.size("cells")},
-        blank=header_row(HEADER),
-        faults=(*not_csv(3), Fault("missing_track", "the song is empty", track.isNull())),
-        columns={
-            "track_id": named(source, track),
-            "song_id": nothing.cast("string"),
-            "title": cell(1),
-            "artist_id": nothing.cast("string"),
-            "artist": nothing.cast("string"),
-            "release": nothing.cast("string"),
-            "year": isrc_year(F.upper(cell(2))),
-            "duration_s": nothing.cast("double"),
-        },
+    track = cell(0)
+    return record_layout(
+        HEADER,
+        3,
+        Fault("missing_track", "the song is empty", track.isNull()),
+        columns=filled(
+            "source_tracks", track_id=named(source, track), title=cell(1), year=isrc_year(F.upper(cell(2)))
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
 from jobs.sources.layout import Fault, Layout, TextSnapshot, named
-from jobs.sources.reading.records import cell, header_row, not_csv, read_records
+from jobs.sources.reading.records import cell, read_records, record_layout
 
 HEADER = "msno"
 
@@ -19,15 +19,12 @@ def layout(source: Source) -> Layout:
     user, track = cell(0), cell(1)
     system_tab, screen, entry = (F.nullif(cell(n), F.lit("null")) for n in range(2, 5))
     target = cell(5).try_cast("int")
-    return Layout(
-        parts={"columns": F.size("cells")},
-        blank=header_row(HEADER),
-        faults=(
-            *not_csv(6),
-            Fault("missing_user", "the user is empty", user.isNull()),
-            Fault("missing_track", "the song is empty", track.isNull()),
-            Fault("bad_target", "the target is not 0 or 1", ~F.coalesce(target.isin(0, 1), F.lit(False))),
-        ),
+    return record_layout(
+        HEADER,
+        6,
+        Fault("missing_user", "the user is empty", user.isNull()),
+        Fault("missing_track", "the song is empty", track.isNull()),
+        Fault("bad_target", "the target is not 0 or 1", ~F.coalesce(target.isin(0, 1), F.lit(False))),
         columns={
             "user_id": named(source, user),
             "track_id": named(source, track),

@@ -35,20 +35,8 @@ def track_id() -> Column:
 
 def layout(source: Source) -> Layout:
     """Every line is a play; how long it was heard is not told."""
-    nothing, time = F.lit(None).cast("string"), F.get(F.col("fields"), 1)
-    told = Told(
-        user=F.get(F.col("fields"), 0),
-        track=track_id(),
-        event=F.lit("play"),
-        rating=nothing,
-        ms_played=nothing,
-        session=nothing,
-        played=instant(time),
-        received_text=nothing,
-        received=nothing.cast("timestamp"),
-        file_date=nothing.cast("date"),
-    )
-    return event_layout(source, told, base())
+    user, time = F.get(F.col("fields"), 0), F.get(F.col("fields"), 1)
+    return event_layout(source, Told(user, track_id(), F.lit("play"), instant(time)), base())
 
 
 def newest_day(source: Source, path: str) -> date | None:

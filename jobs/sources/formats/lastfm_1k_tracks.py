@@ -9,27 +9,24 @@ from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
 from jobs.sources.formats.lastfm_1k import base, track_id
-from jobs.sources.layout import Fault, Layout, TextSnapshot, named, or_null
+from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, named, or_null
 
 
 def layout(source: Source) -> Layout:
     """Artists keep their MusicBrainz id behind the namespace; those without one have only their name."""
-    plays, nothing = base(), F.lit(None)
+    plays = base()
     artist_id, artist, _, title = (F.get(F.col("fields"), n) for n in range(2, 6))
     unnamed = Fault("missing_track", "there is no track id, and artist or title is empty, too", track_id().isNull())
     return replace(
         plays,
         faults=(*plays.faults, unnamed),
-        columns={
-            "track_id": named(source, track_id()),
-            "song_id": nothing.cast("string"),
-            "title": or_null(title),
-            "artist_id": named(source, or_null(artist_id)),
-            "artist": or_null(artist),
-            "release": nothing.cast("string"),
-            "year": nothing.cast("int"),
-            "duration_s": nothing.cast("double"),
-        },
+        columns=filled(
+            "source_tracks",
+            track_id=named(source, track_id()),
+            title=or_null(title),
+            artist_id=named(source, or_null(artist_id)),
+            artist=or_null(artist),
+        ),
     )
 
 

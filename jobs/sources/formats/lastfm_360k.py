@@ -3,12 +3,26 @@
 Users are SHA-1 sums; lines whose first field is something else (dates stand there in the published file) are refused.
 """
 
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, id_of_names, missing, named, or_null, trimmed_fields
+from jobs.sources.layout import (
+    Fault,
+    Layout,
+    TextSnapshot,
+    fault_of_count,
+    id_of_names,
+    missing,
+    named,
+    or_null,
+    trimmed_fields,
+)
 
-USER = "^[0-9a-f]{40}$"
+
+def fault_of_user(user: Column) -> Fault:
+    """The rule on the ids of users."""
+    return Fault("bad_user", "the user is not a SHA-1 of 40 hexadecimal digits", ~user.rlike("^[0-9a-f]{40}$"))
 
 
 def layout(source: Source) -> Layout:
@@ -22,9 +36,9 @@ def layout(source: Source) -> Layout:
         faults=(
             Fault("fields", "not four fields: user, artist id, artist and count, by tab", F.size("fields") != 4),
             Fault("missing_user", "the user is empty", missing(user)),
-            Fault("bad_user", "the user is not a SHA-1 of 40 hexadecimal digits", ~user.rlike(USER)),
+            fault_of_user(user),
             Fault("missing_artist", "id and name of the artist are empty", artist_id.isNull()),
-            Fault("bad_count", "the count is not a positive whole number", ~F.coalesce(plays > 0, F.lit(False))),
+            fault_of_count(plays),
         ),
         columns={
             "user_id": named(source, user),

@@ -12,37 +12,41 @@ import pandas as pd
 from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, text
 from jobs.sources.reading.whole_files import MORE, reject
 
-NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,20})?([eE]-?[0-9]{1,2})?")
-Pairs = list[tuple[str, float]]
+NUMBER = r"[0-9]{1,3}(\.[0-9]{1,20})?([eE]-?[0-9]{1,2})?"
+NUMBERS = re.compile(f"{NUMBER}(,{NUMBER})*")
 
 
-def pairs(listed: str | None) -> Pairs | None:
+def pairs(listed: str | None) -> tuple[list[str], list[float]] | None:
     """Tracks and scores of a list; None where it is none."""
     fields = [field.strip() for field in (listed or "").split(",")]
     tracks, scores = fields[::2], fields[1::2]
-    if len(tracks) != len(scores) or not all(tracks) or not all(map(NUMBER.fullmatch, scores)):
+    if len(tracks) != len(scores) or not all(tracks) or not NUMBERS.fullmatch(",".join(scores)):
         return None
-    return list(zip(tracks, map(float, scores), strict=True))
+    return tracks, list(map(float, scores))
 
 
 def framer(forwards: bool) -> Callable[[Sequence[Row], str], Iterator[pd.DataFrame]]:
     """How rows of similars_src (`forwards`) or similars_dest become rows of table `track_similars`."""
+    ends = ("track_id", "similar_id") if forwards else ("similar_id", "track_id")
 
     def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
-        good, bad = [], []
-        for number, track, listed in rows:
-            found = pairs(text(listed))
-            if not text(track) or not found:
+        bad: list[int] = []
+        lines, kinds, own, others, scores = list[int](), list[str](), list[str](), list[str](), list[float]()
+        for number, named, listed in rows:
+            track, found = text(named), pairs(text(listed))
+            if not track or not found:
                 bad.append(number)
                 continue
-            for place, (other, score) in enumerate(found):
-                ends = (prefix + str(text(track)), prefix + other)
-                good.append((number, MORE if place else "good", *(ends if forwards else ends[::-1]), score))
+            count = len(found[0])
+            lines += [number] * count
+            kinds += ["good", *[MORE] * (count - 1)]
+            own += [prefix + track] * count
+            others += [prefix + other for other in found[0]]
+            scores += found[1]
         if bad:
             yield reject("bad_similars", "the track is empty, or target is not track,score,track,score...", bad)
-        for start in range(0, len(good), 100_000):
-            columns = ["line", "kind", "track_id", "similar_id", "score"]
-            yield pd.DataFrame(good[start : start + 100_000], columns=columns)
+        if lines:
+            yield pd.DataFrame({"line": lines, "kind": kinds, ends[0]: own, ends[1]: others, "score": scores})
 
     return frame
 

@@ -5,24 +5,26 @@ from math import isfinite
 
 import pandas as pd
 
-from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, text
-from jobs.sources.reading.whole_files import reject
+from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, framed, text
 
 
 def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
     """Rows of table `track_tags`."""
-    told = [(number, text(track), text(tag), weight) for number, track, tag, weight in rows]
-    if bad := [number for number, track, tag, _ in told if not track or not tag]:
-        yield reject("missing_id", "its track or tag is empty or not in the tables tids and tags", bad)
-    named = [row for row in told if row[1] and row[2]]
-    if odd := [number for number, *_, weight in named if not _weight(weight)]:
-        yield reject("bad_weight", "val is not a number", odd)
-    if good := [(n, prefix + str(track), tag, float(weight)) for n, track, tag, weight in named if _weight(weight)]:
-        yield pd.DataFrame(good, columns=["line", "track_id", "tag", "weight"])
+    told = ((number, _behind(prefix, text(track)), text(tag), _weight(weight)) for number, track, tag, weight in rows)
+    return framed(
+        told,
+        ("track_id", "tag", "weight"),
+        ("missing_id", "its track or tag is empty or not in the tables tids and tags", lambda row: row[0] and row[1]),
+        ("bad_weight", "val is not a number", lambda row: row[2] is not None),
+    )
 
 
-def _weight(value: object) -> bool:
-    return isinstance(value, int | float) and isfinite(value)
+def _behind(prefix: str, track: str | None) -> str | None:
+    return track and prefix + track
+
+
+def _weight(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
 SELECT = (

@@ -4,17 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, text
-from jobs.sources.reading.whole_files import reject
+from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, framed, text
 
 
 def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
     """Rows of table `artist_terms`, in lower case as the CSV exports give them."""
     pairs = [(number, text(artist), (text(term) or "").strip().lower()) for number, artist, term in rows]
-    if bad := [number for number, artist, term in pairs if not artist or not term]:
-        yield reject("missing_term", "the artist or the term is empty", bad)
-    if good := [pair for pair in pairs if pair[1] and pair[2]]:
-        yield pd.DataFrame(good, columns=["line", "artist_id", "term"])
+    return framed(pairs, ("artist_id", "term"), ("missing_term", "the artist or the term is empty", all))
 
 
 def _query(name: str, word: str) -> Query:

@@ -7,12 +7,12 @@ members of more than 256 MiB; an archive that is cut short, damaged or a bomb st
 
 import io
 from collections.abc import Iterator
-from datetime import date
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.lake.schemas.sources import SOURCE_TRACKS
+from jobs.sources.base import Snapshot
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.parsing.track_h5 import count_tracks, read_tracks
 from jobs.sources.reading.archives import ARCHIVES, TAR_FAULTS, Member, is_archive, members
@@ -24,24 +24,10 @@ from jobs.sources.reading.whole_files import MORE, in_batches, parse_files, reje
 HDF5 = frozenset({".h5", ".hdf5"})
 
 
-class MsdH5:
+class MsdH5(Snapshot):
     """Title, artist, release, year and length from metadata/songs, analysis/songs and musicbrainz/songs."""
 
     table = "source_tracks"
-    dated = False
-    also: frozenset[str] = frozenset()
-    options: frozenset[str] = frozenset()
-
-    def check(self, source: Source) -> None:
-        """There are no options that could be wrong."""
-
-    def newest(self, source: Source) -> date | None:
-        """The stated `as_of`: the files have no dates."""
-        return source.as_of
-
-    def received(self, path: str) -> date | None:
-        """None: a catalogue has no date of receipt."""
-        return None
 
     def files(self, source: Source) -> list[str]:
         """The file, or every HDF5 file and tar archive under the folder."""
@@ -53,10 +39,8 @@ class MsdH5:
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """A row per track, read in slices on the executors."""
-        prefix = f"{source.namespace}:" if source.namespace else ""
-
         def read(path: str) -> Iterator[pd.DataFrame]:
-            return in_batches(read_archive(path, prefix)) if is_archive(path) else read_tracks(path, prefix)
+            return in_batches(read_archive(path, source.prefix)) if is_archive(path) else read_tracks(path, source.prefix)
 
         return parse_files(spark, files, SOURCE_TRACKS, read)
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, text
-from jobs.sources.reading.whole_files import reject
+from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshot, framed, text
 
 TEXTS = ("song_id", "title", "artist_id", "artist_name", "release")
 COLUMNS = ("track_id", *TEXTS, "year", "duration")
@@ -15,20 +14,17 @@ COLUMNS = ("track_id", *TEXTS, "year", "duration")
 
 def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
     """Rows of table `source_tracks`; year 0 and length 0 mean unknown."""
-    good, bad = [], []
-    for number, *values in rows:
-        track, song, *names, year, seconds = values
-        if not text(track) or not text(song):
-            bad.append(number)
-            continue
-        title, artist_id, artist, release = map(text, names)
-        described = {"song_id": text(song), "title": title, "artist_id": artist_id, "artist": artist, "release": release}
-        measured = {"year": int(known) if (known := _positive(year, 9999)) else None, "duration_s": _positive(seconds, 1e9)}
-        good.append({"line": number, "track_id": prefix + str(text(track)), **described, **measured})
-    if bad:
-        yield reject("missing_id", "track_id or song_id is empty", bad)
-    if good:
-        yield pd.DataFrame(good)
+    return framed(
+        (_told(row, prefix) for row in rows),
+        ("track_id", "song_id", "title", "artist_id", "artist", "release", "year", "duration_s"),
+        ("missing_id", "track_id or song_id is empty", lambda row: row[0] and row[1]),
+    )
+
+
+def _told(row: Row, prefix: str) -> Row:
+    number, track, *names, year, seconds = row
+    known, own = _positive(year, 9999), text(track)
+    return number, own and prefix + own, *map(text, names), known and int(known), _positive(seconds, 1e9)
 
 
 def _positive(value: Any, limit: float) -> float | None:

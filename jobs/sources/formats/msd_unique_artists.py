@@ -3,13 +3,12 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, missing
+from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, missing
 
 
 def layout(source: Source) -> Layout:
     """Artist and name are kept; the track is only an example of the artist's."""
     artist, name = F.get(F.col("fields"), 0), F.get(F.col("fields"), 3)
-    unknown = F.lit(None).cast("double")
     return Layout(
         parts={"fields": F.split("text", "<SEP>", -1)},
         faults=(
@@ -17,7 +16,7 @@ def layout(source: Source) -> Layout:
             Fault("missing_artist", "the artist is empty", missing(artist)),
             Fault("missing_name", "the artist's name is empty", missing(name)),
         ),
-        columns={"artist_id": artist, "name": name, "latitude": unknown, "longitude": unknown},
+        columns=filled("source_artists", artist_id=artist, name=name),
     )
 
 

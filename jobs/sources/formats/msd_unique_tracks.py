@@ -3,13 +3,12 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import TRACK_SHAPE, Fault, Layout, TextSnapshot, missing, named, or_null
+from jobs.sources.layout import TRACK_SHAPE, Fault, Layout, TextSnapshot, filled, missing, named, or_null
 
 
 def layout(source: Source) -> Layout:
     """Names in latin-1, as some copies of the list have them, come out right line by line."""
     track, song, artist, title = (F.get(F.col("fields"), n) for n in range(4))
-    nothing = F.lit(None)
     return Layout(
         parts={"fields": F.split("text", "<SEP>", -1)},
         faults=(
@@ -18,16 +17,9 @@ def layout(source: Source) -> Layout:
             Fault("bad_track", "the track is not of the form TR and 16 capitals or digits", ~track.rlike(TRACK_SHAPE)),
             Fault("missing_song", "the song is empty", missing(song)),
         ),
-        columns={
-            "track_id": named(source, track),
-            "song_id": song,
-            "title": or_null(title),
-            "artist_id": nothing.cast("string"),
-            "artist": or_null(artist),
-            "release": nothing.cast("string"),
-            "year": nothing.cast("int"),
-            "duration_s": nothing.cast("double"),
-        },
+        columns=filled(
+            "source_tracks", track_id=named(source, track), song_id=song, title=or_null(title), artist=or_null(artist)
+        ),
     )
 
 

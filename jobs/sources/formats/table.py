@@ -10,11 +10,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
+from jobs.sources.base import Events
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.layout import Fault, Layout, or_null
 from jobs.sources.listening import Told, event_layout, instant, instant_of_number, parse_events, require_utc
 from jobs.sources.reading.files import folder_date, listing, suffix, text_listing
 from jobs.sources.reading.lines import (
+    as_lines,
     as_text,
     count_by,
     cut_files,
@@ -23,9 +25,11 @@ from jobs.sources.reading.lines import (
     read_lines,
     spark_path,
 )
+from jobs.sources.reading.records import any_over_lines, cell, not_csv, read_records
 from jobs.sources.reading.tables import (
     PARQUET,
     SEPARATORS,
+    cells,
     column_names,
     header_lines,
     newest_day,
@@ -38,12 +42,9 @@ OPTIONAL = ("event", "rating", "session", "ms_played", "received")
 TIME_UNITS = ("iso", "s", "ms")
 
 
-class Table:
+class Table(Events):
     """A row is an event, a play where no event column is named. Received when it happened, unless the table says more."""
 
-    table = "events"
-    dated = True
-    also: frozenset[str] = frozenset()
     options = frozenset({"columns", "names", "time_unit", "separator"})
 
     def check(self, source: Source) -> None:
@@ -59,7 +60,8 @@ class Table:
             )
         if source.options.get("time_unit", "iso") not in TIME_UNITS:
             raise SourceError(f"Source {source.name}: time_unit is one of {', '.join(TIME_UNITS)}.")
-        if len(str(source.options.get("separator", ","))) != 1:
+        mark = str(source.options.get("separator", ","))
+        if len(mark) != 1 or mark in '"\r\n':
             raise SourceError(f'Source {source.name}: separator is one character, such as ";" or "\\t".')
         names = source.options.get("names", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -85,11 +87,10 @@ class Table:
         """The date of a folder dt=...; a date in the name of a table says nothing about receipt."""
         return folder_date(path)
 
-    def newest(self, source: Source) -> date | None:
-        """Newest date of receipt: a folder's, else of the received column, else of the time column."""
+    def newest_day(self, source: Source, path: str) -> date | None:
+        """Newest date of the received column, else of the time column."""
         column = source.options["columns"].get("received") or source.options["columns"]["time"]
-        days = (self.received(path) or newest_day(source, path, column) for path in self.files(source))
-        return max((day for day in days if day), default=None)
+        return newest_day(source, path, column)
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
         """Lines by the second reader, or the rows that the Parquet footers tell."""
@@ -101,6 +102,8 @@ class Table:
         """Events, rejected rows, and wishes to be forgotten."""
         require_utc(spark)
         read = _parquet_lines if suffix(files[0]) == PARQUET else _text_lines
+        if read is _text_lines and _over_lines(spark, source, files):
+            read = _records
         return parse_events(*read(spark, source, files))
 
 
@@ -149,11 +152,36 @@ def _text_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> tu
     """Cells by position; lines equal to a file's header are blank. All files have their columns in one order."""
     names, mark = column_names(source, files), separator(source, files[0])
     header = F.col("text").isin(sorted(header_lines(source, files)))
-    wrong = Fault("fields", f"not {len(names)} fields by {mark!r}", F.size("cells") != len(names))
-    layout = Layout(parts={"cells": _cells(mark, len(names))}, blank=header, faults=(wrong,), columns={})
+    faults = (_wrong_width(names, mark),)
+    layout = Layout(parts={"cells": _cells(mark, len(names))}, blank=header, faults=faults, columns={})
     place = {ours: names.index(theirs) for ours, theirs in source.options["columns"].items()}
     told = _told(source, {ours: or_null(F.get(F.col("cells"), index)) for ours, index in place.items()})
     return read_lines(spark, files, cut_files(source, files)).withColumn("text", as_text()), event_layout(source, told, layout)
+
+
+def _over_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> bool:
+    """Whether a field may hold a line break: such files are read from their start to their end, others in parallel pieces."""
+    if separator(source, files[0]) == "\t":
+        return False
+    cut = cut_files(source, files)
+    counted = count_by(spark, files, lambda path: int(any_over_lines(path, path in cut)))
+    return any(row["lines_in"] for row in counted.collect())
+
+
+def _records(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, Layout]:
+    """Cells by position of records that may take several lines; those equal to a header are blank."""
+    names, mark = column_names(source, files), separator(source, files[0])
+    headers = [F.array(*[F.lit(name or None) for name in cells(line, mark)]) for line in sorted(header_lines(source, files))]
+    header = reduce(or_, [F.col("cells").eqNullSafe(row) for row in headers], F.lit(False))
+    faults = (not_csv(len(names))[0], _wrong_width(names, mark))
+    layout = Layout(parts={"columns": F.size("cells")}, blank=header, faults=faults, columns={})
+    told = _told(source, {ours: cell(names.index(theirs)) for ours, theirs in source.options["columns"].items()})
+    lines = read_records(spark, files, cut_files(source, files), header="", mark=mark, tidy=False)
+    return as_lines(lines, files), event_layout(source, told, layout)
+
+
+def _wrong_width(names: Sequence[str], mark: str) -> Fault:
+    return Fault("fields", f"not {len(names)} fields by {mark!r}", F.size("cells") != len(names))
 
 
 def _cells(mark: str, width: int) -> Column:

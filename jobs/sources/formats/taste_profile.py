@@ -3,7 +3,7 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named
+from jobs.sources.layout import Fault, Layout, TextSnapshot, fault_of_count, missing, named
 
 SONG_SHAPE = "^SO[A-Z0-9]{16}$"
 
@@ -19,7 +19,7 @@ def layout(source: Source) -> Layout:
             Fault("fields", "not three fields: user, song and count, by tab or space", F.size("fields") != 3),
             Fault("missing_user", "the user is empty", missing(user)),
             Fault("bad_song", "the song is not of the form SO and 16 capitals or digits", ~song.rlike(SONG_SHAPE)),
-            Fault("bad_count", "the count is not a positive whole number", ~F.coalesce(plays > 0, F.lit(False))),
+            fault_of_count(plays),
         ),
         columns={"user_id": named(source, user), "song_id": song, "plays": plays},
     )

@@ -3,23 +3,21 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named
-from jobs.sources.parsing.idomaar import decoded, head, head_faults, identifier, one_object, properties
+from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, missing, named
+from jobs.sources.parsing import idomaar
 
 
 def layout(source: Source) -> Layout:
     """Ids go behind the namespace: they are plain numbers, and tracks link to them."""
-    artist, name = identifier(F.get(F.col("head"), 1)), F.trim(decoded(F.col("said")["name"]))
-    unknown = F.lit(None).cast("double")
+    name = F.trim(idomaar.decoded(F.col("said")["name"]))
     return Layout(
-        parts={"head": head(), "said": one_object(properties(), "name: string")},
+        parts={"head": idomaar.head(), "said": idomaar.one_object(idomaar.properties(), "name: string")},
         faults=(
-            *head_faults("person"),
-            Fault("not_json", "the properties are not a JSON object", F.col("said").isNull()),
-            Fault("missing_artist", "the id is not of letters, digits and . _ : -", artist.isNull()),
+            *idomaar.head_faults("person", "said"),
+            idomaar.fault_of_id("missing_artist"),
             Fault("missing_name", "the name is empty", missing(name)),
         ),
-        columns={"artist_id": named(source, artist), "name": name, "latitude": unknown, "longitude": unknown},
+        columns=filled("source_artists", artist_id=named(source, idomaar.own_id()), name=name),
     )
 
 

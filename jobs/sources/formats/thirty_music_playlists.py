@@ -8,27 +8,24 @@ from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
 from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named
-from jobs.sources.parsing.idomaar import head, head_faults, identifier, links, one_object
-
-LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string>>"
+from jobs.sources.parsing import idomaar
 
 
 def layout(source: Source) -> Layout:
     """A playlist without tracks is a good line that gives no row."""
-    playlist, user = identifier(F.get(F.col("head"), 1)), identifier(F.get(F.col("links")["subjects"], 0)["id"])
+    user = idomaar.linked_user()
     tracks = F.coalesce(F.col("links")["objects"], F.array())
     return Layout(
-        parts={"head": head(), "links": one_object(links(), LINKS)},
+        parts={"head": idomaar.head(), "links": idomaar.one_object(idomaar.links(), idomaar.LINKED)},
         faults=(
-            *head_faults("playlist"),
-            Fault("not_json", "the links are missing or not a JSON object", F.col("links").isNull()),
-            Fault("missing_playlist", "the id is not of letters, digits and . _ : -", playlist.isNull()),
+            *idomaar.head_faults("playlist", "links"),
+            idomaar.fault_of_id("missing_playlist"),
             Fault("missing_user", "the user is missing", missing(user)),
-            Fault("missing_track", "a track has no id", F.exists(tracks, lambda track: identifier(track["id"]).isNull())),
+            Fault("missing_track", "a track has no id", F.exists(tracks, lambda track: idomaar.identifier(track["id"]).isNull())),
         ),
         columns={
             "user_id": named(source, user),
-            "playlist_id": named(source, playlist),
+            "playlist_id": named(source, idomaar.own_id()),
             "tracks": F.transform(tracks, lambda track: named(source, track["id"])),
         },
         expand=_one_row_per_place,

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from jobs.sources.contract import Source
 from jobs.sources.layout import Fault, Layout, missing, named
 from jobs.sources.listening import TextEvents, instant_of_seconds
-from jobs.sources.parsing.idomaar import day_of, head, head_faults, identifier, links, moment, one_object, told_seconds
+from jobs.sources.parsing import idomaar
 
 LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string, playstart: double, playtime: double>>"
 PLAYSTART = re.compile(rb'"playstart"\s*:\s*([0-9]{1,9})\b')
@@ -23,7 +23,7 @@ LONGEST = 1e9
 
 def layout(source: Source) -> Layout:
     """One line is one good line, however many plays it gives; one bad track rejects its session."""
-    user, tracks = identifier(F.get(F.col("links")["subjects"], 0)["id"]), F.col("links")["objects"]
+    user, tracks = idomaar.linked_user(), F.col("links")["objects"]
 
     def play(track: Column) -> Column:
         heard = track["playtime"]
@@ -34,8 +34,8 @@ def layout(source: Source) -> Layout:
         )
 
     return Layout(
-        parts={"head": head(), "links": one_object(links(), LINKS)},
-        faults=(*head_faults("event.session"), *_faults(user, tracks)),
+        parts={"head": idomaar.head(), "links": idomaar.one_object(idomaar.links(), LINKS)},
+        faults=(*idomaar.head_faults("event.session", "links"), *_faults(user, tracks)),
         columns={
             "user_id": named(source, user),
             "event": F.lit("play"),
@@ -48,10 +48,9 @@ def layout(source: Source) -> Layout:
 
 def _faults(user: Column, tracks: Column) -> tuple[Fault, ...]:
     early = F.lit("2000-01-01").cast("timestamp")
-    nameless = (F.size(tracks) < 1) | F.exists(tracks, lambda track: identifier(track["id"]).isNull())
-    timeless = moment(F.get(F.col("head"), 2)).isNull() | F.exists(tracks, lambda track: _played(track).isNull())
+    nameless = (F.size(tracks) < 1) | F.exists(tracks, lambda track: idomaar.identifier(track["id"]).isNull())
+    timeless = idomaar.moment(F.get(F.col("head"), 2)).isNull() | F.exists(tracks, lambda track: _played(track).isNull())
     return (
-        Fault("not_json", "the links are missing or not a JSON object", F.col("links").isNull()),
         Fault("missing_user", "the user is missing", missing(user)),
         Fault("missing_track", "the session has no tracks, or one of them has no id", tracks.isNull() | nameless),
         Fault("bad_time", "the session's time is unknown (-1), or a track's playstart is no number", timeless),
@@ -75,9 +74,9 @@ def _one_row_per_play(sessions: DataFrame) -> DataFrame:
 def newest_day(source: Source, path: str) -> date | None:
     """The date of the last play: a session's last track may be of the next day."""
     newest = -1
-    for second, line in told_seconds(path):
+    for second, line in idomaar.told_seconds(path):
         newest = max(newest, second + max((int(start) for start in PLAYSTART.findall(line)), default=0))
-    return day_of(newest)
+    return idomaar.day_of(newest)
 
 
 FORMAT = TextEvents(layout, newest_day)

@@ -3,9 +3,9 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, named, or_null
+from jobs.sources.layout import Layout, TextSnapshot, filled, named, or_null
 from jobs.sources.listening import number
-from jobs.sources.parsing.idomaar import decoded, head, head_faults, identifier, links, one_object, properties
+from jobs.sources.parsing import idomaar
 
 PROPERTIES = "name: string, duration: string"
 LINKS = "artists: array<struct<id: string>>"
@@ -14,33 +14,29 @@ MARK = "/_/"
 
 def layout(source: Source) -> Layout:
     """The artist is told by name and by the first link to a person; albums and tags are not read."""
-    track, name = identifier(F.get(F.col("head"), 1)), F.col("said")["name"]
+    name = F.col("said")["name"]
     apart = F.instr(name, MARK)
     artist = F.when(apart > 0, F.substring_index(name, MARK, 1))
     title = F.when(apart > 0, F.expr(f"substring(said.name, instr(said.name, '{MARK}') + {len(MARK)})")).otherwise(name)
     length = number(F.col("said")["duration"])
-    nothing = F.lit(None)
     return Layout(
         parts={
-            "head": head(),
-            "said": one_object(properties(), PROPERTIES),
-            "links": one_object(links(), LINKS),
+            "head": idomaar.head(),
+            "said": idomaar.one_object(idomaar.properties(), PROPERTIES),
+            "links": idomaar.one_object(idomaar.links(), LINKS),
         },
         faults=(
-            *head_faults("track"),
-            Fault("not_json", "the properties are not a JSON object", F.col("said").isNull()),
-            Fault("missing_track", "the id is not of letters, digits and . _ : -", track.isNull()),
+            *idomaar.head_faults("track", "said"),
+            idomaar.fault_of_id("missing_track"),
         ),
-        columns={
-            "track_id": named(source, track),
-            "song_id": nothing.cast("string"),
-            "title": or_null(F.trim(decoded(title))),
-            "artist_id": named(source, identifier(F.get(F.col("links")["artists"], 0)["id"])),
-            "artist": or_null(F.trim(decoded(artist))),
-            "release": nothing.cast("string"),
-            "year": nothing.cast("int"),
-            "duration_s": F.when(length > 0, length / 1000),
-        },
+        columns=filled(
+            "source_tracks",
+            track_id=named(source, idomaar.own_id()),
+            title=or_null(F.trim(idomaar.decoded(title))),
+            artist_id=named(source, idomaar.identifier(F.get(F.col("links")["artists"], 0)["id"])),
+            artist=or_null(F.trim(idomaar.decoded(artist))),
+            duration_s=F.when(length > 0, length / 1000),
+        ),
     )
 
 

@@ -3,29 +3,29 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.formats.user_profiles import OLDEST
-from jobs.sources.layout import Fault, Layout, TextSnapshot, named, or_null
+from jobs.sources.layout import Layout, TextSnapshot, known_age, named, or_null
 from jobs.sources.listening import number
-from jobs.sources.parsing.idomaar import head, head_faults, identifier, moment, one_object, properties
+from jobs.sources.parsing import idomaar
+
+PROPERTIES = "gender: string, age: string, country: string"
 
 
 def layout(source: Source) -> Layout:
     """Ages outside 1 to 120 and times of -1 are unknown. The name at Last.fm is not kept: nothing needs it."""
-    user, said = identifier(F.get(F.col("head"), 1)), F.col("said")
+    said = F.col("said")
     years = number(said["age"])
     return Layout(
-        parts={"head": head(), "said": one_object(properties(), "gender: string, age: string, country: string")},
+        parts={"head": idomaar.head(), "said": idomaar.one_object(idomaar.properties(), PROPERTIES)},
         faults=(
-            *head_faults("user"),
-            Fault("not_json", "the properties are not a JSON object", F.col("said").isNull()),
-            Fault("missing_user", "the id is not of letters, digits and . _ : -", user.isNull()),
+            *idomaar.head_faults("user", "said"),
+            idomaar.fault_of_id("missing_user"),
         ),
         columns={
-            "user_id": named(source, user),
+            "user_id": named(source, idomaar.own_id()),
             "gender": or_null(said["gender"]),
-            "age": F.when(years.between(1, OLDEST), years.cast("int")),
+            "age": known_age(years),
             "country": or_null(said["country"]),
-            "registered": moment(F.get(F.col("head"), 2)).cast("date"),
+            "registered": idomaar.moment(F.get(F.col("head"), 2)).cast("date"),
         },
     )
 

@@ -3,10 +3,7 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named, or_null, trimmed_fields
-
-OLDEST = 120
-"""Years; what people type beyond it (or 0, or -1) is no age."""
+from jobs.sources.layout import Fault, Layout, TextSnapshot, known_age, missing, named, or_null, trimmed_fields
 
 
 def layout(source: Source) -> Layout:
@@ -26,7 +23,7 @@ def layout(source: Source) -> Layout:
         columns={
             "user_id": named(source, user),
             "gender": or_null(gender),
-            "age": F.when(years.between(1, OLDEST), years),
+            "age": known_age(years),
             "country": or_null(country),
             "registered": registered,
         },

@@ -52,6 +52,8 @@ class Told:
     good: int = 0
     quarantined: int = 0
     blank: int = 0
+    continued: int = 0
+    """Good lines that go on with the record of the line before."""
     wishes: int = 0
     """Good lines that are wishes to be forgotten, and no events."""
 
@@ -74,16 +76,17 @@ def account_events(
         found = {name: getattr(said, name) for name in KINDS} | dict.fromkeys(COUNTS, 0)
         found |= events.get(row["file"], {}) | row.asDict()
         found["good"] += quick.get(row["file"], 0)
-        _require_every_row(source, found, said.wishes)
+        _require_every_row(source, found, said)
         tally.append({name: value for name, value in found.items() if name != "accepted"})
     return _checked(source, tally, parsed)
 
 
-def _require_every_row(source: Source, found: Mapping[str, int], wishes: int) -> None:
-    """Where a line is an event, every good line must have been settled, or be a wish to be forgotten."""
-    if source.format in ("app_log", "table") and found["good"] != found["accepted"] + wishes:
+def _require_every_row(source: Source, found: Mapping[str, int], said: Told) -> None:
+    """Where a record is an event, every good one must have been settled, or be a wish to be forgotten."""
+    records = found["good"] - said.continued
+    if source.format in ("app_log", "table") and records != found["accepted"] + said.wishes:
         raise SourceError(
-            f"Source {source.name}: {found['file']} has {found['good']} good lines, but {found['accepted']} events and {wishes} "
+            f"Source {source.name}: {found['file']} has {records} good records, but {found['accepted']} events and {said.wishes} "
             "wishes to be forgotten came of them; run again, and report it if it stays so."
         )
 

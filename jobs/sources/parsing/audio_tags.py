@@ -1,10 +1,10 @@
-"""What an audio file's own tags say: ID3, Vorbis comments, MP4 atoms, by mutagen. Broken tags say nothing and stop nothing."""
+"""What an audio file's own tags say: ID3, Vorbis comments, MP4 atoms. Broken and hostile tags say nothing and stop nothing."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-import mutagen
+from jobs.sources.parsing.bounded_tags import open_tags
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "title": ("title", "TIT2"),
@@ -13,7 +13,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "year": ("date", "year", "TDRC"),
     "label": ("genre", "TCON"),
 }
-"""Ours, and theirs: the common names of mutagen's easy interface, then ID3's frames, which it gives for .wav and .aiff."""
+"""Ours, and theirs: the names in Vorbis comments and MP4 (by mutagen's easy interface), then ID3's frames."""
 LONGEST = 1000
 """Characters; a longer text is no name."""
 YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
@@ -22,7 +22,7 @@ YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 def read_tags(path: str) -> dict[str, str | int]:
     """`title`, `artist`, `release`, `label` (genre) as text and `year` as a number, those that the file tells."""
     try:
-        opened = mutagen.File(path, easy=True)
+        opened = open_tags(path)
         tags = opened.tags if opened is not None else None
         told = {ours: text for ours, theirs in NAMES.items() if tags and (text := _first(tags, theirs))}
     except Exception:  # mutagen raises whatever the damage leads to, not only its own error

@@ -16,6 +16,8 @@ from jobs.sources.reading import raw
 from jobs.sources.reading.tables import EARLIEST
 
 JSON = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+LINKED = "subjects: array<struct<id: string>>, objects: array<struct<id: string>>"
+"""What is read of the links of a user to tracks."""
 ID = "^[0-9A-Za-z._:-]+$"
 
 
@@ -58,14 +60,31 @@ def decoded(text: Column) -> Column:
     return F.coalesce(F.try_url_decode(text), F.replace(text, F.lit("+"), F.lit(" ")))
 
 
-def head_faults(kind: str) -> tuple[Fault, ...]:
-    """What can be wrong before the JSON."""
+def own_id() -> Column:
+    """The id of what the line describes, or null where it has no form of one."""
+    return identifier(F.get(F.col("head"), 1))
+
+
+def linked_user() -> Column:
+    """The user whom the line links, or null."""
+    return identifier(F.get(F.col("links")["subjects"], 0)["id"])
+
+
+def head_faults(kind: str, wanted: str) -> tuple[Fault, ...]:
+    """What can be wrong before the JSON, and with that part of it (`said`, the properties, or `links`) that is wanted."""
     first, _, seconds = (F.get(F.col("head"), n) for n in range(3))
     told = seconds.rlike("^-?[0-9]{1,15}$") & F.col("text").contains("{")
+    not_json = "the properties are not" if wanted == "said" else "the links are missing or not"
     return (
         Fault("fields", "not type, id, time and JSON, by tab", (F.size("head") != 3) | ~told),
         Fault("other_type", f"the type is not {kind}", first != kind),
+        Fault("not_json", f"{not_json} a JSON object", F.col(wanted).isNull()),
     )
+
+
+def fault_of_id(rule: str) -> Fault:
+    """The rule on the id of what the line describes."""
+    return Fault(rule, "the id is not of letters, digits and . _ : -", own_id().isNull())
 
 
 def told_seconds(path: str) -> Iterator[tuple[int, bytes]]:

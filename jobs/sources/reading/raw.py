@@ -63,6 +63,27 @@ def lines(path: str, cut: bool = False) -> Iterator[bytes]:
         yield last
 
 
+def whole_lines(path: str, cut: bool = False) -> Iterator[bytes]:
+    """The unpacked bytes in pieces of whole lines; a last line without a newline is given one. `cut`: as above."""
+    open_line: list[bytes] = []
+    for chunk in before_the_cut(path) if cut else chunks(path):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*open_line, chunk[:end]])
+            open_line = []
+        open_line.append(chunk[end:])
+    if last := b"".join(open_line):
+        yield last + b"\n"
+
+
+def text_of(line: bytes) -> str:
+    """A line as text, as `as_text` of lines.py gives it: UTF-8, else latin-1, without carriage returns at its end."""
+    try:
+        return line.decode().rstrip("\r")
+    except UnicodeDecodeError:
+        return line.decode("latin-1").rstrip("\r")
+
+
 def before_the_cut(path: str) -> Iterator[bytes]:
     """As `chunks`, ending quietly where the gzip stream does."""
     with contextlib.suppress(EOFError, zlib.error):

@@ -5,10 +5,9 @@ so does one whose pages cannot be followed. Journals beside the file (-wal) are 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -17,16 +16,17 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import SourceError
 from jobs.lake.schemas import table as lake_table
+from jobs.sources.base import Snapshot
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.reading.files import listing
 from jobs.sources.reading.lines import count_by
+from jobs.sources.reading.raw import text_of
 from jobs.sources.reading.raw_sqlite import count_rows, row_ids
-from jobs.sources.reading.tables import text_of
 from jobs.sources.reading.whole_files import as_parsed_rows, read_parts, reject
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
-SLICE = 10_000
-"""Rows fetched at a time."""
+SLICE, SLICE_BYTES = 10_000, 4 * 1024**2
+"""Rows fetched at a time: fewer where they are long."""
 RANGE = 50_000
 """Rowids of one task at least."""
 VALUE_BYTES = 16 * 1024**2
@@ -49,27 +49,13 @@ class Query:
 
 
 @dataclass(frozen=True)
-class SqliteSnapshot:
+class SqliteSnapshot(Snapshot):
     """A format of SQLite files that is read whole each night: all that differs is which tables it has and what a row means."""
 
     table: str
     queries: tuple[Query, ...]
     others: tuple[tuple[str, frozenset[str]], ...] = ()
     """Further tables, with their columns, that a query joins."""
-    options: frozenset[str] = frozenset()
-    also: frozenset[str] = frozenset()
-    dated: bool = False
-
-    def check(self, source: Source) -> None:
-        """These formats have no options that could be wrong."""
-
-    def newest(self, source: Source) -> date | None:
-        """The stated `as_of`: the rows have no dates."""
-        return source.as_of
-
-    def received(self, path: str) -> date | None:
-        """None: a snapshot has no date of receipt."""
-        return None
 
     def files(self, source: Source) -> list[str]:
         """The file, or every .db, .sqlite and .sqlite3 under the folder. Raises SourceError for a file of another kind."""
@@ -91,7 +77,7 @@ class SqliteSnapshot:
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """The tables' rows, many ranges at a time."""
-        prefix, queries = f"{source.namespace}:" if source.namespace else "", self.queries
+        prefix, queries = source.prefix, self.queries
         tasks = 4 * spark.sparkContext.defaultParallelism
         ranges = [(path, n, *cut) for path in files for n, q in enumerate(queries) for cut in _ranges(path, q.table, tasks)]
         parts = spark.createDataFrame(ranges, "file string, query int, first long, last long")
@@ -119,7 +105,7 @@ def read_range(path: str, query: Query, first: int, last: int, prefix: str) -> I
     try:
         with closing(connect(path)) as database:
             rows = database.execute(f"{query.select} WHERE r.rowid BETWEEN ? AND ? ORDER BY r.rowid", (first, last))
-            while batch := rows.fetchmany(SLICE):
+            for batch in _batched(rows):
                 yield from query.frame(batch, prefix)
                 done = batch[-1][0]
     except SQLITE_FAULTS:
@@ -127,6 +113,18 @@ def read_range(path: str, query: Query, first: int, last: int, prefix: str) -> I
             yield from _one_by_one(path, query, done + 1, last, prefix)
         except (*SQLITE_FAULTS, OSError) as error:
             yield reject("damaged", f"the table {query.table} cannot be read any further: {error}")
+
+
+def _batched(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch, size = list[Row](), 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if len(batch) == SLICE or size > SLICE_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _one_by_one(path: str, query: Query, first: int, last: int, prefix: str) -> Iterator[pd.DataFrame]:
@@ -177,6 +175,26 @@ def _ranges(path: str, name: str, tasks: int) -> list[tuple[int, int]]:
         return []
     step = max(RANGE, -(-(last - first + 1) // tasks))
     return [(start, min(start + step - 1, last)) for start in range(first, last + 1, step)]
+
+
+def framed(
+    rows: Iterable[Row], columns: Sequence[str], *rules: tuple[str, str, Callable[[Row], Any]]
+) -> Iterator[pd.DataFrame]:
+    """Frames of rows (rowid and values): those that break no rule under the names of `columns`, the others rejected.
+
+    `rules`: name, reason, and what is true of the values of a row that keeps it; the first that a row breaks is its own.
+    """
+    good, bad = [], dict[tuple[str, str], list[int]]()
+    for row in rows:
+        broken = next(((rule, reason) for rule, reason, kept in rules if not kept(row[1:])), None)
+        if broken:
+            bad.setdefault(broken, []).append(row[0])
+        else:
+            good.append(row)
+    for (rule, reason), numbers in bad.items():
+        yield reject(rule, reason, numbers)
+    if good:
+        yield pd.DataFrame(good, columns=["line", *columns])
 
 
 def text(value: Any) -> str | None:

@@ -14,6 +14,8 @@ from jobs.errors import SourceError
 from jobs.sources.contract import Source
 from jobs.sources.reading import raw
 from jobs.sources.reading.files import suffix
+from jobs.sources.reading.raw import text_of
+from jobs.sources.reading.records import records
 
 PARQUET = ".parquet"
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -32,14 +34,6 @@ def cells(line: str, mark: str) -> list[str]:
     if mark == "\t":
         return line.split("\t")
     return next(csv.reader([line], delimiter=mark), [])
-
-
-def text_of(line: bytes) -> str:
-    """A line as text, as `as_text` of lines.py gives it: UTF-8, else latin-1, without carriage returns at its end."""
-    try:
-        return line.decode().rstrip("\r")
-    except UnicodeDecodeError:
-        return line.decode("latin-1").rstrip("\r")
 
 
 def header_lines(source: Source, files: Sequence[str]) -> set[str]:
@@ -119,7 +113,11 @@ def _parquet_values(path: str, column: str) -> Iterator[Any]:
 def _text_values(source: Source, path: str, column: str) -> Iterable[str]:
     mark, names = separator(source, path), column_names(source, [path])
     place = names.index(column)
-    rows = (cells(text_of(line), mark) for line in raw.lines(path, source.truncated == "take"))
+    cut = source.truncated == "take"
+    if mark == "\t":
+        rows = (cells(text_of(line), mark) for line in raw.lines(path, cut))
+    else:
+        rows = (record.cells or [] for record in records(path, mark, cut))
     return (row[place] for row in rows if len(row) == len(names))
 
 

@@ -1,6 +1,7 @@
 """WARC files record by record, by warcio: what may be a page or audio with its body, never more of it than a bound in memory.
 
-Nutch exports a page as a `response` with the server's headers, or, where those were not kept, as a `resource`.
+Nutch exports a page as a `response` with the server's headers, or, where those were not kept, as a `resource`: its
+`commoncrawldump` with a Content-Type, its `warc` without, so that such a page is told by its first tag.
 """
 
 import gzip
@@ -24,6 +25,7 @@ PAGES = frozenset({"text/html", "application/xhtml+xml"})
 PLAYLISTS = frozenset({"audio/x-mpegurl", "audio/mpegurl", "audio/x-scpls"})
 UNTYPED = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/ogg", "video/ogg"})
 AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".ogg", ".oga", ".flac", ".opus", ".m4a", ".aif", ".aiff", ".au"})
+LIKE_A_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]{0,200}>\s*)?<(!doctype\s+html|html|head|body|!--)\b", re.IGNORECASE)
 PACKINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 
@@ -84,7 +86,7 @@ def suffix_of(url: str) -> str:
 
 def _judged(number: int, url: str, record: Any) -> Record:
     start = record.raw_stream.read(HTTP_HEAD_BYTES)
-    head = _http_head(start) if record.rec_type == "response" else _resource_head(record)
+    head = _http_head(start) if record.rec_type == "response" else _resource_head(record, start)
     if head is None:
         reason = f"{url[:200]}: the response has no HTTP head of up to {HTTP_HEAD_BYTES} bytes"
         return Record(number, url, "rejected", "bad_http", reason)
@@ -113,8 +115,10 @@ def _http_head(start: bytes) -> _Head | None:
     return _Head(status, mime, charset, "chunked" in said["transfer-encoding"], said["content-encoding"].strip(), end.end())
 
 
-def _resource_head(record: Any) -> _Head:
+def _resource_head(record: Any, start: bytes) -> _Head:
     mime, charset = _type(str(record.content_type or "").lower())
+    if not mime and LIKE_A_PAGE.match(start):
+        mime = "text/html"
     return _Head("200", mime, charset, False, "", 0)
 
 

@@ -55,14 +55,21 @@ def _reader(read: ReadPart, names: list[str]) -> Callable[[Iterator[pd.DataFrame
         for batch in batches:
             for part in batch.itertuples(index=False):
                 for frame in read(*part):
-                    yield frame.assign(file=part[0]).reindex(columns=names).astype(object).pipe(_nulls)
+                    yield frame.assign(file=part[0]).reindex(columns=names).pipe(_nulls)
 
     return run
 
 
 def _nulls(frame: pd.DataFrame) -> pd.DataFrame:
     """Every kind of missing value as None, which alone becomes null in every Arrow type."""
-    return pd.DataFrame({name: [None if gone else v for v, gone in zip(c, c.isna(), strict=True)] for name, c in frame.items()})
+    return pd.DataFrame({name: _with_none(column) for name, column in frame.items()})
+
+
+def _with_none(column: pd.Series) -> pd.Series:
+    gone = column.isna()
+    if len(column) and not gone.any():
+        return column
+    return pd.Series([None if g else value for value, g in zip(column, gone, strict=True)], column.index, dtype=object)
 
 
 def reject(rule: str, reason: str, lines: Sequence[int | None] = (None,)) -> pd.DataFrame:
