@@ -17,6 +17,7 @@ from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
+from jobs.sources.contract import QUARANTINE_DAY_LINES
 from jobs.sources.ingest import events, settle, snapshots
 from jobs.sources.ingest.quick import staged
 
@@ -263,3 +264,15 @@ def test_an_unchanged_snapshot_is_pointed_to(ingest: Ingest, tmp_path: Path) -> 
     changed = ingest(source, job=snapshots)
     assert changed.pending[0].folder != folders[0]
     assert [row["label"] for row in changed.read("genre_labels").collect()] == ["Jazz"]
+
+
+def test_a_bad_day_does_not_hide_in_a_long_load_and_a_tiny_one_stops_nothing(ingest: Ingest, tmp_path: Path) -> None:
+    folder, day_before = tmp_path / "logs", DAY - dt.timedelta(days=1)
+    log(folder, DAY, "a.jsonl", plays(2_000))
+    log(folder, day_before, "tiny.jsonl", [*plays(2, day=day_before), "{"])
+    other = json.dumps({"user_id": "u", "event": "dance"})
+    bad = log(folder, day_before, "bad.jsonl", [*plays(100, day=day_before), *["{"] * (QUARANTINE_DAY_LINES - 2)])
+    assert counts(ingest(app(folder)))["bad.jsonl"]["quarantined"] == QUARANTINE_DAY_LINES - 2
+    log(folder, day_before, "odd.jsonl", [*plays(100, day=day_before), other])
+    with pytest.raises(SourceError, match=f"received on {day_before}: 20 of 222 lines.*{bad}, most often: the line is not JSON"):
+        ingest(app(folder))

@@ -110,7 +110,7 @@ def _write(
     part, run = f"events/{source.name}", new_folder()
     targets = {day: ctx.night.lake.store.uri(f"{part}/dt={day}/{run}") for day in days if day in stage.days}
     settled = settle(ctx.spark, stage, targets, _wishes(ctx))
-    counts = account_events(source, counted, parsed, stage.lines, settled)
+    counts = account_events(source, counted, parsed, stage.lines, settled, dates)
     _keep_only(ctx, part, run, settled)
     told = {f"quarantine/{source.name}": quarantine_rows(parsed, source), f"ingest_counts/{source.name}": counts}
     if dates is None:
