@@ -4,6 +4,7 @@ import datetime as dt
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,8 +200,9 @@ def test_a_wish_is_heeded_whatever_its_date_and_outlives_its_file(ingest: Ingest
     source = app(dated).replace('"app"', '"dated"')
     ingest(source)
     wish.unlink()
-    rows = ingest(source).read("events", "upto").where("user_id = 'gone'")
-    assert rows.count() == 0
+    log(dated, DAY, "c.jsonl", plays(1, "late"))
+    rows = ingest(source, force=True).read("events", "upto")
+    assert {row["user_id"] for row in rows.collect()} == {"here", "late"}
 
 
 def test_an_older_night_heeds_a_later_wish_even_from_a_file_that_is_still_written(ingest: Ingest, tmp_path: Path) -> None:
@@ -276,3 +278,56 @@ def test_a_bad_day_does_not_hide_in_a_long_load_and_a_tiny_one_stops_nothing(ing
     log(folder, day_before, "odd.jsonl", [*plays(100, day=day_before), other])
     with pytest.raises(SourceError, match=f"received on {day_before}: 20 of 222 lines.*{bad}, most often: the line is not JSON"):
         ingest(app(folder))
+
+
+class Told:
+    """What a log was told, as one text."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def warning(self, event: str, **more: Any) -> None:
+        self.text += f"{event} {more}\n"
+
+
+def test_files_that_vanish_take_no_events_with_them(ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    for module in ("fresh", "events"):
+        monkeypatch.setattr(f"jobs.sources.ingest.{module}.LOG", told)
+    folder, day_before = tmp_path / "logs", DAY - dt.timedelta(days=1)
+    log(folder, DAY, "a.jsonl", plays(5))
+    gone = log(folder, day_before, "gone.jsonl", plays(5, "gone", day_before))
+    log(folder, day_before, "here.jsonl", plays(5, "here", day_before))
+    ingest(app(folder))
+    gone.unlink()
+    monkeypatch.setattr("jobs.sources.ingest.fresh.reader_version", lambda kind: "newer")
+    monkeypatch.setattr("jobs.sources.ingest.events.reader_version", lambda kind: "newer")
+    ctx = ingest(app(folder))
+    assert not ctx.pending
+    assert f"{day_before}/gone.jsonl" in told.text
+    assert "pmrs run events --date 2026-11-14 --force" in told.text
+    log(folder, day_before, "new.jsonl", plays(1, "new", day_before))
+    with pytest.raises(SourceError, match=f"received on {day_before}: .*gone.jsonl was read and is gone"):
+        ingest(app(folder))
+    assert ctx.read("events", "upto").count() == 15
+    assert ingest(app(folder), force=True).read("events", "upto").count() == 11
+    shutil.rmtree(folder / f"dt={day_before}")
+    ctx = ingest(app(folder), force=True)
+    assert {manifest.date for manifest in ctx.pending} == {DAY.isoformat()}
+    assert ctx.read("events", "upto").count() == 11
+    gone_whole = {"source": "app", "days": day_before.isoformat()}
+    assert f"all files of received dates are gone; their events are kept {gone_whole}" in told.text
+
+
+def test_a_table_of_many_files_keeps_the_rows_of_one_that_vanished(ingest: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    table_of(folder / "a.csv", [DAY])
+    source = table_of(folder / "b.csv", [DAY - dt.timedelta(days=1)]).replace(str(folder / "b.csv"), str(folder))
+    ingest(source)
+    (folder / "b.csv").unlink()
+    ctx = ingest(source)
+    assert (len(ctx.pending), ctx.read("events", "upto").count()) == (0, 6)
+    table_of(folder / "a.csv", [DAY, DAY])
+    with pytest.raises(SourceError, match=r"files of many dates: .*b\.csv was read and is gone"):
+        ingest(source)
