@@ -102,7 +102,7 @@ def _tables(ctx: JobContext, lake: Lake, named: Folders, wishes: Wishes, alone: 
     if not mine:
         return []
     asked = makers(ctx.night, wishes).cache()
-    hit = by_tail(rows.found(ctx.spark, [lake.store.path(f) for f in mine], asked), mine)
+    hit = by_tail(rows.found(ctx.spark, [lake.store.pattern(f) for f in mine], asked), mine)
     return amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: rows.cleaned(frame, asked), alone)
 
 
@@ -137,7 +137,7 @@ def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wis
     if not held:
         return []
     spaces = tuple(sorted({source.namespace for source in ctx.night.sources.sources}))
-    hit = by_tail(quarantine.found(ctx.spark, [lake.store.path(f) for f in held], wishes, spaces), held)
+    hit = by_tail(quarantine.found(ctx.spark, [lake.store.pattern(f) for f in held], wishes, spaces), held)
     if hit:
         lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
     redact = partial(quarantine.redacted, wishes=wishes, namespaces=spaces)

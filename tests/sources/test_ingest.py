@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
@@ -54,10 +56,11 @@ def log(folder: Path, day: dt.date, name: str, lines: list[str]) -> Path:
 def ingest(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingest:
     """Runs the job `events` (or another) over the sources that a TOML text names."""
 
-    def run(text: str, day: dt.date = DAY, job: Any = events, force: bool = False) -> JobContext:
+    def run(text: str, day: dt.date = DAY, job: Any = events, force: bool = False, lake: str = "") -> JobContext:
+        where = settings.model_copy(update={"lake": lake})
         file = tmp_path / "sources.toml"
         file.write_text('name = "small"\ngenres = "pmrs7"\n' + text)
-        ctx = JobContext(Night(day, "r", load_sources(file), settings, spark), "events", job.Config(), force=force)
+        ctx = JobContext(Night(day, "r", load_sources(file), where, spark), "events", job.Config(), force=force)
         job.run(ctx)
         ctx.commit()
         return ctx
@@ -331,3 +334,33 @@ def test_a_table_of_many_files_keeps_the_rows_of_one_that_vanished(ingest: Inges
     table_of(folder / "a.csv", [DAY, DAY])
     with pytest.raises(SourceError, match=r"files of many dates: .*b\.csv was read and is gone"):
         ingest(source)
+
+
+ODD_NAMES = ("a b#1.jsonl", "c%20d?.jsonl", "é{1,2}[x]*.jsonl.gz")
+
+
+def test_paths_may_hold_any_character(ingest: Ingest, tmp_path: Path) -> None:
+    """Of the lake and of every input, by the quick way and the long one; a neighbour that a pattern would match is no input."""
+    place = tmp_path / "x y#1%20é?"
+    lake = str(place / "lake")
+    folder = place / "logs {a,b}"
+    for number, name in enumerate(ODD_NAMES):
+        odd = json.dumps({"user_id": f"Ünal {number}", "track_id": "t", "event": "play", "played_at": f"{DAY}T10:00:00Z"})
+        log(folder, DAY, name, [*plays(10, f"u{number}"), odd, *["{"] * (number == 0)])
+    log(tmp_path / "x y#1%20éZ" / "logs {a,b}", DAY, ODD_NAMES[0], plays(50, "neighbour"))
+    table = table_of(place / "t %41[#]?.csv", [DAY])
+    plain = csv.read_csv(place / "t %41[#]?.csv")
+    pq.write_table(plain, place / "p %41[#]?.parquet")
+    parquet = table.replace('"t"', '"p"', 1).replace("t %41[#]?.csv", "p %41[#]?.parquet")
+    (place / "labels #%3F*.cls").write_text("TRAAAAA128F0000001\tRock\n")
+    labels = f'[[source]]\nname = "labels"\nformat = "genre_labels"\npath = "{place}/labels #%3F*.cls"\n'
+    ctx = ingest(app(folder) + table + parquet + labels, lake=lake)
+    found = counts(ctx)
+    assert [found[name]["good"] for name in ODD_NAMES] == [11, 11, 11]
+    assert {found[name]["good"] for name in ("t %41[#]?.csv", "p %41[#]?.parquet")} == {3}
+    assert ctx.read("events", "upto").groupBy("user_id").count().count() == 7
+    (bad,) = ctx.read("quarantine", "upto").collect()
+    assert (Path(bad["file"]).name, bad["line"]) == (ODD_NAMES[0], 12)
+    ingest(app(folder) + table + parquet + labels, job=snapshots, lake=lake)
+    assert [row["label"] for row in ctx.read("genre_labels").collect()] == ["Rock"]
+    assert not ingest(app(folder) + table + parquet + labels, lake=lake).pending
