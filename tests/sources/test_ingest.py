@@ -16,12 +16,14 @@ from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.errors import SourceError
+from jobs.lake.files import Store
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.sources.contract import QUARANTINE_DAY_LINES
 from jobs.sources.ingest import events, settle, snapshots
+from jobs.sources.ingest.orphans import OWNER, claim
 from jobs.sources.ingest.quick import staged
 
 DAY = dt.date(2026, 11, 14)
@@ -148,8 +150,12 @@ def test_a_cut_gz_is_refused_or_taken_up_to_the_cut(ingest: Ingest, tmp_path: Pa
     assert ctx.read("events", "upto").count() == taken["good"]
 
 
-def test_only_what_is_new_is_read(ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "logs"
+def test_only_what_is_new_is_read(
+    ingest: Ingest, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, stage = tmp_path / "logs", Path(settings.lake_root) / "small" / "stage"
+    claim(Store(str(stage.parent)), "stage/run=killed")
+    (stage / "run=killed" / OWNER).write_text((stage / "run=killed" / OWNER).read_text().replace('"began": "', '"began": "1'))
     log(folder, DAY, "a.jsonl", plays(5))
     next_day = DAY + dt.timedelta(days=1)
     ingest(app(folder))
@@ -158,12 +164,14 @@ def test_only_what_is_new_is_read(ingest: Ingest, tmp_path: Path, monkeypatch: p
     read: list[str] = []
 
     def watched(*given: Any) -> Any:
+        assert (Path(given[1].removeprefix("file://")) / OWNER).is_file()
         read.extend(given[-1])
         return staged(*given)
 
     monkeypatch.setattr(events, "staged", watched)
     ctx = ingest(app(folder), next_day)
     assert read == [str(new)]
+    assert list(stage.iterdir()) == []
     assert ctx.read("events", "upto").count() == 13
     assert ctx.read("events", "on").where("user_id = 'late'").count() == 1
     old = folder / f"dt={DAY}" / "a.jsonl"

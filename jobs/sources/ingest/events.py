@@ -22,6 +22,7 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account_events, quarantine_rows
 from jobs.sources.ingest.fresh import Inputs, inputs_of, news, some, unchanged
+from jobs.sources.ingest.orphans import STAGE, claim, sweep
 from jobs.sources.ingest.quick import staged
 from jobs.sources.ingest.reader import reader_version
 from jobs.sources.ingest.settle import Settled, settle
@@ -92,7 +93,8 @@ def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates
     """Read files and write what they hold; `dates`: each file's received date, None where every row tells its own."""
     handler = FORMATS[source.format]
     counted = handler.count(ctx.spark, source, files)
-    folder = f"stage/{new_folder()}"
+    folder = f"{STAGE}/{new_folder()}"
+    claim(ctx.night.lake.store, folder)
     parsed, stage = staged(ctx.spark, ctx.night.lake.store.uri(folder), source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     try:
@@ -177,6 +179,7 @@ def _by_file(dates: dict[str, str]) -> Column:
 
 def run(ctx: JobContext) -> None:
     """Reads every dated source; writes `events`, `deletions`, `quarantine` and `ingest_counts`, a part per source."""
+    sweep(ctx.night.lake.store)
     require_date_in_data(ctx)
     dated = [source for source in ctx.night.sources.sources if FORMATS[source.format].dated]
     for done, source in enumerate(dated):
