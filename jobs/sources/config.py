@@ -8,6 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from pyarrow import ArrowException
+
 from jobs.errors import SourceError
 from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
@@ -62,12 +64,19 @@ def newest_date(sources: Sources) -> date:
     """
     for dated in (True, False):
         chosen = (source for source in sources.sources if FORMATS[source.format].dated == dated)
-        days = [day for source in chosen if (day := FORMATS[source.format].newest(source))]
+        days = [day for source in chosen if (day := _newest(source))]
         if days:
             return max(days)
     raise SourceError(
         f"{sources.path}: no source has dates and none has an `as_of`; give the night's date with --date, or add an as_of."
     )
+
+
+def _newest(source: Source) -> date | None:
+    try:
+        return FORMATS[source.format].newest(source)
+    except (OSError, ArrowException) as error:
+        raise SourceError(f"Source {source.name} cannot be read for its newest date: {error}; mend or remove the file.") from None
 
 
 def _toml(file: Path) -> dict[str, Any]:

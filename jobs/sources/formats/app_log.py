@@ -105,7 +105,7 @@ def _plain(identifier: Column) -> Column:
 
 
 def _newest_line(source: Source, path: str) -> date | None:
-    days = (_line_date(line) for line in raw.lines(path, source.truncated == "take"))
+    days = (_line_date(line) for line in raw.lines(path, cut=True))
     return max((day for day in days if day), default=None)
 
 

@@ -119,7 +119,7 @@ def _parquet_values(path: str, column: str) -> Iterator[Any]:
 def _text_values(source: Source, path: str, column: str) -> Iterable[str]:
     mark, names = separator(source, path), column_names(source, [path])
     place = names.index(column)
-    rows = (cells(text_of(line), mark) for line in raw.lines(path, source.truncated == "take"))
+    rows = (cells(text_of(line), mark) for line in raw.lines(path, cut=True))
     return (row[place] for row in rows if len(row) == len(names))
 
 
