@@ -14,6 +14,7 @@ from jobs.sources.formats import FORMATS
 Row = dict[str, Any]
 SAMPLES = 3
 """Rejected lines shown per rule."""
+BY = ("source", "rule")
 AUDIO = "audio"
 """What the job `mel` calls the source of files that it could not decode."""
 
@@ -61,14 +62,17 @@ def accounts(counts: DataFrame) -> list[Row]:
 
 def rejected(quarantine: DataFrame) -> list[Row]:
     """Per source and rule, most frequent first, with SAMPLES examples: the first by file and line, and never more are held."""
-    by = ("source", "rule")
-    first = Window.partitionBy(*by).orderBy(F.col("file"), F.col("line").asc_nulls_first(), F.col("reason"))
-    kept = quarantine.select(*by, "file", "line", "reason").withColumn("place", F.row_number().over(first))
     example = F.struct("file", "line", "reason")
-    samples = F.sort_array(F.collect_list(example)).alias("samples")
-    shown = kept.where(F.col("place") <= SAMPLES).groupBy(*by).agg(samples)
-    counted = quarantine.groupBy(*by).agg(F.count("*").alias("count"))
-    return rows_of(counted.join(shown, [*by]).orderBy(F.desc("count"), *by))
+    shown = first_of_each(quarantine, SAMPLES).groupBy(*BY).agg(F.sort_array(F.collect_list(example)).alias("samples"))
+    counted = quarantine.groupBy(*BY).agg(F.count("*").alias("count"))
+    return rows_of(counted.join(shown, [*BY]).orderBy(F.desc("count"), *BY))
+
+
+def first_of_each(quarantine: DataFrame, most: int) -> DataFrame:
+    """The first `most` rows per source and rule; Spark leaves the others out before it sorts and sends them."""
+    order = Window.partitionBy(*BY).orderBy(F.col("file"), F.col("line").asc_nulls_first(), F.col("reason"))
+    placed = quarantine.select(*BY, "file", "line", "reason").withColumn("place", F.row_number().over(order))
+    return placed.where(F.col("place") <= most)
 
 
 def genre_sources(track_genres: DataFrame, history: DataFrame) -> list[Row]:

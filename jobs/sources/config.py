@@ -16,6 +16,8 @@ from jobs.sources.formats import FORMATS
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """Names become folders of the lake and parts of a MongoDB database's name."""
+TAKEN = frozenset({"mel"})
+"""Names of parts that jobs write into tables of the sources (`quarantine/mel`)."""
 NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 COMMON = frozenset({"name", "format", "path", "as_of", "namespace", "truncated"})
 TRUNCATED = ("refuse", "take")
@@ -114,6 +116,8 @@ def _source(entry: dict[str, Any], where: str, folder: Path) -> Source:
     name = _text(entry, "name", where) if "name" in entry else kind
     if not NAME.fullmatch(name):
         raise SourceError(f"{where}: the name {name!r} must be small letters, digits, _ or -, with a letter first.")
+    if name in TAKEN:
+        raise SourceError(f"{where}: the name {name!r} is that of a job, which has a part of its own in the lake; choose another.")
     namespace = _text(entry, "namespace", where) if "namespace" in entry else ""
     if namespace and not NAMESPACE.fullmatch(namespace):
         raise SourceError(f"{where}: the namespace {namespace!r} must be letters, digits, _, . or -.")

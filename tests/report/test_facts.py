@@ -69,9 +69,12 @@ def test_only_sources_that_are_read_are_shown_and_of_the_refused_those_of_the_ni
 
 def test_samples_are_the_first_ones_and_few_however_many_were_refused(spark: SparkSession) -> None:
     rows = [("app", f"file {n % 7}", n, f"rule {n % 2}", "reason", "cmF3") for n in range(2_000)]
-    found = facts.rejected(spark.createDataFrame(rows[::-1], SHAPE).repartition(3))
+    refused = spark.createDataFrame(rows[::-1], SHAPE).repartition(3)
+    found = facts.rejected(refused)
     assert found == [
         {"source": "app", "rule": f"rule {odd}", "count": 1_000, "samples": [
             {"file": "file 0", "line": line, "reason": "reason"} for line in lines
         ]} for odd, lines in ((0, (0, 14, 28)), (1, (7, 21, 35)))
     ]  # fmt: skip
+    plan = facts.first_of_each(refused, 3)._jdf.queryExecution().toString()
+    assert "WindowGroupLimit" in plan, "all rows of a rule are held at once"

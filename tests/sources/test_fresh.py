@@ -9,7 +9,7 @@ import pytest
 from jobs.errors import SourceError
 from jobs.settings import REPOSITORY
 from jobs.sources.contract import Source
-from jobs.sources.ingest.fresh import Inputs, news, some
+from jobs.sources.ingest.fresh import Inputs, news, some, steady
 from jobs.sources.ingest.reader import reader_version
 
 
@@ -96,3 +96,18 @@ def test_the_program_that_reads_a_format_is_known_by_what_it_does(tmp_path: Path
 def test_many_names_are_told_in_short() -> None:
     assert some(["b", "a"]) == "a, b"
     assert some("edcba") == "a, b, c and 2 more"
+
+
+@pytest.mark.parametrize("what", ["changed", "gone", "neither"])
+def test_a_failure_because_of_a_file_that_changed_meanwhile_names_it(feed: Feed, what: str) -> None:
+    def read() -> None:
+        if what == "changed":
+            (feed.folder / "b").write_text("two and more\n")
+        if what == "gone":
+            (feed.folder / "b").unlink()
+        raise RuntimeError("a task failed")
+
+    expected = RuntimeError if what == "neither" else SourceError
+    said = "a task failed" if what == "neither" else "b was changed or taken away"
+    with pytest.raises(expected, match=said), steady(feed.source, [str(feed.folder / name) for name in "ab"]):
+        read()

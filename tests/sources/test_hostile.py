@@ -27,8 +27,9 @@ def names(folder: Path) -> list[str]:
 def test_a_pipe_or_device_is_named_and_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (tmp_path / "a.jsonl").write_text(LINE)
     make(tmp_path / "b.jsonl")
-    with pytest.raises(SourceError, match=r"b\.jsonl' is a pipe, socket or device"):
-        names(tmp_path)
+    for place in (tmp_path, tmp_path / "b.jsonl"):
+        with pytest.raises(SourceError, match=r"b\.jsonl' is a pipe, socket or device"):
+            names(place)
 
 
 def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
@@ -51,6 +52,20 @@ def test_a_link_that_holds_itself_is_named(tmp_path: Path) -> None:
     (tmp_path / "logs" / "up").symlink_to(tmp_path)
     with pytest.raises(SourceError, match=r"up is a link to .*, which holds the link itself"):
         names(tmp_path / "logs")
+
+
+def test_a_file_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    for number, target in enumerate(("b.jsonl", "nowhere")):
+        (tmp_path / f"{number}.jsonl").symlink_to(target)
+    (tmp_path / "b.jsonl").symlink_to("0.jsonl")
+    with pytest.raises(SourceError, match=r"0\.jsonl' cannot be read: Too many levels of symbolic links"):
+        names(tmp_path)
+    (tmp_path / "b.jsonl").unlink()
+    (tmp_path / "0.jsonl").unlink()
+    with pytest.raises(SourceError, match=r"1\.jsonl' cannot be read: No such file"):
+        names(tmp_path)
+    with pytest.raises(SourceError, match="is not there"):
+        names(tmp_path / "nothing")
 
 
 def test_a_folder_may_be_called_like_a_file(tmp_path: Path) -> None:

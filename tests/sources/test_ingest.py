@@ -1,84 +1,27 @@
 """Ingest as a night does it: what is read once, what counts once, what is left out, and where each of these is said."""
 
 import datetime as dt
-import gzip
 import json
 import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-from pyarrow import csv
-from pyspark.sql import SparkSession
 
-from jobs.context import JobContext, Night
 from jobs.errors import SourceError
 from jobs.lake.files import Store
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.settings import Settings
-from jobs.sources.config import load_sources
-from jobs.sources.contract import QUARANTINE_DAY_LINES
 from jobs.sources.ingest import events, settle, snapshots
 from jobs.sources.ingest.orphans import OWNER, claim
 from jobs.sources.ingest.quick import staged
-
-DAY = dt.date(2026, 11, 14)
-Ingest = Callable[..., JobContext]
-
-
-def plays(count: int, user: str = "u", day: dt.date = DAY, step: int = 1, **more: Any) -> list[str]:
-    """Plays of different tracks, one each `step` seconds of a day."""
-    start = dt.datetime.combine(day, dt.time(), dt.UTC)
-    times = [(start + dt.timedelta(seconds=step * n)).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(count)]
-    return [
-        json.dumps({"user_id": user, "track_id": f"T{n % 97}", "event": "play", "played_at": time, **more})
-        for n, time in enumerate(times)
-    ]
+from tests.sources.feed import DAY, Ingest, app, counts, log, plays, table_of
 
 
 def midnight(day: dt.date) -> dt.datetime:
     """As Spark gives it back: UTC, without saying so."""
     return dt.datetime.combine(day, dt.time())
-
-
-def log(folder: Path, day: dt.date, name: str, lines: list[str]) -> Path:
-    """A log file received on a day."""
-    path = folder / f"dt={day}" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = ("\n".join(lines) + "\n").encode()
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    return path
-
-
-@pytest.fixture
-def ingest(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingest:
-    """Runs the job `events` (or another) over the sources that a TOML text names."""
-
-    def run(text: str, day: dt.date = DAY, job: Any = events, force: bool = False, lake: str = "") -> JobContext:
-        where = settings.model_copy(update={"lake": lake})
-        file = tmp_path / "sources.toml"
-        file.write_text('name = "small"\ngenres = "pmrs7"\n' + text)
-        ctx = JobContext(Night(day, "r", load_sources(file), where, spark), "events", job.Config(), force=force)
-        job.run(ctx)
-        ctx.commit()
-        return ctx
-
-    return run
-
-
-def app(folder: Path, **options: str) -> str:
-    """A `[[source]]` for app logs."""
-    more = "".join(f'{name} = "{value}"\n' for name, value in options.items())
-    return f'[[source]]\nname = "app"\nformat = "app_log"\npath = "{folder}"\n{more}'
-
-
-def counts(ctx: JobContext) -> dict[str, Any]:
-    """The account of each file by its name."""
-    return {Path(row["file"]).name: row.asDict() for row in ctx.read("ingest_counts", "upto").collect()}
 
 
 def test_repeats_count_once_and_odd_lines_go_the_long_way(ingest: Ingest, tmp_path: Path) -> None:
@@ -225,14 +168,6 @@ def test_an_older_night_heeds_a_later_wish_even_from_a_file_that_is_still_writte
     assert {row["user_id"] for row in ctx.read("events", "upto").collect()} == {"here"}
 
 
-def table_of(path: Path, days: list[dt.date]) -> str:
-    """A CSV with three plays on each day, and its `[[source]]`."""
-    rows = [f"u,t{n},{day}T10:00:0{n}Z" for day in days for n in range(3)]
-    path.write_text("\n".join(["user,track,time", *rows]) + "\n")
-    columns = '{ user = "user", track = "track", time = "time" }'
-    return f'[[source]]\nname = "t"\nformat = "table"\npath = "{path}"\ncolumns = {columns}\n'
-
-
 def test_a_killed_read_of_a_table_is_done_again_and_a_date_that_left_it_is_empty(
     ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,98 +212,3 @@ def test_an_unchanged_snapshot_is_pointed_to(ingest: Ingest, tmp_path: Path) -> 
     changed = ingest(source, job=snapshots)
     assert changed.pending[0].folder != folders[0]
     assert [row["label"] for row in changed.read("genre_labels").collect()] == ["Jazz"]
-
-
-def test_a_bad_day_does_not_hide_in_a_long_load_and_a_tiny_one_stops_nothing(ingest: Ingest, tmp_path: Path) -> None:
-    folder, day_before = tmp_path / "logs", DAY - dt.timedelta(days=1)
-    log(folder, DAY, "a.jsonl", plays(2_000))
-    log(folder, day_before, "tiny.jsonl", [*plays(2, day=day_before), "{"])
-    other = json.dumps({"user_id": "u", "event": "dance"})
-    bad = log(folder, day_before, "bad.jsonl", [*plays(100, day=day_before), *["{"] * (QUARANTINE_DAY_LINES - 2)])
-    assert counts(ingest(app(folder)))["bad.jsonl"]["quarantined"] == QUARANTINE_DAY_LINES - 2
-    log(folder, day_before, "odd.jsonl", [*plays(100, day=day_before), other])
-    with pytest.raises(SourceError, match=f"received on {day_before}: 20 of 222 lines.*{bad}, most often: the line is not JSON"):
-        ingest(app(folder))
-
-
-class Told:
-    """What a log was told, as one text."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def warning(self, event: str, **more: Any) -> None:
-        self.text += f"{event} {more}\n"
-
-
-def test_files_that_vanish_take_no_events_with_them(ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Told()
-    for module in ("fresh", "events"):
-        monkeypatch.setattr(f"jobs.sources.ingest.{module}.LOG", told)
-    folder, day_before = tmp_path / "logs", DAY - dt.timedelta(days=1)
-    log(folder, DAY, "a.jsonl", plays(5))
-    gone = log(folder, day_before, "gone.jsonl", plays(5, "gone", day_before))
-    log(folder, day_before, "here.jsonl", plays(5, "here", day_before))
-    ingest(app(folder))
-    gone.unlink()
-    monkeypatch.setattr("jobs.sources.ingest.fresh.reader_version", lambda kind: "newer")
-    monkeypatch.setattr("jobs.sources.ingest.events.reader_version", lambda kind: "newer")
-    ctx = ingest(app(folder))
-    assert not ctx.pending
-    assert f"{day_before}/gone.jsonl" in told.text
-    assert "pmrs run events --date 2026-11-14 --force" in told.text
-    log(folder, day_before, "new.jsonl", plays(1, "new", day_before))
-    with pytest.raises(SourceError, match=f"received on {day_before}: .*gone.jsonl was read and is gone"):
-        ingest(app(folder))
-    assert ctx.read("events", "upto").count() == 15
-    assert ingest(app(folder), force=True).read("events", "upto").count() == 11
-    shutil.rmtree(folder / f"dt={day_before}")
-    ctx = ingest(app(folder), force=True)
-    assert {manifest.date for manifest in ctx.pending} == {DAY.isoformat()}
-    assert ctx.read("events", "upto").count() == 11
-    gone_whole = {"source": "app", "days": day_before.isoformat()}
-    assert f"all files of received dates are gone; their events are kept {gone_whole}" in told.text
-
-
-def test_a_table_of_many_files_keeps_the_rows_of_one_that_vanished(ingest: Ingest, tmp_path: Path) -> None:
-    folder = tmp_path / "tables"
-    folder.mkdir()
-    table_of(folder / "a.csv", [DAY])
-    source = table_of(folder / "b.csv", [DAY - dt.timedelta(days=1)]).replace(str(folder / "b.csv"), str(folder))
-    ingest(source)
-    (folder / "b.csv").unlink()
-    ctx = ingest(source)
-    assert (len(ctx.pending), ctx.read("events", "upto").count()) == (0, 6)
-    table_of(folder / "a.csv", [DAY, DAY])
-    with pytest.raises(SourceError, match=r"files of many dates: .*b\.csv was read and is gone"):
-        ingest(source)
-
-
-ODD_NAMES = ("a b#1.jsonl", "c%20d?.jsonl", "é{1,2}[x]*.jsonl.gz")
-
-
-def test_paths_may_hold_any_character(ingest: Ingest, tmp_path: Path) -> None:
-    """Of the lake and of every input, by the quick way and the long one; a neighbour that a pattern would match is no input."""
-    place = tmp_path / "x y#1%20é?"
-    lake = str(place / "lake")
-    folder = place / "logs {a,b}"
-    for number, name in enumerate(ODD_NAMES):
-        odd = json.dumps({"user_id": f"Ünal {number}", "track_id": "t", "event": "play", "played_at": f"{DAY}T10:00:00Z"})
-        log(folder, DAY, name, [*plays(10, f"u{number}"), odd, *["{"] * (number == 0)])
-    log(tmp_path / "x y#1%20éZ" / "logs {a,b}", DAY, ODD_NAMES[0], plays(50, "neighbour"))
-    table = table_of(place / "t %41[#]?.csv", [DAY])
-    plain = csv.read_csv(place / "t %41[#]?.csv")
-    pq.write_table(plain, place / "p %41[#]?.parquet")
-    parquet = table.replace('"t"', '"p"', 1).replace("t %41[#]?.csv", "p %41[#]?.parquet")
-    (place / "labels #%3F*.cls").write_text("TRAAAAA128F0000001\tRock\n")
-    labels = f'[[source]]\nname = "labels"\nformat = "genre_labels"\npath = "{place}/labels #%3F*.cls"\n'
-    ctx = ingest(app(folder) + table + parquet + labels, lake=lake)
-    found = counts(ctx)
-    assert [found[name]["good"] for name in ODD_NAMES] == [11, 11, 11]
-    assert {found[name]["good"] for name in ("t %41[#]?.csv", "p %41[#]?.parquet")} == {3}
-    assert ctx.read("events", "upto").groupBy("user_id").count().count() == 7
-    (bad,) = ctx.read("quarantine", "upto").collect()
-    assert (Path(bad["file"]).name, bad["line"]) == (ODD_NAMES[0], 12)
-    ingest(app(folder) + table + parquet + labels, job=snapshots, lake=lake)
-    assert [row["label"] for row in ctx.read("genre_labels").collect()] == ["Rock"]
-    assert not ingest(app(folder) + table + parquet + labels, lake=lake).pending

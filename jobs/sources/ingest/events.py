@@ -21,7 +21,7 @@ from jobs.sources.config import newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account_events, quarantine_rows
-from jobs.sources.ingest.fresh import Inputs, inputs_of, news, some, unchanged
+from jobs.sources.ingest.fresh import Inputs, inputs_of, news, some, steady, unchanged
 from jobs.sources.ingest.orphans import STAGE, claim, sweep
 from jobs.sources.ingest.quick import staged
 from jobs.sources.ingest.reader import reader_version
@@ -69,7 +69,8 @@ def ingest_dated(ctx: JobContext, source: Source, files: list[str]) -> None:
     """Files that each belong to one received date."""
     days, dates = days_to_read(ctx, source, files)
     if days:
-        _ingest(ctx, source, sorted(dates), days, dates)
+        with steady(source, sorted(dates)):
+            _ingest(ctx, source, sorted(dates), days, dates)
 
 
 def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
@@ -79,7 +80,8 @@ def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
     days = {ctx.night.date.isoformat(): inputs} if inputs is not None else {}
     _tell(ctx, source, dict.fromkeys([ctx.night.date.isoformat()], last.inputs) if last else {}, days)
     if days:
-        _ingest(ctx, source, files, days, None)
+        with steady(source, files):
+            _ingest(ctx, source, files, days, None)
 
 
 def _last_account(ctx: JobContext, source: Source) -> Manifest | None:

@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
-from jobs.errors import SourceError
+from jobs.errors import PmrsError, SourceError
 from jobs.log import logger
 from jobs.sources.contract import Source
 from jobs.sources.ingest.reader import reader_version
@@ -61,8 +62,8 @@ def news(old: Inputs | None, source: Source, files: Sequence[str], what: str, fo
         LOG.warning("events of files that are gone are given up, by --force", source=source.name, of=what, files=names)
     else:
         raise SourceError(
-            f"Source {source.name}, {what}: {names} was read and is gone, while others are new or changed; reading these now would "
-            "lose its events. Put it back, or give its events up with `pmrs run events --date D --force`."
+            f"Source {source.name}, {what}: {names} was read and is gone, while others are new, changed or to be read in another "
+            "way; reading these now would lose its events. Put it back, or give its events up: `pmrs run events --date D --force`."
         )
     return inputs
 
@@ -71,11 +72,11 @@ def lost(old: Inputs, files: Sequence[str]) -> list[str]:
     """Labels of the files of `old` that are gone: neither there, nor there under another name, nor packed since."""
     known = {label: digest for label, digest in old.items() if label.startswith("file|")}
     gone = {label: digest for label, digest in known.items() if label not in {f"file|{path}" for path in files}}
-    for digest_of in (fingerprint, _unpacked):
-        if gone:
-            there = {digest_of(path) for path in files}
-            gone = {label: digest for label, digest in gone.items() if digest not in there}
-    return sorted(gone)
+    if not gone:
+        return []
+    new = [path for path in files if known.get(f"file|{path}") != fingerprint(path)]
+    there = {fingerprint(path) for path in files} | {_unpacked(path) for path in new}
+    return sorted(label for label, digest in gone.items() if digest not in there)
 
 
 def some(names: Iterable[str], most: int = 3) -> str:
@@ -83,6 +84,22 @@ def some(names: Iterable[str], most: int = 3) -> str:
     ordered = sorted(names)
     more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
     return ", ".join(ordered[:most]) + more
+
+
+@contextmanager
+def steady(source: Source, files: Sequence[str]) -> Iterator[None]:
+    """While files are read: whatever fails because one was changed or taken away is a SourceError that names it."""
+    before = [_stat(path) for path in files]
+    try:
+        yield
+    except PmrsError:
+        raise
+    except Exception as error:
+        for path, old in zip(files, before, strict=True):
+            if not os.path.exists(path) or _stat(path) != old:
+                what = f"Source {source.name}: {path} was changed or taken away while it was read"
+                raise SourceError(f"{what}; run again.") from error
+        raise
 
 
 def _unpacked(path: str) -> str | None:

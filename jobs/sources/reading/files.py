@@ -25,13 +25,14 @@ def listing(source: Source, suffixes: frozenset[str] | None = None) -> list[str]
     `suffixes` (lower case, with dot; a final `.gz` is looked through) restricts what is taken from a folder.
     Raises SourceError where the path is missing, holds no such file, or a file cannot be opened.
     """
-    root = Path(source.path)
-    if root.is_file():
-        found = [str(root)]
-    elif root.is_dir():
+    root = source.path
+    # of os.path, which says no where it may not look; Path would raise
+    if os.path.isdir(root):
         found = sorted(path for path in _walk(source, root) if suffixes is None or suffix(path) in suffixes)
+    elif os.path.exists(root):
+        found = [root]
     else:
-        raise SourceError(f"Source {source.name}: {root} is not there; correct its `path` in the sources file.")
+        raise SourceError(f"Source {source.name}: {root} is not there, or not to be seen; correct its `path` in the sources file.")
     if not found:
         wanted = f" with a suffix among {', '.join(sorted(suffixes))}" if suffixes else ""
         raise SourceError(f"Source {source.name}: the folder {root} holds no file{wanted}; correct its `path`.")
@@ -76,7 +77,7 @@ def name_date(path: str) -> date | None:
     return None
 
 
-def _walk(source: Source, root: Path) -> Iterator[str]:
+def _walk(source: Source, root: str) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise SourceError(f"Source {source.name}: the folder {error.filename} cannot be read: {error.strerror}.")
 
