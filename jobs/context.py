@@ -3,18 +3,21 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import Field, asdict, dataclass, field, replace
 from functools import reduce
 from typing import Any, ClassVar, Protocol
 
+from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import LakeError
 from jobs.genres import GenreSet, genre_set
-from jobs.lake.digest import Digest
+from jobs.lake.digest import Digest, nothing
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.models import ModelRegistry
+from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import Sources
 
@@ -119,6 +122,10 @@ class JobContext:
         """Write rows of several received dates (column `dt`); `days` lists every date with its inputs, empty ones too."""
         self._pend_days(part, self.night.lake.put_days(part, frame), days)
 
+    def write_rows(self, part: str, rows: Mapping[str, list[dict[str, Any]]], days: Mapping[str, dict[str, str]]) -> None:
+        """The same for the few rows, by ISO date, that the driver holds."""
+        self._pend_days(part, self.night.lake.put_rows(self.spark, part, rows), days)
+
     def adopt_days(self, part: str, run: str, days: Mapping[str, dict[str, str]]) -> None:
         """The same for rows that lie in the folders `run` of their dates already."""
         self._pend_days(part, self.night.lake.put_already(self.spark, part, run), days)
@@ -127,10 +134,23 @@ class JobContext:
         """Partitions that from now on have no rows."""
         self._pend_days(part, {}, days)
 
+    def at_once(self, *writes: Callable[["JobContext"], None]) -> None:
+        """Writes that do not need each other, beside each other: small ones leave a core idle, and large ones theirs.
+
+        They become valid in the order given, as if one had followed the other.
+        """
+        branches = [replace(self, pending=[]) for _ in writes]
+        with ThreadPoolExecutor(len(writes)) as pool:
+            each = zip(writes, branches, strict=True)
+            done = [pool.submit(inheritable_thread_target(self.spark)(write), branch) for write, branch in each]
+        for future in done:
+            future.result()
+        self.pending += [manifest for branch in branches for manifest in branch.pending]
+
     def _pend_days(self, part: str, written: dict[str, tuple[str, Digest]], days: Mapping[str, dict[str, str]]) -> None:
         if strange := sorted(set(written) - set(days)):
             raise LakeError(f"Rows for {part} are of {strange[0]}, a date that was not to be written.")
-        empty = self.night.lake.empty_digest(self.spark, part)
+        empty = nothing(table(part).read_schema)
         for day, inputs in sorted(days.items()):
             folder, found = written.get(day, ("", empty))
             self.pending.append(self._manifest(part, day, folder, found.rows, found.digest, inputs))

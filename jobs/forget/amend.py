@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.forget import places
+from jobs.lake.digest import nothing
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
+from jobs.lake.schemas import table
 
 Clean = Callable[[DataFrame], DataFrame]
+
 
 @dataclass(frozen=True)
 class Change:
@@ -68,7 +71,7 @@ def amend(
         fresh: dict[str, list[Manifest]] = {}
         changes: list[tuple[Change, str | None]] = []
         for whole in (f"{part}/{folder}" for folder in folders):
-            new, found = written.get(whole.removeprefix(f"{part}/")) or ("", lake.empty_digest(spark, part))
+            new, found = written.get(whole.removeprefix(f"{part}/")) or ("", nothing(table(part).read_schema))
             fresh[whole] = [
                 replace(old, folder=new, rows=found.rows, digest=found.digest, amended_by=run_id) for old in named[whole]
             ]

@@ -3,13 +3,11 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
-
-_SALTS = (17, 4711)
-"""Two independent 64-bit sums: a chance collision of both is 2^-128."""
+from pyspark.sql.types import ArrayType, StructType
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,17 @@ def schema_hash(schema: StructType) -> str:
     return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
 
-def _row_hash(columns: list[str], salt: int) -> Column:
-    # xxhash64 passes nulls over, so that ("a", null) and (null, "a") would be equal: each null is hashed as a flag.
-    parts = [part for name in columns for part in (F.col(f"`{name}`"), F.col(f"`{name}`").isNull())]
-    return F.xxhash64(F.lit(salt), *parts)
+def _row_hash(schema: StructType) -> Column:
+    """64 bits of a row: its values, and beside them what xxhash64 passes over.
+
+    That is which columns are null (or ("a", null) and (null, "a") would be equal), as the bits of numbers, and where an
+    array ends and the next begins, by their lengths.
+    """
+    columns = [F.col(f"`{name}`") for name in schema.names]
+    nulls = [F.when(column.isNull(), F.lit(1 << at % 32)).otherwise(F.lit(0)) for at, column in enumerate(columns)]
+    masks = [reduce(Column.bitwiseOR, nulls[start : start + 32]) for start in range(0, len(nulls), 32)]
+    lengths = [F.size(f"`{field.name}`") for field in schema if isinstance(field.dataType, ArrayType)]
+    return F.xxhash64(*columns, *masks, *lengths)
 
 
 def _exact_sum(hashes: Column) -> Column:
@@ -39,18 +44,28 @@ def _exact_sum(hashes: Column) -> Column:
 
 
 def digests(frame: DataFrame, by: str) -> dict[str, Digest]:
-    """Digest per value of column `by` (which is not part of the rows): one pass for many partitions of one table."""
+    """Digest per value of column `by` (which is not part of the rows): one pass for many partitions of one table.
+
+    Two sums per partition: of the rows' hashes, and of those hashed again. That one changed row goes unseen has a chance of
+    2^-64, that several changed rows do, 2^-128.
+    """
     columns = sorted(set(frame.columns) - {by})
-    schema = schema_hash(frame.select(*columns).schema)
-    sums = [_exact_sum(_row_hash(columns, salt)).alias(f"s{salt}") for salt in _SALTS]
-    found = frame.groupBy(F.col(by).cast("string").alias("part")).agg(F.count("*").alias("n"), *sums).collect()
-    return {row["part"]: _digest(row["n"], [row[f"s{salt}"] for salt in _SALTS], schema) for row in found}
+    schema = frame.select(*columns).schema
+    # inline(array(struct)) is a wall to the optimiser, which would write the whole hash into each of the sums
+    hashed = frame.select(F.col(by).alias("part"), F.inline(F.array(F.struct(_row_hash(schema).alias("hash")))))
+    sums = [_exact_sum(hashes).alias(name) for name, hashes in (("once", F.col("hash")), ("twice", F.xxhash64("hash")))]
+    found = hashed.groupBy("part").agg(F.count("*").alias("n"), *sums).collect()
+    return {str(row["part"]): _digest(row["n"], [row["once"], row["twice"]], schema_hash(schema)) for row in found}
 
 
 def digest(frame: DataFrame) -> Digest:
     """Digest of all rows: order-free and exact, because integers are summed as decimals."""
-    whole = digests(frame.withColumn("__part", F.lit("")), "__part")
-    return whole.get("", _digest(0, [0] * len(_SALTS), schema_hash(frame.select(*sorted(frame.columns)).schema)))
+    return digests(frame.withColumn("__part", F.lit("")), "__part").get("", nothing(frame.schema))
+
+
+def nothing(schema: StructType) -> Digest:
+    """The digest of no rows at all."""
+    return _digest(0, [0, 0], schema_hash(StructType(sorted(schema, key=lambda field: field.name))))
 
 
 def _digest(rows: int, sums: list[object], schema: str) -> Digest:

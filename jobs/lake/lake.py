@@ -2,10 +2,14 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.errors import LakeError
 from jobs.lake.digest import Digest, combined, digest, digests
@@ -104,6 +108,16 @@ class Lake:
         rows.repartition("dt").write.partitionBy("dt", label).mode("append").parquet(self.store.path(part))
         return self.put_already(frame.sparkSession, part, folder)
 
+    def put_rows(self, spark: SparkSession, part: str, days: Mapping[str, list[dict[str, Any]]]) -> dict[str, tuple[str, Digest]]:
+        """The same for the few rows, by ISO date, that the driver holds: no Spark job is started to write them."""
+        folder, schema = new_folder(), to_arrow_schema(table_of(part).schema)
+        for day, rows in days.items():
+            if rows:
+                content = pa.BufferOutputStream()
+                pq.write_table(pa.Table.from_pylist(rows, schema), content)
+                self.store.write_bytes(f"{part}/dt={day}/{folder}/rows.parquet", content.getvalue())
+        return self.put_already(spark, part, folder)
+
     def put_already(self, spark: SparkSession, part: str, folder: str) -> dict[str, tuple[str, Digest]]:
         """The same for rows that lie under `TABLE/dt=D/folder` already, of whatever dates: read back for their digests."""
         days = [d for d in self.store.folders(part) if d.startswith("dt=") and self.store.exists(f"{part}/{d}/{folder}")]
@@ -139,11 +153,6 @@ class Lake:
         back = self.located(frame.sparkSession, part, kept)
         placed = back.withColumn("place", F.concat(F.lit("dt="), "dt", F.lit("/run="), "run")).drop("dt", "run")
         return {new[folder]: (folder, value) for folder, value in digests(placed, "place").items()}
-
-    @staticmethod
-    def empty_digest(spark: SparkSession, part: str) -> Digest:
-        """The digest of no rows at all."""
-        return digest(spark.createDataFrame([], table_of(part).read_schema))
 
     @staticmethod
     def _manifest_name(part: str, date: str) -> str:

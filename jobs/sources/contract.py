@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.sources.reading import raw
@@ -63,13 +63,16 @@ class Parsed:
     """Rows of further lake tables that the same lines give, by table name: its columns, plus `file` (snapshots only). The lines
     are accounted for by the main table's rows; repeats are dropped when they are written."""
 
-    def account(self) -> DataFrame:
-        """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row."""
+    def account(self, *more: Column) -> DataFrame:
+        """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row.
+
+        `more`: further sums over the lines.
+        """
         span = F.col("span") if "span" in self.lines.columns else F.lit(1)
         kinds = [
             F.sum(F.when(F.col("kind") == kind, span).otherwise(0)).alias(kind) for kind in ("good", "quarantined", "blank")
         ]
-        return self.lines.groupBy("file").agg(*kinds)
+        return self.lines.groupBy("file").agg(*kinds, *more)
 
 
 class Format(Protocol):

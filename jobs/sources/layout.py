@@ -35,6 +35,8 @@ class Layout:
     faults: tuple[Fault, ...]
     columns: Mapping[str, Column]
     """Columns of the lake table (or what `expand` makes them from)."""
+    pieces: Mapping[str, Column] = field(default_factory=dict)
+    """Pieces of these parts, again computed once each: what rules and columns ask for more than once belongs here."""
     blank: Column = field(default_factory=lambda: F.lit(False))
     """True for comments and headers; empty lines are blank in any case."""
     expand: Callable[[DataFrame], DataFrame] = lambda rows: rows
@@ -49,10 +51,7 @@ def sort_lines(lines: DataFrame, layout: Layout) -> DataFrame:
     `lines` has `file`, `raw`, `text` and what the parts use; a column `line`, where there is one, is its number, and
     `span` the number of lines that the row stands for.
     """
-    # inline(array(struct)) is the one element unchanged, and a wall to the optimiser: without it, a filter on the rule
-    # would be pushed below and parse the line a second time (seen in the plan of 4.3).
-    parts = F.inline(F.array(F.struct(*[part.alias(name) for name, part in layout.parts.items()])))
-    split = lines.select("*", parts)
+    split = _with(_with(lines, layout.parts), layout.pieces)
     number = F.col("line") if "line" in lines.columns else F.lit(None).cast("long")
     blank = is_blank(F.col("text")) | F.coalesce(layout.blank, F.lit(False))
     rule = F.coalesce(*[F.when(fault.holds, F.lit(fault.rule)) for fault in layout.faults])
@@ -62,6 +61,17 @@ def sort_lines(lines: DataFrame, layout: Layout) -> DataFrame:
     kept = [F.when(good, column).alias(name) for name, column in layout.columns.items()]
     span = [name for name in ("span",) if name in lines.columns]
     return judged.select("file", "kind", "rule", number.alias("line"), F.when(bad, F.col("raw")).alias("raw"), *span, *kept)
+
+
+def _with(lines: DataFrame, parts: Mapping[str, Column]) -> DataFrame:
+    """`lines` with further columns, computed once each.
+
+    inline(array(struct)) is the one element unchanged, and a wall to the optimiser: without it, a filter on the rule would
+    be pushed below and parse the line a second time (seen in the plan of 4.3).
+    """
+    if not parts:
+        return lines
+    return lines.select("*", F.inline(F.array(F.struct(*[part.alias(name) for name, part in parts.items()]))))
 
 
 def as_parsed(sorted_lines: DataFrame, layout: Layout) -> Parsed:

@@ -1,7 +1,7 @@
 """What makes a listening event acceptable, whatever format it came in: one set of rules for app logs and tables."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -40,6 +40,16 @@ class Told:
     file_date: Column
     """Date of receipt that the file's folder or name tells; null: neither does."""
 
+    def pieces(self) -> dict[str, Column]:
+        """What is told, and what it says as numbers, each under a name of its own, to be computed once."""
+        numbers = {"stars": number(self.rating), "heard_ms": _milliseconds(self.ms_played)}
+        return numbers | {f"told_{part.name}": getattr(self, part.name) for part in fields(self)}
+
+    @classmethod
+    def named(cls) -> "Told":
+        """What is told, by those names."""
+        return cls(*[F.col(f"told_{part.name}") for part in fields(cls)])
+
 
 def instant(text: Column) -> Column:
     """Timestamp of ISO text such as 2026-11-01T10:00:00Z; UTC where it names no zone; null where it is anything else.
@@ -77,7 +87,7 @@ def require_utc(spark: SparkSession) -> None:
 
 
 def event_faults(told: Told) -> tuple[Fault, ...]:
-    """The rules in the order in which they are tried.
+    """The rules in the order in which they are tried; `told` by the names of its pieces.
 
     A wish to be forgotten needs only a user and a date of receipt: it is not refused for a bad time.
     """
@@ -85,9 +95,8 @@ def event_faults(told: Told) -> tuple[Fault, ...]:
     unreadable = told.played.isNull() | (told.received_text.isNotNull() & told.received.isNull())
     undated = F.coalesce(told.file_date, told.received, told.played).isNull()
     ahead = F.timestamp_add("MINUTE", F.lit(-CLOCK_MINUTES), told.played) > receipt(told)
-    rating = number(told.rating)
-    rates = told.event == "rate"
-    plays = _milliseconds(told)
+    unrated = ~F.coalesce(F.col("stars").between(1, 5), F.lit(False))
+    unheard = told.ms_played.isNotNull() & F.col("heard_ms").isNull()
     return (
         Fault("missing_user", "user_id is missing or empty", missing(told.user)),
         Fault("unknown_event", f"event is none of {', '.join((*ACTIONS, DELETE))}", _unknown(told)),
@@ -96,8 +105,8 @@ def event_faults(told: Told) -> tuple[Fault, ...]:
         Fault("bad_time", "a time is missing or not an ISO date and time", F.when(wish, undated).otherwise(unreadable)),
         Fault("before_2000", "it happened before the year 2000", ~wish & (told.played < F.lit("2000-01-01").cast("timestamp"))),
         Fault("after_receipt", f"it happened more than {CLOCK_MINUTES} minutes after it was received", ~wish & ahead),
-        Fault("bad_rating", "event is rate, but rating is not 1 to 5", rates & ~F.coalesce(rating.between(1, 5), F.lit(False))),
-        Fault("bad_ms_played", "ms_played is negative or not a number", ~wish & told.ms_played.isNotNull() & plays.isNull()),
+        Fault("bad_rating", "event is rate, but rating is not 1 to 5", (told.event == "rate") & unrated),
+        Fault("bad_ms_played", "ms_played is negative or not a number", ~wish & unheard),
     )
 
 
@@ -108,19 +117,20 @@ def receipt(told: Told) -> Column:
 
 def event_layout(source: Source, told: Told, layout: Layout) -> Layout:
     """`layout` (parts, and the faults of its own that come first) with the rules and columns of events."""
+    pieces, told = told.pieces(), Told.named()
     dt = F.coalesce(told.file_date, told.received.cast("date"), told.played.cast("date"))
     columns = {
         "user_id": named(source, told.user),
         "track_id": named(source, or_null(told.track)),
         "event": told.event,
-        "rating": F.when(told.event == "rate", number(told.rating)),
-        "ms_played": _milliseconds(told),
+        "rating": F.when(told.event == "rate", F.col("stars")),
+        "ms_played": F.col("heard_ms"),
         "played_at": told.played,
         "session_id": or_null(told.session),
         "on_time": F.date_diff(dt, told.played.cast("date")) <= LATE_DAYS,
         "dt": dt,
     }
-    return replace(layout, faults=(*layout.faults, *event_faults(told)), columns=columns)
+    return replace(layout, pieces=pieces, faults=(*layout.faults, *event_faults(told)), columns=columns)
 
 
 def parse_events(lines: DataFrame, layout: Layout) -> Parsed:
@@ -182,7 +192,7 @@ def _unknown(told: Told) -> Column:
     return ~F.coalesce(told.event.isin(*ACTIONS, DELETE), F.lit(False))
 
 
-def _milliseconds(told: Told) -> Column:
+def _milliseconds(text: Column) -> Column:
     """Whole milliseconds heard; null where missing, negative, not a number or longer than 31 years."""
-    value = F.coalesce(told.ms_played.try_cast("long").cast("double"), number(told.ms_played))
+    value = F.coalesce(text.try_cast("long").cast("double"), number(text))
     return F.when(value.between(0, 1e12), value.cast("long"))

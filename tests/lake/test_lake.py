@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from jobs.errors import LakeError
 from jobs.lake.collect import bounded
 from jobs.lake.dictionary import data_dictionary
-from jobs.lake.digest import digest
+from jobs.lake.digest import digest, nothing
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.lake.models import ModelRegistry
@@ -32,6 +32,21 @@ def test_a_digest_does_not_depend_on_order_or_partitions(spark: SparkSession) ->
 )
 def test_a_digest_tells_other_rows_apart(spark: SparkSession, others: list[tuple[str, str]]) -> None:
     assert digest(spark.createDataFrame(ROWS, SHAPE)) != digest(spark.createDataFrame(others, SHAPE))
+
+
+def test_a_digest_sees_where_one_array_ends_and_the_next_begins(spark: SparkSession) -> None:
+    shape = "a array<string>, b array<string>"
+    one, other, none, null = (
+        digest(spark.createDataFrame([row], shape))
+        for row in ((["x", "y"], ["z"]), (["x"], ["y", "z"]), (["x", "y", "z"], []), (["x", "y", "z"], None))
+    )
+    assert len({one.digest, other.digest, none.digest, null.digest}) == 4
+
+
+def test_no_rows_have_the_digest_of_an_empty_frame(spark: SparkSession) -> None:
+    empty = spark.createDataFrame([], SHAPE)
+    assert digest(empty) == nothing(empty.schema)
+    assert nothing(empty.schema) != nothing(spark.createDataFrame([], "a array<string>").schema)
 
 
 def put(lake: Lake, spark: SparkSession, part: str, date: str, rows: list[tuple[str, str]]) -> Manifest:

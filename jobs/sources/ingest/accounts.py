@@ -1,15 +1,17 @@
 """The account of every input file: lines_in = good + quarantined + blank, with lines_in from an independent reader."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.lake.schemas import table
 from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT, Parsed, Source
 from jobs.sources.ingest.settle import COUNTS, Settled
+from jobs.sources.listening import DELETE
 from jobs.sources.reading.lines import locate
 
 KINDS = ("good", "quarantined", "blank")
@@ -24,7 +26,7 @@ def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
 
 
 def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[str]) -> DataFrame:
-    """Table `ingest_counts` of a snapshot: one row per file of `counted` (`file`, `lines_in`), computed once and held.
+    """Table `ingest_counts` of a snapshot: one row per file of `counted` (`file`, `lines_in`), computed at once.
 
     `key`: columns that make two accepted rows the same one; repeats are counted at the file in which they come later.
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
@@ -39,29 +41,51 @@ def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[st
     repeats = F.coalesce("accepted", zero) - F.coalesce("distinct", zero)
     found = [F.coalesce(name, zero).cast("long").alias(name) for name in KINDS]
     tally = whole.select("file", "lines_in", *found, repeats.alias("duplicates"))
-    return _checked(source, counted.sparkSession, [row.asDict() for row in tally.collect()], parsed, {})
+    checked = _checked(source, [row.asDict() for row in tally.collect()], parsed, {})
+    return counted.sparkSession.createDataFrame(checked, table("ingest_counts").schema)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the lines of a timed source's file say, each of which was parsed by its format."""
+
+    good: int = 0
+    quarantined: int = 0
+    blank: int = 0
+    wishes: int = 0
+    """Good lines that are wishes to be forgotten, and no events."""
+
+
+def told_by_file(parsed: Parsed) -> dict[str, Told]:
+    """Per file that has lines in `parsed`, in one pass over them."""
+    wish = F.col("event") == DELETE if parsed.deletions is not None else F.lit(False)
+    wishes = F.sum(F.when(wish & (F.col("kind") == "good"), 1).otherwise(0)).alias("wishes")
+    return {row["file"]: Told(*[row[part.name] for part in fields(Told)]) for row in parsed.account(wishes).collect()}
 
 
 def account_events(
-    source: Source, counted: DataFrame, parsed: Parsed, quick: Mapping[str, int], settled: Settled, dates: Mapping[str, str] | None
-) -> DataFrame:
-    """The same of a timed source. `quick`: input file -> good lines that never came to `parsed`; `dates`: file -> received date.
+    source: Source,
+    counted: DataFrame,
+    parsed: Parsed,
+    told: Mapping[str, Told],
+    quick: Mapping[str, int],
+    settled: Settled,
+    dates: Mapping[str, str] | None,
+) -> list[dict[str, Any]]:
+    """The same rows of a timed source. `quick`: input file -> good lines that never came to `parsed`.
 
-    None for `dates`: rows tell their own, which a rejected line cannot, so that only the source as a whole is judged.
+    `dates`: file -> received date; None: rows tell their own, which a rejected line cannot, so that only the whole is judged.
     """
-    kinds = {row["file"]: row.asDict() for row in parsed.account().collect()}
-    wishes: dict[str, int] = {}
-    if parsed.deletions is not None:
-        wishes = {r["file"]: r["count"] for r in parsed.deletions.groupBy("file").count().collect()}
-    rows = settled.per_file()
-    none = dict.fromkeys((*KINDS, *COUNTS), 0)
+    events = settled.per_file()
     tally = []
     for row in counted.collect():
-        found = none | kinds.get(row["file"], {}) | rows.get(row["file"], {}) | row.asDict()
+        said = told.get(row["file"], Told())
+        found = {name: getattr(said, name) for name in KINDS} | dict.fromkeys(COUNTS, 0)
+        found |= events.get(row["file"], {}) | row.asDict()
         found["good"] += quick.get(row["file"], 0)
-        _require_every_row(source, found, wishes.get(row["file"], 0))
+        _require_every_row(source, found, said.wishes)
         tally.append({name: value for name, value in found.items() if name != "accepted"})
-    return _checked(source, counted.sparkSession, tally, parsed, dates or {})
+    return _checked(source, tally, parsed, dates or {})
 
 
 def _require_every_row(source: Source, found: Mapping[str, int], wishes: int) -> None:
@@ -73,17 +97,12 @@ def _require_every_row(source: Source, found: Mapping[str, int], wishes: int) ->
         )
 
 
-def _checked(
-    source: Source, spark: SparkSession, tally: list[dict[str, Any]], parsed: Parsed, dates: Mapping[str, str]
-) -> DataFrame:
-    """The rows as table `ingest_counts`, once they balance and few enough lines were rejected."""
+def _checked(source: Source, tally: list[dict[str, Any]], parsed: Parsed, dates: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows as table `ingest_counts` has them, once they balance and few enough lines were rejected."""
     _check_balance(tally, source)
     _check_days(source, tally, parsed, dates)
     _check_share(tally, f"Source {source.name}", parsed)
-    whole = [
-        {"source": source.name, "late": 0, "over_limit": 0, **row, "truncated": source.is_cut(row["file"])} for row in tally
-    ]
-    return spark.createDataFrame(whole, table("ingest_counts").schema)
+    return [{"source": source.name, "late": 0, "over_limit": 0, **row, "truncated": source.is_cut(row["file"])} for row in tally]
 
 
 def _check_balance(counts: list[dict[str, Any]], source: Source) -> None:

@@ -4,7 +4,10 @@ Incremental: a received date whose files have not changed since its manifest was
 is accounted for, rejected ones lie in quarantine with their reason, duplicates count once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial, reduce
+from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
@@ -20,7 +23,7 @@ from jobs.log import logger
 from jobs.sources.config import newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
-from jobs.sources.ingest.accounts import account_events, quarantine_rows
+from jobs.sources.ingest.accounts import account_events, quarantine_rows, told_by_file
 from jobs.sources.ingest.fresh import Inputs, inputs_of, news, some, steady, unchanged
 from jobs.sources.ingest.orphans import STAGE, claim, sweep
 from jobs.sources.ingest.quick import staged
@@ -29,6 +32,7 @@ from jobs.sources.ingest.settle import Settled, settle
 from jobs.sources.ingest.stage import Stage, joined, stage_rows
 
 LOG = logger(__name__)
+Write = Callable[[JobContext], None]
 Days = dict[str, Inputs]
 """Received date -> what it is made of."""
 
@@ -118,49 +122,73 @@ def _write(
 
     That is the manifest of a received date's events, and of an undated source the account.
     """
-    keep_wishes(ctx, source, parsed, days if dates is not None else None)
+    told = told_by_file(parsed)
+    if parsed.deletions is not None:
+        wishes = parsed.deletions if any(file.wishes for file in told.values()) else None
+        keep_wishes(ctx, source, wishes, days if dates is not None else None)
     part, run = f"events/{source.name}", new_folder()
     targets = {day: ctx.night.lake.store.uri(f"{part}/dt={day}/{run}") for day in days if day in stage.days}
     settled = settle(ctx.spark, stage, targets, _wishes(ctx))
-    counts = account_events(source, counted, parsed, stage.lines, settled, dates)
+    counts = account_events(source, counted, parsed, told, stage.lines, settled, dates)
     _keep_only(ctx, part, run, settled)
-    told = {f"quarantine/{source.name}": quarantine_rows(parsed, source), f"ingest_counts/{source.name}": counts}
-    if dates is None:
-        ctx.adopt_days(part, run, days)
-        for name, frame in told.items():
-            _write_undated(ctx, name, frame, min(days), days[min(days)])
-        return
-    for name, frame in told.items():
-        ctx.write_days(name, frame.withColumn("dt", _by_file(dates)), days)
-    ctx.adopt_days(part, run, days)
+    rejected = quarantine_rows(parsed, source) if any(file.quarantined for file in told.values()) else None
+    account = _account_writes(ctx, source, rejected, counts, days, dates)
+    rows: list[Write] = [partial(JobContext.adopt_days, part=part, run=run, days=days)]
+    ctx.at_once(*(rows + account if dates is None else account + rows))
 
 
-def _write_undated(ctx: JobContext, part: str, frame: DataFrame, first: str, inputs: Inputs) -> None:
-    """What is told of files of many dates lies under the first of them, for every night to see, and nowhere else."""
-    days = dict.fromkeys({first, *ctx.night.lake.dates(part)}, inputs)
-    ctx.write_days(part, frame.withColumn("dt", F.lit(first)), days)
+def _account_writes(
+    ctx: JobContext,
+    source: Source,
+    rejected: DataFrame | None,
+    counts: list[dict[str, Any]],
+    days: Days,
+    dates: dict[str, str] | None,
+) -> list[Write]:
+    """What writes the rejected lines (None: there are none), and the counts, under the received date of their file.
+
+    What is told of files of many dates (`dates` is None) lies under the first of `days`, for every night to see, and nowhere
+    else.
+    """
+    first, quarantine, account = min(days), f"quarantine/{source.name}", f"ingest_counts/{source.name}"
+    by_day: dict[str, list[dict[str, Any]]] = {}
+    for row in counts:
+        by_day.setdefault(dates[row["file"]] if dates else first, []).append(row)
+    written = dict.fromkeys((quarantine, account), days)
+    if not dates:
+        written = {part: dict.fromkeys({first, *ctx.night.lake.dates(part)}, days[first]) for part in written}
+    if rejected is None:
+        rejects = partial(JobContext.empty_days, part=quarantine, days=written[quarantine])
+    else:
+        placed = rejected.withColumn("dt", _by_file(dates) if dates else F.lit(first))
+        rejects = partial(JobContext.write_days, part=quarantine, frame=placed, days=written[quarantine])
+    return [rejects, partial(JobContext.write_rows, part=account, rows=by_day, days=written[account])]
 
 
-def keep_wishes(ctx: JobContext, source: Source, parsed: Parsed, days: Days | None) -> None:
+def keep_wishes(ctx: JobContext, source: Source, wishes: DataFrame | None, days: Days | None) -> None:
     """Wishes met among the lines, beside those that were met there before: a wish outlives the file that it came in.
 
-    `days`: received dates that are written; None: rows tell their dates, and their wishes lie under the night's.
+    `wishes`: as `deletions` of the contract; None: no line is one. `days`: received dates that are written; None: rows tell
+    their dates, and their wishes lie under the night's.
     """
-    if parsed.deletions is None:
-        return
     night, part, lake = ctx.night.date.isoformat(), f"deletions/{source.name}", ctx.night.lake
     days = days or {night: {}}
-    met = parsed.deletions.select(F.col("dt").cast("string").alias("dt"), "user_hash", "track_id")
-    if list(days) == [night]:
-        met = met.withColumn("dt", F.lit(night))
     folders = [m.folder for day in days if (m := lake.manifest(part, day)) and m.folder]
-    if folders:
-        met = met.unionByName(lake.located(ctx.spark, part, folders).select("dt", "user_hash", "track_id"))
-    ctx.write_days(part, met.distinct(), days)
+    found = [lake.located(ctx.spark, part, folders)] if folders else []
+    if wishes is not None:
+        found.append(wishes.withColumn("dt", F.lit(night) if list(days) == [night] else F.col("dt").cast("string")))
+    if found:
+        met = reduce(DataFrame.unionByName, [rows.select("dt", "user_hash", "track_id") for rows in found])
+        ctx.write_days(part, met.distinct(), days)
+    else:
+        ctx.empty_days(part, days)
 
 
 def _wishes(ctx: JobContext) -> Wishes:
     """All wishes ever made, those of this very ingest included."""
+    known = [*ctx.night.lake.select("deletions", "all", ctx.night.date.isoformat()), *ctx.pending]
+    if not any(m.rows for m in known if m.table.startswith("deletions/")):
+        return Wishes({})
     rows = ctx.read_with_pending("deletions", "all").select("user_hash", "track_id").distinct()
     return wishes_in(bounded(rows, 200, "wishes to be forgotten"))
 
@@ -215,7 +243,9 @@ def later_wishes(ctx: JobContext, source: Source, files: list[str]) -> None:
     if days:
         # tomorrow's file may still be written: what stands in it is read, and the rest when its own night comes
         taken = replace(source, truncated="take")
-        keep_wishes(ctx, source, handler.parse(ctx.spark, taken, sorted(p for day in days for p in by_day[day])), days)
+        parsed = handler.parse(ctx.spark, taken, sorted(p for day in days for p in by_day[day]))
+        if parsed.deletions is not None:
+            keep_wishes(ctx, source, parsed.deletions, days)
 
 
 def require_plays_of_the_date(ctx: JobContext, dated: list[Source]) -> None:

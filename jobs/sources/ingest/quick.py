@@ -10,7 +10,7 @@ from jobs.sources.formats import FORMATS, app_log
 from jobs.sources.ingest.stage import Stage, sift_lines
 from jobs.sources.parsing.plain_log import plain_events
 from jobs.sources.reading.blocks import ranges
-from jobs.sources.reading.lines import as_lines, cut_files, read_lines
+from jobs.sources.reading.lines import cut_files, read_lines
 
 
 def staged(spark: SparkSession, folder: str, source: Source, files: Sequence[str]) -> tuple[Parsed, Stage]:
@@ -24,7 +24,7 @@ def staged(spark: SparkSession, folder: str, source: Source, files: Sequence[str
     dates = {path: app_log.FORMAT.received(path) for path in files}
     parts = [part for path in files if path not in cut for part in ranges(path, os.path.getsize(path))]
     stage = sift_lines(spark, folder, parts, dates, source.namespace, plain_events)
-    lines = as_lines(stage.odd_lines(spark), files)
+    lines = stage.odd_lines(spark)
     if cut:
         lines = lines.unionByName(read_lines(spark, sorted(cut), cut), allowMissingColumns=True)
     return app_log.FORMAT.parse_lines(source, lines), stage

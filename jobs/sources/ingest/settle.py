@@ -9,18 +9,20 @@ import posixpath
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.forget.wishes import Wishes
 from jobs.lake.schemas import table as table_of
-from jobs.sources.ingest.stage import Stage
+from jobs.sources.ingest.stage import Stage, read_staged
 
 DAY_LIMIT = 10_000
 """Events of one user on one day that count, the earliest ones: three times what a day of 30 s plays can hold. A broken client
@@ -42,6 +44,10 @@ SCHEMA = pa.schema(
         ("on_time", pa.bool_()),
     ]
 )
+TOLD = pa.schema(
+    [("file_no", pa.int32()), *[(name, pa.int64()) for name in COUNTS], ("name", pa.string()), ("dt", pa.string())]
+)
+"""What a task says of the one file it wrote: COUNTS per input file."""
 assert SCHEMA.names == table_of("events").schema.names
 
 
@@ -73,37 +79,72 @@ def settle(spark: SparkSession, stage: Stage, folders: Mapping[str, str], wishes
     paths = {day: stage.days[day] for day in folders if day in stage.days}
     held = spark.sparkContext.broadcast((paths, dict(folders), wishes))
 
-    def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         staged, targets, heeded = held.value
         for batch in batches:
-            for day, share, of in batch.itertuples(index=False):
+            for day, share, of in zip(*batch.to_pydict().values(), strict=True):
                 rows = _read(staged[day], share, of)
                 if not len(rows):
                     # nobody's hash fell to this share
                     continue
                 name = f"part-{share:05d}-of-{of:05d}.parquet"
-                yield _settle_one(rows, posixpath.join(targets[day], name), heeded).assign(dt=day, name=name)
+                counts = _settle_one(rows, posixpath.join(targets[day], name), heeded)
+                yield pa.RecordBatch.from_pylist([row | {"name": name, "dt": day} for row in counts], TOLD)
 
-    columns = ", ".join(f"{name} long" for name in COUNTS)
-    return _gathered(stage, told.mapInPandas(run, f"file_no int, {columns}, name string, dt string"))
+    return _gathered(stage, told.mapInArrow(run, from_arrow_schema(TOLD)))
 
 
 def distinct(rows: pa.Table) -> pa.Table:
-    """Rows with one KEY as one: the largest of each other column; `file_no` the first file, `n` how many there were."""
+    """Rows with one KEY as one, by user, time, track and event: the largest of each other column, and the first `file_no`.
+
+    Numbers are sorted, not words: users by their rank, and time within. Only rows that share both, which are few, are
+    compared by track and event.
+    """
+    place = _places(rows)
+    order = np.argsort(place)
+    found = place[order]
+    same = found[1:] == found[:-1]
+    tied = np.concatenate([[False], same]) | np.concatenate([same, [False]])
+    if not tied.any():
+        return rows.take(pa.array(order))
+    alone, shared = order[~tied], order[tied]
+    merged = _merged(rows.take(pa.array(shared)).append_column("place", pa.array(place[shared])))
+    both = np.concatenate([place[alone], merged["place"].to_numpy()])
+    which = np.concatenate([alone, len(rows) + np.arange(len(merged))])
+    whole = pa.concat_tables([rows, merged.select(rows.column_names)])
+    # stable: rows that share a place are all of `merged`, which has its order
+    return whole.take(pa.array(which[np.argsort(both, kind="stable")]))
+
+
+def _places(rows: pa.Table) -> npt.NDArray[np.int64]:
+    """A number per row, whose order is that of user and time."""
+    users = pc.dictionary_encode(rows["user_id"].combine_chunks())
+    rank = np.empty(len(users.dictionary), np.int64)
+    rank[pc.sort_indices(users.dictionary).to_numpy()] = np.arange(len(rank))
+    time = pc.cast(rows["played_at"].combine_chunks(), pa.int64()).to_numpy()
+    span = int(time.max()) - int(time.min()) + 1
+    if len(rank) * span >= 2**63:
+        # events of many years, one of them of the year 9999 perhaps: times by their rank, too
+        time, span = np.unique(time, return_inverse=True)[1], len(time)
+    return np.asarray(rank[users.indices.to_numpy()] * span + (time - time.min()), np.int64)
+
+
+def _merged(rows: pa.Table) -> pa.Table:
     best = [(name, "max") for name in BEST]
-    grouped = rows.group_by(list(KEY), use_threads=False).aggregate([*best, ("file_no", "min"), ("file_no", "count")])
-    names = {f"{name}_max": name for name in BEST} | {"file_no_min": "file_no", "file_no_count": "n"}
-    return grouped.rename_columns([names.get(name, name) for name in grouped.column_names])
+    grouped = rows.group_by(list(KEY), use_threads=False).aggregate([*best, ("file_no", "min"), ("place", "min")])
+    named = grouped.rename_columns([name.removesuffix("_max").removesuffix("_min") for name in grouped.column_names])
+    return named.sort_by([(name, "ascending") for name in ("place", "track_id", "event")])
 
 
 def over_limit(rows: pa.Table, limit: int = DAY_LIMIT) -> pa.Array:
     """True for events after the first `limit` of their user and day; `rows` sorted by user and time."""
     if not len(rows):
         return pa.array([], pa.bool_())
-    user = pc.dictionary_encode(rows["user_id"].combine_chunks()).indices.to_numpy()
+    user = rows["user_id"].combine_chunks()
     day = pc.cast(pc.floor_temporal(rows["played_at"], unit="day"), pa.int64()).to_numpy()
     place = np.arange(len(rows))
-    starts = np.concatenate([[True], (user[1:] != user[:-1]) | (day[1:] != day[:-1])])
+    others = pc.not_equal(user[1:], user[:-1]).to_numpy(zero_copy_only=False)
+    starts = np.concatenate([[True], others | (day[1:] != day[:-1])])
     return pa.array(place - np.maximum.accumulate(np.where(starts, place, 0)) >= limit)
 
 
@@ -129,8 +170,7 @@ def _shares(stage: Stage, day: str) -> list[tuple[int, int]]:
 def _read(paths: list[str], share: int, of: int) -> pa.Table:
     tables = []
     for path in paths:
-        system, at = fs.FileSystem.from_uri(path)
-        table = pq.read_table(at, filesystem=system, use_threads=False, partitioning=None).select([*SCHEMA.names, "file_no"])
+        table = read_staged(path).select([*SCHEMA.names, "file_no"])
         table = table.cast(SCHEMA.append(pa.field("file_no", pa.int32())))
         tables.append(table.filter(_mine(table, share, of)) if of > 1 else table)
     return pa.concat_tables(tables)
@@ -143,30 +183,33 @@ def _mine(table: pa.Table, share: int, of: int) -> pa.Array:
     return pa.array(share_of[users.indices.to_numpy()] == share)
 
 
-def _settle_one(rows: pa.Table, file: str, wishes: Wishes) -> pd.DataFrame:
+def _settle_one(rows: pa.Table, file: str, wishes: Wishes) -> list[dict[str, Any]]:
     """Write one share of one date to `file` (a URI), the same if it is done twice; returns COUNTS per input file."""
     once = distinct(rows)
     kept = once
     if wishes.by_hash:
         kept = once.filter(pc.invert(forgotten(once, wishes)))
-    # neighbours in time lie together: quicker to read by user, and a third smaller
-    kept = kept.sort_by([("user_id", "ascending"), ("played_at", "ascending"), ("track_id", "ascending"), ("event", "ascending")])
     over = over_limit(kept)
     system, at = fs.FileSystem.from_uri(file)
     system.create_dir(posixpath.dirname(at), recursive=True)
-    pq.write_table(kept.filter(pc.invert(over)).select(SCHEMA.names), at, filesystem=system, compression="snappy")
+    # sorted by user and time, it is quicker to read by user, and a third smaller
+    written = kept.filter(pc.invert(over)) if pc.any(over).as_py() else kept
+    pq.write_table(written.select(SCHEMA.names), at, filesystem=system, compression="snappy")
     return _counted(rows, once, kept.filter(over))
 
 
-def _counted(rows: pa.Table, once: pa.Table, over: pa.Table) -> pd.DataFrame:
-    """COUNTS of the input files that have rows here."""
+def _counted(rows: pa.Table, once: pa.Table, over: pa.Table) -> list[dict[str, Any]]:
+    """`file_no` and COUNTS of the input files that have rows here."""
     files = pc.max(rows["file_no"]).as_py() + 1
     accepted, first, late, above = (
-        np.bincount(part["file_no"].to_numpy(), minlength=files)
+        np.bincount(part["file_no"].to_numpy(), minlength=files).tolist()
         for part in (rows, once, rows.filter(pc.invert(rows["on_time"])), over)
     )
-    counts = {"accepted": accepted, "duplicates": accepted - first, "late": late, "over_limit": above}
-    return pd.DataFrame(counts).rename_axis("file_no").reset_index().query("accepted > 0")
+    return [
+        {"file_no": n, "accepted": accepted[n], "duplicates": accepted[n] - first[n], "late": late[n], "over_limit": above[n]}
+        for n in range(files)
+        if accepted[n]
+    ]
 
 
 def _gathered(stage: Stage, told: DataFrame) -> Settled:

@@ -10,6 +10,7 @@ from itertools import islice
 from urllib.parse import unquote
 
 import pandas as pd
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -20,6 +21,7 @@ from jobs.sources.reading.files import folder_date, name_date
 
 SMALL_BYTES = 16 * 1024**2
 """Files of this size together are counted at once: starting Spark's Python workers takes longer than reading them."""
+COUNTED = pa.schema([("file", pa.string()), ("lines_in", pa.int64()), ("fault", pa.string())])
 READ_FAULTS = (OSError, EOFError, zlib.error)
 
 
@@ -112,7 +114,7 @@ def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], i
     if sum(os.path.getsize(path) for path in files) <= SMALL_BYTES:
         found = [_counted(path, count) for path in files]
     else:
-        frame = spread(spark, files).mapInPandas(_counter(count), "file string, lines_in long, fault string")
+        frame = spread(spark, files).mapInArrow(_counter(count), "file string, lines_in long, fault string")
         found = [(row["file"], row["lines_in"], row["fault"]) for row in frame.collect()]
     for path, _, fault in sorted(found, key=lambda row: row[0]):
         if fault:
@@ -173,11 +175,11 @@ def _counted(path: str, count: Callable[[str], int]) -> tuple[str, int, str | No
         return path, 0, str(error)
 
 
-def _counter(count: Callable[[str], int]) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _counter(count: Callable[[str], int]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            rows = [_counted(path, count) for path in batch["file"]]
-            yield pd.DataFrame(rows, columns=["file", "lines_in", "fault"])
+            rows = [_counted(path, count) for path in batch["file"].to_pylist()]
+            yield pa.RecordBatch.from_pylist([dict(zip(COUNTED.names, row, strict=True)) for row in rows], COUNTED)
 
     return run
 
