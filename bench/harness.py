@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 WORK = ROOT / "var" / "bench"
 """Generated input and what the runs write; kept between runs, so that input is generated once."""
+HEAP = "4g"
+"""Heap of the one Java process that is driver and executor."""
 LONG_SECONDS = 300.0
 """A run longer than this is measured once, shorter ones RUNS times."""
 RUNS = 3
@@ -41,44 +43,60 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """Median seconds over the runs, without the start of Spark, and the largest memory of the process with its children."""
+    """Seconds without the start of Spark, medians over the runs, and the largest memory of the process with its children."""
 
-    seconds: float
+    first: float
+    """The first work that a fresh Spark does: Java loads and compiles while it goes."""
+    again: float
+    """The same work once more in the same Spark; equal to `first` where it was done once."""
     peak_mib: int
-    told: dict[str, Any]
-    """What else the last run said of itself."""
 
 
-def measured(ways: Mapping[str, Sequence[str]]) -> dict[str, Measured]:
-    """Run each way (a name, and the arguments of `python -m bench.ways`) in turn, over and over, and take the medians."""
-    runs: dict[str, list[tuple[float, int, dict[str, Any]]]] = {name: [] for name in ways}
+def measured(ways: Mapping[str, Sequence[str]], times: int = 2) -> dict[str, Measured]:
+    """Run each way (a name, and the arguments of `python -m bench.ways`) in turn, over and over, each in a fresh process.
+
+    `times`: how often a process does its work.
+    """
+    runs: dict[str, list[tuple[list[float], int]]] = {name: [] for name in ways}
     for turn in range(RUNS):
         for name, arguments in ways.items():
-            if turn and runs[name][0][0] > LONG_SECONDS:
+            if turn and runs[name][0][0][0] > LONG_SECONDS:
                 continue
-            runs[name].append(_run(arguments))
-            seconds, peak, _ = runs[name][-1]
-            print(f"  {name}, run {turn + 1}: {seconds:.1f} s, {peak:,} MiB", file=sys.stderr, flush=True)
+            runs[name].append(_run([*arguments, str(times)]))
+            seconds, peak = runs[name][-1]
+            told = ", ".join(f"{one:.1f} s" for one in seconds)
+            print(f"  {name}, run {turn + 1}: {told}, {peak:,} MiB", file=sys.stderr, flush=True)
     return {
-        name: Measured(statistics.median(s for s, _, _ in found), max(p for _, p, _ in found), found[-1][2])
+        name: Measured(
+            statistics.median(seconds[0] for seconds, _ in found),
+            statistics.median(seconds[-1] for seconds, _ in found),
+            max(peak for _, peak in found),
+        )
         for name, found in runs.items()
     }
 
 
-def _run(arguments: Sequence[str]) -> tuple[float, int, dict[str, Any]]:
-    """Seconds as the process tells them, peak MiB as seen from outside, and all that it told."""
+def compared(what: str, ours: Measured, peer: Measured, peer_name: str, limit: float, names: tuple[str, str]) -> list[Row]:
+    """Ours against the peer's, by a fresh Spark and by one that has done it before; `limit`: the largest ratio that is good."""
+    memory = {names[0]: ours.peak_mib, names[1]: peer.peak_mib}
+    goal = f"at most {limit:.2g} x"
+    found = {"again in the same Spark": (ours.again, peer.again), "the first work of a Spark": (ours.first, peer.first)}
+    return [Row(f"{what}, {name}", "s", a, b, peer_name, a / b, goal, a / b <= limit, memory) for name, (a, b) in found.items()]
+
+
+def _run(arguments: Sequence[str]) -> tuple[list[float], int]:
+    """Seconds as the process tells them, and peak MiB as seen from outside."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.ways", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
     )
     peak = 0
     while process.poll() is None:
         peak = max(peak, sum(_resident(pid) for pid in (process.pid, *descendants(process.pid))))
-        time.sleep(0.2)
+        time.sleep(1)
     out = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(f"python -m bench.ways {' '.join(arguments)} ended with {process.returncode}; run it by itself.")
-    told = json.loads(out.splitlines()[-1])
-    return float(told["seconds"]), peak // 2**20, told
+    return [float(one) for one in json.loads(out.splitlines()[-1])["seconds"]], peak // 2**20
 
 
 def _resident(pid: int) -> int:

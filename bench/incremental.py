@@ -4,7 +4,7 @@ import datetime as dt
 import shutil
 
 from bench.data import LAST_DAY, app_log
-from bench.harness import Row, measured
+from bench.harness import HEAP, Row, compared, measured
 from bench.ingest import LINES
 
 GOAL = 0.1
@@ -17,13 +17,10 @@ def rows() -> list[Row]:
     new = app_log(LINES // 100, "new", next_day, 1) / f"dt={next_day}"
     fresh = root / new.name
     shutil.rmtree(fresh, ignore_errors=True)
-    full = measured({"full": ["ours_log", str(root)]})["full"]
+    full = measured({"full load": ["ours_log", str(root), HEAP]})["full load"]
     shutil.copytree(new, fresh)
     try:
-        night = measured({"night": ["ours_next_night", str(root)]})["night"]
+        night = measured({"night": ["ours_next_night", str(root), HEAP]})["night"]
     finally:
         shutil.rmtree(fresh)
-    ratio = night.seconds / full.seconds
-    memory = {"night": night.peak_mib, "full load": full.peak_mib}
-    goal = f"at most {GOAL:.0%}"
-    return [Row("a night with 1 % new", "s", night.seconds, full.seconds, "our full load", ratio, goal, ratio <= GOAL, memory)]
+    return compared("a night with 1 % new", night, full, "our full load", GOAL, ("night", "full load"))

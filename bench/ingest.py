@@ -1,7 +1,7 @@
 """10 million JSONL.gz lines to Parquet: with validation, quarantine, accounts and repeats dropped, against Spark's bare reader."""
 
 from bench.data import app_log
-from bench.harness import Row, measured
+from bench.harness import HEAP, Row, compared, measured
 
 LINES = 10_000_000
 GOAL = 1.6
@@ -10,10 +10,6 @@ GOAL = 1.6
 def rows() -> list[Row]:
     """One comparison."""
     given = str(app_log(LINES))
-    found = measured({"ours": ["ours_log", given], "peer": ["peer_log", given]})
-    ours, peer = found["ours"], found["peer"]
-    ratio = ours.seconds / peer.seconds
+    found = measured({"ours": ["ours_log", given, HEAP], "peer": ["peer_log", given, HEAP]})
     name = "spark.read.schema(S).json -> parquet"
-    memory = {"ours": ours.peak_mib, "peer": peer.peak_mib}
-    goal = f"at most {GOAL} x"
-    return [Row("10 M log lines", "s", ours.seconds, peer.seconds, name, ratio, goal, ratio <= GOAL, memory)]
+    return compared("10 M log lines", found["ours"], found["peer"], name, GOAL, ("ours", "peer"))

@@ -1,4 +1,4 @@
-"""What is measured, one way per process: `python -m bench.ways WAY INPUT [MASTER_MEMORY]`; prints one line of JSON."""
+"""What is measured, one way per process: `python -m bench.ways WAY INPUT HEAP TIMES`; prints one line of JSON."""
 
 import datetime as dt
 import json
@@ -70,16 +70,18 @@ WAYS: dict[str, Callable[[SparkSession, str], None]] = {
 }  # fmt: skip
 
 
-def main(way: str, given: str, memory: str = "4g") -> None:
-    """Start Spark on two cores, run the way, and tell its seconds."""
-    shutil.rmtree(WORK / "peer", ignore_errors=True)
-    spark = session("bench", Settings(var=WORK, master="local[2]", driver_memory=memory))
+def main(way: str, given: str, heap: str, times: str) -> None:
+    """Start Spark on two cores, run the way so many times, and tell the seconds of each."""
+    spark = session("bench", Settings(var=WORK, master="local[2]", driver_memory=heap))
     spark.range(1).count()
-    began = time.monotonic()
-    WAYS[way](spark, str(Path(given).resolve()))
-    seconds = time.monotonic() - began
+    seconds = []
+    for _ in range(int(times)):
+        shutil.rmtree(WORK / "peer", ignore_errors=True)
+        began = time.monotonic()
+        WAYS[way](spark, str(Path(given).resolve()))
+        seconds.append(round(time.monotonic() - began, 2))
     spark.stop()
-    print(json.dumps({"seconds": round(seconds, 2)}))
+    print(json.dumps({"seconds": seconds}))
 
 
 if __name__ == "__main__":
