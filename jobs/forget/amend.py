@@ -32,6 +32,9 @@ class Change:
     changed: int = 0
 
 
+Note = Callable[[Iterable[tuple[Change, str | None]]], None]
+
+
 def by_tail(counted: Mapping[str, int], folders: Iterable[str]) -> dict[str, int]:
     """Counts by URI, as Spark tells it, as counts by folder below the lake's root."""
     known = set(folders)
@@ -51,32 +54,39 @@ def amend(
     hit: Mapping[str, int],
     clean: Clean,
     alone: bool,
-) -> list[Change]:
-    """Rewrite the folders of `hit` (folder -> rows concerned), part by part, and return what changed.
+    note: Note,
+) -> None:
+    """Rewrite the folders of `hit` (folder -> rows concerned), part by part.
 
     `named`: all manifests by folder; `clean`: rows with `dt` and `run` to the rows that remain, with the same columns;
-    `alone`: no other run may be reading the old folders, so that they go at once; else as strays, another night.
+    `alone`: no other run may be reading the old folders, so that they go at once; else as strays, another night; `note` is told
+    of each part's changes before any is valid, each with the folder that its manifest will name.
     """
     parts: dict[str, list[str]] = defaultdict(list)
     for folder in sorted(hit):
         part = folder.rpartition("/dt=")[0]
         parts[part].append(folder.removeprefix(f"{part}/"))
-    changes: list[Change] = []
     for part, folders in parts.items():
         written = lake.put_again(part, clean(lake.located(spark, part, folders)), folders)
-        for folder in folders:
-            new, found = written.get(folder) or ("", nothing(table(part).read_schema))
-            whole = f"{part}/{folder}"
-            fresh = [
+        fresh: dict[str, list[Manifest]] = {}
+        changes: list[tuple[Change, str | None]] = []
+        for whole in (f"{part}/{folder}" for folder in folders):
+            new, found = written.get(whole.removeprefix(f"{part}/")) or ("", nothing(table(part).read_schema))
+            fresh[whole] = [
                 replace(old, folder=new, rows=found.rows, digest=found.digest, amended_by=run_id) for old in named[whole]
             ]
-            for manifest in fresh:
-                lake.commit(manifest)
-            if alone:
-                lake.store.remove(whole)
             removed = named[whole][0].rows - found.rows
-            changes.append(Change(part, fresh[0].date, removed, hit[whole] - removed))
-    return changes
+            changes.append((Change(part, fresh[whole][0].date, removed, hit[whole] - removed), new))
+        note(changes)
+        _commit(lake, fresh, alone)
+
+
+def _commit(lake: Lake, fresh: Mapping[str, list[Manifest]], alone: bool) -> None:
+    for old, manifests in fresh.items():
+        for manifest in manifests:
+            lake.commit(manifest)
+        if alone:
+            lake.store.remove(old)
 
 
 def sweep(lake: Lake, strays: Iterable[places.Stray], opened: dt.datetime | None) -> int:

@@ -9,10 +9,9 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from jobs.context import JobContext
-from jobs.forget import nights, places, quarantine, rows
+from jobs.forget import nights, places, quarantine, record, rows
 from jobs.forget.amend import Change, amend, by_tail, sweep
 from jobs.forget.known import makers, wishes_of
 from jobs.forget.registered import clean_models
@@ -50,6 +49,7 @@ def run(ctx: JobContext) -> None:
     lake = Lake(ctx.night.lake.store.root)
     known = lake.store.read_json(CLEANED) if lake.store.exists(CLEANED) else {}
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
+        record.keep(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
         if known.get("wishes") == wishes.digest and not ctx.force:
             whole = _fresh_quarantine(ctx, lake, store, wishes, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
         else:
@@ -67,7 +67,7 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bo
     named = places.by_folder(places.manifests(lake.store, files))
     if strange := places.unknown(files):
         LOG.warning("the lake holds folders of no known table; look into them yourself", folders=strange)
-    steps: list[tuple[str, Callable[[], list[Change]]]] = [
+    steps: list[tuple[str, Callable[[], list[Change] | None]]] = [
         ("listeners' tables", lambda: _tables(ctx, lake, named, wishes, opened is not None)),
         ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), wishes, opened is not None)),
         ("models", lambda: clean_models(lake.store, wishes)),
@@ -77,7 +77,8 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bo
     ]
     for done, (what, step) in enumerate(steps):
         night.notify(f"forgetting: {what}", done, len(steps) + 1)
-        _remember(ctx, step())
+        record.note(ctx, lake.store, ((change, None) for change in step() or ()))
+        record.keep(ctx, lake)
     night.notify("forgetting: what dead runs left", len(steps), len(steps) + 1)
     left = _sweep(lake, opened)
     if left or opened is None:
@@ -97,13 +98,14 @@ def _opened(store: Store, own: str) -> dt.datetime | None:
     return started
 
 
-def _tables(ctx: JobContext, lake: Lake, named: Folders, wishes: Wishes, alone: bool) -> list[Change]:
+def _tables(ctx: JobContext, lake: Lake, named: Folders, wishes: Wishes, alone: bool) -> None:
     mine = sorted(f for f in named if "user_id" in _columns(f))
     if not mine:
-        return []
+        return
     asked = makers(ctx.night, wishes).cache()
-    hit = by_tail(rows.found(ctx.spark, [lake.store.path(f) for f in mine], asked), mine)
-    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: rows.cleaned(frame, asked), alone)
+    hit = by_tail(rows.found(ctx.spark, [lake.store.pattern(f) for f in mine], asked), mine)
+    note = partial(record.note, ctx, lake.store)
+    amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: rows.cleaned(frame, asked), alone, note)
 
 
 def _columns(folder: str) -> list[str]:
@@ -122,7 +124,8 @@ def _fresh_quarantine(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes,
     opened = _opened(store, ctx.night.run_id)
     left = sweep(lake, places.strays(fresh, named), opened)
     folders = {file.name.rpartition("/")[0] for file in fresh}
-    _remember(ctx, _quarantine(ctx, lake, named, folders, wishes, opened is not None))
+    _quarantine(ctx, lake, named, folders, wishes, opened is not None)
+    record.keep(ctx, lake)
     return opened is not None and not left
 
 
@@ -132,16 +135,16 @@ def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
     return [file for file in files if file.name.partition("/dt=")[0] in parts]
 
 
-def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wishes: Wishes, alone: bool) -> list[Change]:
+def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wishes: Wishes, alone: bool) -> None:
     held = sorted(f for f in set(named) & only if places.table_name(f) == QUARANTINE)
     if not held:
-        return []
+        return
     spaces = tuple(sorted({source.namespace for source in ctx.night.sources.sources}))
-    hit = by_tail(quarantine.found(ctx.spark, [lake.store.path(f) for f in held], wishes, spaces), held)
+    hit = by_tail(quarantine.found(ctx.spark, [lake.store.pattern(f) for f in held], wishes, spaces), held)
     if hit:
         lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
     redact = partial(quarantine.redacted, wishes=wishes, namespaces=spaces)
-    return amend(ctx.spark, lake, ctx.night.run_id, named, hit, redact, alone)
+    amend(ctx.spark, lake, ctx.night.run_id, named, hit, redact, alone, partial(record.note, ctx, lake.store))
 
 
 def _sweep(lake: Lake, opened: dt.datetime | None) -> int:
@@ -149,19 +152,3 @@ def _sweep(lake: Lake, opened: dt.datetime | None) -> int:
     files = lake.store.walk()
     named = places.by_folder(places.manifests(lake.store, files))
     return sweep(lake, places.strays(files, named), opened)
-
-
-def _remember(ctx: JobContext, changes: list[Change]) -> None:
-    """Table `forgotten` of this date, at once: what earlier runs and steps changed, and what this step did."""
-    if not changes:
-        return
-    now = dt.datetime.now(dt.UTC)
-    told: list[dict[str, Any]] = [
-        {"what": c.what, "date": c.date, "removed": c.removed, "changed": c.changed, "run_id": ctx.night.run_id, "at": now}
-        for c in changes
-    ]
-    fresh = ctx.spark.createDataFrame(told, TABLES["forgotten"].schema)
-    ctx.write("forgotten", ctx.read("forgotten").unionByName(fresh).coalesce(1))
-    ctx.commit()
-    del ctx.pending[:-1]
-    LOG.info("forgotten", things=len(changes), removed=sum(c.removed for c in changes), changed=sum(c.changed for c in changes))

@@ -20,7 +20,7 @@ def every_row(night: Night, name: str) -> DataFrame:
     folders = {f"{m.table}/{m.folder}" for m in lake.select(name, "all", night.date.isoformat()) if m.folder}
     if not folders:
         return night.spark.createDataFrame([], schema)
-    return night.spark.read.schema(schema).parquet(*[lake.store.path(folder) for folder in sorted(folders)])
+    return night.spark.read.schema(schema).parquet(*[lake.store.pattern(folder) for folder in sorted(folders)])
 
 
 def with_songs(night: Night, deletions: DataFrame) -> DataFrame:

@@ -73,4 +73,5 @@ def _in_use(name: str, named: Mapping[str, object]) -> bool:
     match = FOLDER.match(name)
     if match:
         return f"{match['part']}/{match['folder']}" in named
-    return name.endswith((f"/{MANIFEST}", "/cleaned.json")) or MARKER.search(name) is not None
+    ours = name.endswith((f"/{MANIFEST}", "/cleaned.json")) or name.startswith("forgotten/journal-")
+    return ours or MARKER.search(name) is not None

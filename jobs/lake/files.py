@@ -2,10 +2,13 @@
 
 import datetime as dt
 import json
+import os
 import posixpath
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from pyarrow import fs
 
@@ -18,17 +21,29 @@ class File:
     changed: dt.datetime
 
 
+def literal(path: str) -> str:
+    """A path for Spark's readers, which take `*`, `[` and the like for patterns."""
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
+
+
 class Store:
     """A folder or object-store prefix with text files that appear whole or not at all."""
 
     def __init__(self, root: str) -> None:
         """`root`: a folder or a URI such as s3://bucket/lake. Nothing is created until something is written."""
-        self.root = root.rstrip("/")
-        self._fs, self._base = fs.FileSystem.from_uri(self.root if "://" in self.root else f"file://{self.root}")
+        whole = root.rstrip("/")
+        self._fs, self._base = fs.FileSystem.from_uri(whole if "://" in whole else os.path.abspath(whole))
+        self._local = isinstance(self._fs, fs.LocalFileSystem)
+        # a folder may be called anything; Arrow undoes the escapes of a URI, Spark does not
+        self.root = self._base if self._local else whole
 
     def path(self, name: str) -> str:
-        """The URI of `name`, for Spark."""
-        return f"{self.root}/{name}"
+        """Where `name` lies, for Spark to write there."""
+        return f"file:{self.root}/{name}" if self._local else f"{self.root}/{name}"
+
+    def pattern(self, name: str) -> str:
+        """The same for Spark's readers, which take `*`, `[` and the like for patterns."""
+        return literal(self.path(name))
 
     def exists(self, name: str) -> bool:
         """True if there is a file or folder of this name."""
@@ -59,8 +74,9 @@ class Store:
             self._fs.delete_file(self._at(name))
 
     def uri(self, name: str) -> str:
-        """The URI of `name` with its scheme, for Arrow in other processes."""
-        return self.path(name) if "://" in self.root else f"file://{self.path(name)}"
+        """The same for Arrow in other processes: a URI, or the path where that has characters which a URI would escape."""
+        whole = f"{self.root}/{name}"
+        return f"file://{whole}" if self._local and quote(whole, safe="/=") == whole else whole
 
     def read_bytes(self, name: str) -> bytes:
         """The file's content; FileNotFoundError where there is none."""

@@ -80,7 +80,7 @@ class Lake:
         manifests = [m for m in self.select(name, rule, date) if m.folder]
         if not manifests:
             return spark.createDataFrame([], schema)
-        paths = [self.store.path(f"{m.table}/{m.folder}") for m in manifests]
+        paths = [self.store.pattern(f"{m.table}/{m.folder}") for m in manifests]
         return spark.read.schema(schema).parquet(*paths)
 
     def require(self, name: str, rule: str, date: str) -> None:
@@ -98,7 +98,7 @@ class Lake:
 
     def rows(self, spark: SparkSession, part: str, folder: str) -> DataFrame:
         """The rows of one folder of a part, committed or not."""
-        return spark.read.schema(table_of(part).read_schema).parquet(self.store.path(f"{part}/{folder}"))
+        return spark.read.schema(table_of(part).read_schema).parquet(self.store.pattern(f"{part}/{folder}"))
 
     def put_days(self, part: str, frame: DataFrame) -> dict[str, tuple[str, Digest]]:
         """The same for many dates in one pass: `frame` has the schema's columns and `dt`; (folder, digest) by ISO date."""
@@ -121,7 +121,7 @@ class Lake:
     def put_already(self, spark: SparkSession, part: str, folder: str) -> dict[str, tuple[str, Digest]]:
         """The same for rows that lie under `TABLE/dt=D/folder` already, of whatever dates: read back for their digests."""
         days = [d for d in self.store.folders(part) if d.startswith("dt=") and self.store.exists(f"{part}/{d}/{folder}")]
-        paths = [self.store.path(f"{part}/{d}/{folder}") for d in days]
+        paths = [self.store.pattern(f"{part}/{d}/{folder}") for d in days]
         if not paths:
             return {}
         schema = table_of(part).read_schema
@@ -132,7 +132,7 @@ class Lake:
 
     def located(self, spark: SparkSession, part: str, folders: Iterable[str]) -> DataFrame:
         """Rows of many folders of a part, with `dt` and `run`: the folder `dt=.../run=...` in which each lies."""
-        paths = [self.store.path(f"{part}/{folder}") for folder in folders]
+        paths = [self.store.pattern(f"{part}/{folder}") for folder in folders]
         rows = spark.read.schema(table_of(part).read_schema).parquet(*paths)
         labels = [F.regexp_extract(F.col("_metadata.file_path"), PLACE, n).alias(name) for n, name in ((1, "dt"), (2, "run"))]
         return rows.select("*", *labels)

@@ -25,7 +25,8 @@ class Manifest:
     """Night that wrote it."""
     config: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
-    """Input -> digest: `table|rule` as Lake.select takes it, `model|name`, `file|path`, or `date` where the job used it."""
+    """Input -> digest: `table|rule` as Lake.select takes it, `model|name`, `file|path`, or `date` where the job used it.
+    What ingest notes besides: see `sources/ingest/fresh.py`."""
     code: str = ""
     """Digest of the program text of jobs/ and models/."""
     seconds: float = 0.0

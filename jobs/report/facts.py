@@ -1,17 +1,22 @@
 """The numbers of a night, small enough for a page: what came in, what was lost, what came out, and how long it took."""
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
 
 Row = dict[str, Any]
 SAMPLES = 3
 """Rejected lines shown per rule."""
+BY = ("source", "rule")
+AUDIO = "audio"
+"""What the job `mel` calls the source of files that it could not decode."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +24,9 @@ class Facts:
     """Everything that the report shows."""
 
     accounts: list[Row]
-    """Per source: files, lines_in, good, quarantined, blank, duplicates, late, over_limit, truncated (files)."""
+    """Per source that is read: files, lines_in, good, quarantined, blank, duplicates, late, over_limit, truncated (files)."""
     rejected: list[Row]
-    """Per source and rule: count, and a few samples with file and line."""
+    """Of what the night itself read, per source and rule: count, and a few samples with file and line."""
     losses: list[Row]
     genre_sources: list[Row]
     """Where tracks have their genre from: source, tracks, share, and the same weighted by plays."""
@@ -44,8 +49,6 @@ def rows_of(frame: DataFrame) -> list[Row]:
 
 def share(column: str) -> Column:
     """Of the total, 0 to 1."""
-    from pyspark.sql import Window
-
     return F.col(column) / F.sum(column).over(Window.partitionBy())
 
 
@@ -58,12 +61,18 @@ def accounts(counts: DataFrame) -> list[Row]:
 
 
 def rejected(quarantine: DataFrame) -> list[Row]:
-    """Per source and rule, most frequent first, with SAMPLES examples."""
+    """Per source and rule, most frequent first, with SAMPLES examples: the first by file and line, and never more are held."""
     example = F.struct("file", "line", "reason")
-    grouped = quarantine.groupBy("source", "rule").agg(
-        F.count("*").alias("count"), F.slice(F.sort_array(F.collect_list(example)), 1, SAMPLES).alias("samples")
-    )
-    return rows_of(grouped.orderBy(F.desc("count"), "source", "rule"))
+    shown = first_of_each(quarantine, SAMPLES).groupBy(*BY).agg(F.sort_array(F.collect_list(example)).alias("samples"))
+    counted = quarantine.groupBy(*BY).agg(F.count("*").alias("count"))
+    return rows_of(counted.join(shown, [*BY]).orderBy(F.desc("count"), *BY))
+
+
+def first_of_each(quarantine: DataFrame, most: int) -> DataFrame:
+    """The first `most` rows per source and rule; Spark leaves the others out before it sorts and sends them."""
+    order = Window.partitionBy(*BY).orderBy(F.col("file"), F.col("line").asc_nulls_first(), F.col("reason"))
+    placed = quarantine.select(*BY, "file", "line", "reason").withColumn("place", F.row_number().over(order))
+    return placed.where(F.col("place") <= most)
 
 
 def genre_sources(track_genres: DataFrame, history: DataFrame) -> list[Row]:
@@ -125,11 +134,26 @@ def example(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> li
     return rows_of(named.join(track_genres.select("track_id", "genre"), "track_id").orderBy("rank"))
 
 
-def _of_all_sources(ctx: JobContext, name: str) -> DataFrame:
-    """A table about the input: of timed sources all that ever came, of snapshots the one that the night saw."""
-    dated = [source.name for source in ctx.night.sources.sources if FORMATS[source.format].dated]
-    timed = F.col("source").isin(dated)
-    return ctx.read(name, "upto").where(timed).unionByName(ctx.read(name, "latest").where(~timed))
+def _of_present_sources(ctx: JobContext, name: str, of_the_night: bool = False) -> DataFrame:
+    """A table about the input of the sources that are still read: of timed ones all that ever came, of snapshots the last.
+
+    `of_the_night`: of timed ones what was received on its date; where rows tell their dates, all that was read.
+    """
+    sources = ctx.night.sources.sources
+    dated = [source.name for source in sources if FORMATS[source.format].dated]
+    told = [source.name for source in sources if source.name in dated and not (of_the_night and _has_dates(ctx, source))]
+    others = [*(source.name for source in sources if source.name not in dated), AUDIO]
+    picks = {"on": sorted(set(dated) - set(told)), "upto": told, "latest": others}
+    return reduce(DataFrame.unionByName, [ctx.read(name, rule).where(F.col("source").isin(some)) for rule, some in picks.items()])
+
+
+def _has_dates(ctx: JobContext, source: Source) -> bool:
+    """Whether the files of a timed source each belong to a received date, as those say that were last read."""
+    part = f"ingest_counts/{source.name}"
+    dates = ctx.night.lake.dates(part)
+    read = ctx.night.lake.manifest(part, dates[-1]) if dates else None
+    paths = [label.removeprefix("file|") for label in (read.inputs if read else ()) if label.startswith("file|")]
+    return any(FORMATS[source.format].received(path) for path in paths)
 
 
 def collect(ctx: JobContext) -> Facts:
@@ -137,8 +161,8 @@ def collect(ctx: JobContext) -> Facts:
     ranked, tracks, track_genres = ctx.need("ranked").cache(), ctx.need("tracks"), ctx.need("track_genres")
     history = ctx.need("history")
     return Facts(
-        accounts(_of_all_sources(ctx, "ingest_counts")),
-        rejected(_of_all_sources(ctx, "quarantine")),
+        accounts(_of_present_sources(ctx, "ingest_counts")),
+        rejected(_of_present_sources(ctx, "quarantine", of_the_night=True)),
         rows_of(ctx.read("losses").orderBy("step")),
         genre_sources(track_genres, history),
         genres(track_genres, ranked),

@@ -8,12 +8,16 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from pyarrow import ArrowException
+
 from jobs.errors import SourceError
 from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """Names become folders of the lake and parts of a MongoDB database's name."""
+TAKEN = frozenset({"mel"})
+"""Names of parts that jobs write into tables of the sources (`quarantine/mel`)."""
 NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 COMMON = frozenset({"name", "format", "path", "as_of", "namespace", "truncated"})
 TRUNCATED = ("refuse", "take")
@@ -62,12 +66,19 @@ def newest_date(sources: Sources) -> date:
     """
     for dated in (True, False):
         chosen = (source for source in sources.sources if FORMATS[source.format].dated == dated)
-        days = [day for source in chosen if (day := FORMATS[source.format].newest(source))]
+        days = [day for source in chosen if (day := _newest(source))]
         if days:
             return max(days)
     raise SourceError(
         f"{sources.path}: no source has dates and none has an `as_of`; give the night's date with --date, or add an as_of."
     )
+
+
+def _newest(source: Source) -> date | None:
+    try:
+        return FORMATS[source.format].newest(source)
+    except (OSError, ArrowException) as error:
+        raise SourceError(f"Source {source.name} cannot be read for its newest date: {error}; mend or remove the file.") from None
 
 
 def _toml(file: Path) -> dict[str, Any]:
@@ -105,6 +116,8 @@ def _source(entry: dict[str, Any], where: str, folder: Path) -> Source:
     name = _text(entry, "name", where) if "name" in entry else kind
     if not NAME.fullmatch(name):
         raise SourceError(f"{where}: the name {name!r} must be small letters, digits, _ or -, with a letter first.")
+    if name in TAKEN:
+        raise SourceError(f"{where}: the name {name!r} is that of a job, which has a part of its own in the lake; choose another.")
     namespace = _text(entry, "namespace", where) if "namespace" in entry else ""
     if namespace and not NAMESPACE.fullmatch(namespace):
         raise SourceError(f"{where}: the namespace {namespace!r} must be letters, digits, _, . or -.")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.forget.tokens import names_somebody, tokens
+from jobs.forget.tokens import LONG_LINE, names_somebody, tokens
 from jobs.forget.wishes import Wish, Wishes, sha256
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).filter(lambda t: t.strip() == t)
@@ -77,3 +77,10 @@ def test_a_hostile_line_takes_no_longer_than_its_length() -> None:
     judge = names_somebody(wish_of("u"), ())
     assert not judge(b'"' * 100_000)
     assert not judge(b'\\"' * 50_000)
+
+
+def test_a_log_in_one_line_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.forget.tokens.tokens", lambda line: pytest.fail("it was taken apart"))
+    line = b'{"user_id": "somebody"},' * (LONG_LINE // 24 + 1)
+    assert names_somebody(Wishes({sha256("another"): Wish(True)}), ())(line)
+    assert not names_somebody(Wishes({}), ())(line)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from jobs.errors import LakeError
 from jobs.lake.collect import bounded
@@ -67,6 +69,25 @@ def test_a_rewritten_partition_is_the_new_one_whole(spark: SparkSession, tmp_pat
     for rows in ([("a", "1"), ("b", "2")], [("c", "3")]):
         lake.commit(put(lake, spark, "song_tracks", "2026-11-14", rows))
     assert lake.read(spark, "song_tracks", "on", "2026-11-14").collect() == [("c", "3")]
+
+
+def test_a_folder_may_be_called_anything(spark: SparkSession, tmp_path: Path) -> None:
+    lake, neighbour = (Lake(str(tmp_path / "x y#1" / f"{mark} é%20[ab]{{c}}*") + "/") for mark in "?a")
+    assert not Path(lake.store.root).exists()
+    folders = {}
+    for place in (lake, neighbour):
+        rows = spark.createDataFrame([("a", place.store.root), ("b", "2")], SHAPE)
+        folders[place] = [place.put("mismatches/one", "2026-11-14", rows)[0]]
+        days = place.put_days("mismatches/one", rows.withColumn("dt", F.lit("2026-11-13")))
+        folders[place].append(days["2026-11-13"][0])
+        written = place.put_again("mismatches/one", place.located(spark, "mismatches/one", folders[place]), folders[place])
+        assert [digest.rows for _, digest in written.values()] == [2, 2]
+    assert {row["track_id"] for row in lake.rows(spark, "mismatches/one", folders[lake][0]).collect()} == {lake.store.root, "2"}
+    by_uri = Lake(Path(lake.store.root).as_uri())
+    assert by_uri.store.walk() == lake.store.walk()
+    assert by_uri.rows(spark, "mismatches/one", folders[lake][1]).count() == 2
+    for named in (lake.store.uri("a"), Lake(str(tmp_path)).store.uri("a")):
+        assert fs.FileSystem.from_uri(named)[1] in {f"{lake.store.root}/a", f"{tmp_path}/a"}
 
 
 def test_rules_pick_by_date_over_all_parts(spark: SparkSession, tmp_path: Path) -> None:

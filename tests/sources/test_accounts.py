@@ -127,6 +127,7 @@ def test_a_truncated_gz_is_named(spark: SparkSession, tmp_path: Path) -> None:
         ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "taste_profile"\npath = "p"', "as_of"),
         ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "${PMRS_NOT_SET}/x"', "PMRS_NOT_SET"),
         ("name = ", "TOML"),
+        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nname = "mel"\nformat = "audio_tree"\npath = "p"', "of a job"),
     ],
 )
 def test_a_bad_sources_file_is_one_clear_sentence(tmp_path: Path, text: str, word: str) -> None:

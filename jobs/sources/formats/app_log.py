@@ -37,7 +37,7 @@ class AppLog(TextFiles, Events):
 
     def newest_day(self, source: Source, path: str) -> date | None:
         """Newest date that the lines tell."""
-        days = (_line_date(line) for line in raw.lines(path, source.truncated == "take"))
+        days = (_line_date(line) for line in raw.lines(path, cut=True))
         return max((day for day in days if day), default=None)
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:

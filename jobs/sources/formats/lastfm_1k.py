@@ -41,7 +41,8 @@ def layout(source: Source) -> Layout:
 
 def newest_day(source: Source, path: str) -> date | None:
     """The newest readable date of the second fields."""
-    days = (iso_day(fields[1].decode("ascii", "replace")) for line in raw.lines(path) if len(fields := line.split(b"\t", 2)) == 3)
+    lines = (line.split(b"\t", 2) for line in raw.lines(path, cut=True))
+    days = (iso_day(fields[1].decode("ascii", "replace")) for fields in lines if len(fields) == 3)
     return max((day for day in days if day), default=None)
 
 

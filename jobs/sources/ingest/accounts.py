@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.lake.schemas import table
-from jobs.sources.contract import QUARANTINE_LIMIT, Parsed, Source
+from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT, Parsed, Source
 from jobs.sources.ingest.settle import COUNTS, Settled
 from jobs.sources.listening import DELETE
 from jobs.sources.reading.lines import locate
@@ -41,7 +41,7 @@ def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[st
     repeats = F.coalesce("accepted", zero) - F.coalesce("distinct", zero)
     found = [F.coalesce(name, zero).cast("long").alias(name) for name in KINDS]
     tally = whole.select("file", "lines_in", *found, repeats.alias("duplicates"))
-    checked = _checked(source, [row.asDict() for row in tally.collect()], parsed)
+    checked = _checked(source, [row.asDict() for row in tally.collect()], parsed, {})
     return counted.sparkSession.createDataFrame(checked, table("ingest_counts").schema)
 
 
@@ -66,9 +66,18 @@ def told_by_file(parsed: Parsed) -> dict[str, Told]:
 
 
 def account_events(
-    source: Source, counted: DataFrame, parsed: Parsed, told: Mapping[str, Told], quick: Mapping[str, int], settled: Settled
+    source: Source,
+    counted: DataFrame,
+    parsed: Parsed,
+    told: Mapping[str, Told],
+    quick: Mapping[str, int],
+    settled: Settled,
+    dates: Mapping[str, str] | None,
 ) -> list[dict[str, Any]]:
-    """The same rows of a timed source. `quick`: input file -> good lines that never came to `parsed`."""
+    """The same rows of a timed source. `quick`: input file -> good lines that never came to `parsed`.
+
+    `dates`: file -> received date; None: rows tell their own, which a rejected line cannot, so that only the whole is judged.
+    """
     events = settled.per_file()
     tally = []
     for row in counted.collect():
@@ -78,7 +87,7 @@ def account_events(
         found["good"] += quick.get(row["file"], 0)
         _require_every_row(source, found, said)
         tally.append({name: value for name, value in found.items() if name != "accepted"})
-    return _checked(source, tally, parsed)
+    return _checked(source, tally, parsed, dates or {})
 
 
 def _require_every_row(source: Source, found: Mapping[str, int], said: Told) -> None:
@@ -91,13 +100,15 @@ def _require_every_row(source: Source, found: Mapping[str, int], said: Told) -> 
         )
 
 
-def _checked(source: Source, tally: list[dict[str, Any]], parsed: Parsed) -> list[dict[str, Any]]:
-    """The rows as table `ingest_counts` has them, once they balance."""
-    _check(tally, source, parsed)
+def _checked(source: Source, tally: list[dict[str, Any]], parsed: Parsed, dates: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows as table `ingest_counts` has them, once they balance and few enough lines were rejected."""
+    _check_balance(tally, source)
+    _check_days(source, tally, parsed, dates)
+    _check_share(tally, f"Source {source.name}", parsed)
     return [{"source": source.name, "late": 0, "over_limit": 0, **row, "truncated": source.is_cut(row["file"])} for row in tally]
 
 
-def _check(counts: list[dict[str, Any]], source: Source, parsed: Parsed) -> None:
+def _check_balance(counts: list[dict[str, Any]], source: Source) -> None:
     for row in sorted(counts, key=lambda row: str(row["file"])):
         if row["lines_in"] != row["good"] + row["quarantined"] + row["blank"]:
             raise SourceError(
@@ -105,17 +116,36 @@ def _check(counts: list[dict[str, Any]], source: Source, parsed: Parsed) -> None
                 f"{row['quarantined']} quarantined and {row['blank']} blank; it may have changed while it was read: "
                 "run again."
             )
-    bad = sum(row["quarantined"] for row in counts)
-    lines = sum(row["lines_in"] - row["blank"] for row in counts)
+
+
+def _check_days(source: Source, counts: list[dict[str, Any]], parsed: Parsed, dates: Mapping[str, str]) -> None:
+    """Judge each received date by itself, the worst one first."""
+    by_day: dict[str, list[dict[str, Any]]] = {}
+    for row in counts:
+        if row["file"] in dates:
+            by_day.setdefault(dates[row["file"]], []).append(row)
+    for day, rows in sorted(by_day.items(), key=lambda item: (-_sum(item[1], "quarantined"), item[0])):
+        if _sum(rows, "quarantined") >= QUARANTINE_DAY_LINES:
+            _check_share(rows, f"Source {source.name}, received on {day}", parsed)
+
+
+def _check_share(counts: list[dict[str, Any]], what: str, parsed: Parsed) -> None:
+    """Raise SourceError where too much of these files was rejected, naming `what`, the worst file and the commonest reason."""
+    bad, lines = _sum(counts, "quarantined"), _sum(counts, "lines_in") - _sum(counts, "blank")
     if bad > QUARANTINE_LIMIT * lines:
         worst = max(counts, key=lambda row: (row["quarantined"], str(row["file"])))
         raise SourceError(
-            f"Source {source.name}: {bad} of {lines} lines break a rule, more than {QUARANTINE_LIMIT:.0%}; most of them "
-            f"in {worst['file']}, most often: {_commonest(parsed)}. Mend or remove it, and run again."
+            f"{what}: {bad} of {lines} lines break a rule, more than {QUARANTINE_LIMIT:.0%}; most of them "
+            f"in {worst['file']}, most often: {_commonest(parsed, worst['file'])}. Mend or remove it, and run again."
         )
 
 
-def _commonest(parsed: Parsed) -> str:
-    """The reason for which most lines were rejected."""
-    reasons = parsed.rejected.groupBy("reason").count().orderBy(F.desc("count"), "reason").first()
+def _sum(counts: list[dict[str, Any]], name: str) -> int:
+    return sum(row[name] for row in counts)
+
+
+def _commonest(parsed: Parsed, file: str) -> str:
+    """The reason for which most lines of a file were rejected."""
+    mine = parsed.rejected.where(F.col("file") == file)
+    reasons = mine.groupBy("reason").count().orderBy(F.desc("count"), "reason").first()
     return str(reasons["reason"]) if reasons else "no reason"

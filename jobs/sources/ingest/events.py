@@ -24,8 +24,10 @@ from jobs.sources.config import newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account_events, quarantine_rows, told_by_file
-from jobs.sources.ingest.fresh import Inputs, inputs_of, unchanged
+from jobs.sources.ingest.fresh import Inputs, inputs_of, news, some, steady, unchanged
+from jobs.sources.ingest.orphans import STAGE, claim, sweep
 from jobs.sources.ingest.quick import staged
+from jobs.sources.ingest.reader import reader_version
 from jobs.sources.ingest.settle import Settled, settle
 from jobs.sources.ingest.stage import Stage, joined, stage_rows
 
@@ -47,34 +49,43 @@ def days_to_read(ctx: JobContext, source: Source, files: list[str]) -> tuple[Day
         day = FORMATS[source.format].received(path)
         if day is not None and day <= ctx.night.date:
             by_day.setdefault(day.isoformat(), []).append(path)
-    days = {day: inputs for day, paths in by_day.items() if (inputs := _news(ctx, source, day, paths)) is not None}
+    part, lake = f"events/{source.name}", ctx.night.lake
+    read = {day: old.inputs for day in by_day if (old := lake.manifest(part, day))}
+    found = {day: news(read.get(day), source, paths, f"received on {day}", ctx.force) for day, paths in by_day.items()}
+    days = {day: inputs for day, inputs in found.items() if inputs is not None}
+    _tell(ctx, source, read, days)
+    if gone := [day for day in lake.dates(part) if day <= ctx.night.date.isoformat() and day not in by_day]:
+        LOG.warning("all files of received dates are gone; their events are kept", source=source.name, days=some(gone))
     return days, {path: day for day in days for path in by_day[day]}
 
 
-def _news(ctx: JobContext, source: Source, day: str, files: list[str]) -> Inputs | None:
-    """What a received date is made of; None where it was read already and has not changed."""
-    old = ctx.night.lake.manifest(f"events/{source.name}", day)
-    if old is None or ctx.force:
-        return inputs_of(source, files)
-    if (inputs := unchanged(old.inputs, source, files)) is None:
-        return None
-    LOG.warning("a received date that was read already has changed; it is read again", source=source.name, day=day)
-    return inputs
+def _tell(ctx: JobContext, source: Source, read: Days, days: Days) -> None:
+    """Say which of the dates that were read before are read again (they are in `days`), or were read by another program."""
+    if (again := sorted(set(days) & set(read))) and not ctx.force:
+        LOG.warning("received dates that were read already have changed; they are read again", source=source.name, days=some(again))
+    now = reader_version(source.format)
+    if older := [day for day in read if day not in days and read[day].get("reader|") != now]:
+        again_by = f"pmrs run events --date {ctx.night.date} --force"
+        LOG.warning("received dates were read by an older program", source=source.name, days=some(older), read_again_by=again_by)
 
 
 def ingest_dated(ctx: JobContext, source: Source, files: list[str]) -> None:
     """Files that each belong to one received date."""
     days, dates = days_to_read(ctx, source, files)
     if days:
-        _ingest(ctx, source, sorted(dates), days, dates)
+        with steady(source, sorted(dates)):
+            _ingest(ctx, source, sorted(dates), days, dates)
 
 
 def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
     """Files of many dates (a table): every date in them is written, and none is read again until a file changes."""
     last = _last_account(ctx, source)
-    inputs = inputs_of(source, files) if last is None or ctx.force else unchanged(last.inputs, source, files)
-    if inputs is not None:
-        _ingest(ctx, source, files, {ctx.night.date.isoformat(): inputs}, None)
+    inputs = news(last.inputs if last else None, source, files, "files of many dates", ctx.force)
+    days = {ctx.night.date.isoformat(): inputs} if inputs is not None else {}
+    _tell(ctx, source, dict.fromkeys([ctx.night.date.isoformat()], last.inputs) if last else {}, days)
+    if days:
+        with steady(source, files):
+            _ingest(ctx, source, files, days, None)
 
 
 def _last_account(ctx: JobContext, source: Source) -> Manifest | None:
@@ -88,7 +99,8 @@ def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates
     """Read files and write what they hold; `dates`: each file's received date, None where every row tells its own."""
     handler = FORMATS[source.format]
     counted = handler.count(ctx.spark, source, files)
-    folder = f"stage/{new_folder()}"
+    folder = f"{STAGE}/{new_folder()}"
+    claim(ctx.night.lake.store, folder)
     parsed, stage = staged(ctx.spark, ctx.night.lake.store.uri(folder), source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     try:
@@ -117,7 +129,7 @@ def _write(
     part, run = f"events/{source.name}", new_folder()
     targets = {day: ctx.night.lake.store.uri(f"{part}/dt={day}/{run}") for day in days if day in stage.days}
     settled = settle(ctx.spark, stage, targets, _wishes(ctx))
-    counts = account_events(source, counted, parsed, told, stage.lines, settled)
+    counts = account_events(source, counted, parsed, told, stage.lines, settled, dates)
     _keep_only(ctx, part, run, settled)
     rejected = quarantine_rows(parsed, source) if any(file.quarantined for file in told.values()) else None
     account = _account_writes(ctx, source, rejected, counts, days, dates)
@@ -197,6 +209,7 @@ def _by_file(dates: dict[str, str]) -> Column:
 
 def run(ctx: JobContext) -> None:
     """Reads every dated source; writes `events`, `deletions`, `quarantine` and `ingest_counts`, a part per source."""
+    sweep(ctx.night.lake.store)
     require_date_in_data(ctx)
     dated = [source for source in ctx.night.sources.sources if FORMATS[source.format].dated]
     for done, source in enumerate(dated):

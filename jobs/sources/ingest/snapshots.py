@@ -21,7 +21,7 @@ from jobs.lake.schemas import table
 from jobs.sources.contract import COUNT_TABLES, Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account, quarantine_rows
-from jobs.sources.ingest.fresh import Inputs, inputs_of, unchanged
+from jobs.sources.ingest.fresh import Inputs, inputs_of, steady, unchanged
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def ingest(ctx: JobContext, source: Source) -> None:
     if inputs is None:
         ctx.pending += old
     else:
-        _read(ctx, source, files, inputs)
+        with steady(source, files):
+            _read(ctx, source, files, inputs)
 
 
 def parts(source: Source) -> dict[str, date | None]:

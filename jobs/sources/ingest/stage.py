@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from jobs.lake.files import literal
 from jobs.sources.reading.blocks import Range, blocks
 from jobs.sources.reading.files import folder_date, name_date
 
@@ -67,7 +68,7 @@ class Stage:
 
     def odd_lines(self, spark: SparkSession) -> DataFrame:
         """The lines that the quick way left alone, with `line` (1-based) and otherwise as `read_lines` gives them."""
-        lines = spark.read.schema(ODD_SQL).parquet(*self.odd) if self.odd else spark.createDataFrame([], ODD_SQL)
+        lines = spark.read.schema(ODD_SQL).parquet(*map(literal, self.odd)) if self.odd else spark.createDataFrame([], ODD_SQL)
         line = F.col("place")
         if any(before for _, _, before in self.before):
             before = F.broadcast(spark.createDataFrame(self.before, "file string, start long, before long"))

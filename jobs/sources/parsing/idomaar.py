@@ -88,8 +88,8 @@ def fault_of_id(rule: str) -> Fault:
 
 
 def told_seconds(path: str) -> Iterator[tuple[int, bytes]]:
-    """The lines whose head tells a time (unix s), with it; for the newest date, without Spark."""
-    for line in raw.lines(path):
+    """The lines whose head tells a time (unix s), with it; for the newest date, without Spark, up to a cut if there is one."""
+    for line in raw.lines(path, cut=True):
         fields = line.split(b"{", 1)[0].split()
         if len(fields) == 3 and fields[2].isdigit():
             yield int(fields[2][:16]), line

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -17,18 +18,21 @@ REFUSED = frozenset({".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz", ".rar
 
 
 def listing(source: Source, suffixes: frozenset[str] | None = None) -> list[str]:
-    """Absolute paths of the source's files, sorted; a folder is searched to its bottom, hidden entries are left out.
+    """Absolute paths of the source's files, sorted; a folder is searched to its bottom, links to other folders included.
+
+    Hidden entries are left out, and links to what is searched anyway.
 
     `suffixes` (lower case, with dot; a final `.gz` is looked through) restricts what is taken from a folder.
     Raises SourceError where the path is missing, holds no such file, or a file cannot be opened.
     """
-    root = Path(source.path)
-    if root.is_file():
-        found = [str(root)]
-    elif root.is_dir():
+    root = source.path
+    # of os.path, which says no where it may not look; Path would raise
+    if os.path.isdir(root):
         found = sorted(path for path in _walk(source, root) if suffixes is None or suffix(path) in suffixes)
+    elif os.path.exists(root):
+        found = [root]
     else:
-        raise SourceError(f"Source {source.name}: {root} is not there; correct its `path` in the sources file.")
+        raise SourceError(f"Source {source.name}: {root} is not there, or not to be seen; correct its `path` in the sources file.")
     if not found:
         wanted = f" with a suffix among {', '.join(sorted(suffixes))}" if suffixes else ""
         raise SourceError(f"Source {source.name}: the folder {root} holds no file{wanted}; correct its `path`.")
@@ -73,13 +77,33 @@ def name_date(path: str) -> date | None:
     return None
 
 
-def _walk(source: Source, root: Path) -> Iterator[str]:
+def _walk(source: Source, root: str) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise SourceError(f"Source {source.name}: the folder {error.filename} cannot be read: {error.strerror}.")
 
-    for folder, folders, names in os.walk(root, onerror=fail):
-        folders[:] = [name for name in folders if not _hidden(name)]
+    roots = [os.path.realpath(root)]
+    for folder, folders, names in os.walk(root, onerror=fail, followlinks=True):
+        seen = [name for name in sorted(folders) if not _hidden(name)]
+        folders[:] = [name for name in seen if _leads_on(source, os.path.join(folder, name), roots)]
         yield from (os.path.join(folder, name) for name in names if not _hidden(name))
+
+
+def _leads_on(source: Source, path: str, roots: list[str]) -> bool:
+    """Whether a folder is to be searched: a link is, unless it leads to where the search comes without it, as `latest` does.
+
+    `roots`: real paths of the folders from which all is searched; a link to another one is added.
+    """
+    if not os.path.islink(path):
+        return True
+    target = os.path.realpath(path)
+    if f"{os.path.realpath(os.path.dirname(path))}/".startswith(f"{target}/"):
+        raise SourceError(f"Source {source.name}: {path} is a link to {target}, which holds the link itself; take it away.")
+    for root in roots:
+        below = f"{target}/".removeprefix(f"{root}/")
+        if below != f"{target}/" and not any(_hidden(name) for name in below.split("/")):
+            return False
+    roots.append(target)
+    return True
 
 
 def _hidden(name: str) -> bool:
@@ -94,6 +118,9 @@ def _check_readable(source: Source, path: str) -> None:
     if not path.isprintable():
         raise SourceError(f"{where} has a name with unprintable characters or not in UTF-8; rename it.")
     try:
+        # asked first: to open a pipe is to wait until somebody writes into it
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise SourceError(f"{where} is a pipe, socket or device, no file; take it away.")
         with open(path, "rb"):
             pass
     except OSError as error:

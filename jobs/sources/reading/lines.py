@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, reduce
@@ -15,6 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
+from jobs.lake.files import literal
 from jobs.sources.contract import Source
 from jobs.sources.reading import raw
 from jobs.sources.reading.files import folder_date, name_date
@@ -165,7 +165,7 @@ def fingerprint(path: str) -> str:
 
 def spark_path(path: str) -> str:
     """A local path for Spark's readers, which take `*`, `[` and the like for patterns."""
-    return "file:" + re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
+    return f"file:{literal(path)}"
 
 
 def _counted(path: str, count: Callable[[str], int]) -> tuple[str, int, str | None]:

@@ -49,13 +49,21 @@ def _is_cut(path: str, size: int, changed_ns: int) -> bool:
 
 
 def lines(path: str, cut: bool = False) -> Iterator[bytes]:
-    """The lines in order, each without its newline (a carriage return stays); only one is held at a time. `cut`: as above."""
+    """The lines in order, each without its newline (a carriage return stays); only one is held at a time. `cut`: as above.
+
+    Raises as `count_lines`: OSError, before it is held, for a line that is too long.
+    """
     open_line: list[bytes] = []
+    length = 0
     for chunk in before_the_cut(path) if cut else chunks(path):
         first, *rest = chunk.split(b"\n")
         open_line.append(first)
+        length += len(first)
+        if length > LINE_BYTES:
+            raise OSError(f"{path} has a line that is longer than {LINE_BYTES // 2**20} MiB")
         if not rest:
             continue
+        length = len(rest[-1])
         yield b"".join(open_line)
         yield from rest[:-1]
         open_line = [rest[-1]]

@@ -113,11 +113,10 @@ def _parquet_values(path: str, column: str) -> Iterator[Any]:
 def _text_values(source: Source, path: str, column: str) -> Iterable[str]:
     mark, names = separator(source, path), column_names(source, [path])
     place = names.index(column)
-    cut = source.truncated == "take"
     if mark == "\t":
-        rows = (cells(text_of(line), mark) for line in raw.lines(path, cut))
+        rows = (cells(text_of(line), mark) for line in raw.lines(path, cut=True))
     else:
-        rows = (record.cells or [] for record in records(path, mark, cut))
+        rows = (record.cells or [] for record in records(path, mark, cut=True))
     return (row[place] for row in rows if len(row) == len(names))
 
 

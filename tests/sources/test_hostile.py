@@ -1,0 +1,122 @@
+"""What a feed's folder should not hold and one day does: nothing of it stalls a night, fills the memory, or loses a line."""
+
+import gzip
+import json
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import SourceError
+from jobs.sources.config import load_sources, newest_date
+from jobs.sources.contract import Source
+from jobs.sources.formats import FORMATS
+from jobs.sources.reading import raw
+from jobs.sources.reading.files import listing
+
+LINE = json.dumps({"user_id": "u", "track_id": "t", "event": "play", "played_at": "2026-11-14T10:00:00Z"}) + "\n"
+
+
+def names(folder: Path) -> list[str]:
+    return [str(Path(path).relative_to(folder)) for path in listing(Source("app", "app_log", str(folder)))]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_device_is_named_and_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (tmp_path / "a.jsonl").write_text(LINE)
+    make(tmp_path / "b.jsonl")
+    for place in (tmp_path, tmp_path / "b.jsonl"):
+        with pytest.raises(SourceError, match=r"b\.jsonl' is a pipe, socket or device"):
+            names(place)
+
+
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "logs", tmp_path / "elsewhere"
+    for place in (folder / "dt=2026-11-13", elsewhere / "dt=2026-11-14", folder / "..data" / "dt=2026-11-15"):
+        place.mkdir(parents=True)
+        (place / "a.jsonl").write_text(LINE)
+    (folder / "latest").symlink_to("dt=2026-11-13")
+    (folder / "dt=2026-11-14").symlink_to(elsewhere / "dt=2026-11-14")
+    (folder / "dt=2026-11-15").symlink_to("..data/dt=2026-11-15")
+    (folder / "same").symlink_to(elsewhere / "dt=2026-11-14")
+    (elsewhere / "dt=2026-11-14" / "back").symlink_to(folder)
+    assert names(folder) == [f"dt=2026-11-{day}/a.jsonl" for day in (13, 14, 15)]
+    assert names(tmp_path / "logs" / "latest") == ["a.jsonl"]
+
+
+def test_a_link_that_holds_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.jsonl").write_text(LINE)
+    (tmp_path / "logs" / "up").symlink_to(tmp_path)
+    with pytest.raises(SourceError, match=r"up is a link to .*, which holds the link itself"):
+        names(tmp_path / "logs")
+
+
+def test_a_file_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    for number, target in enumerate(("b.jsonl", "nowhere")):
+        (tmp_path / f"{number}.jsonl").symlink_to(target)
+    (tmp_path / "b.jsonl").symlink_to("0.jsonl")
+    with pytest.raises(SourceError, match=r"0\.jsonl' cannot be read: Too many levels of symbolic links"):
+        names(tmp_path)
+    (tmp_path / "b.jsonl").unlink()
+    (tmp_path / "0.jsonl").unlink()
+    with pytest.raises(SourceError, match=r"1\.jsonl' cannot be read: No such file"):
+        names(tmp_path)
+    with pytest.raises(SourceError, match="is not there"):
+        names(tmp_path / "nothing")
+
+
+def test_a_folder_may_be_called_like_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").mkdir()
+    (tmp_path / "a.jsonl.gz" / "b.jsonl").write_text(LINE)
+    assert names(tmp_path) == ["a.jsonl.gz/b.jsonl"]
+
+
+def newest(folder: Path, kind: str, more: str = "") -> object:
+    file = folder / "sources.toml"
+    file.write_text(f'name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "{kind}"\npath = "{folder}/in"\n{more}')
+    return newest_date(load_sources(file))
+
+
+def test_an_endless_line_is_named_and_not_held(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "bomb.jsonl.gz"
+    path.parent.mkdir()
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(LINE.encode())
+        for _ in range(300):
+            stream.write(b"a" * 2**20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceError, match=r"bomb\.jsonl\.gz has a line that is longer than 64 MiB"):
+        newest(tmp_path, "app_log")
+    with pytest.raises(OSError, match="longer than 64 MiB"):
+        raw.count_lines(str(path))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 200, f"{grown:.0f} MiB more"
+
+
+@pytest.mark.parametrize("kind", ["app_log", "lastfm_1k", "thirty_music_sessions"])
+def test_a_cut_file_dates_the_data_as_far_as_it_goes(tmp_path: Path, kind: str) -> None:
+    line = {
+        "app_log": LINE,
+        "lastfm_1k": "u\t2026-11-14T10:00:00Z\ta\tA\tt\tT\n",
+        "thirty_music_sessions": 'event.session\t1\t1794650400\t{"numtracks":1} {"subjects":[{"id":1}],"objects":[{"id":2}]}\n',
+    }[kind]
+    (tmp_path / "in").mkdir()
+    packed = gzip.compress(b"".join(f"{n} {line}".encode() if n % 2 else line.encode() for n in range(40_000)))
+    (tmp_path / "in" / "cut.gz").write_bytes(packed[: len(packed) // 2])
+    assert str(newest(tmp_path, kind, 'truncated = "take"\n')) == "2026-11-14"
+    assert str(newest(tmp_path, kind)) == "2026-11-14"  # counting its lines refuses it, by its name
+
+
+def test_a_gzip_file_is_all_its_members_and_nothing_else(tmp_path: Path) -> None:
+    member = gzip.compress(LINE.encode())
+    for number, (data, lines) in enumerate({member * 3: 3, b"": 0, member + gzip.compress(b""): 1}.items()):
+        path = tmp_path / f"{number}.gz"
+        path.write_bytes(data)
+        assert raw.count_lines(str(path)) == lines
+    (tmp_path / "garbage.gz").write_bytes(member + b"garbage")
+    assert raw.is_cut(str(tmp_path / "garbage.gz"))
+    assert list(raw.lines(str(tmp_path / "garbage.gz"), cut=True)) == [LINE.strip().encode()]
+    assert FORMATS["app_log"].files(Source("app", "app_log", str(tmp_path)))
