@@ -16,6 +16,7 @@ from jobs.sources.config import load_sources, newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account, quarantine_rows
+from tests.real_data import real
 
 TEXT = ("app_log", "taste_profile", "msd_unique_tracks", "msd_unique_artists", "msd_artist_terms", "msd_mismatches",
         "genre_labels", "user_profiles", "deletions", "lastfm_1k", "lastfm_1k_tracks", "lastfm_360k", "lastfm_360k_profiles",
@@ -31,8 +32,6 @@ PIECES = st.one_of(
          b'event.session\t1\t1390231051\t{"numtracks":1} {"subjects":[{"id":1}],"objects":[{"id":2,"playstart":0}]}']
     ),
 )
-REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
-needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
 
 
 def read(spark: SparkSession, kind: str, *files: Path, **options: Any) -> tuple[Parsed, dict[str, Any]]:
@@ -144,7 +143,6 @@ def test_sources_without_dates_are_refused(tmp_path: Path) -> None:
         newest_date(load_sources(file))
 
 
-@needs_real_data
 @pytest.mark.parametrize(
     ("kind", "path", "good"),
     [
@@ -158,6 +156,6 @@ def test_sources_without_dates_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_real_files_have_the_rows_that_were_counted_by_hand(spark: SparkSession, kind: str, path: str, good: int) -> None:
-    _, counts = read(spark, kind, REAL / path)
+    _, counts = read(spark, kind, real(path))
     (row,) = counts.values()
     assert (row["good"], row["quarantined"]) == (good, 0)
