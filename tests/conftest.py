@@ -22,6 +22,12 @@ TEST_SPARK = {
     # tables of a few rows: every partition more is a task more
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+    # compiling a plan takes longer than its few rows do, both as Java code and as machine code: together they are nearly half
+    # of what the tests of ingest cost. Nights by command line (tests/sample_night.py, the README's) run with neither.
+    # Frames of quickly compiled code are larger, and the lineage of ALS is deep: hence the stack.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m",
 }
 
 
