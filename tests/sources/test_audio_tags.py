@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import mutagen.id3
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import Row, SparkSession
@@ -20,14 +18,9 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.parsing.audio_tags import mended, read_tags
 from tests.real_data import real
+from tests.sources.builders import sound
 
 id3: Any = mutagen.id3  # its classes have no types
-
-
-def sound(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.sin(np.arange(8000) / 9), 8000)
-    return path
 
 
 def tag(path: Path, **tags: str) -> Path:

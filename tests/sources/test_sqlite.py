@@ -1,7 +1,5 @@
 """SQLite files and CSV exports of the MSD: rows, rules, damage, and counts of the real files."""
 
-import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +17,13 @@ from jobs.sources.reading.lines import READ_FAULTS
 from jobs.sources.reading.raw_sqlite import count_rows, row_ids
 from jobs.sources.reading.sqlite import read_range
 from tests.real_data import real
+from tests.sources.builders import database
 
 ENDLESS = "CREATE VIEW songs AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 SONGS = (
     "CREATE TABLE songs (track_id text PRIMARY KEY, title text, song_id text, release text, artist_id text, artist_mbid text, "
     "artist_name text, duration real, artist_familiarity real, artist_hotttnesss real, year int)"
 )
-
-
-def database(path: Path, *statements: str, rows: Sequence[tuple[str, Sequence[tuple[Any, ...]]]] = ()) -> Path:
-    connection = sqlite3.connect(path)
-    for statement in statements:
-        connection.execute(statement)
-    for table, values in rows:
-        marks = ", ".join("?" * len(values[0]))
-        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
-    connection.commit()
-    connection.close()
-    return path
 
 
 def read(spark: SparkSession, kind: str, *files: Path, **given: Any) -> tuple[Parsed, dict[str, Any]]:
