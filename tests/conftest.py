@@ -1,24 +1,33 @@
-"""What tests share: one Spark session, one real mongod with a database per test, and settings that point into a temporary var/."""
+"""What tests share: one Spark session, one real mongod with a database per test, and settings that point into a temporary var/.
+
+Imported where they are used: the tests of models/ run without Spark and MongoDB.
+"""
 
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from pydantic import SecretStr
-from pymongo import MongoClient
-from pyspark.sql import SparkSession
 
-from jobs.publish import embedded
-from jobs.publish.store import Document, Store
-from jobs.settings import Settings
-from jobs.spark import session
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+    from pyspark.sql import SparkSession
+
+    from jobs.publish.store import Document, Store
+    from jobs.settings import Settings
 
 TEST_SPARK = {
     # tables of a few rows: every partition more is a task more
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+    # compiling a plan takes longer than its few rows do, both as Java code and as machine code: together they are nearly half
+    # of what the tests of ingest cost. Nights by command line (tests/sample_night.py, the README's) run with neither.
+    # Frames of quickly compiled code are larger, and the lineage of ALS is deep: hence the stack.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m",
 }
 
 
@@ -30,14 +39,19 @@ def _no_operator_settings() -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> "Settings":
     """Settings with a var/ of this test alone; embedded MongoDB, not started."""
+    from jobs.settings import Settings
+
     return Settings(var=tmp_path / "var", master="local[2]", driver_memory="2g")
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory, _no_operator_settings: None) -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory, _no_operator_settings: None) -> "Iterator[SparkSession]":
     """The session of jobs/spark.py on two cores."""
+    from jobs.settings import Settings
+    from jobs.spark import session
+
     var = tmp_path_factory.mktemp("spark")
     running = session("pmrs tests", Settings(var=var, master="local[2]", driver_memory="2g"), TEST_SPARK)
     yield running
@@ -45,24 +59,23 @@ def spark(tmp_path_factory: pytest.TempPathFactory, _no_operator_settings: None)
 
 
 @pytest.fixture(scope="session")
-def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretStr]:
+def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SecretStr]":
     """The owner's URI of a real mongod that lives as long as the tests."""
+    from jobs.publish import embedded
+    from jobs.settings import Settings
+
     place = Settings(var=tmp_path_factory.mktemp("mongod"))
     yield embedded.start(place)
     embedded.stop(place)
 
 
 @pytest.fixture
-def mongo(mongo_uri: SecretStr) -> Iterator[Store]:
+def mongo(mongo_uri: "SecretStr") -> "Iterator[Store]":
     """A fresh database, dropped afterwards."""
+    from pymongo import MongoClient
+
     client: MongoClient[Document] = MongoClient(mongo_uri.get_secret_value(), tz_aware=True)
     name = f"pmrs_test_{uuid.uuid4().hex[:12]}"
     yield client[name]
     client.drop_database(name)
     client.close()
-
-
-@pytest.fixture
-def mongo_settings(settings: Settings, mongo_uri: SecretStr) -> Settings:
-    """Settings whose MongoDB is the tests' mongod; the sources file's name chooses the database."""
-    return settings.model_copy(update={"mongo_uri": mongo_uri})

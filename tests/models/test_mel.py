@@ -1,8 +1,5 @@
 """The mel front end against librosa, which is the oracle here and nowhere else."""
 
-import os
-from pathlib import Path
-
 import librosa
 import numpy as np
 import pytest
@@ -12,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.mel import COMPRESSION, PRESETS, MelPreset, fit_clip, log_mel, mel_filters, preset
-
-REAL = os.environ.get("PMRS_REAL_DATA", "")
+from tests.real_data import real
 
 
 def musical(p: MelPreset, seed: int) -> NDArray[np.float32]:
@@ -54,10 +50,9 @@ def test_log_mel_equals_librosa_in_a_batch(p: MelPreset) -> None:
         assert np.abs(got - want).max() <= 1e-4 * want.max()
 
 
-@pytest.mark.skipif(not REAL, reason="PMRS_REAL_DATA is not set")
 @pytest.mark.parametrize("name", ["rock.00000", "classical.00001", "hiphop.00002"])
 def test_log_mel_equals_librosa_on_gtzan(name: str) -> None:
-    wave, rate = soundfile.read(Path(REAL) / "gtzan60" / f"{name}.wav", dtype="float32", always_2d=True)
+    wave, rate = soundfile.read(real(f"gtzan60/{name}.wav"), dtype="float32", always_2d=True)
     p = preset("pmrs-4s")
     clip, tiled = fit_clip(soxr.resample(wave.mean(axis=1), rate, p.sample_rate), p)
     assert not tiled

@@ -2,10 +2,13 @@
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.genre import train
 from jobs.lake.lake import Lake
 from jobs.publish.store import Store, connect
 from jobs.registry import FAMILIES
@@ -13,6 +16,7 @@ from jobs.runner import close_run, open_run, run_named
 from jobs.sample.config import LAST_DATE, SampleConfig
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
+from models.genre_cnn import GenreCNNConfig
 
 SMALL = replace(
     SampleConfig(), days=5, groups=5, users_per_group=24, artists_per_group=9, other_artists=10, tracks_per_artist=8,
@@ -20,6 +24,10 @@ SMALL = replace(
     late=0.01, too_late=0.005, audio_tracks=35, audio_seconds=5.0, long_audio=1, unplayed_audio=7, broken_audio=1,
     mismatched=3,
 )  # fmt: skip
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For a process that ends in half a minute: compiling what it runs costs more than it gains. See TEST_SPARK."""
+FEW_EPOCHS = 3
+"""What the genre CNN learns is held against the truth in tests/models and tests/sample_night.py; here it only has to be there."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,10 @@ def run_night(settings: Settings, date: dt.date, force: bool = False, families: 
     sources = load_sources(settings.sources_file)
     run_id = open_run(settings, sources, date)
     try:
-        for family in families:
-            run_named(settings, family, date, run_id, force)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train, "GenreCNNConfig", partial(GenreCNNConfig, epochs=FEW_EPOCHS))
+            for family in families:
+                run_named(settings, family, date, run_id, force)
     finally:
         close_run(settings, sources, run_id)
     return run_id

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import REPOSITORY
-from tests.night.house import World
+from tests.night.house import QUICK_JAVA, World
 
 
 def pmrs(world: World, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -19,6 +19,7 @@ def pmrs(world: World, *arguments: str, **environment: str) -> "subprocess.Compl
         "PMRS_MONGO_URI": world.settings.uri.get_secret_value(),
         "PMRS_MONGO_TIMEOUT_MS": "1500",
         "PMRS_MASTER": "local[2]",
+        "JDK_JAVA_OPTIONS": QUICK_JAVA,
         **environment,
     }
     command = [sys.executable, "-m", "jobs", *arguments]

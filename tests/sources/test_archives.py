@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,31 +21,10 @@ from jobs.sources.formats.msd_h5 import read_archive
 from jobs.sources.reading import raw_tar, unpacked
 from jobs.sources.reading.archives import TAR_FAULTS, members
 from jobs.sources.reading.lines import READ_FAULTS
+from tests.real_data import real
+from tests.sources.builders import hdf5
 
-REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
-needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
-LETTERS = "BCDEFGHIJ"
-
-
-def hdf5(*tracks: str, chunks: tuple[int, ...] | None = None) -> bytes:
-    """An HDF5 file in the MSD's layout with these track ids."""
-    stream = io.BytesIO()
-    with h5py.File(stream, "w") as file:
-        for name, fields in {
-            "metadata/songs": {"artist_id": "S20", "artist_name": "S30", "release": "S30", "song_id": "S20", "title": "S30"},
-            "analysis/songs": {"track_id": "S20", "duration": "f8"},
-            "musicbrainz/songs": {"year": "i4"},
-        }.items():
-            rows = np.zeros(len(tracks), dtype=list(fields.items()))
-            for number, track in enumerate(tracks):
-                known: dict[str, Any] = {
-                    "artist_id": b"ARAAAAA1187B9AF5D2", "artist_name": b"Bj\xf6rk", "song_id": b"SO" + track[2:].encode(),
-                    "title": f"Song {number}".encode(), "track_id": track.encode(), "duration": 61.5, "year": 1999,
-                }  # fmt: skip
-                for field in fields:
-                    rows[number][field] = known.get(field, b"")
-            file.create_dataset(name, data=rows, chunks=chunks)
-    return stream.getvalue()
+REAL_TRACKS = ("TRAAABD128F429CF47", "TRAAADZ128F9348C2E", "TRAAAEF128F4273421", "TRAAAFD128F92F423A")
 
 
 def track(letter: str) -> str:
@@ -224,12 +202,11 @@ def test_both_readers_agree_on_any_bytes_or_one_refuses(
     assert sum(len(frame[frame["kind"] != "more"]) if "kind" in frame else len(frame) for frame in frames) == lines
 
 
-@needs_real_data
 def test_real_tracks_are_the_same_in_a_tree_and_in_an_archive(spark: SparkSession, tmp_path: Path) -> None:
-    files = sorted((REAL / "msd").glob("*.h5"))
+    files = [real(f"msd/{name}.h5") for name in REAL_TRACKS]
     with tarfile.open(tmp_path / "subset.tar.gz", "w:gz") as archive:
         wanted = (".h5", ".cls", "Subset")
-        archive.add(REAL / "msd", "MillionSongSubset", filter=lambda info: info if info.name.endswith(wanted) else None)
+        archive.add(real("msd"), "MillionSongSubset", filter=lambda info: info if info.name.endswith(wanted) else None)
     packed, counts = read(spark, tmp_path / "subset.tar.gz")
     plain, _ = read(spark, *files)
     assert sorted(packed.rows.drop("file").collect()) == sorted(plain.rows.drop("file").collect())

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mutagen.id3
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import Row, SparkSession
@@ -24,16 +22,10 @@ from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.parsing.audio_tags import mended, read_tags
+from tests.real_data import real
+from tests.sources.builders import sound
 
 id3: Any = mutagen.id3  # its classes have no types
-REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
-needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
-
-
-def sound(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.sin(np.arange(8000) / 9), 8000)
-    return path
 
 
 def tag(path: Path, **tags: str) -> Path:
@@ -259,8 +251,7 @@ def test_what_tags_tell_reaches_tracks_that_only_audio_knows(spark: SparkSession
     }  # fmt: skip
 
 
-@needs_real_data
 def test_real_clips(spark: SparkSession) -> None:
-    rows, rules, _ = read(spark, REAL / "gtzan60", labels="prefix", tags=True)
+    rows, rules, _ = read(spark, real("gtzan60"), labels="prefix", tags=True)
     assert (len(rows), len({row["label"] for row in rows.values()}), rules) == (60, 10, {})
-    assert len(read(spark, REAL / "free_music" / "audio", labels="prefix", tags=True)[0]) == 153
+    assert len(read(spark, real("free_music/audio"), labels="prefix", tags=True)[0]) == 153

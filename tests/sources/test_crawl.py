@@ -1,7 +1,6 @@
 """Crawls: what pages say of music, audio with its page, and files that want to do harm."""
 
 import gzip
-import io
 import json
 import tracemalloc
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import Row, SparkSession
-from warcio.statusandheaders import StatusAndHeaders
-from warcio.warcwriter import WARCWriter
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
@@ -25,33 +22,13 @@ from jobs.sources.reading import unpacked
 from jobs.sources.reading.lines import READ_FAULTS
 from jobs.sources.reading.raw_warc import count_records
 from jobs.sources.reading.warcs import records
+from tests.sources.builders import record, warc
 
 SITE = "https://music.example"
 
 
 def ld(value: Any) -> bytes:
     return f'<html><head><script type="application/ld+json">{json.dumps(value)}</script></head>schema.org</html>'.encode()
-
-
-def record(url: str, body: bytes, mime: str = "text/html; charset=utf-8", status: str = "200 OK", **options: Any) -> dict[str, Any]:
-    return {"url": url, "body": body, "mime": mime, "status": status, **options}
-
-
-def warc(path: Path, *entries: dict[str, Any]) -> Path:
-    with path.open("wb") as stream:
-        writer = WARCWriter(stream, gzip=path.suffix == ".gz")
-        writer.write_record(writer.create_warcinfo_record(path.name, {"software": "Nutch"}))
-        for entry in entries:
-            said = [("Content-Type", entry["mime"]), *entry.get("headers", {}).items()]
-            kind = entry.get("kind", "response")
-            http = StatusAndHeaders(entry["status"], said, protocol="HTTP/1.1") if kind == "response" else None
-            writer.write_record(
-                writer.create_warc_record(
-                    entry["url"], kind, payload=io.BytesIO(entry["body"]), http_headers=http,
-                    warc_content_type=entry["mime"] if kind == "resource" else None, warc_headers_dict=entry.get("warc", {}),
-                )
-            )  # fmt: skip
-    return path
 
 
 def read(spark: SparkSession, *files: Path, **options: Any) -> tuple[Parsed, dict[str, Row]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.errors import SourceError
+from jobs.history.history import seen
 from jobs.lake.files import Store
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
@@ -125,6 +126,24 @@ def test_only_what_is_new_is_read(
     old.write_text("\n".join(plays(6)) + "\n")
     assert ingest(app(folder), next_day).read("events", "upto").count() == 14
     assert read == [str(new), str(old)]
+
+
+def test_what_comes_late_or_again_counts_once_from_the_night_after_its_receipt_on(ingest: Ingest, tmp_path: Path) -> None:
+    folder, next_day = tmp_path / "logs", DAY + dt.timedelta(days=1)
+    log(folder, DAY, "a.jsonl", plays(3))
+    again = [*plays(2)[::-1], *plays(1)]
+    too_late = plays(1, "too late", next_day - dt.timedelta(days=4))
+    log(folder, next_day, "a.jsonl", [*again, *plays(1, "late"), *too_late, *plays(1, day=next_day)])
+    heard: dict[dt.date, list[list[tuple[str, str, str]]]] = {}
+    # the older night once more, when what came late for it lies in the lake
+    for day in (DAY, next_day, DAY):
+        received = ingest(app(folder), day).read("events", "upto")
+        rows = seen(received, day).select("user_id", "track_id", "played_at").collect()
+        heard.setdefault(day, []).append(sorted((row[0], row[1], row[2].isoformat()) for row in rows))
+    first = [("u", f"T{n}", f"2026-11-14T00:00:0{n}") for n in range(3)]
+    assert heard[DAY] == [first, first]
+    late, new = ("late", "T0", "2026-11-14T00:00:00"), ("u", "T0", "2026-11-15T00:00:00")
+    assert heard[next_day] == [sorted([late, *first, new])]
 
 
 def test_a_table_is_read_once_for_all_its_dates(ingest: Ingest, tmp_path: Path) -> None:

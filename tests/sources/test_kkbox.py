@@ -1,16 +1,13 @@
 """KKBox's four files (WSDM Cup 2018): labelled pairs in order, songs with genres, titles over several lines, members."""
 
-import os
 from datetime import date
 from pathlib import Path
 
-import pytest
 from pyspark.sql import SparkSession
 
+from tests.real_data import real
 from tests.sources.literal import BLANK, GOOD, as_rows, parse, rows_of
 
-KKBOX = Path(os.environ.get("PMRS_REAL_DATA", "nowhere")) / "kkbox"
-needs_real_data = pytest.mark.skipif(not KKBOX.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
 USER, SONG = "FGtllVqz18RPiwJj/edr2gV78zirAiY/9SmYvia+kCg=", "BBzumQNXUHKdEBOB7mAJuzok+IJA1c2Ryg/yzTF6tik="
 
 
@@ -91,20 +88,19 @@ def test_members(spark: SparkSession, tmp_path: Path) -> None:
     ]
 
 
-@needs_real_data
 def test_real_files_agree_with_counts_by_the_csv_module(spark: SparkSession) -> None:
-    parsed, row = parse(spark, "kkbox_train", KKBOX / "train.csv")
+    parsed, row = parse(spark, "kkbox_train", real("kkbox/train.csv"))
     assert (row["lines_in"], row["good"], row["blank"]) == (20_000, 19_999, 1)
     order = parsed.rows.selectExpr("min(row_order)", "max(row_order)", "count(distinct row_order)", "sum(target)").first()
     assert order is not None
     assert tuple(order) == (1, 19_999, 19_999, 15_243)
-    parsed, row = parse(spark, "kkbox_songs", KKBOX / "songs.csv")
+    parsed, row = parse(spark, "kkbox_songs", real("kkbox/songs.csv"))
     assert (row["good"], row["blank"], row["quarantined"]) == (39_999, 1, 0)
     assert parsed.also["genre_labels"].count() == 42_678
-    parsed, row = parse(spark, "kkbox_song_extra_info", KKBOX / "song_extra_info.csv")
+    parsed, row = parse(spark, "kkbox_song_extra_info", real("kkbox/song_extra_info.csv"))
     # 149 of the lines are the rest of a name: 40,148 lines, 39,999 records and a header
     assert (row["lines_in"], row["good"], row["blank"], row["quarantined"]) == (40_148, 40_147, 1, 0)
     assert parsed.rows.count() == 39_999
-    parsed, row = parse(spark, "kkbox_members", KKBOX / "members.csv")
+    parsed, row = parse(spark, "kkbox_members", real("kkbox/members.csv"))
     assert (row["good"], row["quarantined"]) == (34_403, 0)
     assert parsed.rows.where("age IS NOT NULL").count() == 14_464

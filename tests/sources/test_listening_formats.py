@@ -1,7 +1,6 @@
 """Last.fm-1K and -360K, the Taste Profile and the challenge built on it: what every line becomes."""
 
 import hashlib
-import os
 from datetime import date
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from jobs.errors import SourceError
 from jobs.sources.config import load_sources
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
+from tests.real_data import real
 from tests.sources.literal import BLANK, GOOD, as_rows, parse, rows_of
 
-REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
-needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
 ARTIST, TRACK = "a3cb23fc-acd3-4ce0-8f36-1e5aa6a18432", "f1b1cf71-bd35-4e99-8624-24a6e15f133a"
 SHA = "00000c289a1829a808ac09c00daf10bc3c4e223b"
 
@@ -131,9 +129,8 @@ def test_counts_must_say_of_which_date_they_are(tmp_path: Path, kind: str) -> No
     assert load_sources(file).sources[0].as_of == date(2012, 5, 1)
 
 
-@needs_real_data
 def test_real_lastfm_1k(spark: SparkSession) -> None:
-    path = REAL / "lastfm1k" / "userid-timestamp-artid-artname-traid-traname.tsv"
+    path = real("lastfm1k/userid-timestamp-artid-artname-traid-traname.tsv")
     parsed, row = parse(spark, "lastfm_1k", path)
     assert (row["lines_in"], row["good"], row["blank"], row["quarantined"]) == (86, 85, 1, 0)
     made = [play for play in as_rows(parsed.rows, "events") if play["track_id"].startswith("name-")]
@@ -144,9 +141,8 @@ def test_real_lastfm_1k(spark: SparkSession) -> None:
     assert {"Someday (Feat. Lisa Shaw)", "Move Me [Feat. Soliloquy]"} <= titles
 
 
-@needs_real_data
 def test_real_profiles_of_lastfm_1k(spark: SparkSession) -> None:
-    parsed, row = parse(spark, "user_profiles", REAL / "lastfm1k" / "userid-profile.tsv")
+    parsed, row = parse(spark, "user_profiles", real("lastfm1k/userid-profile.tsv"))
     assert (row["lines_in"], row["good"], row["blank"]) == (993, 992, 1)
     users = as_rows(parsed.rows, "users")
     # awk: 706 without an age; 3 and 4 are ages that people typed, and within bounds

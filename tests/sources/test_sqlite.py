@@ -1,9 +1,6 @@
 """SQLite files and CSV exports of the MSD: rows, rules, damage, and counts of the real files."""
 
-import os
-import sqlite3
 import tracemalloc
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +18,14 @@ from jobs.sources.formats.msd_artist_similarity_db import FORMAT as SIMILARITY
 from jobs.sources.reading.lines import READ_FAULTS
 from jobs.sources.reading.raw_sqlite import count_rows, row_ids
 from jobs.sources.reading.sqlite import read_range
+from tests.real_data import real
+from tests.sources.builders import database
 
-REAL = Path(os.environ.get("PMRS_REAL_DATA", "nowhere"))
-needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="PMRS_REAL_DATA names no folder with the real data")
 ENDLESS = "CREATE VIEW songs AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 SONGS = (
     "CREATE TABLE songs (track_id text PRIMARY KEY, title text, song_id text, release text, artist_id text, artist_mbid text, "
     "artist_name text, duration real, artist_familiarity real, artist_hotttnesss real, year int)"
 )
-
-
-def database(path: Path, *statements: str, rows: Sequence[tuple[str, Sequence[tuple[Any, ...]]]] = ()) -> Path:
-    connection = sqlite3.connect(path)
-    for statement in statements:
-        connection.execute(statement)
-    for table, values in rows:
-        marks = ", ".join("?" * len(values[0]))
-        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
-    connection.commit()
-    connection.close()
-    return path
 
 
 def read(spark: SparkSession, kind: str, *files: Path, **given: Any) -> tuple[Parsed, dict[str, Any]]:
@@ -259,7 +244,6 @@ def test_a_summary_csv_of_another_kind_is_refused(tmp_path: Path) -> None:
         FORMATS["msd_summary_csv"].files(Source("csv", "msd_summary_csv", str(tmp_path / "a.csv")))
 
 
-@needs_real_data
 @pytest.mark.parametrize(
     ("kind", "path", "good", "rows"),
     [
@@ -272,6 +256,6 @@ def test_a_summary_csv_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_real_files_have_the_rows_that_were_counted_by_hand(
     spark: SparkSession, kind: str, path: str, good: int, rows: int
 ) -> None:
-    parsed, counts = read(spark, kind, REAL / path)
+    parsed, counts = read(spark, kind, real(path))
     (row,) = counts.values()
     assert (row["good"], row["quarantined"], parsed.rows.count()) == (good, 0, rows)
