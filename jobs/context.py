@@ -3,12 +3,10 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import Field, asdict, dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, ClassVar, Protocol
 
-from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import LakeError
@@ -20,6 +18,7 @@ from jobs.lake.models import ModelRegistry
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import Sources
+from jobs.spark import at_once
 
 Notify = Callable[[str, int, int], None]
 """Called with a step's name, how much is done, and of how much: for progress bars."""
@@ -135,16 +134,9 @@ class JobContext:
         self._pend_days(part, {}, days)
 
     def at_once(self, *writes: Callable[["JobContext"], None]) -> None:
-        """Writes that do not need each other, beside each other: small ones leave a core idle, and large ones theirs.
-
-        They become valid in the order given, as if one had followed the other.
-        """
+        """Writes that do not need each other; they become valid in the order given, as if one had followed the other."""
         branches = [replace(self, pending=[]) for _ in writes]
-        with ThreadPoolExecutor(len(writes)) as pool:
-            each = zip(writes, branches, strict=True)
-            done = [pool.submit(inheritable_thread_target(self.spark)(write), branch) for write, branch in each]
-        for future in done:
-            future.result()
+        at_once(self.spark, *[partial(write, branch) for write, branch in zip(writes, branches, strict=True)])
         self.pending += [manifest for branch in branches for manifest in branch.pending]
 
     def _pend_days(self, part: str, written: dict[str, tuple[str, Digest]], days: Mapping[str, dict[str, str]]) -> None:

@@ -4,9 +4,12 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+from pyspark import inheritable_thread_target
 from pyspark.sql import SparkSession
 
 from jobs.errors import PmrsError
@@ -36,6 +39,16 @@ def session(app_name: str, settings: Settings, overrides: Mapping[str, str] | No
     for key, value in {**_folders(settings), **(overrides or {})}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def at_once(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
+    """What each call gives, all made beside each other: a small Spark job leaves a core idle, and planning one leaves both.
+
+    All are waited for; of those that fail, the first in the order given is raised.
+    """
+    with ThreadPoolExecutor(len(calls)) as pool:
+        made = [pool.submit(inheritable_thread_target(spark)(call)) for call in calls]
+    return [future.result() for future in made]
 
 
 def _end_with_the_jvm() -> None:

@@ -172,7 +172,8 @@ def fit(
     epochs = max(1, min(cfg.epochs, cfg.max_clips // len(rows)))
     optimiser = torch.optim.AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
     steps = epochs * -(-len(rows) // cfg.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, cfg.lr, total_steps=steps + 1, pct_start=0.2)
+    # with fewer steps than five its warm-up has none, and it divides by that
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, cfg.lr, total_steps=max(steps, 5) + 1, pct_start=0.2)
     weights = class_weights(labels[rows], cfg.n_genres).to(model.mean.device)
     history: list[EpochReport] = []
     best, best_state, best_epoch = np.inf, model.state_dict(), 0

@@ -1,6 +1,7 @@
 """The genre network: its shapes as PMRS prints them, its training, and what it keeps."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,6 +117,12 @@ def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> N
     assert trained.val_tracks == tuple(sorted(set(tracks[held])))
     order = np.random.default_rng(1).permutation(len(tracks))
     np.testing.assert_array_equal(split_tracks(tracks[order], labels[order], 0.25, 7), held[order])
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_so_few_steps_that_the_warm_up_has_none(epochs: int) -> None:
+    result = genre_cnn.train(*rhythms(4), replace(SMALL, epochs=epochs, batch=1_000, max_clips=10_000, patience=epochs))
+    assert len(result.history) == epochs
 
 
 def test_progress_and_best_epoch() -> None:

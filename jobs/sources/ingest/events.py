@@ -30,6 +30,7 @@ from jobs.sources.ingest.quick import staged
 from jobs.sources.ingest.reader import reader_version
 from jobs.sources.ingest.settle import Settled, settle
 from jobs.sources.ingest.stage import Stage, joined, stage_rows
+from jobs.spark import at_once
 
 LOG = logger(__name__)
 Write = Callable[[JobContext], None]
@@ -97,11 +98,20 @@ def _last_account(ctx: JobContext, source: Source) -> Manifest | None:
 
 def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates: dict[str, str] | None) -> None:
     """Read files and write what they hold; `dates`: each file's received date, None where every row tells its own."""
-    handler = FORMATS[source.format]
-    counted = handler.count(ctx.spark, source, files)
     folder = f"{STAGE}/{new_folder()}"
     claim(ctx.night.lake.store, folder)
-    parsed, stage = staged(ctx.spark, ctx.night.lake.store.uri(folder), source, files)
+    try:
+        _stage_and_write(ctx, source, files, days, dates, ctx.night.lake.store.uri(folder))
+    finally:
+        ctx.night.lake.store.remove(folder)
+
+
+def _stage_and_write(
+    ctx: JobContext, source: Source, files: list[str], days: Days, dates: dict[str, str] | None, folder: str
+) -> None:
+    # the count stands first: where a file cannot be read to its end, it says so in the operator's words
+    count = partial(FORMATS[source.format].count, ctx.spark, source, files)
+    counted, (parsed, stage) = at_once(ctx.spark, count, partial(staged, ctx.spark, folder, source, files))
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     try:
         stage = joined(stage, stage_rows(parsed.rows, stage.folder, stage.files))
@@ -112,7 +122,6 @@ def _ingest(ctx: JobContext, source: Source, files: list[str], days: Days, dates
         _write(ctx, source, counted, parsed, stage, days, dates)
     finally:
         parsed.lines.unpersist()
-        ctx.night.lake.store.remove(folder)
 
 
 def _write(

@@ -6,7 +6,6 @@ and their reasons. So this module may be stricter than they are, never laxer; a 
 """
 
 import datetime as dt
-import io
 from functools import reduce
 
 import numpy as np
@@ -64,7 +63,7 @@ def plain_events(lines: pa.LargeBinaryArray, namespace: str, file_date: dt.date 
     Rows: columns of table `events`, and `dt`, the date of receipt. `file_date`: the date that the file's name tells.
     """
     plain = _plain(lines)
-    parsed = _parsed(lines.filter(plain))
+    parsed = _parsed(_bytes_of(lines, plain), pc.sum(plain).as_py() or 0)
     if parsed is None:
         # one line that Arrow refuses (a field that stands twice, 30 February) sends its block the long way
         return _rows(_SCHEMA.empty_table(), namespace, file_date)[0], pa.array(np.zeros(len(lines), np.bool_))
@@ -88,19 +87,26 @@ def _plain(lines: pa.LargeBinaryArray) -> pa.BooleanArray:
     return pc.replace_with_mask(strict, pc.invert(strict), pc.and_(both, short))
 
 
-def _parsed(lines: pa.LargeBinaryArray) -> pa.Table | None:
-    """The lines as a table, row by row, times as timestamps; None where Arrow refuses one of them."""
-    if not len(lines):
+def _bytes_of(lines: pa.LargeBinaryArray, which: pa.BooleanArray) -> bytes:
+    """The bytes of some of the lines one after the other, copied by runs of neighbours: most blocks are one run or two."""
+    offsets = np.frombuffer(lines.buffers()[1], np.int64)[lines.offset : lines.offset + len(lines) + 1]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], which.to_numpy(zero_copy_only=False), [0]]).astype(np.int8)))
+    data = memoryview(lines.buffers()[2])
+    return b"".join(data[offsets[first] : offsets[stop]] for first, stop in zip(edges[::2], edges[1::2], strict=True))
+
+
+def _parsed(data: bytes, lines: int) -> pa.Table | None:
+    """So many lines as a table, row by row, times as timestamps; None where Arrow refuses one of them."""
+    if not lines:
         return _SCHEMA.empty_table()
-    data = pa.concat_arrays([lines]).buffers()[2]
-    options = pj.ReadOptions(use_threads=False, block_size=data.size + 1)
+    options = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
     try:
-        table = pj.read_json(io.BytesIO(data), read_options=options, parse_options=_PARSE)
+        table = pj.read_json(pa.BufferReader(data), read_options=options, parse_options=_PARSE)
         for name in ("played_at", "received_at"):
             table = table.set_column(table.schema.get_field_index(name), name, _moments(table[name]))
     except pa.ArrowInvalid:
         return None
-    return table.select(_SCHEMA.names) if table.num_rows == len(lines) else None
+    return table.select(_SCHEMA.names) if table.num_rows == lines else None
 
 
 def _moments(text: pa.ChunkedArray) -> pa.ChunkedArray:
