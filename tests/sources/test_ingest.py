@@ -14,7 +14,7 @@ from jobs.lake.files import Store
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.settings import Settings
-from jobs.sources.ingest import events, settle, snapshots
+from jobs.sources.ingest import settle, snapshots, write
 from jobs.sources.ingest.orphans import OWNER, claim
 from jobs.sources.ingest.quick import staged
 from tests.sources.feed import DAY, Ingest, app, counts, log, plays, table_of
@@ -113,7 +113,7 @@ def test_only_what_is_new_is_read(
         read.extend(given[-1])
         return staged(*given)
 
-    monkeypatch.setattr(events, "staged", watched)
+    monkeypatch.setattr(write, "staged", watched)
     ctx = ingest(app(folder), next_day)
     assert read == [str(new)]
     assert list(stage.iterdir()) == []

@@ -13,7 +13,7 @@ from pyarrow import csv
 
 from jobs.errors import SourceError
 from jobs.sources.contract import QUARANTINE_DAY_LINES
-from jobs.sources.ingest import events, snapshots
+from jobs.sources.ingest import snapshots, write
 from jobs.sources.ingest.quick import staged
 from tests.sources.feed import DAY, Ingest, app, counts, log, plays, table_of
 
@@ -144,7 +144,7 @@ def test_hostile_bytes_cost_their_own_line_and_no_other(
         taken.unlink()
         return staged(*given)
 
-    monkeypatch.setattr(events, "staged", gone)
+    monkeypatch.setattr(write, "staged", gone)
     with pytest.raises(SourceError, match=r"new\.jsonl was changed or taken away while it was read"):
         ingest(app(folder))
 

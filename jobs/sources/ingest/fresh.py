@@ -21,6 +21,8 @@ LOG = logger(__name__)
 Inputs = dict[str, str]
 """A manifest's inputs: `options|` how the sources file says to read, `stat|` names, sizes and times of the files (to see
 quickly that nothing changed), `file|path` each one's SHA-256, and `reader|` which program read them."""
+Days = dict[str, Inputs]
+"""Received date -> what it is made of."""
 TOLD_ONLY = ("stat|", "reader|")
 """Inputs that make a partition no other one: a file that was only touched, a program that was only changed."""
 
