@@ -21,6 +21,7 @@ from jobs.lake.lake import Lake
 from jobs.publish.store import connect
 from jobs.runner import run_named
 from jobs.settings import REPOSITORY, Settings
+from tests.night.house import QUICK_JAVA
 
 DAY = dt.date(2026, 11, 14)
 DAYS = (DAY - dt.timedelta(days=1), DAY)
@@ -80,7 +81,8 @@ class House:
         """`forget` in a process that ends itself as `kill -9` would."""
         uri = self.settings.mongo_uri.get_secret_value() if self.settings.mongo_uri else ""
         told = {"VAR": self.settings.var, "SOURCES": self.settings.sources, "MONGO_URI": uri, "MASTER": "local[2]"}
-        environment = os.environ | {f"PMRS_{name}": str(value) for name, value in told.items()} | {"PMRS_DRIVER_MEMORY": "2g"}
+        environment = os.environ | {f"PMRS_{name}": str(value) for name, value in told.items()}
+        environment |= {"PMRS_DRIVER_MEMORY": "2g", "JDK_JAVA_OPTIONS": QUICK_JAVA}
         command = [sys.executable, "-c", DRIVER, *map(str, point)]
         done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr[-3_000:]
