@@ -135,9 +135,11 @@ class JobContext:
 
     def at_once(self, *writes: Callable[["JobContext"], None]) -> None:
         """Writes that do not need each other; they become valid in the order given, as if one had followed the other."""
-        branches = [replace(self, pending=[]) for _ in writes]
+        branches = [replace(self, pending=[], inputs=dict(self.inputs)) for _ in writes]
         at_once(self.spark, *[partial(write, branch) for write, branch in zip(writes, branches, strict=True)])
-        self.pending += [manifest for branch in branches for manifest in branch.pending]
+        for branch in branches:
+            self.pending += branch.pending
+            self.inputs |= branch.inputs
 
     def _pend_days(self, part: str, written: dict[str, tuple[str, Digest]], days: Mapping[str, dict[str, str]]) -> None:
         if strange := sorted(set(written) - set(days)):

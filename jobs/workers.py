@@ -5,7 +5,8 @@ a zip, so that each worker would compile some 100 modules before its first row: 
 installed one is taken, and imported once, before the workers are forked.
 """
 
-import importlib
+import importlib.machinery
+import re
 import sys
 
 PRELOADED = ("pyspark.worker", "pyspark.sql.functions", "pyspark.sql.pandas.types", "pandas", "pyarrow.compute", "pyarrow.parquet")
@@ -14,7 +15,7 @@ PRELOADED = ("pyspark.worker", "pyspark.sql.functions", "pyspark.sql.pandas.type
 
 def prefer_installed_pyspark() -> None:
     """Take Spark's zip files off the path where pyspark is installed beside them."""
-    kept = [place for place in sys.path if not place.endswith(("pyspark.zip", "-src.zip"))]
+    kept = [place for place in sys.path if not re.search(r"/python/lib/(pyspark|py4j-[^/]*-src)\.zip$", place)]
     if any(importlib.machinery.PathFinder.find_spec("pyspark", [place]) for place in kept if place):
         sys.path[:] = kept
 

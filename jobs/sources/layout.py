@@ -13,6 +13,8 @@ from jobs.sources.reading.lines import cut_files, is_blank, read_text
 
 OLDEST = 120
 """Years."""
+CSV_COLUMNS = 20_000
+"""Columns of a CSV line up to which it is taken apart."""
 TRACK_SHAPE = "^TR[A-Z0-9]{16}$"
 """An MSD track id."""
 
@@ -146,9 +148,20 @@ def rows_of_labels(lines: DataFrame) -> DataFrame:
     return rows.select("file", "track_id", "label", (F.col("position") + 1).alias("place"))
 
 
+def csv_cells(mark: str, width: int) -> Column:
+    """The fields of `text` as CSV of `width` columns, `"` quotes; none where it cannot be taken apart.
+
+    Spark's CSV parser does not give up on a line of more than 20,480 columns but fails: such a line is not handed to it.
+    """
+    schema = ", ".join(f"f{n} string" for n in range(width))
+    options = {"sep": mark, "quote": '"', "escape": '"', "columnNameOfCorruptRecord": "broken"}
+    narrow = F.length("text") - F.length(F.replace("text", F.lit(mark), F.lit(""))) < CSV_COLUMNS * len(mark)
+    row = F.from_csv(F.when(narrow, F.col("text")), f"{schema}, broken string", options)
+    return F.when(narrow & row["broken"].isNull(), F.array(*[row[f"f{n}"] for n in range(width)])).otherwise(F.array())
+
+
 def trimmed_fields() -> Column:
     """The fields of `text` by tab, spaces around them off."""
-    # Not F.transform(..., F.trim): it would pass the field's index as the characters to trim, and turn 2004 into 200.
     # not F.trim itself: transform would hand its second parameter, the characters to trim, the field's number
     return F.transform(F.split("text", "\t", -1), lambda field: F.trim(field))  # noqa: PLW0108
 

@@ -115,8 +115,8 @@ def event_faults(told: Told) -> tuple[Fault, ...]:
 
 
 def receipt(told: Told) -> Column:
-    """The latest moment at which the event can have come in: as the line says, else the end of the file's day."""
-    return F.coalesce(told.received, F.date_add(told.file_date, 1).cast("timestamp"))
+    """The latest moment at which the event can have come in: as the line says, and not after the end of the file's day."""
+    return F.least(told.received, F.date_add(told.file_date, 1).cast("timestamp"))
 
 
 def event_layout(source: Source, told: Told, layout: Layout) -> Layout:

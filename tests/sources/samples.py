@@ -120,7 +120,8 @@ SAMPLES = {
                         ("u", "fields"))]
     ),
     "deletions": Sample(
-        "a.txt", [*both("Björk"), *text(("u\tt", GOOD), ("# u", BLANK), ("\tt", "missing_user"), ("u\tt\tx", "fields"))],
+        "a.txt", [*both("Björk"), *text(("u\tt", GOOD), ("# u", BLANK), ("\tt", "missing_user"), ("u\tt\tx", "fields"),
+                                             ("u\t", "missing_track"), ("u\t  ", "missing_track"), (" u ", GOOD))],
         word=hashlib.sha256("Björk".encode()).hexdigest(),
     ),
     "genre_labels": Sample(

@@ -6,12 +6,11 @@ is rejected line by line.
 
 from collections.abc import Sequence
 
-from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named, or_null
+from jobs.sources.layout import Fault, Layout, TextSnapshot, csv_cells, missing, named, or_null
 from jobs.sources.listening import number
 from jobs.sources.reading.files import text_listing
 from jobs.sources.reading.tables import cells, header_lines
@@ -37,7 +36,7 @@ def layout(source: Source) -> Layout:
     year, seconds = number(said["year"]), number(said["duration_s"])
     bad_year = ~missing(said["year"]) & ~F.coalesce(year.between(0, 9999), F.lit(False))
     return Layout(
-        parts={"cells": _cells(len(names))},
+        parts={"cells": csv_cells(",", len(names))},
         blank=F.col("text") == header,
         faults=(
             Fault("fields", f"not {len(names)} fields by a comma", F.size("cells") != len(names)),
@@ -72,14 +71,6 @@ def _header(source: Source, files: Sequence[str]) -> str:
     if absent := sorted(set(FIELDS.values()) - set(cells(headers[0], ","))):
         raise SourceError(f"Source {source.name}: the header of {files[0]} has no field {absent[0]}; this is another kind of file.")
     return headers[0]
-
-
-def _cells(width: int) -> Column:
-    """The line's fields, empty where it cannot be taken apart."""
-    schema = ", ".join(f"f{n} string" for n in range(width))
-    options = {"quote": '"', "escape": '"', "columnNameOfCorruptRecord": "broken"}
-    row = F.from_csv("text", f"{schema}, broken string", options)
-    return F.when(row["broken"].isNull(), F.array(*[row[f"f{n}"] for n in range(width)])).otherwise(F.array())
 
 
 FORMAT = SummaryCsv("source_tracks", layout)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs.errors import SourceError
 from jobs.sources.base import Events
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.layout import Fault, Layout, or_null
+from jobs.sources.layout import Fault, Layout, csv_cells, or_null
 from jobs.sources.listening import Told, event_layout, instant, instant_of_number, parse_events, require_utc
 from jobs.sources.reading.files import folder_date, listing, suffix, text_listing
 from jobs.sources.reading.lines import (
@@ -188,10 +188,7 @@ def _cells(mark: str, width: int) -> Column:
     """The line's fields. Tabs have no quoting: titles hold stray quotes; with any other separator `"` quotes."""
     if mark == "\t":
         return F.split("text", "\t", -1)
-    schema = ", ".join(f"f{n} string" for n in range(width))
-    options = {"sep": mark, "quote": '"', "escape": '"', "columnNameOfCorruptRecord": "broken"}
-    row = F.from_csv("text", f"{schema}, broken string", options)
-    return F.when(row["broken"].isNull(), F.array(*[row[f"f{n}"] for n in range(width)])).otherwise(F.array())
+    return csv_cells(mark, width)
 
 
 def _parquet_rows(path: str) -> int:

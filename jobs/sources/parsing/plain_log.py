@@ -139,7 +139,7 @@ def _keeps_rules(
     table: pa.Table, played: pa.ChunkedArray, received: pa.ChunkedArray, file_date: dt.date | None
 ) -> pa.ChunkedArray:
     there = [pc.is_valid(table[name]) for name in ("user_id", "track_id", "event", "played_at")]
-    receipt = pc.coalesce(received, _end_of(file_date), played)
+    receipt = pc.coalesce(pc.min_element_wise(received, _end_of(file_date)), played)
     ahead = pc.subtract(played, pa.scalar(dt.timedelta(minutes=CLOCK_MINUTES)))
     rules = [
         pc.greater_equal(played, pa.scalar(dt.date(2000, 1, 1)).cast(_TIMESTAMP)),

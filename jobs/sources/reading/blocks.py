@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from jobs.sources.reading.raw import BOM, is_gzip
+from jobs.sources.reading.raw import BOM, LINE_BYTES, is_gzip
 
 BLOCK_BYTES = 8 * 1024**2
 """Unpacked bytes per block: some 50,000 log lines, so that the cost per call vanishes, and small beside a task's memory."""
@@ -43,6 +43,8 @@ def blocks(part: Range) -> Iterator[pa.LargeBinaryArray]:
         if end:
             yield _lines(data, end)
         rest = data[end:]
+        if len(rest) > LINE_BYTES:
+            raise OSError(f"{part.file} has a line that is longer than {LINE_BYTES // 2**20} MiB")
     if rest:
         yield _lines(rest + b"\n", len(rest) + 1)
 
@@ -74,7 +76,8 @@ def _plain(part: Range) -> Iterator[bytes]:
     with open(part.file, "rb") as stream:
         if part.start:
             stream.seek(part.start - 1)
-            stream.readline()
+            while (piece := stream.readline(BLOCK_BYTES)) and not piece.endswith(b"\n"):
+                pass
         while stream.tell() < part.stop:
             piece = stream.read(min(BLOCK_BYTES, part.stop - stream.tell()))
             if not piece:
@@ -82,4 +85,4 @@ def _plain(part: Range) -> Iterator[bytes]:
             yield piece
         stream.seek(-1, 1)
         if stream.read(1) not in (b"\n", b""):
-            yield stream.readline()
+            yield stream.readline(LINE_BYTES + 1)
