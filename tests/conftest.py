@@ -22,6 +22,13 @@ TEST_SPARK = {
     # tables of a few rows: every partition more is a task more
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+    # a page of memory is asked for with every join and aggregation: by default 64 MB of zeros for a few rows
+    "spark.buffer.pageSize": "1m",
+    # nobody looks at the plans of the queries that were; by default a thousand stay in memory
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.ui.retainedJobs": "10",
+    "spark.ui.retainedStages": "10",
+    "spark.ui.retainedTasks": "100",
     # compiling a plan takes longer than its few rows do, both as Java code and as machine code: together they are nearly half
     # of what the tests of ingest cost. Nights by command line (tests/sample_night.py, the README's) run with neither.
     # Frames of quickly compiled code are larger, and the lineage of ALS is deep: hence the stack.

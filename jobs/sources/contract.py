@@ -38,9 +38,9 @@ class Source:
         """What stands before its ids: the namespace and a colon, or nothing."""
         return f"{self.namespace}:" if self.namespace else ""
 
-    def is_cut(self, file: str) -> bool:
-        """True for a .gz that is cut short and taken nevertheless; files are looked through only where that is wished."""
-        return self.truncated == "take" and raw.is_cut(file)
+    def cut_line(self, file: str) -> int | None:
+        """The line within which a .gz is cut short that is taken nevertheless; looked for only where that is wished."""
+        return raw.cut_line(file) if self.truncated == "take" else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.lake.schemas import table
 from jobs.sources.base import Snapshot, TextFiles
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.reading.lines import cut_files, is_blank, read_text
+from jobs.sources.reading.lines import Cut, cut_files, is_blank, read_text
 
 OLDEST = 120
 """Years."""
@@ -28,6 +28,10 @@ class Fault:
     """The rule in words, for a person who looks into the quarantine."""
     holds: Column
     """True where the line breaks the rule; false or null: it does not."""
+
+
+CUT_OFF = ("cut_off", "the file is cut short within this line")
+"""Rule and reason that come first where lines have a `half`: half a line can look like a whole one, with a value nobody wrote."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,13 @@ def sort_lines(lines: DataFrame, layout: Layout) -> DataFrame:
     """Every line once: `file`, `kind`, `rule`, `line`, `raw` (null where good), and the layout's columns (null where not).
 
     `lines` has `file`, `raw`, `text` and what the parts use; a column `line`, where there is one, is its number, and
-    `span` the number of lines that the row stands for.
+    `span` the number of lines that the row stands for; `half`, where there is one, see CUT_OFF.
     """
     split = _with(_with(lines, layout.parts), layout.pieces)
     number = F.col("line") if "line" in lines.columns else F.lit(None).cast("long")
     blank = is_blank(F.col("text")) | F.coalesce(layout.blank, F.lit(False))
-    rule = F.coalesce(*[F.when(fault.holds, F.lit(fault.rule)) for fault in layout.faults])
+    cut_off = [Fault(*CUT_OFF, F.coalesce("half", F.lit(False)))] if "half" in lines.columns else []
+    rule = F.coalesce(*[F.when(fault.holds, F.lit(fault.rule)) for fault in (*cut_off, *layout.faults)])
     kind = F.when(blank, "blank").when(rule.isNotNull(), "quarantined").otherwise("good")
     judged = split.withColumns({"kind": kind, "rule": F.when(~blank, rule)})
     good, bad = F.col("kind") == "good", F.col("kind") == "quarantined"
@@ -81,7 +86,8 @@ def _with(lines: DataFrame, parts: Mapping[str, Column]) -> DataFrame:
 def as_parsed(sorted_lines: DataFrame, layout: Layout) -> Parsed:
     """The frames of the contract, cut from what `sort_lines` gave; `dt` is carried where the layout has it."""
     good = sorted_lines.where("kind = 'good'").select("file", *layout.columns)
-    reasons = F.create_map(*[F.lit(text) for fault in layout.faults for text in (fault.rule, fault.reason)])
+    known = [CUT_OFF, *[(fault.rule, fault.reason) for fault in layout.faults]]
+    reasons = F.create_map(*[F.lit(text) for rule_and_reason in known for text in rule_and_reason])
     return Parsed(
         lines=sorted_lines,
         rows=layout.expand(good),
@@ -174,7 +180,7 @@ class TextSnapshot(TextFiles, Snapshot):
     layout: Callable[[Source], Layout]
     options: frozenset[str] = frozenset()
     also: frozenset[str] = frozenset()
-    read: Callable[[SparkSession, Sequence[str], frozenset[str]], DataFrame] = read_text
+    read: Callable[[SparkSession, Sequence[str], Cut], DataFrame] = read_text
     """Session, files, and those that are cut short; lines with `file`, `raw`, `text` and what the layout's parts use."""
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:

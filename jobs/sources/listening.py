@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -17,6 +19,8 @@ ACTIONS = ("play", "skip", "like", "unlike", "rate", "block")
 DELETE = "delete"
 LATE_DAYS = 3
 """An event received more days than this after it happened is kept, but no night uses it."""
+ID_CHARACTERS = 1_000
+"""The longest id that is taken for one: ids become keys of joins, documents and shuffles. The field's have up to 40."""
 CLOCK_MINUTES = 10
 """How far a listener's clock may run ahead of ours."""
 NUMBER = r"^[+-]?[0-9]{1,18}([.][0-9]{1,18})?([eE][+-]?[0-9]{1,2})?$"
@@ -106,6 +110,7 @@ def event_faults(told: Told) -> tuple[Fault, ...]:
         Fault("unknown_event", f"event is none of {', '.join((*ACTIONS, DELETE))}", _unknown(told)),
         # A wish for one track whose id was garbled must not become the wish for all of them, which has none.
         Fault("missing_track", "track_id is missing or empty", missing(told.track) & ~(wish & told.track.isNull())),
+        Fault("long_id", f"an id is longer than {ID_CHARACTERS} characters", _too_long(told.user, told.track, told.session)),
         Fault("bad_time", "a time is missing or not an ISO date and time", F.when(wish, undated).otherwise(unreadable)),
         Fault("before_2000", "it happened before the year 2000", ~wish & (told.played < F.lit("2000-01-01").cast("timestamp"))),
         Fault("after_receipt", f"it happened more than {CLOCK_MINUTES} minutes after it was received", ~wish & ahead),
@@ -172,6 +177,10 @@ class TextEvents(TextFiles, Events):
 
 def _unknown(told: Told) -> Column:
     return ~F.coalesce(told.event.isin(*ACTIONS, DELETE), F.lit(False))
+
+
+def _too_long(*ids: Column) -> Column:
+    return reduce(or_, [F.coalesce(F.length(identifier) > ID_CHARACTERS, F.lit(False)) for identifier in ids])
 
 
 def _milliseconds(text: Column) -> Column:

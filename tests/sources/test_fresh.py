@@ -4,6 +4,8 @@ import gzip
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.errors import SourceError
@@ -96,6 +98,16 @@ def test_the_program_that_reads_a_format_is_known_by_what_it_does(tmp_path: Path
 def test_many_names_are_told_in_short() -> None:
     assert some(["b", "a"]) == "a, b"
     assert some("edcba") == "a, b, c and 2 more"
+
+
+def test_a_failure_because_of_a_damaged_parquet_page_names_the_file(feed: Feed) -> None:
+    path = feed.folder / "t.parquet"
+    pq.write_table(pa.table({"user": [f"u{n}" for n in range(10_000)]}), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1_000] + b"\xff" * 2_000 + whole[3_000:])
+    assert pq.read_metadata(path).num_rows == 10_000
+    with pytest.raises(SourceError, match=r"t\.parquet cannot be read to its end"), steady(feed.source, [str(path)]):
+        pq.read_table(path)
 
 
 @pytest.mark.parametrize("what", ["changed", "gone", "neither"])

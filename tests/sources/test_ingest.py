@@ -93,6 +93,8 @@ def test_a_cut_gz_is_refused_or_taken_up_to_the_cut(ingest: Ingest, tmp_path: Pa
     assert 500 < taken["good"] < 3_900
     assert taken["lines_in"] == taken["good"] + taken["quarantined"] + taken["blank"]
     assert ctx.read("events", "upto").count() == taken["good"]
+    (half,) = ctx.read("quarantine", "upto").collect()
+    assert (half["rule"], half["line"], taken["quarantined"]) == ("cut_off", taken["lines_in"], 1)
 
 
 def test_only_what_is_new_is_read(

@@ -12,7 +12,7 @@ from jobs.lake.schemas import table
 from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT, Parsed, Source
 from jobs.sources.ingest.settle import COUNTS, Settled
 from jobs.sources.listening import DELETE
-from jobs.sources.reading.lines import locate
+from jobs.sources.reading.lines import cut_files, locate
 
 KINDS = ("good", "quarantined", "blank")
 
@@ -105,7 +105,8 @@ def _checked(source: Source, tally: list[dict[str, Any]], parsed: Parsed, dates:
     _check_balance(tally, source)
     _check_days(source, tally, parsed, dates)
     _check_share(tally, f"Source {source.name}", parsed)
-    return [{"source": source.name, "late": 0, "over_limit": 0, **row, "truncated": source.is_cut(row["file"])} for row in tally]
+    cut = cut_files(source, [row["file"] for row in tally])
+    return [{"source": source.name, "late": 0, "over_limit": 0, **row, "truncated": row["file"] in cut} for row in tally]
 
 
 def _check_balance(counts: list[dict[str, Any]], source: Source) -> None:

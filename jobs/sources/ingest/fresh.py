@@ -16,6 +16,7 @@ from jobs.sources.contract import Source
 from jobs.sources.ingest.reader import reader_version
 from jobs.sources.reading.lines import fingerprint
 from jobs.sources.reading.raw import is_gzip, unzipped
+from jobs.sources.reading.tables import damage
 
 LOG = logger(__name__)
 Inputs = dict[str, str]
@@ -90,7 +91,7 @@ def some(names: Iterable[str], most: int = 3) -> str:
 
 @contextmanager
 def steady(source: Source, files: Sequence[str]) -> Iterator[None]:
-    """While files are read: whatever fails because one was changed or taken away is a SourceError that names it."""
+    """While files are read: whatever fails because one was changed, taken away or is damaged is a SourceError that names it."""
     before = [_stat(path) for path in files]
     try:
         yield
@@ -101,6 +102,10 @@ def steady(source: Source, files: Sequence[str]) -> Iterator[None]:
             if not os.path.exists(path) or _stat(path) != old:
                 what = f"Source {source.name}: {path} was changed or taken away while it was read"
                 raise SourceError(f"{what}; run again.") from error
+        for path in files:
+            if fault := damage(path):
+                what = f"Source {source.name}: {path} cannot be read to its end ({fault})"
+                raise SourceError(f"{what}; fetch it again, or take it away.") from error
         raise
 
 

@@ -185,10 +185,10 @@ class _Writer:
         """Hold those of a block's lines that go the long way; `before`: lines of the range before the block."""
         places = np.flatnonzero(~good.to_numpy(zero_copy_only=False))
         if len(places):
-            bare = [line.removesuffix(b"\n") for line in lines.take(pa.array(places)).to_pylist()]
+            bare = pc.cast(pc.binary_slice(lines.take(pa.array(places)), 0, -1), pa.binary())
             same = [part.file, folder_date(part.file), name_date(part.file), part.start]
             columns = [pa.repeat(pa.scalar(value, kind.type), len(bare)) for value, kind in zip(same, ODD, strict=False)]
-            self._odd.append(pa.table([*columns, pa.array(places + before + 1), pa.array(bare, pa.binary())], schema=ODD))
+            self._odd.append(pa.table([*columns, pa.array(places + before + 1), bare], schema=ODD))
             self._count(self._odd[-1])
 
     def _count(self, table: pa.Table) -> None:

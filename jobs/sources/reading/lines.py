@@ -3,8 +3,8 @@
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, reduce
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial, reduce
 from itertools import islice
 from urllib.parse import unquote
 
@@ -23,19 +23,32 @@ SMALL_BYTES = 16 * 1024**2
 """Files of this size together are counted at once: starting Spark's Python workers takes longer than reading them."""
 COUNTED = pa.schema([("file", pa.string()), ("lines_in", pa.int64()), ("fault", pa.string())])
 READ_FAULTS = (OSError, EOFError, zlib.error)
+Cut = Mapping[str, int]
+"""Files that are cut short and to be taken as far as they go, each with the number of the line that the cut goes through."""
+WHOLE: Cut = {}
 
 
-def read_lines(spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset()) -> DataFrame:
+def read_lines(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> DataFrame:
     """One row per line: `file` (as given), `folder_date`, `name_date` (dates its path tells), `raw` (binary), `value`.
 
     `value` holds the bytes of `raw` as an unchecked string, see `as_text`. Lines end at a newline only; a byte order mark
-    at the start of a file is gone. Packed files (.gz) are unpacked; of those in `cut`, what stands before the cut is read.
+    at the start of a file is gone. Packed files (.gz) are unpacked; of those in `cut`, what stands before the cut is read,
+    with the number of each `line`, and `half` says which one the cut went through.
     """
     whole = [path for path in files if path not in cut]
     parts = [_whole_lines(spark, whole)] if whole else []
     if cut:
-        parts.append(as_lines(spread(spark, sorted(cut)).mapInPandas(_cut_lines, "file string, raw binary"), sorted(cut)))
-    return reduce(DataFrame.unionByName, parts)
+        lines = spread(spark, sorted(cut)).mapInPandas(_cut_lines, "file string, line long, raw binary")
+        parts.append(with_half(as_lines(lines, sorted(cut)), cut, F.col("line")))
+    return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), parts)
+
+
+def with_half(frame: DataFrame, cut: Cut, line: Column) -> DataFrame:
+    """`frame` (of `file`) with `half`: whether `line` is that within which its file is cut short."""
+    if not cut:
+        return frame
+    ends = F.create_map(*[F.lit(value) for pair in sorted(cut.items()) for value in pair])
+    return frame.withColumn("half", F.coalesce(line == F.element_at(ends, F.col("file")), F.lit(False)))
 
 
 def as_lines(frame: DataFrame, files: Sequence[str]) -> DataFrame:
@@ -57,9 +70,9 @@ def _whole_lines(spark: SparkSession, files: Sequence[str]) -> DataFrame:
 def _cut_lines(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     for batch in batches:
         for path in batch["file"]:
-            lines = raw.lines(path, cut=True)
-            while some := list(islice(lines, 10_000)):
-                yield pd.DataFrame({"file": path, "raw": some})
+            numbered = enumerate(raw.lines(path, cut=True), 1)
+            while some := list(islice(numbered, 10_000)):
+                yield pd.DataFrame({"file": path, "line": [n for n, _ in some], "raw": [line for _, line in some]})
 
 
 def name_files(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
@@ -81,12 +94,22 @@ def name_files(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
 
 
 def as_text() -> Column:
-    """`value` of `read_lines` as text: UTF-8 where the line is valid UTF-8, else latin-1; trailing carriage returns off."""
-    text = F.when(F.is_valid_utf8("value"), F.col("value")).otherwise(F.decode("raw", "ISO-8859-1"))
-    return F.rtrim(text, F.lit("\r"))
+    """`value` of `read_lines` as text: each run of bytes beyond ASCII as UTF-8 where it is that, else as latin-1.
+
+    By runs, not by lines: a catalogue put together from several has both in one line. Trailing carriage returns are off.
+    """
+    runs = F.split(F.decode("raw", "ISO-8859-1"), "(?<=[\x00-\x7f])(?=[\x80-\xff])|(?<=[\x80-\xff])(?=[\x00-\x7f])")
+    mixed = F.array_join(F.transform(runs, _run_as_text), "")
+    return F.rtrim(F.when(F.is_valid_utf8("value"), F.col("value")).otherwise(mixed), F.lit("\r"))
 
 
-def read_text(spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset()) -> DataFrame:
+def _run_as_text(run: Column) -> Column:
+    """What was decoded as latin-1, decoded as UTF-8 where its bytes are that."""
+    as_bytes = F.encode(run, "ISO-8859-1").cast("string")
+    return F.when(F.is_valid_utf8(as_bytes), as_bytes).otherwise(run)
+
+
+def read_text(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> DataFrame:
     """`read_lines` with `text`, see `as_text`."""
     return read_lines(spark, files, cut).withColumn("text", as_text())
 
@@ -96,7 +119,7 @@ def is_blank(text: Column) -> Column:
     return F.ltrim(text, F.lit(" \t\r")) == F.lit("")
 
 
-def independent_count(spark: SparkSession, files: Sequence[str], cut: frozenset[str] = frozenset()) -> DataFrame:
+def independent_count(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> DataFrame:
     """`file`, `lines_in` (long): lines counted from the raw bytes by the second reader, at once.
 
     Raises SourceError naming a file that cannot be read to its end (a truncated .gz that is not in `cut`) and the reason.
@@ -104,9 +127,9 @@ def independent_count(spark: SparkSession, files: Sequence[str], cut: frozenset[
     return count_by(spark, files, lambda path: raw.count_lines(path, path in cut))
 
 
-def cut_files(source: Source, files: Sequence[str]) -> frozenset[str]:
+def cut_files(source: Source, files: Sequence[str]) -> Cut:
     """Those .gz files that are cut short, where the source says that they are to be taken; else none."""
-    return frozenset(path for path in files if source.is_cut(path))
+    return {path: line for path in files if (line := source.cut_line(path)) is not None}
 
 
 def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], int]) -> DataFrame:

@@ -2,13 +2,15 @@
 
 import contextlib
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 
 BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 20
-LINE_BYTES = 64 * 1024**2
+NOT_ASCII = re.compile(rb"[\x80-\xff]+")
+LINE_BYTES = 16 * 1024**2
 """A longer line is refused before anybody tries to hold it: a file of another kind, or one made to fill the memory."""
 
 
@@ -32,20 +34,25 @@ def count_lines(path: str, cut: bool = False) -> int:
     return lines + ends_open
 
 
-def is_cut(path: str) -> bool:
-    """True for a gzip file whose stream is cut short or damaged; looked through once, while its size and time stay the same."""
+def cut_line(path: str) -> int | None:
+    """The number of the line within which a gzip file's stream is cut short or damaged (from 1); None: it is whole.
+
+    Looked through once, while size and time of the file stay the same. Of a cut just behind a newline it is the line that
+    would have come next.
+    """
     state = os.stat(path)
-    return is_gzip(path) and _is_cut(path, state.st_size, state.st_mtime_ns)
+    return _cut_line(path, state.st_size, state.st_mtime_ns) if is_gzip(path) else None
 
 
 @lru_cache(maxsize=100_000)
-def _is_cut(path: str, size: int, changed_ns: int) -> bool:
+def _cut_line(path: str, size: int, changed_ns: int) -> int | None:
+    line = 1
     try:
-        for _ in chunks(path):
-            pass
+        for piece in chunks(path):
+            line += piece.count(b"\n")
     except (EOFError, zlib.error):
-        return True
-    return False
+        return line
+    return None
 
 
 def lines(path: str, cut: bool = False) -> Iterator[bytes]:
@@ -85,11 +92,20 @@ def whole_lines(path: str, cut: bool = False) -> Iterator[bytes]:
 
 
 def text_of(line: bytes) -> str:
-    """A line as text, as `as_text` of lines.py gives it: UTF-8, else latin-1, without carriage returns at its end."""
+    """A line as text, as `as_text` of lines.py gives it: see there."""
     try:
         return line.decode().rstrip("\r")
     except UnicodeDecodeError:
-        return line.decode("latin-1").rstrip("\r")
+        return NOT_ASCII.sub(_as_latin_1, line).decode().rstrip("\r")
+
+
+def _as_latin_1(run: re.Match[bytes]) -> bytes:
+    """A run of bytes beyond ASCII as UTF-8: as it is where it is that, else from latin-1."""
+    try:
+        run[0].decode()
+    except UnicodeDecodeError:
+        return run[0].decode("latin-1").encode()
+    return run[0]
 
 
 def before_the_cut(path: str) -> Iterator[bytes]:

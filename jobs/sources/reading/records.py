@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from jobs.sources.layout import Fault, Layout
 from jobs.sources.reading import raw
-from jobs.sources.reading.lines import spread
+from jobs.sources.reading.lines import WHOLE, Cut, spread, with_half
 from jobs.sources.reading.raw import text_of
 from jobs.sources.reading.record_batches import Batch, Record, of_lines, of_records
 
@@ -123,7 +123,7 @@ def _records(feed: _Feed, mark: str) -> Iterator[Record]:
 def read_records(
     spark: SparkSession,
     files: Sequence[str],
-    cut: frozenset[str] = frozenset(),
+    cut: Cut = WHOLE,
     *,
     header: str,
     mark: str = ",",
@@ -140,7 +140,7 @@ def read_records(
             for path in batch["file"].to_pylist():
                 yield from slices(path, header, mark, path in cut, tidy)
 
-    return spread(spark, files).mapInArrow(read, SCHEMA)
+    return with_half(spread(spark, files).mapInArrow(read, SCHEMA), cut, F.col("line") + F.col("span") - 1)
 
 
 def record_layout(header: str, width: int, *faults: Fault, columns: Mapping[str, Column], **more: Any) -> Layout:

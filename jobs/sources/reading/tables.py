@@ -88,6 +88,18 @@ def _text_shape(source: Source, path: str, wanted: Sequence[str]) -> list[str]:
     return names
 
 
+def damage(path: str) -> str | None:
+    """What is wrong with a Parquet file, read to its end; None: nothing, or it is none. A footer says nothing of the pages."""
+    if suffix(path) != PARQUET:
+        return None
+    try:
+        for _ in pq.ParquetFile(path).iter_batches():
+            pass
+    except (OSError, pa.ArrowException) as error:
+        return str(error).partition("\n")[0]
+    return None
+
+
 def newest_day(source: Source, path: str, column: str) -> date | None:
     """Newest UTC date in a column of times, bad ones passed over; None where there is none."""
     values = _parquet_values(path, column) if suffix(path) == PARQUET else _text_values(source, path, column)
