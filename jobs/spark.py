@@ -17,6 +17,11 @@ from jobs.java import spark_environment
 from jobs.settings import Settings
 
 WANTED_PYSPARK = "4.3.0"
+NAMED_OFTEN = (
+    "org.apache.spark.sql.functions", "functions", "org.apache.spark.sql.classic.SparkSession", "PythonUtils", "PythonSQLUtils",
+    "PythonRDD", "SerDeUtil", "SimplePythonFunction",
+)  # fmt: skip
+"""Java classes by the names under which pyspark asks for them."""
 
 
 def session(app_name: str, settings: Settings, overrides: Mapping[str, str] | None = None) -> SparkSession:
@@ -38,7 +43,9 @@ def session(app_name: str, settings: Settings, overrides: Mapping[str, str] | No
         builder = builder.master(settings.master)
     for key, value in {**_folders(settings), **(overrides or {})}.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    running = builder.getOrCreate()
+    _remember_classes(running)
+    return running
 
 
 def at_once(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
@@ -49,6 +56,13 @@ def at_once(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(len(calls)) as pool:
         made = [pool.submit(inheritable_thread_target(spark)(call)) for call in calls]
     return [future.result() for future in made]
+
+
+def _remember_classes(spark: SparkSession) -> None:
+    """Have py4j look up once what every column expression names: it asks the JVM each time, which then searches all its jars."""
+    view: Any = spark._jvm
+    for name in NAMED_OFTEN:
+        setattr(view, name, getattr(view, name))
 
 
 def _end_with_the_jvm() -> None:

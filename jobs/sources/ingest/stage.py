@@ -100,7 +100,7 @@ def sift_lines(
                 writer.read(number[part.file], part.start, seen)
         yield writer.told()
 
-    tasks = spark.sparkContext.defaultParallelism * TASKS_PER_CORE
+    tasks = max(1, min(spark.sparkContext.defaultParallelism * TASKS_PER_CORE, len(parts)))
     ranges = [(part.file, part.start, part.stop, task) for part, task in zip(parts, dealt(parts, tasks), strict=True)]
     rows = spark.createDataFrame(ranges, "file string, start long, stop long, task int")
     return _stage(folder, files, rows.repartitionById(tasks, "task").mapInArrow(run, from_arrow_schema(TOLD)))

@@ -1,4 +1,4 @@
-"""Lines of large text files in blocks, for the quick way in: Arrow reads and unpacks, no line becomes a Python object."""
+"""Lines of large text files in blocks, for the quick way in: no line becomes a Python object."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from jobs.sources.reading.raw import BOM, LINE_BYTES, is_gzip
+from jobs.sources.reading.raw import BOM, LINE_BYTES, chunks, is_gzip
 
 BLOCK_BYTES = 8 * 1024**2
 """Unpacked bytes per block: some 50,000 log lines, so that the cost per call vanishes, and small beside a task's memory."""
@@ -60,15 +60,11 @@ def _lines(data: bytes, end: int) -> pa.LargeBinaryArray:
 
 
 def _bytes(part: Range) -> Iterator[bytes]:
-    pieces = _packed(part.file) if is_gzip(part.file) else _plain(part)
-    for number, piece in enumerate(pieces):
+    if is_gzip(part.file):
+        yield from chunks(part.file, BLOCK_BYTES)
+        return
+    for number, piece in enumerate(_plain(part)):
         yield piece.removeprefix(BOM) if number == 0 and part.start == 0 else piece
-
-
-def _packed(file: str) -> Iterator[bytes]:
-    with pa.input_stream(file, compression="gzip") as stream:
-        while piece := stream.read(BLOCK_BYTES):
-            yield piece
 
 
 def _plain(part: Range) -> Iterator[bytes]:

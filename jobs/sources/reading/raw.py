@@ -6,9 +6,13 @@ import re
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import cast
+
+from isal import isal_zlib
 
 BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 20
+DAMAGED = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
 NOT_ASCII = re.compile(rb"[\x80-\xff]+")
 LINE_BYTES = 16 * 1024**2
 """A longer line is refused before anybody tries to hold it: a file of another kind, or one made to fill the memory."""
@@ -114,10 +118,10 @@ def before_the_cut(path: str) -> Iterator[bytes]:
         yield from chunks(path)
 
 
-def chunks(path: str) -> Iterator[bytes]:
-    """The unpacked bytes in non-empty pieces, without a byte order mark at the start of the file."""
+def chunks(path: str, most: int = CHUNK) -> Iterator[bytes]:
+    """The unpacked bytes in non-empty pieces of at most some `most` bytes, without a byte order mark at the file's start."""
     head, started = b"", False
-    for piece in unzipped(path) if is_gzip(path) else plain(path):
+    for piece in unzipped(path, most) if is_gzip(path) else plain(path):
         if started:
             yield piece
             continue
@@ -137,20 +141,27 @@ def plain(path: str) -> Iterator[bytes]:
             yield piece
 
 
-def unzipped(path: str) -> Iterator[bytes]:
-    """Members one after the other, as strict as Spark's reader: the gzip module forgives padding that Spark does not."""
-    member = zlib.decompressobj(wbits=31)
+def unzipped(path: str, most: int = CHUNK) -> Iterator[bytes]:
+    """Members one after the other, as strict as Spark's reader: the gzip module forgives padding that Spark does not.
+
+    In pieces of at most `most` bytes. By isal, which takes a third of zlib's time and checks the same sums.
+    """
+    member = isal_zlib.decompressobj(wbits=31)
     used = False
     for read in plain(path):
         piece = read
         while piece:
             used = True
-            if data := member.decompress(piece, CHUNK):
+            try:
+                data = member.decompress(piece, most)
+            except DAMAGED as error:
+                raise zlib.error(str(error)) from None
+            if data:
                 yield data
             # Either the bound on the output was met (go on with the tail), or this member has ended (start the next).
             piece = member.unconsumed_tail
             if member.eof:
                 piece = member.unused_data
-                member, used = zlib.decompressobj(wbits=31), False
+                member, used = isal_zlib.decompressobj(wbits=31), False
     if used:
         raise EOFError("the gzip stream is cut short")
