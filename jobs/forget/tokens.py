@@ -6,8 +6,11 @@ Generous on purpose: a piece too many costs a hash, a piece too few leaves a nam
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from unicodedata import normalize
+from urllib.parse import unquote_plus
 
 from jobs.forget.wishes import Wishes, sha256
+from jobs.sources.reading.raw import text_of
 
 LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,512}+)")', re.DOTALL)
 """A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 512."""
@@ -23,9 +26,13 @@ in one line, or no text at all."""
 
 def texts(line: bytes) -> Iterator[str]:
     """The line as text in every way in which it may have been meant, each once."""
-    forms = [line.decode("utf-8", "replace"), line.decode("latin-1")]
+    forms = [text_of(line), line.decode("utf-8", "replace"), line.decode("latin-1")]
     if b"\0" in line:
-        forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))  # UTF-16, as far as it is ASCII
+        # UTF-16 in either order of bytes; a newline of two bytes leaves one of them at the start of the next line
+        forms += [line[skip:].decode(f"utf-16-{order}", "replace") for order in ("le", "be") for skip in (0, 1)]
+        forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))
+    forms += [unquote_plus(text) for text in forms if "%" in text]
+    forms += [normalize(form, text) for text in forms if not text.isascii() for form in ("NFC", "NFD")]
     yield from dict.fromkeys(forms)
 
 

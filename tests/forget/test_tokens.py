@@ -65,6 +65,19 @@ def test_ways_to_write_a_name(line: bytes) -> None:
     assert names_somebody(wish_of("anna b."), ())(line)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /u?name=x\tbj%C3%B6rk+g.\t1", "x\tbjörk g.\t".encode("latin-1"),
+        "a,bj\N{LATIN SMALL LETTER O}\N{COMBINING DIAERESIS}rk g.,b".encode(),
+        "ár\t".encode() + "björk g.\t1".encode("latin-1"), b"\0" + "björk g.\t7".encode("utf-16-le"),
+        '{"u": "björk g."}'.encode("utf-16-le"), '\0{"u": "björk g."}'.encode("utf-16-be"),
+    ],
+)  # fmt: skip
+def test_encodings_of_a_name(line: bytes) -> None:
+    assert names_somebody(wish_of("björk g."), ())(line)
+
+
 def test_namespaces_and_pairs() -> None:
     assert names_somebody(wish_of("lastfm:7"), ("lastfm",))(b'{"user_id": 7}')
     assert not names_somebody(wish_of("lastfm:7"), ("other",))(b'{"user_id": 7}')
