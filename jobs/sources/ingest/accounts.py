@@ -1,6 +1,6 @@
 """The account of every input file: lines_in = good + quarantined + blank, with lines_in from an independent reader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -25,16 +25,15 @@ def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
     return rejected.select(F.lit(source.name).alias("source"), "file", "line", "rule", "reason", raw, *dated)
 
 
-def account(source: Source, counted: DataFrame, parsed: Parsed, key: Sequence[str]) -> DataFrame:
+def account(source: Source, counted: DataFrame, parsed: Parsed, once: DataFrame) -> DataFrame:
     """Table `ingest_counts` of a snapshot: one row per file of `counted` (`file`, `lines_in`), computed at once.
 
-    `key`: columns that make two accepted rows the same one; repeats are counted at the file in which they come later.
+    `once`: the accepted rows without repeats, each with the first `file` that has it; a repeat counts at the later file.
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
-    rows, zero = parsed.rows, F.lit(0).cast("long")
-    first = rows.groupBy(*key).agg(F.min("file").alias("file"))
-    distinct = first.groupBy("file").agg(F.count("*").alias("distinct"))
-    accepted = rows.groupBy("file").agg(F.count("*").alias("accepted"))
+    zero = F.lit(0).cast("long")
+    distinct = once.groupBy("file").agg(F.count("*").alias("distinct"))
+    accepted = parsed.rows.groupBy("file").agg(F.count("*").alias("accepted"))
     whole = counted
     for part in (parsed.account(), distinct, accepted):
         whole = whole.join(part, "file", "left")

@@ -18,7 +18,7 @@ from jobs.forget.wishes import without_forgotten
 from jobs.lake.digest import combined
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.schemas import table
-from jobs.sources.contract import COUNT_TABLES, Parsed, Source
+from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account, quarantine_rows
 from jobs.sources.ingest.fresh import Inputs, inputs_of, steady, unchanged
@@ -30,13 +30,19 @@ class Config:
 
 
 def build_snapshot(rows: DataFrame, name: str) -> DataFrame:
-    """One row per key of the table: of repeats the least by content, whole, so that file order does not matter."""
-    key = list(table(name).key)
-    others = [c for c in table(name).schema.names if c not in key]
+    """One row per key of the table, and the first `file` that has it: of repeats the least by content, whole.
+
+    So the order of files does not matter.
+    """
+    key, first = list(table(name).key), F.min("file").alias("file")
+    others = [field for field in table(name).schema if field.name not in key]
     if not others:
-        return rows.select(*key).distinct()
-    kept = rows.groupBy(*key).agg(F.min(F.struct(*others)).alias("kept"))
-    return kept.select(*key, *[F.col(f"kept.{c}").alias(c) for c in others])
+        return rows.groupBy(*key).agg(first)
+    if len(others) == 1 and not others[0].nullable:
+        # the least of a struct is found by sorting all rows, the least of a number is not
+        return rows.groupBy(*key).agg(F.min(others[0].name).alias(others[0].name), first)
+    kept = rows.groupBy(*key).agg(F.min(F.struct(*[field.name for field in others])).alias("kept"), first)
+    return kept.select(*key, *[F.col(f"kept.{field.name}").alias(field.name) for field in others], "file")
 
 
 def ingest(ctx: JobContext, source: Source) -> None:
@@ -75,10 +81,13 @@ def _before(ctx: JobContext, source: Source) -> list[Manifest]:
 
 def _wishes(ctx: JobContext) -> Inputs:
     """What the rows depend on besides files: the wishes known, those of this very ingest included."""
-    fresh = [m for m in ctx.pending if m.table.startswith("deletions/")]
-    known = ctx.night.lake.select("deletions", "all", ctx.night.date.isoformat())
     # without dates: the same list of wishes, read again for another night, is nothing new
-    return {"deletions|": combined({f"{m.table}:{m.digest}": "" for m in [*known, *fresh]})}
+    return {"deletions|": combined({f"{m.table}:{m.digest}": "" for m in _known_wishes(ctx)})}
+
+
+def _known_wishes(ctx: JobContext) -> list[Manifest]:
+    fresh = [m for m in ctx.pending if m.table.startswith("deletions/")]
+    return [*ctx.night.lake.select("deletions", "all", ctx.night.date.isoformat()), *fresh]
 
 
 def _with_wishes(ctx: JobContext, old: Inputs, source: Source, files: list[str]) -> Inputs | None:
@@ -100,22 +109,24 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
     counted = handler.count(ctx.spark, source, files)
     parsed = handler.parse(ctx.spark, source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
+    once = build_snapshot(parsed.rows, handler.table).persist(StorageLevel.DISK_ONLY)
     try:
-        counts = account(source, counted, parsed, table(handler.table).key)
-        frames = [_kept(ctx, parsed, name) for name in (handler.table, *sorted(handler.also))]
+        counts = account(source, counted, parsed, once)
+        others = [build_snapshot(parsed.also[name], name) for name in sorted(handler.also)]
+        frames = [_without_forgotten(ctx, rows.drop("file")) for rows in (once, *others)]
         for (part, on), frame in zip(parts(source).items(), [*frames, quarantine_rows(parsed, source), counts], strict=True):
             ctx.write(part, frame, on=on, inputs=inputs)
             if on is not None:
                 # the source says now that its counts are older than was said before
                 ctx.empty_days(part, {d: inputs for d in ctx.night.lake.dates(part) if d > on.isoformat()})
     finally:
+        once.unpersist()
         parsed.lines.unpersist()
 
 
-def _kept(ctx: JobContext, parsed: Parsed, name: str) -> DataFrame:
-    """The rows for one table, each once, without those who asked to be forgotten."""
-    rows = build_snapshot(parsed.also.get(name, parsed.rows), name)
-    if "user_id" not in rows.columns:
+def _without_forgotten(ctx: JobContext, rows: DataFrame) -> DataFrame:
+    """The rows without those who asked to be forgotten."""
+    if "user_id" not in rows.columns or not any(m.rows for m in _known_wishes(ctx)):
         return rows
     wishes = ctx.read_with_pending("deletions", "all")
     return without_forgotten(rows, with_songs(ctx.night, wishes) if "song_id" in rows.columns else wishes)
