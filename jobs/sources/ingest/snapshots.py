@@ -4,6 +4,7 @@
 the rows that are there. They lie in the night's partition, play counts in that of their as_of.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -29,17 +30,17 @@ class Config:
     """Nothing to choose: the sources file decides."""
 
 
-def build_snapshot(rows: DataFrame, name: str) -> DataFrame:
-    """One row per key of the table, and the first `file` that has it: of repeats the least by content, whole.
+def build_snapshot(rows: DataFrame, name: str, files: Sequence[str]) -> DataFrame:
+    """One row per key of the table, and the first `file` of `files` that has it: of repeats the least by content, whole.
 
     So the order of files does not matter.
     """
-    key, first = list(table(name).key), F.min("file").alias("file")
+    key, first = list(table(name).key), (F.min("file") if len(files) > 1 else F.lit(files[0])).alias("file")
     others = [field for field in table(name).schema if field.name not in key]
     if not others:
         return rows.groupBy(*key).agg(first)
     if len(others) == 1 and not others[0].nullable:
-        # the least of a struct is found by sorting all rows, the least of a number is not
+        # the least of a struct or text is found by sorting all rows, that of a number is not
         return rows.groupBy(*key).agg(F.min(others[0].name).alias(others[0].name), first)
     kept = rows.groupBy(*key).agg(F.min(F.struct(*[field.name for field in others])).alias("kept"), first)
     return kept.select(*key, *[F.col(f"kept.{field.name}").alias(field.name) for field in others], "file")
@@ -109,10 +110,10 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
     counted = handler.count(ctx.spark, source, files)
     parsed = handler.parse(ctx.spark, source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
-    once = build_snapshot(parsed.rows, handler.table).persist(StorageLevel.DISK_ONLY)
+    once = build_snapshot(parsed.rows, handler.table, files).persist(StorageLevel.DISK_ONLY)
     try:
         counts = account(source, counted, parsed, once)
-        others = [build_snapshot(parsed.also[name], name) for name in sorted(handler.also)]
+        others = [build_snapshot(parsed.also[name], name, files) for name in sorted(handler.also)]
         frames = [_without_forgotten(ctx, rows.drop("file")) for rows in (once, *others)]
         for (part, on), frame in zip(parts(source).items(), [*frames, quarantine_rows(parsed, source), counts], strict=True):
             ctx.write(part, frame, on=on, inputs=inputs)
