@@ -38,6 +38,14 @@ TEST_SPARK = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two processes share the tests: all of tests/night/ to one of them, which has one night for them all, and first."""
+    night = [item for item in items if "/tests/night/" in str(item.path)]
+    for item in night:
+        item.add_marker(pytest.mark.xdist_group("night"))
+    items[:] = [*night, *(item for item in items if item not in night)]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_operator_settings() -> None:
     """An operator's own MongoDB, lake or sources must not be touched by a test, however the shell is set."""

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
-from jobs.lake.schemas import table
 from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT, Parsed, Source
 from jobs.sources.ingest.settle import COUNTS, Settled
 from jobs.sources.listening import DELETE
 from jobs.sources.reading.lines import cut_files, locate
+from jobs.spark import at_once
 
 KINDS = ("good", "quarantined", "blank")
 
@@ -25,28 +26,30 @@ def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
     return rejected.select(F.lit(source.name).alias("source"), "file", "line", "rule", "reason", raw, *dated)
 
 
-def account(source: Source, counted: DataFrame, parsed: Parsed, once: DataFrame) -> DataFrame:
-    """Table `ingest_counts` of a snapshot: one row per file of `counted` (`file`, `lines_in`), computed at once.
+def account(spark: SparkSession, source: Source, counted: DataFrame, parsed: Parsed, once: DataFrame) -> list[dict[str, Any]]:
+    """Rows of table `ingest_counts` of a snapshot: one per file of `counted` (`file`, `lines_in`), computed at once.
 
     `once`: the accepted rows without repeats, each with the first `file` that has it; a repeat counts at the later file.
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
-    zero = F.lit(0).cast("long")
-    distinct = once.groupBy("file").agg(F.count("*").alias("distinct"))
-    accepted = parsed.rows.groupBy("file").agg(F.count("*").alias("accepted"))
-    whole = counted
-    for part in (parsed.account(), distinct, accepted):
-        whole = whole.join(part, "file", "left")
-    repeats = F.coalesce("accepted", zero) - F.coalesce("distinct", zero)
-    found = [F.coalesce(name, zero).cast("long").alias(name) for name in KINDS]
-    tally = whole.select("file", "lines_in", *found, repeats.alias("duplicates"))
-    checked = _checked(source, [row.asDict() for row in tally.collect()], parsed, {})
-    return counted.sparkSession.createDataFrame(checked, table("ingest_counts").schema)
+    counts = (partial(told_by_file, parsed), partial(_rows_of, parsed.rows), partial(_rows_of, once))
+    told, accepted, distinct = at_once(spark, *counts)
+    tally = []
+    for row in counted.collect():
+        file, said = row["file"], told.get(row["file"], Told())
+        found = {name: getattr(said, name) for name in KINDS} | {"duplicates": accepted.get(file, 0) - distinct.get(file, 0)}
+        tally.append(row.asDict() | found)
+    return _checked(source, tally, parsed, {})
+
+
+def _rows_of(frame: DataFrame) -> dict[str, int]:
+    """Number of rows by file."""
+    return {row["file"]: row["count"] for row in frame.groupBy("file").count().collect()}
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the lines of a timed source's file say, each of which was parsed by its format."""
+    """What the lines of a file say, each of which was parsed by its format."""
 
     good: int = 0
     quarantined: int = 0

@@ -4,9 +4,10 @@
 the rows that are there. They lie in the night's partition, play counts in that of their as_of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -112,17 +113,30 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     once = build_snapshot(parsed.rows, handler.table, files).persist(StorageLevel.DISK_ONLY)
     try:
-        counts = account(source, counted, parsed, once)
+        counts = account(ctx.spark, source, counted, parsed, once)
         others = [build_snapshot(parsed.also[name], name, files) for name in sorted(handler.also)]
-        frames = [_without_forgotten(ctx, rows.drop("file")) for rows in (once, *others)]
-        for (part, on), frame in zip(parts(source).items(), [*frames, quarantine_rows(parsed, source), counts], strict=True):
-            ctx.write(part, frame, on=on, inputs=inputs)
-            if on is not None:
-                # the source says now that its counts are older than was said before
-                ctx.empty_days(part, {d: inputs for d in ctx.night.lake.dates(part) if d > on.isoformat()})
+        rows: list[DataFrame | list[dict[str, Any]]] = [_without_forgotten(ctx, whole.drop("file")) for whole in (once, *others)]
+        rows += [quarantine_rows(parsed, source) if any(row["quarantined"] for row in counts) else [], counts]
+        ctx.at_once(*[_write(part, on, told, inputs) for (part, on), told in zip(parts(source).items(), rows, strict=True)])
     finally:
         once.unpersist()
         parsed.lines.unpersist()
+
+
+def _write(part: str, on: date | None, rows: DataFrame | list[dict[str, Any]], inputs: Inputs) -> Callable[[JobContext], None]:
+    """What writes the partition of a part: rows of Spark, or the few that are here."""
+
+    def write(ctx: JobContext) -> None:
+        if isinstance(rows, DataFrame):
+            ctx.write(part, rows, on=on, inputs=inputs)
+        else:
+            day = (on or ctx.night.date).isoformat()
+            ctx.write_rows(part, {day: rows}, {day: inputs})
+        if on is not None:
+            # the source says now that its counts are older than was said before
+            ctx.empty_days(part, {d: inputs for d in ctx.night.lake.dates(part) if d > on.isoformat()})
+
+    return write
 
 
 def _without_forgotten(ctx: JobContext, rows: DataFrame) -> DataFrame:
