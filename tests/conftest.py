@@ -38,12 +38,10 @@ TEST_SPARK = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes share the tests: all of tests/night/ to one of them, which has one night for them all, and first."""
-    night = [item for item in items if "/tests/night/" in str(item.path)]
-    for item in night:
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where two processes share the tests: all of tests/night/ go to one of them, which makes one night for them all."""
+    if "/tests/night/" in str(item.path):
         item.add_marker(pytest.mark.xdist_group("night"))
-    items[:] = [*night, *(item for item in items if item not in night)]
 
 
 @pytest.fixture(scope="session", autouse=True)
