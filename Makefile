@@ -36,7 +36,7 @@ stop: ## stop the embedded MongoDB; its data stays
 	@if [ -x $(PMRS) ]; then $(PMRS) mongo stop; fi
 
 test: setup ## run all tests  [ARGS='-k lake -x']
-	@.venv/bin/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
+	@.venv/bin/python $(if $(ARGS),-m pytest $(ARGS),tests/halves.py)
 
 bench: setup ## measure against peers in the same run, into bench/results/  [ONLY=ingest]
 	@.venv/bin/python -m bench $(ONLY)

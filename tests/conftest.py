@@ -38,12 +38,6 @@ TEST_SPARK = {
 }
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where two processes share the tests: all of tests/night/ go to one of them, which makes one night for them all."""
-    if "/tests/night/" in str(item.path):
-        item.add_marker(pytest.mark.xdist_group("night"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _no_operator_settings() -> None:
     """An operator's own MongoDB, lake or sources must not be touched by a test, however the shell is set."""
