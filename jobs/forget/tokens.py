@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from unicodedata import normalize
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from jobs.forget.wishes import Wishes, sha256
 from jobs.sources.reading.raw import text_of
 
-LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,512}+)")', re.DOTALL)
-"""A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 512."""
+LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,2048}+)")', re.DOTALL)
+"""A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 2,048 in escapes."""
+ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 MARKS = ("\t", ",", " ", ";", "|", ":", "=", "&", "/", '"', "'", "<SEP>", "\r", "%", "\\", "\N{REPLACEMENT CHARACTER}")
 WRAPPING = " \t\r\n\"'`()[]{}<>,;:"
 WORD = re.compile(r"\w+")
@@ -31,9 +32,17 @@ def texts(line: bytes) -> Iterator[str]:
         # UTF-16 in either order of bytes; a newline of two bytes leaves one of them at the start of the next line
         forms += [line[skip:].decode(f"utf-16-{order}", "replace") for order in ("le", "be") for skip in (0, 1)]
         forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))
-    forms += [unquote_plus(text) for text in forms if "%" in text]
-    forms += [normalize(form, text) for text in forms if not text.isascii() for form in ("NFC", "NFD")]
+    for _ in range(2):  # some are encoded twice
+        coded = [text for text in forms if "%" in text]
+        forms += [read(text, code) for text in coded for read in (unquote, unquote_plus) for code in ("utf-8", "latin-1")]
+        forms = list(dict.fromkeys(forms))
+    forms += [ESCAPE.sub(_unescaped, text) for text in forms if "\\u" in text]
     yield from dict.fromkeys(forms)
+
+
+def _unescaped(escapes: re.Match[str]) -> str:
+    units = bytes.fromhex(escapes[0].replace("\\u", ""))
+    return units.decode("utf-16-be", "replace")
 
 
 def literals(text: str) -> Iterator[str]:
@@ -74,6 +83,7 @@ def tokens(line: bytes) -> set[str]:
             found.update(fields(piece))
         for piece in (text, *(inner for inner in quoted if "\\" in text)):  # unescaped, words may join
             found.update(spans(piece))
+    found |= {normalize(form, piece) for piece in found if not piece.isascii() for form in ("NFC", "NFD")}
     return found - {""}
 
 

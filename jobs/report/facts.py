@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.lake.schemas import table
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
 
@@ -119,10 +120,11 @@ def coverage(ranked: DataFrame, tracks: DataFrame, history: DataFrame) -> Row:
 
 
 def activity(events: DataFrame, night: str, days: int = 60) -> list[Row]:
-    """Events per day and kind of the last `days` days."""
+    """Events per day and kind of the last `days` days; what was received on several dates counts once, as everywhere."""
     day = F.to_date("played_at")
     recent = events.where(day.between(F.date_sub(F.lit(night).cast("date"), days), F.lit(night).cast("date")))
-    counted = recent.groupBy(day.cast("string").alias("day"), "event").agg(F.count("*").alias("count"))
+    once = recent.dropDuplicates(list(table("events").key))
+    counted = once.groupBy(day.cast("string").alias("day"), "event").agg(F.count("*").alias("count"))
     return rows_of(counted.orderBy("day", "event"))
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+import zlib
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -77,7 +78,7 @@ def newest_date(sources: Sources) -> date:
 def _newest(source: Source) -> date | None:
     try:
         return FORMATS[source.format].newest(source)
-    except (OSError, ArrowException) as error:
+    except (OSError, EOFError, zlib.error, ArrowException) as error:
         raise SourceError(f"Source {source.name} cannot be read for its newest date: {error}; mend or remove the file.") from None
 
 

@@ -72,10 +72,22 @@ def test_ways_to_write_a_name(line: bytes) -> None:
         "a,bj\N{LATIN SMALL LETTER O}\N{COMBINING DIAERESIS}rk g.,b".encode(),
         "ár\t".encode() + "björk g.\t1".encode("latin-1"), b"\0" + "björk g.\t7".encode("utf-16-le"),
         '{"u": "björk g."}'.encode("utf-16-le"), '\0{"u": "björk g."}'.encode("utf-16-be"),
+        b"{\"user_id\": \"bjo\\u0308rk g.\"", b"{\"track\":\"x\",\"user_id\":\"bj\\u00f6rk g.",
+        b"u\tbj%F6rk g.\t1", b"u\tbj%25C3%25B6rk%20g.\t1",
     ],
 )  # fmt: skip
 def test_encodings_of_a_name(line: bytes) -> None:
     assert names_somebody(wish_of("björk g."), ())(line)
+
+
+def test_a_plus_in_an_address_is_itself_or_a_space() -> None:
+    assert names_somebody(wish_of("a+b@x.com"), ())(b"u=a+b%40x.com&t=1")
+    assert names_somebody(wish_of("a b@x.com"), ())(b"u=a+b%40x.com&t=1")
+
+
+def test_a_long_id_in_escapes_is_found() -> None:
+    user = "é b" * 100
+    assert names_somebody(wish_of(user), ())(json.dumps({"user_id": user}).encode())
 
 
 def test_namespaces_and_pairs() -> None:

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import resource
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,20 @@ def test_a_cut_file_dates_the_data_as_far_as_it_goes(tmp_path: Path, kind: str) 
     (tmp_path / "in" / "cut.gz").write_bytes(packed[: len(packed) // 2])
     assert str(newest(tmp_path, kind, 'truncated = "take"\n')) == "2026-11-14"
     assert str(newest(tmp_path, kind)) == "2026-11-14"  # counting its lines refuses it, by its name
+
+
+@pytest.mark.parametrize("flags", [0, 2, 4, 8, 10, 12, 16, 30])
+def test_a_gzip_header_may_lie_across_what_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: int) -> None:
+    first = gzip.compress(LINE.encode(), mtime=0)
+    head = b"\x1f\x8b\x08" + bytes([flags]) + b"\0" * 6
+    head += (b"\x03\0abc" if flags & 4 else b"") + (b"name\0" if flags & 8 else b"") + (b"note\0" if flags & 16 else b"")
+    head += zlib.crc32(head).to_bytes(4, "little")[:2] if flags & 2 else b""
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(first + head + first[10:] + first)
+    assert len(gzip.decompress(path.read_bytes()).splitlines()) == 3
+    for size in range(len(first) + 1, len(first) + len(head) + 3):
+        monkeypatch.setattr(raw, "CHUNK", size)
+        assert list(raw.lines(str(path))) == [LINE.strip().encode()] * 3
 
 
 def test_a_gzip_file_is_all_its_members_and_nothing_else(tmp_path: Path) -> None:

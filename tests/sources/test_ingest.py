@@ -1,6 +1,7 @@
 """Ingest as a night does it: what is read once, what counts once, what is left out, and where each of these is said."""
 
 import datetime as dt
+import gzip
 import json
 import os
 from pathlib import Path
@@ -95,6 +96,15 @@ def test_a_cut_gz_is_refused_or_taken_up_to_the_cut(ingest: Ingest, tmp_path: Pa
     assert ctx.read("events", "upto").count() == taken["good"]
     (half,) = ctx.read("quarantine", "upto").collect()
     assert (half["rule"], half["line"], taken["quarantined"]) == ("cut_off", taken["lines_in"], 1)
+
+
+def test_a_damaged_gz_is_no_cut_one(ingest: Ingest, tmp_path: Path) -> None:
+    path = log(tmp_path / "logs", DAY, "bad.jsonl.gz", plays(20_000))
+    packed = gzip.compress(gzip.decompress(path.read_bytes()), 0)
+    path.write_bytes(packed.replace(b'"T7"', b'"T8"', 1))
+    assert path.read_bytes() != packed
+    with pytest.raises(SourceError, match=r"bad\.jsonl\.gz cannot be read to its end .*; fetch it again, or take it away\."):
+        ingest(app(tmp_path / "logs") + 'truncated = "take"\n')
 
 
 def test_only_what_is_new_is_read(
@@ -244,3 +254,15 @@ def test_an_unchanged_snapshot_is_pointed_to(ingest: Ingest, tmp_path: Path) -> 
     changed = ingest(source, job=snapshots)
     assert changed.pending[0].folder != folders[0]
     assert [row["label"] for row in changed.read("genre_labels").collect()] == ["Jazz"]
+
+
+def test_play_counts_whose_as_of_is_moved_stay_known(ingest: Ingest, tmp_path: Path) -> None:
+    (tmp_path / "counts.txt").write_text("u SOAAAAA12A00000001 3\nu SOAAAAA12A00000001 5\n")
+    log(tmp_path / "logs", DAY, "a.jsonl", plays(5))
+
+    def known(as_of: int) -> list[int]:
+        source = f'[[source]]\nname = "tp"\nformat = "taste_profile"\npath = "{tmp_path}/counts.txt"\nas_of = 2026-11-{as_of:02d}\n'
+        ctx = ingest(app(tmp_path / "logs") + source, job=snapshots)
+        return [row["plays"] for row in ctx.read("play_counts", "latest").collect()]
+
+    assert [known(10), known(5), known(12), known(10)] == [[3]] * 4

@@ -14,6 +14,7 @@ LINES = {
     "Björk\tJóga".encode("latin-1"): "Björk\tJóga",
     "Björk\t".encode() + "Jóga".encode("latin-1"): "Björk\tJóga",
     "Sigur Rós, ".encode("latin-1") + "Björk & 坂本龍一\r".encode(): "Sigur Rós, Björk & 坂本龍一",
+    b"caf\xe9" + "–Á".encode() + b"\xe9": "café–Áé",
     b"\xff\xfe\x80 x": "ÿþ\x80 x",
 }
 

@@ -1,5 +1,6 @@
 """CSV records over several lines: what is a record, what is not, and that no line is lost."""
 
+import gzip
 import time
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def test_the_lines_of_all_records_are_the_lines_of_the_file(tmp_path: Path, cont
     assert [line for record in found for line in record.lines] == list(raw.lines(str(tmp_path / "any.csv")))
     starts = [1 + sum(len(record.lines) for record in found[:index]) for index in range(len(found))]
     assert [record.line for record in found] == starts
+
+
+def test_what_stands_in_the_half_record_at_a_cut_is_no_record(tmp_path: Path) -> None:
+    path, head, half = tmp_path / "a.csv.gz", b"u,t,note\nu1,t1,fine\n", b'u1,t2,"he said\nu9,EVIL,fine\nand so on u8'
+    # not packed tightly, so that the cut is where it is said to be; without the sums at the end
+    path.write_bytes(gzip.compress(head + half, 0)[:-8])
+    found = [(record.line, record.cells) for record in records.records(str(path), cut=True)]
+    assert found == [(1, ["u", "t", "note"]), (2, ["u1", "t1", "fine"]), (3, None), (4, None), (5, None)]
 
 
 PIECES = [b'"', b'""', b",", b"\n", b"\n", b"\r\n", b"\r", b"a", b" ", b"id", "ö".encode(), b"\xf6", b"\x00"]

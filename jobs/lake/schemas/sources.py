@@ -23,7 +23,8 @@ SOURCE = column("source", TEXT, "name of the source in the sources file")
 
 EVENTS = define(
     "events",
-    "one thing a user did to a track (partition: the UTC date on which it was received)",
+    "one thing a user did to a track (partition: the UTC date on which it was received; what came in again on a later date lies "
+    "there too, and counts once in everything that is made of it)",
     "events",
     ("user_id", "track_id", "event", "played_at"),
     USER,

@@ -133,8 +133,9 @@ def _write(part: str, on: date | None, rows: DataFrame | list[dict[str, Any]], i
             day = (on or ctx.night.date).isoformat()
             ctx.write_rows(part, {day: rows}, {day: inputs})
         if on is not None:
-            # the source says now that its counts are older than was said before
-            ctx.empty_days(part, {d: inputs for d in ctx.night.lake.dates(part) if d > on.isoformat()})
+            # the source says now that its counts are older than was said before: on those dates, too, they are what is known
+            later = [d for d in ctx.night.lake.dates(part) if d > on.isoformat()]
+            ctx.pending += [replace(ctx.pending[-1], date=d) for d in later]
 
     return write
 

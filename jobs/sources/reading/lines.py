@@ -94,19 +94,19 @@ def name_files(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
 
 
 def as_text() -> Column:
-    """`value` of `read_lines` as text: each run of bytes beyond ASCII as UTF-8 where it is that, else as latin-1.
+    """`value` of `read_lines` as text: UTF-8, and what is not UTF-8 as latin-1. Trailing carriage returns are off.
 
-    By runs, not by lines: a catalogue put together from several has both in one line. Trailing carriage returns are off.
+    By characters, not by lines: a catalogue put together from several has both in one line.
     """
-    runs = F.split(F.decode("raw", "ISO-8859-1"), "(?<=[\x00-\x7f])(?=[\x80-\xff])|(?<=[\x80-\xff])(?=[\x00-\x7f])")
-    mixed = F.array_join(F.transform(runs, _run_as_text), "")
+    pieces = F.regexp_extract_all(F.decode("raw", "ISO-8859-1"), F.lit(f"({raw.PIECE})"))
+    mixed = F.array_join(F.transform(pieces, _piece_as_text), "")
     return F.rtrim(F.when(F.is_valid_utf8("value"), F.col("value")).otherwise(mixed), F.lit("\r"))
 
 
-def _run_as_text(run: Column) -> Column:
+def _piece_as_text(piece: Column) -> Column:
     """What was decoded as latin-1, decoded as UTF-8 where its bytes are that."""
-    as_bytes = F.encode(run, "ISO-8859-1").cast("string")
-    return F.when(F.is_valid_utf8(as_bytes), as_bytes).otherwise(run)
+    as_bytes = F.encode(piece, "ISO-8859-1").cast("string")
+    return F.when(F.is_valid_utf8(as_bytes), as_bytes).otherwise(piece)
 
 
 def read_text(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> DataFrame:
@@ -141,10 +141,8 @@ def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], i
         found = [(row["file"], row["lines_in"], row["fault"]) for row in frame.collect()]
     for path, _, fault in sorted(found, key=lambda row: row[0]):
         if fault:
-            raise SourceError(
-                f"{path} cannot be read to its end ({fault}); fetch it again, or take it away, "
-                "or say truncated = \"take\" in its [[source]]."
-            )
+            take = ', or say truncated = "take" in its [[source]]' if raw.CUT_SHORT in fault else ""
+            raise SourceError(f"{path} cannot be read to its end ({fault}); fetch it again, or take it away{take}.")
     counts = [(path, lines) for path, lines, _ in found]
     return spark.createDataFrame(counts, "file string, lines_in long")
 
@@ -182,8 +180,7 @@ def fingerprint(path: str) -> str:
         state = os.stat(path)
         return _sha256(path, state.st_size, state.st_mtime_ns)
     except OSError as error:
-        raise SourceError(
-                f"{path} cannot be read: {error.strerror}.") from None
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def spark_path(path: str) -> str:

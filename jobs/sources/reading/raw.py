@@ -12,8 +12,13 @@ from isal import isal_zlib
 
 BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 20
+CUT_SHORT = "the gzip stream is cut short"
 DAMAGED = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
-NOT_ASCII = re.compile(rb"[\x80-\xff]+")
+PIECE = r"[\x00-\x7f]+|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff]"
+"""What of a line that is not UTF-8 is decoded by itself: ASCII, what has the shape of a character in UTF-8, any other byte."""
+PIECES = re.compile(PIECE.encode())
+HEADER = 128 * 1024
+"""Bytes of a gzip member to have at hand before it is begun: isal refuses some headers that come in two parts."""
 LINE_BYTES = 16 * 1024**2
 """A longer line is refused before anybody tries to hold it: a file of another kind, or one made to fill the memory."""
 
@@ -39,7 +44,9 @@ def count_lines(path: str, cut: bool = False) -> int:
 
 
 def cut_line(path: str) -> int | None:
-    """The number of the line within which a gzip file's stream is cut short or damaged (from 1); None: it is whole.
+    """The number of the line within which a gzip file's stream is cut short (from 1); None: it is not.
+
+    A damaged stream is none that is cut short: what it says before the damage shows may be what nobody wrote.
 
     Looked through once, while size and time of the file stay the same. Of a cut just behind a newline it is the line that
     would have come next.
@@ -54,8 +61,10 @@ def _cut_line(path: str, size: int, changed_ns: int) -> int | None:
     try:
         for piece in chunks(path):
             line += piece.count(b"\n")
-    except (EOFError, zlib.error):
+    except EOFError:
         return line
+    except zlib.error:
+        return None
     return None
 
 
@@ -100,21 +109,25 @@ def text_of(line: bytes) -> str:
     try:
         return line.decode().rstrip("\r")
     except UnicodeDecodeError:
-        return NOT_ASCII.sub(_as_latin_1, line).decode().rstrip("\r")
+        return "".join(_piece(found[0]) for found in PIECES.finditer(line)).rstrip("\r")
 
 
-def _as_latin_1(run: re.Match[bytes]) -> bytes:
-    """A run of bytes beyond ASCII as UTF-8: as it is where it is that, else from latin-1."""
+def _with_end(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, and an empty one at their end."""
+    yield from pieces
+    yield b""
+
+
+def _piece(data: bytes) -> str:
     try:
-        run[0].decode()
+        return data.decode()
     except UnicodeDecodeError:
-        return run[0].decode("latin-1").encode()
-    return run[0]
+        return data.decode("latin-1")
 
 
 def before_the_cut(path: str) -> Iterator[bytes]:
     """As `chunks`, ending quietly where the gzip stream does."""
-    with contextlib.suppress(EOFError, zlib.error):
+    with contextlib.suppress(EOFError):
         yield from chunks(path)
 
 
@@ -147,10 +160,13 @@ def unzipped(path: str, most: int = CHUNK) -> Iterator[bytes]:
     In pieces of at most `most` bytes. By isal, which takes a third of zlib's time and checks the same sums.
     """
     member = isal_zlib.decompressobj(wbits=31)
-    used = False
-    for read in plain(path):
-        piece = read
+    used, held = False, b""
+    for read in _with_end(plain(path)):
+        piece, held = held + read, b""
         while piece:
+            if not used and len(piece) < HEADER and read:
+                held = piece
+                break
             used = True
             try:
                 data = member.decompress(piece, most)
@@ -164,4 +180,4 @@ def unzipped(path: str, most: int = CHUNK) -> Iterator[bytes]:
                 piece = member.unused_data
                 member, used = isal_zlib.decompressobj(wbits=31), False
     if used:
-        raise EOFError("the gzip stream is cut short")
+        raise EOFError(CUT_SHORT)

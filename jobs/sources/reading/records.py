@@ -45,7 +45,10 @@ class _Feed:
         self.taken: list[bytes] = []
         self.line = 1
         self._bytes = 0
+        self.cut = cut
         self.ran_out = False
+        self.lost = False
+        """The file is cut short within a record: the lines from its start on are no records, whatever they look like."""
 
     def end(self, keep: int) -> None:
         """The record at hand is the first `keep` of the taken lines; the others are put back."""
@@ -86,6 +89,10 @@ class _Feed:
         if len(self.taken) >= MOST_LINES or self._bytes > MOST_BYTES or not self.more():
             self.ran_out = True
             raise StopIteration
+        return text_of(self.take()) + "\n"
+
+    def take(self) -> bytes:
+        """The next line, which is one of the record at hand."""
         if self._back:
             line = self._back.popleft()
         else:
@@ -93,7 +100,7 @@ class _Feed:
             line, self._at = self._piece[self._at : stop], stop + 1
         self.taken.append(line)
         self._bytes += len(line)
-        return text_of(line) + "\n"
+        return line
 
 
 def records(path: str, mark: str = ",", cut: bool = False) -> Iterator[Record]:
@@ -108,6 +115,9 @@ def _records(feed: _Feed, mark: str) -> Iterator[Record]:
     """The record at the feed's place, time and again; the caller ends it."""
     reader = csv.reader(feed, delimiter=mark)
     while feed.more():
+        if feed.lost:
+            yield Record(feed.line, [feed.take()], None)
+            continue
         try:
             cells = next(reader)
             good = not feed.ran_out
@@ -117,6 +127,7 @@ def _records(feed: _Feed, mark: str) -> Iterator[Record]:
             yield Record(feed.line, feed.taken, cells)
         else:
             reader = csv.reader(feed, delimiter=mark)
+            feed.lost = feed.cut and feed.ran_out and not feed.more()
             yield Record(feed.line, feed.taken[:1], None)
 
 

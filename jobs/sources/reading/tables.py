@@ -40,7 +40,10 @@ def header_lines(source: Source, files: Sequence[str]) -> set[str]:
     """The different header lines of text files; none where the option `names` says that there are none."""
     if "names" in source.options:
         return set()
-    return {text_of(line) for path in files if (line := next(raw.lines(path), None)) is not None}
+    cuts = {path: source.cut_line(path) for path in files}
+    # half a header is none
+    lines = (next(raw.lines(path, cut=at is not None), None) for path, at in cuts.items() if at != 1)
+    return {text_of(line) for line in lines if line is not None}
 
 
 def column_names(source: Source, files: Sequence[str]) -> list[str]:
