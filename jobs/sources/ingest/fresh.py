@@ -95,13 +95,13 @@ def steady(source: Source, files: Sequence[str]) -> Iterator[None]:
     before = [_stat(path) for path in files]
     try:
         yield
-    except PmrsError:
-        raise
     except Exception as error:
         for path, old in zip(files, before, strict=True):
             if not os.path.exists(path) or _stat(path) != old:
                 what = f"Source {source.name}: {path} was changed or taken away while it was read"
                 raise SourceError(f"{what}; run again.") from error
+        if isinstance(error, PmrsError):
+            raise
         for path in files:
             if fault := damage(path):
                 what = f"Source {source.name}: {path} cannot be read to its end ({fault})"
