@@ -21,5 +21,5 @@ def _section(table: Table) -> str:
         f"| `{f.name}` | {f.dataType.simpleString()} | {'yes' if f.nullable else ''} | {f.metadata['comment']} |"
         for f in table.schema
     ]
-    head = f"## {table.name}\n\nOne row is a {table.row}. Written by `{table.writer}`; key: {', '.join(table.key)}.\n\n"
+    head = f"## {table.name}\n\nOne row: {table.row}. Written by `{table.writer}`; key: {', '.join(table.key)}.\n\n"
     return head + "| column | type | null | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
