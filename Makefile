@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # Real data for tests and tests/real/sources.toml; nothing else needs it.
-PMRS_REAL_DATA ?= ../shared/data
+PMRS_REAL_DATA ?= $(wildcard ../shared/data)
 override PMRS_REAL_DATA := $(abspath $(PMRS_REAL_DATA))
 export PMRS_REAL_DATA
 export PYTHON

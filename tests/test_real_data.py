@@ -8,12 +8,15 @@ from jobs.settings import REPOSITORY
 from tests.real_data import VARIABLE, real
 
 
-def test_without_real_data_the_skip_names_the_file_and_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_real_data_the_skip_names_the_file_and_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(pytest.skip.Exception, match=rf"kkbox/train\.csv.*set {VARIABLE}.*datasets\.md"):
         real("kkbox/train.csv")
+
+
+def test_a_folder_that_is_not_there_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
-    with pytest.raises(pytest.skip.Exception, match=rf"kkbox/train\.csv.*{VARIABLE} names .*none.*datasets\.md"):
+    with pytest.raises(pytest.fail.Exception, match=rf"{VARIABLE} names .*none, which is no folder.*datasets\.md"):
         real("kkbox/train.csv")
 
 

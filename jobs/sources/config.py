@@ -101,7 +101,7 @@ def _expanded(value: Any, file: Path) -> Any:
 
 
 def _variable(name: str, file: Path) -> str:
-    if name not in os.environ:
+    if not os.environ.get(name):
         raise SourceError(f"{file} uses ${{{name}}}, which is not set; set that environment variable.")
     return os.environ[name]
 
