@@ -10,7 +10,6 @@ from unicodedata import normalize
 from urllib.parse import unquote, unquote_plus
 
 from jobs.forget.wishes import Wishes, sha256
-from jobs.sources.reading.raw import text_of
 
 LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,2048}+)")', re.DOTALL)
 """A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 2,048 in escapes."""
@@ -21,23 +20,28 @@ WORD = re.compile(r"\w+")
 LONGEST = 8
 """Words in a row that may make up one id, with what stands between them: a UUID has five, an address about four."""
 LONG_LINE = 256 * 1024
-"""Bytes from which a line is not taken apart, which costs some 20 s and 100 MB per MB, but taken for one that names somebody: a log
+"""Bytes from which a line is not taken apart, which costs up to some 30 s per MB, but taken for one that names somebody: a log
 in one line, or no text at all."""
 
 
 def texts(line: bytes) -> Iterator[str]:
     """The line as text in every way in which it may have been meant, each once."""
-    forms = [text_of(line), line.decode("utf-8", "replace"), line.decode("latin-1")]
+    forms = [line.decode("utf-8", "replace"), line.decode("latin-1")]
     if b"\0" in line:
+        forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))
+    if line.count(b"\0") * 8 > len(line):
         # UTF-16 in either order of bytes; a newline of two bytes leaves one of them at the start of the next line
         forms += [line[skip:].decode(f"utf-16-{order}", "replace") for order in ("le", "be") for skip in (0, 1)]
-        forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))
-    for _ in range(2):  # some are encoded twice
-        coded = [text for text in forms if "%" in text]
-        forms += [read(text, code) for text in coded for read in (unquote, unquote_plus) for code in ("utf-8", "latin-1")]
-        forms = list(dict.fromkeys(forms))
-    forms += [ESCAPE.sub(_unescaped, text) for text in forms if "\\u" in text]
-    yield from dict.fromkeys(forms)
+    escaped = [ESCAPE.sub(_unescaped, text) for text in forms if "\\u" in text]
+    yield from dict.fromkeys([*forms, *escaped, *_unquoted(forms[0])])
+
+
+def _unquoted(text: str) -> set[str]:
+    """What an address in the text may say; some are encoded twice."""
+    if "%" not in text:
+        return set()
+    once = {read(text, encoding=code) for read in (unquote, unquote_plus) for code in ("utf-8", "latin-1")}
+    return once | {unquote(text) for text in once}
 
 
 def _unescaped(escapes: re.Match[str]) -> str:

@@ -137,7 +137,7 @@ def test_app_log_rules(spark: SparkSession, tmp_path: Path) -> None:
     counted = FORMATS["app_log"].count(spark, Source("app", "app_log", str(file)), [str(file)])
     # the one account that is too rotten to pass: ten of fifteen lines
     with pytest.raises(SourceError, match="10 of 15 lines break a rule"):
-        account(spark, Source("app", "app_log", str(file)), counted, parsed, once)
+        account(Source("app", "app_log", str(file)), counted, parsed, once)
 
 
 def test_a_truncated_gz_is_named(spark: SparkSession, tmp_path: Path) -> None:

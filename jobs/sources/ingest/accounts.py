@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
@@ -26,14 +26,14 @@ def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
     return rejected.select(F.lit(source.name).alias("source"), "file", "line", "rule", "reason", raw, *dated)
 
 
-def account(spark: SparkSession, source: Source, counted: DataFrame, parsed: Parsed, once: DataFrame) -> list[dict[str, Any]]:
+def account(source: Source, counted: DataFrame, parsed: Parsed, once: DataFrame) -> list[dict[str, Any]]:
     """Rows of table `ingest_counts` of a snapshot: one per file of `counted` (`file`, `lines_in`), computed at once.
 
     `once`: the accepted rows without repeats, each with the first `file` that has it; a repeat counts at the later file.
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
     counts = (partial(told_by_file, parsed), partial(_rows_of, parsed.rows), partial(_rows_of, once))
-    told, accepted, distinct = at_once(spark, *counts)
+    told, accepted, distinct = at_once(counted.sparkSession, *counts)
     tally = []
     for row in counted.collect():
         file, said = row["file"], told.get(row["file"], Told())

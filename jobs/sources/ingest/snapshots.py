@@ -113,7 +113,7 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     once = build_snapshot(parsed.rows, handler.table, files).persist(StorageLevel.DISK_ONLY)
     try:
-        counts = account(ctx.spark, source, counted, parsed, once)
+        counts = account(source, counted, parsed, once)
         others = [build_snapshot(parsed.also[name], name, files) for name in sorted(handler.also)]
         rows: list[DataFrame | list[dict[str, Any]]] = [_without_forgotten(ctx, whole.drop("file")) for whole in (once, *others)]
         rows += [quarantine_rows(parsed, source) if any(row["quarantined"] for row in counts) else [], counts]

@@ -112,12 +112,6 @@ def text_of(line: bytes) -> str:
         return "".join(_piece(found[0]) for found in PIECES.finditer(line)).rstrip("\r")
 
 
-def _with_end(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces, and an empty one at their end."""
-    yield from pieces
-    yield b""
-
-
 def _piece(data: bytes) -> str:
     try:
         return data.decode()
@@ -181,3 +175,9 @@ def unzipped(path: str, most: int = CHUNK) -> Iterator[bytes]:
                 member, used = isal_zlib.decompressobj(wbits=31), False
     if used:
         raise EOFError(CUT_SHORT)
+
+
+def _with_end(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, and an empty one at their end."""
+    yield from pieces
+    yield b""
