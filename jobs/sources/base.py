@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from datetime import date
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs.sources.contract import Source
 from jobs.sources.reading.files import text_listing
@@ -61,6 +61,6 @@ class TextFiles:
         """Every file under the path, plain or .gz."""
         return text_listing(source)
 
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
         """Lines by the second reader."""
         return independent_count(spark, files, cut_files(source, files))

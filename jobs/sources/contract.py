@@ -112,10 +112,10 @@ class Format(Protocol):
     def files(self, source: Source) -> list[str]:
         """The files to read, sorted. Raises SourceError naming path and reason where there are none or one is unreadable."""
 
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
-        """`file`, `lines_in`: the independent count from the raw bytes (lines, table rows, or 1 per whole-file format).
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
+        """By file, what its account must add up to, counted from the raw bytes: lines, table rows, or 1 for a whole file.
 
-        Reads at once, not lazily: a truncated file is a SourceError that names it, so call it before `parse` is used.
+        A truncated file is a SourceError that names it, so call it before `parse` is used.
         """
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:

@@ -1,11 +1,11 @@
 """A small file written out line by line, with what must become of each line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs.lake.schemas import table
 from jobs.sources.contract import Parsed, Source
@@ -16,7 +16,7 @@ GOOD = ""
 BLANK = "(blank)"
 
 
-def parse(spark: SparkSession, kind: str, path: Path, **options: Any) -> tuple[Parsed, Row]:
+def parse(spark: SparkSession, kind: str, path: Path, **options: Any) -> tuple[Parsed, dict[str, Any]]:
     """What a format makes of a file, and the file's account."""
     namespace = options.pop("namespace", "")
     source = Source(kind, kind, str(path), namespace=namespace, options=options)
@@ -24,19 +24,26 @@ def parse(spark: SparkSession, kind: str, path: Path, **options: Any) -> tuple[P
     files = FORMATS[kind].files(source)
     counted = FORMATS[kind].count(spark, source, files)
     parsed = FORMATS[kind].parse(spark, source, files)
-    (row,) = parsed.account().join(counted, "file", "right").na.fill(0).collect()
+    (row,) = by_file(parsed.account(), counted).values()
     assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]
     return parsed, row
 
 
-def accounts(spark: SparkSession, asked: Iterable[tuple[Source, list[str]]]) -> dict[str, Row]:
-    """The account of every file of several sources, by its path. One Spark action for all: each costs more than it reads."""
-    frames = []
+def by_file(account: DataFrame, counted: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """The account of every file that was counted, by its path; of one without a line it is all zeros."""
+    told = {row["file"]: row.asDict() for row in account.collect()}
+    assert set(told) <= set(counted)
+    nothing = dict.fromkeys(("good", "quarantined", "blank", "continued"), 0)
+    return {file: nothing | told.get(file, {}) | {"file": file, "lines_in": lines} for file, lines in counted.items()}
+
+
+def accounts(spark: SparkSession, asked: Iterable[tuple[Source, list[str]]]) -> dict[str, dict[str, Any]]:
+    """The same of several sources. One Spark action for all: each costs more than it reads."""
+    frames, counted = [], dict[str, int]()
     for source, files in asked:
-        counted = FORMATS[source.format].count(spark, source, files)
-        parsed = FORMATS[source.format].parse(spark, source, files)
-        frames.append(parsed.account().join(counted, "file", "right"))
-    return {row["file"]: row for row in reduce(DataFrame.unionByName, frames).na.fill(0).collect()}
+        counted |= FORMATS[source.format].count(spark, source, files)
+        frames.append(FORMATS[source.format].parse(spark, source, files).account())
+    return by_file(reduce(DataFrame.unionByName, frames), counted)
 
 
 def rows_of(spark: SparkSession, kind: str, path: Path, lines: list[tuple[str, str]], **options: Any) -> list[dict[str, Any]]:

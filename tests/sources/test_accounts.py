@@ -17,7 +17,7 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account, quarantine_rows
 from tests.real_data import real
-from tests.sources.literal import accounts
+from tests.sources.literal import accounts, by_file
 
 BATCHES = (
     ("app_log", "table", "lastfm_1k", "lastfm_1k_tracks", "lastfm_360k", "lastfm_360k_profiles"),
@@ -56,8 +56,7 @@ def read(spark: SparkSession, kind: str, *files: Path, **options: Any) -> tuple[
     handler = FORMATS[kind]
     counted = handler.count(spark, source, names)
     parsed = handler.parse(spark, source, names)
-    counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
-    return parsed, {Path(row["file"]).name: row for row in counts}
+    return parsed, {Path(file).name: row for file, row in by_file(parsed.account(), counted).items()}
 
 
 def any_bytes() -> list[bytes]:

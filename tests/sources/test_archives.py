@@ -23,6 +23,7 @@ from jobs.sources.reading.archives import TAR_FAULTS, members
 from jobs.sources.reading.lines import READ_FAULTS
 from tests.real_data import real
 from tests.sources.builders import hdf5
+from tests.sources.literal import by_file
 
 REAL_TRACKS = ("TRAAABD128F429CF47", "TRAAADZ128F9348C2E", "TRAAAEF128F4273421", "TRAAAFD128F92F423A")
 
@@ -52,8 +53,7 @@ def read(spark: SparkSession, *files: Path) -> tuple[Parsed, dict[str, Any]]:
     counted = FORMATS["msd_h5"].count(spark, source, names)
     parsed = FORMATS["msd_h5"].parse(spark, source, names)
     parsed.lines.persist()
-    counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
-    return parsed, {Path(row["file"]).name: row for row in counts}
+    return parsed, {Path(file).name: row for file, row in by_file(parsed.account(), counted).items()}
 
 
 def test_members_are_lines_and_the_hostile_ones_are_named(spark: SparkSession, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_every_line_is_accounted_for_and_every_name_is_right(spark: SparkSession
         FORMATS[kind].check(source)
         files = FORMATS[kind].files(source)
         assert files == [str(path)]
-        ((file, lines_in[kind]),) = FORMATS[kind].count(spark, source, files).collect()
+        ((file, lines_in[kind]),) = FORMATS[kind].count(spark, source, files).items()
         assert file == str(path)
         frames.append(told(kind, FORMATS[kind].parse(spark, source, files)))
     found: dict[tuple[str, str], Counter[str]] = {(kind, what): Counter() for kind in kinds for what in ("lines", "rule", "row")}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
@@ -23,6 +23,7 @@ from jobs.sources.reading.lines import READ_FAULTS
 from jobs.sources.reading.raw_warc import count_records
 from jobs.sources.reading.warcs import records
 from tests.sources.builders import record, warc
+from tests.sources.literal import by_file
 
 SITE = "https://music.example"
 
@@ -31,7 +32,7 @@ def ld(value: Any) -> bytes:
     return f'<html><head><script type="application/ld+json">{json.dumps(value)}</script></head>schema.org</html>'.encode()
 
 
-def read(spark: SparkSession, *files: Path, **options: Any) -> tuple[Parsed, dict[str, Row]]:
+def read(spark: SparkSession, *files: Path, **options: Any) -> tuple[Parsed, dict[str, Any]]:
     source = Source("web", "crawl", str(files[0].parent), namespace="web", options=options)
     handler = FORMATS["crawl"]
     handler.check(source)
@@ -39,10 +40,10 @@ def read(spark: SparkSession, *files: Path, **options: Any) -> tuple[Parsed, dic
     counted = handler.count(spark, source, names)
     parsed = handler.parse(spark, source, names)
     parsed.lines.persist()
-    counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
-    for row in counts:
+    counts = by_file(parsed.account(), counted)
+    for row in counts.values():
         assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]
-    return parsed, {Path(row["file"]).name: row for row in counts}
+    return parsed, {Path(file).name: row for file, row in counts.items()}
 
 
 SONG = {

@@ -20,6 +20,7 @@ from jobs.sources.reading.raw_sqlite import count_rows, row_ids
 from jobs.sources.reading.sqlite import read_range
 from tests.real_data import real
 from tests.sources.builders import database
+from tests.sources.literal import by_file
 
 ENDLESS = "CREATE VIEW songs AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 SONGS = (
@@ -34,10 +35,10 @@ def read(spark: SparkSession, kind: str, *files: Path, **given: Any) -> tuple[Pa
     counted = FORMATS[kind].count(spark, source, names)
     parsed = FORMATS[kind].parse(spark, source, names)
     parsed.lines.persist()
-    counts = parsed.account().join(counted, "file", "right").na.fill(0).collect()
-    for row in counts:
+    counts = by_file(parsed.account(), counted)
+    for row in counts.values():
         assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]
-    return parsed, {Path(row["file"]).name: row for row in counts}
+    return parsed, {Path(file).name: row for file, row in counts.items()}
 
 
 def test_track_metadata(spark: SparkSession, tmp_path: Path) -> None:

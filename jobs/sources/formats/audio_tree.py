@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath, PurePosixPath
 
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs.errors import SourceError
 from jobs.lake.schemas.sources import AUDIO_FILES
@@ -64,11 +64,10 @@ class AudioTree(Snapshot):
         make_folder(source)
         return found
 
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
         """1 for each file; an archive's members, by the second reader."""
-        single = [(path, 1) for path in files if not is_archive(path)]
-        counted = count_by(spark, [path for path in files if is_archive(path)], count_members)
-        return spark.createDataFrame(single, "file string, lines_in long").unionByName(counted)
+        archives = [path for path in files if is_archive(path)]
+        return dict.fromkeys(files, 1) | count_by(spark, archives, count_members)
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
         """A row per file with its size and SHA-256; whether it can be decoded is found out later, by the audio jobs."""

@@ -54,7 +54,7 @@ class Crawl(Snapshot):
         make_folder(source)
         return listing(source, frozenset({".warc"}))
 
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
         """Records by the second reader."""
         return count_by(spark, files, count_records)
 

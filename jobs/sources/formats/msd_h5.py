@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs.lake.schemas.sources import SOURCE_TRACKS
 from jobs.sources.base import Snapshot
@@ -33,7 +33,7 @@ class MsdH5(Snapshot):
         """The file, or every HDF5 file and tar archive under the folder."""
         return listing(source, HDF5 | ARCHIVES)
 
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
         """Length of each file's tables, 1 for a file that is rejected as a whole; an archive's members, by the second reader."""
         return count_by(spark, files, lambda path: count_members(path) if is_archive(path) else count_tracks(path))
 

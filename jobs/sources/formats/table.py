@@ -92,7 +92,7 @@ class Table(Events):
         column = source.options["columns"].get("received") or source.options["columns"]["time"]
         return newest_day(source, path, column)
 
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
         """Lines by the second reader, or the rows that the Parquet footers tell."""
         if suffix(files[0]) == PARQUET:
             return count_by(spark, files, _parquet_rows)
@@ -164,8 +164,7 @@ def _over_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> bo
     if separator(source, files[0]) == "\t":
         return False
     cut = cut_files(source, files)
-    counted = count_by(spark, files, lambda path: int(any_over_lines(path, path in cut)))
-    return any(row["lines_in"] for row in counted.collect())
+    return any(count_by(spark, files, lambda path: int(any_over_lines(path, path in cut))).values())
 
 
 def _records(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, Layout]:

@@ -26,19 +26,19 @@ def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
     return rejected.select(F.lit(source.name).alias("source"), "file", "line", "rule", "reason", raw, *dated)
 
 
-def account(source: Source, counted: DataFrame, parsed: Parsed, once: DataFrame) -> list[dict[str, Any]]:
-    """Rows of table `ingest_counts` of a snapshot: one per file of `counted` (`file`, `lines_in`), computed at once.
+def account(source: Source, counted: Mapping[str, int], parsed: Parsed, once: DataFrame) -> list[dict[str, Any]]:
+    """Rows of table `ingest_counts` of a snapshot: one per file of `counted` (file -> lines_in), computed at once.
 
     `once`: the accepted rows without repeats, each with the first `file` that has it; a repeat counts at the later file.
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
     counts = (partial(told_by_file, parsed), partial(_rows_of, parsed.rows), partial(_rows_of, once))
-    told, accepted, distinct = at_once(counted.sparkSession, *counts)
+    told, accepted, distinct = at_once(once.sparkSession, *counts)
     tally = []
-    for row in counted.collect():
-        file, said = row["file"], told.get(row["file"], Told())
+    for file, lines_in in counted.items():
+        said = told.get(file, Told())
         found = {name: getattr(said, name) for name in KINDS} | {"duplicates": accepted.get(file, 0) - distinct.get(file, 0)}
-        tally.append(row.asDict() | found)
+        tally.append({"file": file, "lines_in": lines_in} | found)
     return _checked(source, tally, parsed, {})
 
 
@@ -69,7 +69,7 @@ def told_by_file(parsed: Parsed) -> dict[str, Told]:
 
 def account_events(
     source: Source,
-    counted: DataFrame,
+    counted: Mapping[str, int],
     parsed: Parsed,
     told: Mapping[str, Told],
     quick: Mapping[str, int],
@@ -82,11 +82,11 @@ def account_events(
     """
     events = settled.per_file()
     tally = []
-    for row in counted.collect():
-        said = told.get(row["file"], Told())
-        found = {name: getattr(said, name) for name in KINDS} | dict.fromkeys(COUNTS, 0)
-        found |= events.get(row["file"], {}) | row.asDict()
-        found["good"] += quick.get(row["file"], 0)
+    for file, lines_in in counted.items():
+        said = told.get(file, Told())
+        found: dict[str, Any] = {"file": file, "lines_in": lines_in} | {name: getattr(said, name) for name in KINDS}
+        found |= dict.fromkeys(COUNTS, 0) | events.get(file, {})
+        found["good"] += quick.get(file, 0)
         _require_every_row(source, found, said)
         tally.append({name: value for name, value in found.items() if name != "accepted"})
     return _checked(source, tally, parsed, dates or {})

@@ -1,6 +1,7 @@
 """Files of a timed source to the lake: staged, counted, settled, and accounted for."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from jobs.context import JobContext
 from jobs.lake.lake import new_folder
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
-from jobs.sources.ingest.accounts import account_events, quarantine_rows, told_by_file
+from jobs.sources.ingest.accounts import Told, account_events, quarantine_rows, told_by_file
 from jobs.sources.ingest.fresh import Days
 from jobs.sources.ingest.orphans import STAGE, claim
 from jobs.sources.ingest.quick import staged
@@ -42,33 +43,48 @@ def _stage_and_write(
     counted, (parsed, stage) = at_once(ctx.spark, count, partial(staged, ctx.spark, folder, source, files))
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     try:
-        stage = joined(stage, stage_rows(parsed.rows, stage.folder, stage.files))
+        odd, told = at_once(
+            ctx.spark, partial(stage_rows, parsed.rows, stage.folder, stage.files), partial(told_by_file, parsed)
+        )
+        stage = joined(stage, odd)
         if dates is None:
             (inputs,) = days.values()
             # dates that were in the files when they were last read, and no longer are, become empty
             days = dict.fromkeys({*days, *stage.days, *ctx.night.lake.dates(f"events/{source.name}")}, inputs)
-        _write(ctx, source, counted, parsed, stage, days, dates)
+        _write(ctx, source, _Read(counted, parsed, told, stage), days, dates)
     finally:
         parsed.lines.unpersist()
 
 
-def _write(
-    ctx: JobContext, source: Source, counted: DataFrame, parsed: Parsed, stage: Stage, days: Days, dates: dict[str, str] | None
-) -> None:
+@dataclass(frozen=True)
+class _Read:
+    """What came of the files, none of it written to the lake yet."""
+
+    counted: dict[str, int]
+    """File -> lines_in."""
+    parsed: Parsed
+    """What did not take the quick way."""
+    told: dict[str, Told]
+    """File -> what the lines of `parsed` say."""
+    stage: Stage
+    """All accepted rows."""
+
+
+def _write(ctx: JobContext, source: Source, read: _Read, days: Days, dates: dict[str, str] | None) -> None:
     """Wishes first, so that what they ask for is not written; what says that the files are read, last.
 
     That is the manifest of a received date's events, and of an undated source the account.
     """
-    told = told_by_file(parsed)
+    parsed, stage = read.parsed, read.stage
     if parsed.deletions is not None:
-        wishes = parsed.deletions if any(file.wishes for file in told.values()) else None
+        wishes = parsed.deletions if any(file.wishes for file in read.told.values()) else None
         keep_wishes(ctx, source, wishes, days if dates is not None else None)
     part, run = f"events/{source.name}", new_folder()
     targets = {day: ctx.night.lake.store.uri(f"{part}/dt={day}/{run}") for day in days if day in stage.days}
     settled = settle(ctx.spark, stage, targets, known_wishes(ctx))
-    counts = account_events(source, counted, parsed, told, stage.lines, settled, dates)
+    counts = account_events(source, read.counted, parsed, read.told, stage.lines, settled, dates)
     _keep_only(ctx, part, run, settled)
-    rejected = quarantine_rows(parsed, source) if any(file.quarantined for file in told.values()) else None
+    rejected = quarantine_rows(parsed, source) if any(file.quarantined for file in read.told.values()) else None
     account = _account_writes(ctx, source, rejected, counts, days, dates)
     rows: list[Write] = [partial(JobContext.adopt_days, part=part, run=run, days=days)]
     ctx.at_once(*(rows + account if dates is None else account + rows))

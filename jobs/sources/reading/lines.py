@@ -119,8 +119,8 @@ def is_blank(text: Column) -> Column:
     return F.ltrim(text, F.lit(" \t\r")) == F.lit("")
 
 
-def independent_count(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> DataFrame:
-    """`file`, `lines_in` (long): lines counted from the raw bytes by the second reader, at once.
+def independent_count(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> dict[str, int]:
+    """By file, its lines, counted from the raw bytes by the second reader.
 
     Raises SourceError naming a file that cannot be read to its end (a truncated .gz that is not in `cut`) and the reason.
     """
@@ -132,8 +132,8 @@ def cut_files(source: Source, files: Sequence[str]) -> Cut:
     return {path: line for path in files if (line := source.cut_line(path)) is not None}
 
 
-def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], int]) -> DataFrame:
-    """`file`, `lines_in`: `count` of each file, computed at once; its read errors become a SourceError that names the file."""
+def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], int]) -> dict[str, int]:
+    """`count` of each file; its read errors become a SourceError that names the file."""
     if sum(os.path.getsize(path) for path in files) <= SMALL_BYTES:
         found = [_counted(path, count) for path in files]
     else:
@@ -143,8 +143,7 @@ def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], i
         if fault:
             take = ', or say truncated = "take" in its [[source]]' if raw.CUT_SHORT in fault else ""
             raise SourceError(f"{path} cannot be read to its end ({fault}); fetch it again, or take it away{take}.")
-    counts = [(path, lines) for path, lines, _ in found]
-    return spark.createDataFrame(counts, "file string, lines_in long")
+    return {path: lines for path, lines, _ in found}
 
 
 def spread(spark: SparkSession, files: Sequence[str]) -> DataFrame:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs.errors import SourceError
 from jobs.lake.schemas import table as lake_table
@@ -70,7 +70,7 @@ class SqliteSnapshot(Snapshot):
                 raise SourceError(f"Source {source.name}: {path} is no database of this kind: {error}.") from None
         return found
 
-    def count(self, spark: SparkSession, source: Source, files: list[str]) -> DataFrame:
+    def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
         """Rows of the tables by the second reader."""
         names = [query.table for query in self.queries]
         return count_by(spark, files, lambda path: sum(count_rows(path, _root(path, name)) for name in names))
