@@ -1,26 +1,34 @@
-"""A night with 1 % new events against the full load of the same logs."""
+"""A night with 1 % new events against the full load of the same logs: at ten million lines, and at fifty."""
 
 import datetime as dt
 import shutil
 
-from bench.data import LAST_DAY, app_log
+from bench.data import DAYS, LAST_DAY, app_log
 from bench.harness import HEAP, Row, compared, measured
 from bench.ingest import LINES
 
 GOAL = 0.1
+SIZES = {LINES: 2, 5 * LINES: 1}
+"""Lines of the full load, and how often one Spark does it: the large one takes minutes."""
 
 
 def rows() -> list[Row]:
-    """One comparison: the full load leaves its lake behind, and the next night finds one day more."""
-    root = app_log(LINES)
+    """A comparison for each size: what a night costs beside its lines is the same for both."""
+    return [row for lines, times in SIZES.items() for row in _rows(lines, times)]
+
+
+def _rows(lines: int, times: int) -> list[Row]:
+    """The full load leaves its lake behind, and the next night finds one day more."""
+    root = app_log(lines, days=DAYS * lines // LINES)
     next_day = LAST_DAY + dt.timedelta(days=1)
-    new = app_log(LINES // 100, "new", next_day, 1) / f"dt={next_day}"
+    new = app_log(lines // 100, "new", next_day, 1) / f"dt={next_day}"
     fresh = root / new.name
     shutil.rmtree(fresh, ignore_errors=True)
-    full = measured({"full load": ["ours_log", str(root), HEAP]})["full load"]
+    full = measured({"full load": ["ours_log", str(root), HEAP]}, times)["full load"]
     shutil.copytree(new, fresh)
     try:
         night = measured({"night": ["ours_next_night", str(root), HEAP]})["night"]
     finally:
         shutil.rmtree(fresh)
-    return compared("a night with 1 % new", night, full, "our full load", GOAL, ("night", "full load"))
+    what = f"a night with 1 % new after {lines // 1_000_000} M lines"
+    return compared(what, night, full, "our full load", GOAL, ("night", "full load"))
