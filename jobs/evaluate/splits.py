@@ -66,7 +66,7 @@ class Temporal:
     min_rating: float = 1.0
     """T_R: what is played again or first heard counts where its rating in the future is at least this."""
     most_sessions: int = 4_000
-    """Sessions asked, drawn by hash: intervals are then about 1 % wide, and a run stays within minutes."""
+    """Sessions asked, drawn by hash, so that a run stays within minutes; intervals tell what that costs."""
     session_look_back: int = 20
     """Tracks of a session that the model is told: those just before the next one."""
     seed: int = 7
