@@ -23,3 +23,7 @@ class LeaseError(PmrsError):
 
 class StoreError(PmrsError):
     """MongoDB does not answer, refuses, or has no such user, list or run."""
+
+
+class EvaluationError(PmrsError):
+    """An evaluation that would say nothing: no relevant track, a model that knows the future, lists of other queries."""

@@ -96,7 +96,9 @@ def refused(clips: DataFrame) -> DataFrame:
 def run(ctx: JobContext) -> None:
     """Reads `audio_files`; writes `mel` and the refused files. Raises SourceError where too many are unusable."""
     config: Config = ctx.config  # type: ignore[assignment]
-    files = ctx.need("audio_files")
+    # a service without audio has no such table; that the night was ingested, its catalogue tells
+    ctx.night.lake.require("tracks", "on", ctx.night.date.isoformat())
+    files = ctx.read("audio_files")
     clips = build_clips(files, config).persist(StorageLevel.DISK_ONLY)
     ctx.write("mel", clips.where("rule IS NULL"))
     bad = ctx.write("quarantine/mel", refused(clips))

@@ -160,6 +160,39 @@ def runs(as_json: AsJson = False, sources: SourcesFile = None) -> None:
 
 
 @app.command()
+def evaluate(
+    models: Annotated[str, typer.Option(help="Models to compare, by comma. Default: all; with --lists: none.")] = "",
+    split: Annotated[str, typer.Option(help="temporal, random, last or users. Default: temporal where there are events.")] = "",
+    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
+    days: Annotated[int, typer.Option(help="Days at the end that a temporal split asks for.", min=1)] = 14,
+    lists: Annotated[list[Path] | None, typer.Option(help="A ranking table to score (Parquet or CSV).")] = None,
+    task: Annotated[str, typer.Option(help="The task that --lists answers. Default: the split's first.")] = "",
+    export: Annotated[Path | None, typer.Option(help="Folder for the split's tables, user ids included.")] = None,
+    tune: Annotated[bool, typer.Option(help="Choose settings on a split of the training part.")] = True,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    sources: SourcesFile = None,
+) -> None:
+    """Compare models, or anybody's ranking table, on one honest split: every metric with its interval."""
+    from jobs.cli.progress import bar
+    from jobs.cli.show import console
+    from jobs.evaluate import command
+    from jobs.evaluate.show import markdown, print_table
+
+    chosen = tuple(name.strip() for name in models.split(",") if name.strip())
+    config = command.Config(split, chosen, days, tune, str(day(date)) if date else "")
+    with bar("evaluating") as notify:
+        options = command.Options(tuple(lists or ()), task, export)
+        told = command.run(settings_with(sources), config, options, lambda step: notify(step, 0, 0))
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+    elif as_markdown:
+        typer.echo(markdown(told))
+    else:
+        print_table(told, console())
+
+
+@app.command()
 def sample(
     days: Annotated[int, typer.Option(help="Days of logs.", min=4, max=365)] = 14,
     seed: Annotated[int, typer.Option(help="Seed: equal seeds, equal bytes.")] = 7,

@@ -169,6 +169,21 @@ FORGOTTEN = define(
     column("run_id", TEXT, "run that did it: `amended_by` of the manifests and publications"),
     column("at", TIME, "when, UTC"),
 )
+EVALUATED = define(
+    "evaluated",
+    "query of an evaluation, and where a model's list has what was relevant (part: split and model)",
+    "evaluate",
+    ("split", "model", "seed", "task", "query_id"),
+    column("split", TEXT, "temporal, random, last or users"),
+    column("model", TEXT, "contender, as `pmrs evaluate --models` names it"),
+    column("task", TEXT, "discovery, re-listening, next track or rest of session"),
+    column("query_id", TEXT, "user, or user, session and place"),
+    USER,
+    column("relevant", INT, "relevant tracks"),
+    column("places", ArrayType(INT), "1-based places of relevant tracks in the list of 100, upwards; ties count against the model"),
+    column("listed", INT, "length of the list"),
+    column("seed", INT, "seed of the training; 0 where nothing is drawn"),
+)
 TABLES = (
     TRACKS,
     SONG_TRACKS,
@@ -183,4 +198,5 @@ TABLES = (
     CANDIDATES,
     RANKED,
     FORGOTTEN,
+    EVALUATED,
 )

@@ -1,0 +1,130 @@
+"""Lists by other people's models on our split: `.venv-peers/bin/python bench/peers.py EXPORT OUT [implicit_als implicit_bpr]`.
+
+EXPORT is a folder that `pmrs evaluate --export EXPORT` wrote; `pmrs evaluate --lists OUT/implicit_als.parquet` then scores what
+lies in OUT. Runs by requirements/peers.in alone and imports nothing of the house, so that nothing of ours can flatter or hurt a
+peer. Settings are chosen by NDCG@20 on the inner split, a split of the training part; one seed.
+"""
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from implicit.als import AlternatingLeastSquares
+from implicit.bpr import BayesianPersonalizedRanking
+from scipy.sparse import csr_matrix
+
+DEPTH, TUNE_AT, SEED = 100, 20, 7
+Grid = tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """One split: U users, I tracks that somebody in training played, Q queries (users of the first task)."""
+
+    users: list[str]
+    tracks: list[str]
+    train: csr_matrix
+    queries: list[str]
+    truth: dict[str, set[str]]
+
+
+def load(folder: Path, prefix: str) -> Data:
+    """From the tables of `--export`; the task is discovery."""
+    train, truth = (pq.read_table(folder / f"{prefix}{name}") for name in ("train", "discovery_truth"))
+    users, tracks = sorted(set(train["user_id"].to_pylist())), sorted(set(train["track_id"].to_pylist()))
+    place = [pc.index_in(train[k], pa.array(ids)).to_numpy() for k, ids in (("user_id", users), ("track_id", tracks))]
+    matrix = csr_matrix((train["rating"].to_numpy().astype(np.float32), tuple(place)), shape=(len(users), len(tracks)))
+    relevant: dict[str, set[str]] = {}
+    for query, track in zip(truth["query_id"].to_pylist(), truth["track_id"].to_pylist(), strict=True):
+        relevant.setdefault(query, set()).add(track)
+    return Data(users, tracks, matrix, sorted(relevant), relevant)
+
+
+def strengths(ratings: csr_matrix) -> csr_matrix:
+    """1 + log2 R, as our own models take ratings; heard and not liked is nothing."""
+    found = ratings.copy()
+    found.data = np.where(found.data >= 1, 1 + np.log2(np.maximum(found.data, 1)), 0).astype(np.float32)
+    found.eliminate_zeros()
+    return found
+
+
+def als(data: Data, settings: dict[str, Any], seed: int) -> Any:
+    """Alternating least squares, conjugate gradient."""
+    model = AlternatingLeastSquares(**settings, iterations=15, random_state=seed, num_threads=0)
+    model.fit(strengths(data.train), show_progress=False)
+    return model
+
+
+def bpr(data: Data, settings: dict[str, Any], seed: int) -> Any:
+    """Bayesian personalised ranking."""
+    model = BayesianPersonalizedRanking(**settings, iterations=150, random_state=seed, num_threads=0)
+    model.fit(strengths(data.train), show_progress=False)
+    return model
+
+
+def grid(**values: tuple[Any, ...]) -> Grid:
+    """All combinations."""
+    return tuple(dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values()))
+
+
+PEERS: dict[str, tuple[Callable[[Data, dict[str, Any], int], Any], Grid]] = {
+    "implicit_als": (als, grid(factors=(32, 64), regularization=(0.1, 1.0, 10.0, 30.0), alpha=(1.0, 10.0, 30.0))),
+    "implicit_bpr": (bpr, grid(factors=(32, 64), learning_rate=(0.01, 0.05), regularization=(0.001, 0.01, 0.1))),
+}
+
+
+def lists(model: Any, data: Data) -> Iterator[tuple[str, list[str], list[float]]]:
+    """Of each query the best DEPTH tracks that the user has not heard, with their scores."""
+    place = {user: row for row, user in enumerate(data.users)}
+    rows = np.array([place[query] for query in data.queries])
+    items, scores = model.recommend(rows, data.train[rows], N=DEPTH, filter_already_liked_items=True)
+    for query, line, score in zip(data.queries, items, scores, strict=True):
+        kept = [
+            (data.tracks[i], float(s))
+            for i, s in zip(line, score, strict=True)
+            if i >= 0 and np.isfinite(s) and s > -1e30
+        ]
+        yield query, [track for track, _ in kept], [s for _, s in kept]
+
+
+def ndcg(model: Any, data: Data) -> float:
+    """Mean NDCG@TUNE_AT."""
+    gains = 1 / np.log2(np.arange(2, TUNE_AT + 2))
+    found = []
+    for query, tracks, _ in lists(model, data):
+        hits = np.array([track in data.truth[query] for track in tracks[:TUNE_AT]])
+        found.append(gains[: hits.size][hits].sum() / gains[: min(TUNE_AT, len(data.truth[query]))].sum())
+    return float(np.mean(found))
+
+
+def main(export: Path, out: Path, names: list[str]) -> None:
+    """Tune, fit, write `OUT/<name>.parquet` for each peer."""
+    inner, outer = load(export, "inner_"), load(export, "")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names or PEERS:
+        fit, settings = PEERS[name]
+        found = [ndcg(fit(inner, one, SEED), inner) for one in settings]
+        best = settings[int(np.argmax(found))]
+        began = time.monotonic()
+        model = fit(outer, best, SEED)
+        rows = [
+            (query, place, track, score)
+            for query, tracks, scores in lists(model, outer)
+            for place, (track, score) in enumerate(zip(tracks, scores, strict=True), 1)
+        ]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        pq.write_table(pa.table(columns, ["query_id", "rank", "track_id", "score"]), out / f"{name}.parquet")
+        seconds = time.monotonic() - began
+        print(f"{name}: {best}, NDCG@20 {max(found):.4f} on the inner split; fit and lists {seconds:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,195 @@
+"""`pmrs evaluate`: reads the lake, asks every model, prints one table, and stores it as JSON and in MongoDB's `quality`."""
+
+import datetime as dt
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pymongo import ReplaceOne
+from pyspark.sql import DataFrame
+
+from jobs.context import JobContext, Night
+from jobs.errors import EvaluationError
+from jobs.evaluate import claims, listening, metrics
+from jobs.evaluate.contenders import named
+from jobs.evaluate.evaluate import Evaluation, Facts
+from jobs.evaluate.result import Result, compare
+from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal
+from jobs.lake.manifest import code_version
+from jobs.publish import embedded
+from jobs.publish.store import connect
+from jobs.settings import Settings
+from jobs.sources.config import Sources, load_sources, newest_date
+from jobs.spark import session
+
+SAME = ("protocol", "tasks", "train", "catalogue")
+"""Where these are equal, figures of an earlier run stand beside those of this one."""
+Told = dict[str, Any]
+"""The whole of an evaluation as JSON holds it: `results` are those of `jobs.evaluate.result`."""
+REFERENCE = "popularity"
+"""The model from which all others are told apart: who does not beat it has learned nothing."""
+SPLITS = ("temporal", "random", "last", "users")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is evaluated; noted with every figure."""
+
+    split: str = ""
+    """One of SPLITS; empty: temporal where there are events, else random."""
+    models: tuple[str, ...] = ()
+    """Names of contenders; none: all."""
+    days: int = 14
+    """Days at the end of the data that a temporal split asks for."""
+    tune: bool = True
+    """Choose each model's settings on the inner split; else its first settings stand."""
+    date: str = ""
+    """The night whose view of the data is split, ISO; empty: the newest date in the data."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is done beside it."""
+
+    lists: tuple[Path, ...] = ()
+    """Ranking tables (Parquet or CSV) to be scored on the same split."""
+    task: str = ""
+    """The task that `lists` answer; empty: the split's first."""
+    export: Path | None = None
+    """Folder to which the split's tables are written, for other tools."""
+
+
+def run(settings: Settings, config: Config, options: Options, say: Callable[[str], object]) -> Told:
+    """The whole evaluation as a dictionary; see `Result` for the rows of `results`."""
+    if config.split not in ("", *SPLITS):
+        raise EvaluationError(f"There is no split {config.split!r}; there are {', '.join(SPLITS)}.")
+    try:
+        contenders = named(list(config.models))
+    except ValueError as error:
+        raise EvaluationError(f"--models: {error}.") from None
+    sources = load_sources(settings.sources_file)
+    if settings.embedded:
+        embedded.start(settings)
+    date = dt.date.fromisoformat(config.date) if config.date else newest_date(sources)
+    night = Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, session(f"pmrs evaluate {date}", settings))
+    ctx = JobContext(night, "evaluate", config)
+    split = make_split(ctx, config)
+    facts = _facts(ctx)
+    if options.export:
+        _export(split, options.export)
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(dir=settings.var / "tmp") as folder:
+        evaluation = Evaluation(split, facts, Path(folder), say)
+        for path in options.lists:
+            result, _ = evaluation.of_lists(path.stem, _read_lists(ctx, path), options.task or split.tasks[0].name)
+            results.append(result)
+        for found, rows in evaluation.of_models(contenders if config.models or not options.lists else [], config.tune):
+            results += found
+            ctx.write(f"evaluated/{split.name}_{found[0].model}", rows)
+        asked_now = any(result.model == REFERENCE for result in results)
+        stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluated"), REFERENCE)
+    compare(results, REFERENCE, stored)
+    ctx.commit()
+    told = _told(ctx, sources, split, config, results)
+    _store(settings, sources, told)
+    return told
+
+
+def make_split(ctx: JobContext, config: Config) -> Split:
+    """The split that the config names, of what the night may use."""
+    data = listening.read(ctx)
+    name = config.split or ("random" if data.events.isEmpty() else "temporal")
+    if name == "temporal" and data.events.isEmpty():
+        raise EvaluationError(
+            "A temporal split needs events with times, and these sources have play counts only; use --split random."
+        )
+    midnight = dt.datetime.combine(ctx.date, dt.time(), dt.UTC) + dt.timedelta(days=1)
+    ways: dict[str, Temporal | PerUserRandom | LeaveLast | HeldOutUsers] = {
+        "temporal": Temporal(midnight - dt.timedelta(days=config.days), config.days),
+        "random": PerUserRandom(), "last": LeaveLast(), "users": HeldOutUsers(),
+    }  # fmt: skip
+    return ways[name].split(data)
+
+
+def _facts(ctx: JobContext) -> Facts:
+    """What the night knows of tracks and users; genres only where the night has classified them."""
+    classified = bool(ctx.night.lake.select("track_genres", "on", ctx.date.isoformat()))
+    genres = ctx.read("track_genres") if classified else None
+    return Facts(ctx.need("tracks"), genres, ctx.genres.genres, ctx.read("users", "latest"))
+
+
+def _read_lists(ctx: JobContext, path: Path) -> DataFrame:
+    if not path.exists():
+        raise EvaluationError(f"--lists {path}: there is no such file.")
+    reader = ctx.spark.read
+    is_csv = path.suffix == ".csv"
+    frame = reader.csv(str(path.resolve()), header=True) if is_csv else reader.parquet(str(path.resolve()))
+    if missing := {"query_id", "rank", "track_id"} - set(frame.columns):
+        raise EvaluationError(
+            f"--lists {path}: column {sorted(missing)[0]} is missing; it needs query_id, rank, track_id, perhaps score."
+        )
+    return frame
+
+
+def _export(split: Split, folder: Path) -> None:
+    """`train`, and per task `asked` and `truth`; `inner_...` the same of the inner split, for tuning. User ids stand in them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for prefix, part in (("", split), ("inner_", split.inner())):
+        part.train.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}train").resolve()))
+        for task in part.tasks:
+            name = task.name.replace(" ", "_")
+            for kind, frame in (("asked", task.asked), ("truth", task.truth)):
+                frame.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}{name}_{kind}").resolve()))
+
+
+def _told(ctx: JobContext, sources: Sources, split: Split, config: Config, results: list[Result]) -> Told:
+    users = split.train.select("user_id").distinct().count()
+    return {
+        "sources": sources.name,
+        "synthetic": sources.synthetic,
+        "date": ctx.night.date.isoformat(),
+        "split": split.name,
+        "protocol": split.protocol,
+        "tasks": {task.name: task.protocol for task in split.tasks},
+        "tuned": config.tune,
+        "train": {
+            "users": users,
+            "tracks": split.train.select("track_id").distinct().count(),
+            "ratings": split.train.count(),
+        },
+        "catalogue": ctx.need("tracks").count(),
+        "depth": metrics.DEPTH,
+        "code": code_version(),
+        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "results": [{**r.to_json(), "claims": claims.beside(r.model, split.name, users)} for r in results],
+    }
+
+
+def _store(settings: Settings, sources: Sources, told: Told) -> None:
+    """In the JSON file and in MongoDB a row for each model and task, which replaces that of the same name."""
+    target = file_of(settings, told)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    before = json.loads(target.read_text()) if target.is_file() else {}
+    kept = before.get("results", []) if all(before.get(key) == told[key] for key in SAME) else []
+    new = {(row["task"], row["model"]) for row in told["results"]}
+    whole = [*told["results"], *(row for row in kept if (row["task"], row["model"]) not in new)]
+    aside = target.with_suffix(".part")
+    aside.write_text(json.dumps({**told, "results": whole}, indent=1) + "\n")
+    os.replace(aside, target)
+    head = {key: value for key, value in told.items() if key not in {"results", "tasks"}}
+    plain = json.loads(json.dumps(told["results"]))
+    wanted = []
+    for row in plain:
+        name = "|".join(("evaluation", told["date"], told["split"], row["task"], row["model"]))
+        wanted.append(ReplaceOne({"_id": name}, {"kind": "evaluation", **head, **row}, upsert=True))
+    with connect(settings, sources.name) as store:
+        store.quality.bulk_write(wanted)
+
+
+def file_of(settings: Settings, told: Told) -> Path:
+    """Where the table lies as JSON: VAR/evaluations/SOURCES/DATE-SPLIT.json."""
+    return settings.var / "evaluations" / str(told["sources"]) / f"{told['date']}-{told['split']}.json"

@@ -1,0 +1,241 @@
+"""Every model asked the same on the same split: lists of the whole catalogue, their metrics in Spark, users' values kept."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.errors import EvaluationError
+from jobs.evaluate import beyond, metrics, segments
+from jobs.evaluate.confidence import confidence_scores
+from jobs.evaluate.contenders import Contender, Learned, learn
+from jobs.evaluate.intervals import intervals
+from jobs.evaluate.result import JUDGED_BY, Result
+from jobs.evaluate.splits import Split, Task
+from jobs.lake.collect import bounded
+from jobs.spark import at_once
+from models.top_n import Recommender, top_n
+
+BEYOND_AT = 20
+"""Places for which coverage, novelty and their like are told: the overall list's length."""
+CONFIDENCE_AT = 10
+"""N of PMRS's confidence score: the length of a genre's list."""
+LISTS = pa.schema({"query_id": pa.string(), "rank": pa.int32(), "track_id": pa.string(), "score": pa.float64()})
+"""A ranking table."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the tracks and users beside the split."""
+
+    tracks: DataFrame
+    """Table `tracks`: the whole catalogue."""
+    genres: DataFrame | None
+    """Table `track_genres`; None where the night has none yet."""
+    genre_names: tuple[str, ...]
+    users: DataFrame
+    """Table `users`."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One split, and what is needed to ask models on it."""
+
+    split: Split
+    facts: Facts
+    folder: Path
+    """Lists are set aside here; whoever made it removes it."""
+    say: Callable[[str], object] = lambda text: None
+
+    def of_models(self, contenders: Sequence[Contender], tune: bool = True) -> Iterator[tuple[list[Result], DataFrame]]:
+        """For each model its results, one per task, and its rows of table `evaluated`.
+
+        Raises EvaluationError where a task asks nobody.
+        """
+        for task in self.split.tasks:
+            _require_queries(task)
+        timed = self.split.recent is not self.split.train
+        for contender in (one for one in contenders if timed or not one.wants_times):
+            config = contender.grid[0]
+            if tune and len(contender.grid) > 1:
+                config = self._tuned(contender)
+            yield self._of_model(contender, config)
+
+    def of_lists(self, name: str, lists: DataFrame, task: str) -> tuple[Result, DataFrame]:
+        """The same for a ranking table that somebody else made: `query_id`, `rank`, `track_id`, perhaps `score`.
+
+        Raises EvaluationError for an unknown task, and for lists that would flatter: a track twice, or one that is masked.
+        """
+        one = next((t for t in self.split.tasks if t.name == task), None)
+        if one is None:
+            raise EvaluationError(
+                f"This split has no task {task!r}; it has {', '.join(t.name for t in self.split.tasks)}."
+            )
+        _require_queries(one)
+        score = F.col("score") if "score" in lists.columns else F.lit(None)
+        rank = F.col("rank").cast("int").alias("rank")
+        typed = lists.select("query_id", rank, "track_id", score.cast("double").alias("score"))
+        _require_honest(name, typed, one)
+        return self._scored(name, name, one, [(0, typed.where(F.col("rank") <= metrics.DEPTH))])
+
+    @cached_property
+    def _learned(self) -> Learned:
+        return learn(self.split, self.facts.genres, self.facts.genre_names)
+
+    @cached_property
+    def _inner(self) -> tuple[Split, Learned]:
+        """What models are tuned on."""
+        part = self.split.inner()
+        return part, learn(part, self.facts.genres, self.facts.genre_names)
+
+    def _tuned(self, contender: Contender) -> Any:
+        """The settings with the best NDCG@20 on the inner split's first task that the model answers; ties: the first."""
+        split, learned = self._inner
+        task = next(t for t in split.tasks if t.offered in contender.answers)
+        scores = []
+        for number, config in enumerate(contender.grid, 1):
+            self.say(f"{contender.name}: tuning, setting {number} of {len(contender.grid)}")
+            lists = self._lists(contender.fit(learned, config, contender.seeds[0]), learned, task)
+            valued = metrics.values(metrics.places(lists, task.truth, task.asked))
+            scores.append(valued.agg(F.avg(f"`{JUDGED_BY}`")).collect()[0][0])
+        return contender.grid[int(np.argmax(scores))]
+
+    def _of_model(self, contender: Contender, config: Any) -> tuple[list[Result], DataFrame]:
+        began = time.monotonic()
+        fitted = []
+        for seed in contender.seeds:
+            self.say(f"{contender.name}: fitting" + (f", seed {seed}" if len(contender.seeds) > 1 else ""))
+            fitted.append((seed, contender.fit(self._learned, config, seed)))
+        fit_seconds = (time.monotonic() - began) / len(fitted)
+        results, rows = [], []
+        made: dict[tuple[int, str], list[tuple[int, DataFrame]]] = {}  # tasks that are told the same get the same lists
+        for task in (t for t in self.split.tasks if t.offered in contender.answers):
+            self.say(f"{contender.name}: {task.name}")
+            began = time.monotonic()
+            alike = id(task.asked), task.offered
+            lists = (
+                made[alike] if alike in made else [(s, self._lists(model, self._learned, task)) for s, model in fitted]
+            )
+            made[alike] = lists
+            list_seconds = (time.monotonic() - began) / len(lists)
+            result, evaluated = self._scored(contender.name, contender.title, task, lists)
+            result.settings, result.seeds = asdict(config), contender.seeds if len(contender.seeds) > 1 else ()
+            result.fit_seconds, result.list_seconds = round(fit_seconds, 2), round(list_seconds, 2)
+            results.append(result)
+            rows.append(evaluated)
+        return results, reduce(DataFrame.unionByName, rows)
+
+    def _lists(self, model: Recommender, learned: Learned, task: Task) -> DataFrame:
+        """Lists of every query of a task, DEPTH places each, written block by block into a file of their own."""
+        queries, asked = learned.asked(task)
+        ids, tracks = pa.array(queries), pa.array(learned.tracks)
+        file = self.folder / f"lists-{uuid.uuid4().hex[:12]}.parquet"
+        with pq.ParquetWriter(file, LISTS) as out:
+            for row, item, score in top_n(model, asked, metrics.DEPTH, task.offered):
+                place = (np.arange(row.size) - np.searchsorted(row, row) + 1).astype(np.int32)
+                columns = [
+                    ids.take(pa.array(row)),
+                    pa.array(place),
+                    tracks.take(pa.array(item)),
+                    score.astype(np.float64),
+                ]
+                out.write_table(pa.table(columns, schema=LISTS))
+        return task.asked.sparkSession.read.parquet(file.resolve().as_uri())
+
+    def _scored(
+        self, name: str, title: str, task: Task, lists: Sequence[tuple[int, DataFrame]]
+    ) -> tuple[Result, DataFrame]:
+        """`lists`: by seed. What describes lists (coverage, parts of the tracks, confidence) is told of the first seed's."""
+        placed = [
+            metrics.places(found, task.truth, task.asked).withColumn("seed", F.lit(seed)) for seed, found in lists
+        ]
+        rows = reduce(DataFrame.unionByName, placed).localCheckpoint()
+        valued, wanted, first = metrics.values(rows), metrics.names(), lists[0][1]
+        matrix, by_seed, seen, by_user, by_track, confidence = at_once(
+            rows.sparkSession,
+            lambda: _per_user(valued, wanted),
+            lambda: [row[1] for row in valued.groupBy("seed").agg(F.avg(f"`{JUDGED_BY}`")).collect()],
+            lambda: self._beyond(first, task),
+            lambda: segments.of_users(valued, task, self.facts.users),
+            lambda: segments.of_tracks(first, task, self.split.train, self.facts.genres),
+            lambda: self._confidence(first, task),
+        )
+        result = Result(
+            name,
+            title,
+            task.name,
+            queries=rows.count() // len(lists),
+            users=len(matrix),
+            metrics=dict(zip(wanted, intervals(matrix), strict=True)),
+            beyond=seen,
+            segments=by_user + by_track,
+            confidence=confidence,
+            seed_spread=max(by_seed) - min(by_seed),
+            per_user=matrix,
+        )
+        labels = {"split": self.split.name, "model": name, "task": task.name}
+        return result, rows.select(*[F.lit(value).alias(key) for key, value in labels.items()], *rows.columns)
+
+    def of_stored(self, evaluated: DataFrame, model: str) -> dict[str, NDArray[np.float64]]:
+        """`per_user` of a model by task, from table `evaluated`; tasks of which it holds other queries are left out."""
+        found = {}
+        rows = evaluated.where((F.col("split") == self.split.name) & (F.col("model") == model))
+        for task in self.split.tasks:
+            mine, asked = rows.where(F.col("task") == task.name), task.truth.select("query_id").distinct()
+            same = mine.select("query_id").distinct().join(asked, "query_id").count() == asked.count()
+            if same and mine.select("query_id").distinct().count() == asked.count():
+                found[task.name] = _per_user(metrics.values(mine), metrics.names())
+        return found
+
+    def _beyond(self, lists: DataFrame, task: Task) -> dict[str, float]:
+        told = beyond.per_query(lists, task.asked, self.split.train, self.facts.tracks, BEYOND_AT)
+        means = told.agg(*[F.avg(c).alias(c) for c in told.columns if c != "query_id"]).collect()[0].asDict()
+        found = {name: float(value) for name, value in means.items() if value is not None}
+        found |= beyond.exposure(lists, self.facts.tracks, BEYOND_AT)
+        return found | {"diversity": beyond.diversity(lists, self._learned, BEYOND_AT)}
+
+    def _confidence(self, lists: DataFrame, task: Task) -> list[dict[str, Any]]:
+        if self.facts.genres is None or task.offered != "unheard":
+            return []
+        found = confidence_scores(lists, task.truth, self.facts.genres, CONFIDENCE_AT)
+        return [row.asDict() for row in found.collect()]
+
+
+def _per_user(valued: DataFrame, wanted: list[str]) -> NDArray[np.float64]:
+    means = valued.groupBy("user_id").agg(*[F.avg(f"`{name}`").alias(name) for name in wanted])
+    table = bounded(means.orderBy("user_id"), 40 + 8 * len(wanted), "the users' metrics")
+    return np.stack([table[name].to_numpy() for name in wanted], axis=1)
+
+
+def _require_queries(task: Task) -> None:
+    if task.truth.isEmpty():
+        raise EvaluationError(
+            f"Task {task.name!r} asks nobody: no user has a past and a relevant track after it. Move the cut."
+        )
+
+
+def _require_honest(name: str, lists: DataFrame, task: Task) -> None:
+    twice = lists.groupBy("query_id", "track_id").count().where("count > 1").first()
+    if twice is not None:
+        raise EvaluationError(f"{name}: the list of query {twice['query_id']} has track {twice['track_id']} twice.")
+    if lists.join(task.truth, "query_id", "left_semi").isEmpty():
+        raise EvaluationError(
+            f"{name}: task {task.name!r} asks none of its query_ids; make it from the tables of --export."
+        )
+    if task.offered == "unheard":
+        pair = ["query_id", "track_id"]
+        told = lists.join(task.asked.select(*pair), pair, "left_semi").count()
+        if told:
+            raise EvaluationError(
+                f"{name}: {told} places hold tracks that the asker has heard, and this task masks them."
+            )

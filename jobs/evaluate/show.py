@@ -1,0 +1,82 @@
+"""The table on the terminal, and as Markdown for docs/results.md."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.evaluate.result import JUDGED_BY
+
+FIRST, OTHERS = JUDGED_BY, ("R_liang@20", "HR@10", "MRR@20", "MAP@20")
+HEAD = ("model", FIRST, "95 %", *OTHERS, "coverage", "lift", "seconds", "from popularity")
+
+
+def rows_of(told: dict[str, Any], task: str) -> Iterator[tuple[str, ...]]:
+    """A row of cells for each model, best NDCG@20 first; `*`: the difference from popularity is significant."""
+    found = [r for r in told["results"] if r["task"] == task]
+    for one in sorted(found, key=lambda r: (-r["metrics"][FIRST]["mean"], r["model"])):
+        best, lift, gap = one["metrics"][FIRST], one["beyond"].get("popularity_lift"), one["against"].get("popularity")
+        beyond_chance = gap is not None and (gap["low"] > 0 or gap["high"] < 0)
+        yield (
+            one["title"] + (f", {len(one['seeds'])} seeds" if one["seeds"] else ""),
+            f"{best['mean']:.4f}",
+            f"{best['low']:.3f}-{best['high']:.3f}",
+            *[f"{one['metrics'][m]['mean']:.4f}" for m in OTHERS],
+            f"{one['beyond']['coverage']:.1%}",
+            f"{lift:+.2f}" if lift is not None else "",
+            f"{one['fit_seconds'] + one['list_seconds']:.1f}",
+            f"{gap['mean']:+.4f}{'*' if beyond_chance else ''}" if gap else "",
+        )
+
+
+def print_table(told: dict[str, Any], console: Console) -> None:
+    """One table for each task, with what it asks, then the papers' claims."""
+    kind = " (SYNTHETIC data: says that the machinery works, nothing about music)" if told["synthetic"] else ""
+    console.print(f"{told['sources']}, {told['date']}{kind}: {told['protocol']}", style="bold")
+    train = told["train"]
+    learned = f"Learned from {train['ratings']:,} ratings of {train['users']:,} users"
+    console.print(f"{learned}; catalogue of {told['catalogue']:,} tracks, all ranked.")
+    for task, protocol in told["tasks"].items():
+        rows = list(rows_of(told, task))
+        if not rows:
+            continue
+        asked = next(r for r in told["results"] if r["task"] == task)
+        table = Table(title=f"{task}: {protocol} ({asked['queries']:,} queries of {asked['users']:,} users)")
+        for name in HEAD:
+            table.add_column(name, justify="left" if name == HEAD[0] else "right", no_wrap=name != HEAD[0])
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for line in claims_of(told):
+        console.print(line)
+
+
+def claims_of(told: dict[str, Any]) -> list[str]:
+    """One line for each method of the table of which papers give figures."""
+    by_model: dict[str, dict[tuple[str, ...], None]] = {}
+    for result in told["results"]:
+        for c in result["claims"]:
+            figure = f"{c['metric']} {c['value']} ({c['source']})"
+            by_model.setdefault(result["title"], {})[figure, c["comparable"]] = None
+    lines = []
+    for title, figures in by_model.items():
+        reasons = dict.fromkeys(reason for _, reason in figures)
+        lines.append(f"Papers on {title}: {'; '.join(f for f, _ in figures)}. Comparable: {'; '.join(reasons)}.")
+    return lines
+
+
+def markdown(told: dict[str, Any]) -> str:
+    """The same for docs/results.md."""
+    lines = []
+    for task, protocol in told["tasks"].items():
+        rows = list(rows_of(told, task))
+        if rows:
+            lines += [
+                f"**{task}**: {protocol}.",
+                "",
+                "| " + " | ".join(HEAD) + " |",
+                "|---|" + "---:|" * (len(HEAD) - 1),
+            ]
+            lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
+    return "\n".join(lines + [f"- {line}" for line in claims_of(told)]) + "\n"

@@ -1,0 +1,56 @@
+"""EASE: a linear autoencoder with a closed form (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data").
+
+    min over B of ||X - X B||^2 + lambda ||B||^2, with diag(B) = 0
+    P = (X'X + lambda I)^-1,   B = I - P diag(1 / diag P)                                        Steck's Eq. 8
+    score(u, j) = sum over i in U_M of u of B[i, j]
+
+B is dense: a catalogue of 20,000 tracks takes 3.2 GB while it is computed and 1.6 GB after.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
+
+from models.top_n import Floats, liked
+
+MOST_TRACKS = 20_000
+"""Larger catalogues want a sparse item-item model."""
+
+
+@dataclass(frozen=True)
+class EASEConfig:
+    """The one number of the method."""
+
+    min_rating: float = 1.0
+    """T_R: ratings from here on are a 1 in X."""
+    regularisation: float = 100.0
+    """lambda, in listeners; the paper's best lie between 200 and 1000 on data with many more users."""
+
+
+@dataclass(frozen=True)
+class EASE:
+    """The weights."""
+
+    weights: Floats
+    """B [I, I], diagonal 0."""
+    min_rating: float
+
+    def score(self, asked: csr_array) -> Floats:
+        """[Q, I]: may be negative."""
+        return np.asarray(liked(asked, self.min_rating) @ self.weights, dtype=np.float32)
+
+
+def fit(ratings: csr_array, config: EASEConfig) -> EASE:
+    """Solve it. `ratings` [U, I]. Raises ValueError for a catalogue above MOST_TRACKS."""
+    tracks = ratings.shape[1]
+    if tracks > MOST_TRACKS:
+        raise ValueError(f"EASE takes catalogues up to {MOST_TRACKS:,} tracks, and this one has {tracks:,}.")
+    likes = liked(ratings, config.min_rating).astype(np.float64)
+    gram = (likes.T @ likes).toarray()
+    gram[np.diag_indices(tracks)] += config.regularisation
+    inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(tracks), overwrite_b=True)
+    weights = inverse / -np.diag(inverse)  # column j by P[j, j]
+    weights[np.diag_indices(tracks)] = 0.0
+    return EASE(weights.astype(np.float32), config.min_rating)

@@ -1,0 +1,65 @@
+"""What every recommender of this house answers, and the exact best N of it.
+
+A recommender is fitted on ratings R [U, I] (sparse; a stored 0 is a track that was heard and not liked) and answers for whoever
+asks with ratings [Q, I]: users it has learned from, users it has never seen, or the tracks of one session.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Offered = Literal["unheard", "heard", "all"]
+"""Which tracks may stand in a list: those the asker has not rated, those the asker has, or every one."""
+
+
+class Recommender(Protocol):
+    """One fitted model."""
+
+    def score(self, asked: csr_array) -> Floats:
+        """[Q, I] float32: the higher the better, comparable within one row. `asked` [Q, I]: ratings of whoever asks."""
+
+
+def top_n(
+    model: Recommender, asked: csr_array, most: int, offered: Offered = "unheard", block: int = 500
+) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """(row, item, score) of the best `most` items of each row of `asked`, best first, ties by item number; exact.
+
+    Rows come in blocks of `block`: a block of 500 x 50,000 tracks is 100 MB of scores. Rows may have fewer items than `most`.
+    """
+    for start in range(0, asked.shape[0], block):
+        rows = asked[start : start + block]
+        scores = np.array(model.score(rows), dtype=np.float32)
+        if offered != "all":
+            heard = np.zeros(scores.shape, dtype=bool)
+            heard[np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices] = True
+            scores[heard if offered == "unheard" else ~heard] = -np.inf
+        row, item = _best(scores, most)
+        yield row + start, item, scores[row, item]
+
+
+def _best(scores: Floats, most: int) -> tuple[Ints, Ints]:
+    """Row and column of the `most` largest finite scores of each row, best first, ties by column."""
+    rows: list[Ints] = []
+    items: list[Ints] = []
+    for place, line in enumerate(scores):
+        allowed = np.flatnonzero(np.isfinite(line))
+        if allowed.size > 4 * most:
+            # only what can be among the best need be sorted: everything from the most-th score on, ties included
+            allowed = allowed[line[allowed] >= np.partition(line[allowed], allowed.size - most)[allowed.size - most]]
+        chosen = allowed[np.lexsort((allowed, -line[allowed]))][:most]
+        rows.append(np.full(chosen.size, place, dtype=np.int64))
+        items.append(chosen)
+    return np.concatenate(rows), np.concatenate(items)
+
+
+def liked(ratings: csr_array, least: float) -> csr_array:
+    """1 where a rating is at least `least` (PMRS's T_R), nothing elsewhere: [same shape] float32."""
+    kept = ratings.copy()
+    kept.data = (kept.data >= least).astype(np.float32)
+    kept.eliminate_zeros()
+    return kept

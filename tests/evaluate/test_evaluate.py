@@ -1,0 +1,145 @@
+"""Models compared on literal listeners: two tastes, and one track that everybody knows."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from scipy.sparse import csr_array
+
+from jobs.errors import EvaluationError
+from jobs.evaluate import beyond
+from jobs.evaluate.confidence import confidence_scores
+from jobs.evaluate.contenders import Learned, named
+from jobs.evaluate.evaluate import Evaluation, Facts
+from jobs.evaluate.listening import Listening
+from jobs.evaluate.result import Result, compare
+from jobs.evaluate.splits import PerUserRandom, Split
+from tests.evaluate.literal import asked_of, lists_of, truth_of
+
+USERS, TRACKS = 60, 24
+
+
+def hears(user: int, track: int) -> bool:
+    """Users hear ten of the twelve tracks of their taste, which is the parity of their number."""
+    return user % 2 == track % 2 and (track // 2 - user) % 12 >= 2
+
+
+@pytest.fixture(scope="module")
+def facts(spark: SparkSession) -> Facts:
+    rows = [(f"t{n:02d}", f"artist {n // 4}", f"taste {n % 2}", [1.0 - n % 2, float(n % 2)]) for n in range(TRACKS)]
+    tracks = spark.createDataFrame([(*row[:2], None) for row in rows], "track_id string, artist string, title string")
+    genres = spark.createDataFrame(
+        [(r[0], r[2], r[3]) for r in rows], "track_id string, genre string, probabilities array<double>"
+    )
+    profiles = [(f"u{n:02d}", 20 + 20 * (n % 2), None, "DE" if n % 3 else "FR") for n in range(USERS)]
+    users = spark.createDataFrame(profiles, "user_id string, age int, gender string, country string")
+    return Facts(tracks, genres, ("taste 0", "taste 1"), users)
+
+
+@pytest.fixture(scope="module")
+def split(spark: SparkSession) -> Split:
+    rows = [(f"u{u:02d}", f"t{t:02d}", 1.0) for u in range(USERS) for t in range(TRACKS) if hears(u, t)]
+    history = spark.createDataFrame(rows, "user_id string, track_id string, rating double")
+    return PerUserRandom().split(Listening(history.limit(0), history))
+
+
+@pytest.fixture(scope="module")
+def evaluation(split: Split, facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    return Evaluation(split, facts, tmp_path_factory.mktemp("lists"))
+
+
+@pytest.fixture(scope="module")
+def found(evaluation: Evaluation) -> dict[str, tuple[Result, DataFrame]]:
+    results = {}
+    few = [replace(one, grid=one.grid[:2]) for one in named(["popularity", "item_knn", "ease"])]
+    for each, rows in evaluation.of_models(few):
+        results[each[0].model] = each[0], rows
+    compare([result for result, _ in results.values()], "popularity")
+    return results
+
+
+def test_who_knows_the_tastes_beats_popularity_significantly(found: dict[str, tuple[Result, DataFrame]]) -> None:
+    for name in ("item_knn", "ease"):
+        gap = found[name][0].against["popularity"]
+        assert gap.significant
+        assert gap.mean > 0.1
+    assert not found["popularity"][0].against
+
+
+def test_every_query_is_kept_and_gives_the_means_again(found: dict[str, tuple[Result, DataFrame]]) -> None:
+    result, rows = found["ease"]
+    kept = rows.collect()
+    assert (len(kept), result.queries, result.users) == (USERS, USERS, USERS)
+    hits = [any(place <= 10 for place in row["places"]) for row in kept]
+    assert result.metrics["HR@10"].mean == pytest.approx(np.mean(hits))
+
+
+def test_parts_of_the_users_are_told_with_their_numbers(found: dict[str, tuple[Result, DataFrame]]) -> None:
+    parts = {(p["by"], p["segment"]): p for p in found["ease"][0].segments if "queries" in p}
+    assert parts["age", "18-24"]["queries"] == 30
+    assert parts["country", "FR"]["queries"] == 20
+    assert parts["tracks known", "5-9"]["queries"] == USERS
+    genres = {p["segment"]: p["relevant"] for p in found["ease"][0].segments if p["by"] == "genre"}
+    assert genres == {"taste 0": USERS, "taste 1": USERS}
+
+
+def test_lists_made_elsewhere_are_scored_alike(spark: SparkSession, evaluation: Evaluation) -> None:
+    right = {row["query_id"]: [row["track_id"]] for row in evaluation.split.tasks[0].truth.collect()}
+    result, _ = evaluation.of_lists("oracle", lists_of(spark, right).drop("score"), "discovery")
+    assert result.metrics["MRR@10"].mean == 1.0
+
+
+def test_lists_that_would_flatter_are_refused(spark: SparkSession, evaluation: Evaluation) -> None:
+    heard = evaluation.split.train.limit(1).collect()[0]
+    known = lists_of(spark, {heard["user_id"]: [heard["track_id"]]})
+    cases = {
+        "1 places hold tracks that the asker has heard": known,
+        "has track t01 twice": lists_of(spark, {"u00": ["t01", "t01"]}),
+        "asks none of its query_ids": lists_of(spark, {"somebody": ["t01"]}),
+    }
+    for said, lists in cases.items():
+        with pytest.raises(EvaluationError, match=said):
+            evaluation.of_lists("given", lists, "discovery")
+
+
+def test_an_unknown_task_names_those_there_are(spark: SparkSession, evaluation: Evaluation) -> None:
+    with pytest.raises(EvaluationError, match="no task 'next track'; it has discovery"):
+        evaluation.of_lists("given", lists_of(spark, {}), "next track")
+
+
+def test_coverage_and_gini_of_lists_worked_out_by_hand(spark: SparkSession) -> None:
+    catalogue = spark.createDataFrame([(t,) for t in "abcd"], "track_id string")
+    alike = beyond.exposure(lists_of(spark, {"u": ["a", "b"], "v": ["c", "d"]}), catalogue, 20)
+    one = beyond.exposure(lists_of(spark, {"u": ["a"], "v": ["a"]}), catalogue, 20)
+    assert alike == pytest.approx({"coverage": 1.0, "gini": 0.0})
+    assert one == pytest.approx({"coverage": 0.25, "gini": 0.75})
+
+
+def test_novelty_lift_and_repetition_worked_out_by_hand(spark: SparkSession) -> None:
+    train = spark.createDataFrame([(u, "a") for u in "wxyz"] + [("w", "b")], "user_id string, track_id string")
+    tracks = spark.createDataFrame([("a", "A"), ("b", "B"), ("c", "B")], "track_id string, artist string")
+    asked = asked_of(spark, {"q": []}).drop("track_id").selectExpr("*", "'a' AS track_id")
+    (row,) = beyond.per_query(lists_of(spark, {"q": ["a", "b", "c"]}), asked, train, tracks, 20).collect()
+    assert row["novelty"] == pytest.approx((0 + 2 + 2) / 3)  # four of four users, one, and one assumed for none
+    assert row["popularity_lift"] == pytest.approx((4 + 1 + 0) / 3 / 4 - 1)
+    assert row["artist_repetition"] == pytest.approx(1 / 3)
+
+
+def test_diversity_is_one_less_the_mean_cosine_of_pairs(spark: SparkSession) -> None:
+    ratings = csr_array(np.array([[1, 3, 0], [2, 0, 0], [0, 0, 1]], dtype=np.float32))
+    learned = Learned(spark.range(0), ("a", "b", "c"), ratings, ratings, np.zeros((3, 1), dtype=np.float32))
+    found = beyond.diversity(lists_of(spark, {"q": ["a", "b", "c"], "r": ["a", "b", "unknown"]}), learned, 20)
+    one, other = 1 - (1 / math.sqrt(2) + 0 + 0) / 3, 1 - 1 / math.sqrt(2)
+    assert found == pytest.approx((one + other) / 2)
+    assert math.isnan(beyond.diversity(lists_of(spark, {"q": ["a"]}), learned, 20))
+
+
+def test_confidence_is_the_share_of_a_genres_best_rated_that_its_best_places_hold(spark: SparkSession) -> None:
+    genres = spark.createDataFrame(
+        [("a", "Rock"), ("b", "Rock"), ("c", "Trance"), ("d", "Rock")], "track_id string, genre string"
+    )
+    lists = lists_of(spark, {"q": ["x", "d", "a", "c"]})
+    found = confidence_scores(lists, truth_of(spark, {"q": ["a", "b", "c"]}), genres, 2).collect()
+    assert [(r["genre"], r["confidence"]) for r in found] == [("Rock", 0.5), ("Trance", 1.0)]

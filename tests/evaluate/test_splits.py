@@ -1,0 +1,130 @@
+import datetime as dt
+import hashlib
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.errors import EvaluationError
+from jobs.evaluate.listening import Listening
+from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal, require_before
+
+START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+EVENTS = "user_id string, track_id string, event string, played_at timestamp, ms_played long, rating double, session_id string"
+HISTORY = "user_id string, track_id string, rating double, plays long, liked boolean, last_heard timestamp"
+
+
+def played(user: str, track: str, day: float, session: str | None = None) -> tuple[object, ...]:
+    return user, track, "play", START + dt.timedelta(days=day), None, None, session
+
+
+def listening(spark: SparkSession, events: list[tuple[object, ...]]) -> Listening:
+    frame = spark.createDataFrame(events, EVENTS)
+    return Listening(frame, Listening(frame, frame).of_events(frame))
+
+
+def pairs(frame: DataFrame, key: str = "query_id") -> set[tuple[str, str]]:
+    return {(row[key], row["track_id"]) for row in frame.collect()}
+
+
+def tracks_of(spark: SparkSession, users: dict[str, int]) -> Listening:
+    rows = [(u, f"t{n}", 1.0, 1, False, START + dt.timedelta(days=n)) for u, many in users.items() for n in range(many)]
+    history = spark.createDataFrame(rows, HISTORY)
+    return Listening(history.limit(0), history)
+
+
+@pytest.fixture(scope="module")
+def temporal(spark: SparkSession) -> Split:
+    events = [
+        played("anna", "a", 1), played("anna", "b", 2), played("anna", "a", 10, "s"), played("anna", "c", 10.1, "s"),
+        played("anna", "d", 10.2, "s"), played("anna", "z", 30, "t"),
+        played("new", "a", 11, "n"), played("gone", "a", 3),
+    ]  # fmt: skip
+    return Temporal(START + dt.timedelta(days=9), days=14).split(listening(spark, events))
+
+
+def test_a_temporal_split_learns_from_the_past_alone(temporal: Split) -> None:
+    assert pairs(temporal.train, "user_id") == {("anna", "a"), ("anna", "b"), ("gone", "a")}
+
+
+def test_discovery_and_relistening_are_asked_apart_and_only_of_who_has_a_past(temporal: Split) -> None:
+    by_name = {task.name: task for task in temporal.tasks}
+    assert pairs(by_name["discovery"].truth) == {("anna", "c"), ("anna", "d")}
+    assert pairs(by_name["re-listening"].truth) == {("anna", "a")}
+    assert (by_name["discovery"].offered, by_name["re-listening"].offered) == ("unheard", "heard")
+    assert pairs(by_name["discovery"].asked) == {("anna", "a"), ("anna", "b")}
+
+
+def test_a_session_is_asked_at_one_place_and_told_only_what_came_before_it(temporal: Split) -> None:
+    following, rest = (task for task in temporal.tasks if task.offered == "all")
+    in_order = ["a", "c", "d"]
+    (query,) = {q for q, _ in pairs(following.truth)}
+    place = int(query.rpartition("#")[2])
+    assert pairs(following.asked) == {(query, track) for track in in_order[: place - 1]}
+    assert pairs(following.truth) == {(query, in_order[place - 1])}
+    assert pairs(rest.truth) == {(query, track) for track in in_order[place - 1 :]}
+
+
+def test_a_planted_feature_from_the_future_is_caught(spark: SparkSession) -> None:
+    cut = START + dt.timedelta(days=9)
+    rows = spark.createDataFrame(
+        [("anna", cut - dt.timedelta(days=1)), ("anna", cut)], "user_id string, last_heard timestamp"
+    )
+    require_before(rows.limit(1), "last_heard", cut, "ratings")
+    with pytest.raises(
+        EvaluationError, match="a planted feature: 1 rows know what happened from 2026-01-10 00:00 UTC on"
+    ):
+        require_before(rows, "last_heard", cut, "a planted feature")
+
+
+def test_a_share_of_each_users_tracks_is_held_back_and_at_least_one(spark: SparkSession) -> None:
+    split = PerUserRandom(share=0.2).split(tracks_of(spark, {"ten": 10, "two": 2, "one": 1}))
+    train, held = pairs(split.train, "user_id"), pairs(split.tasks[0].truth)
+    assert {u: sum(1 for q, _ in held if q == u) for u in ("ten", "two", "one")} == {"ten": 2, "two": 1, "one": 0}
+    assert not train & held
+    assert len(train | held) == 13
+
+
+def test_what_is_drawn_can_be_drawn_by_any_tool(spark: SparkSession) -> None:
+    """First of the user's tracks by the first 15 hex digits of SHA-256 of `7|user|track`."""
+    split = PerUserRandom(share=0.2, seed=7).split(tracks_of(spark, {"ten": 10}))
+    order = sorted((f"t{n}" for n in range(10)), key=lambda t: hashlib.sha256(f"7|ten|{t}".encode()).hexdigest()[:15])
+    assert pairs(split.tasks[0].truth) == {("ten", track) for track in order[:2]}
+
+
+def test_tuning_sees_no_held_track(spark: SparkSession) -> None:
+    split = PerUserRandom().split(tracks_of(spark, {"ten": 10, "five": 5}))
+    inner = split.inner()
+    everything = pairs(inner.train, "user_id") | pairs(inner.tasks[0].truth)
+    assert everything == pairs(split.train, "user_id")
+
+
+def test_temporal_tuning_ends_before_the_cut(spark: SparkSession, temporal: Split) -> None:
+    inner = temporal.inner()
+    assert pairs(inner.train, "user_id") <= pairs(temporal.train, "user_id")
+    for task in inner.tasks:
+        assert not pairs(task.truth) & {("anna", "c"), ("anna", "d")}
+
+
+def test_the_last_tracks_are_held_back(spark: SparkSession) -> None:
+    split = LeaveLast(last=2).split(tracks_of(spark, {"five": 5, "two": 2}))
+    assert pairs(split.tasks[0].truth) == {("five", "t3"), ("five", "t4")}
+    assert ("two", "t0") in pairs(split.train, "user_id")
+
+
+def test_held_out_users_teach_nothing_and_are_told_four_fifths(spark: SparkSession) -> None:
+    data = tracks_of(spark, {f"u{n:02d}": 10 for n in range(30)})
+    split = HeldOutUsers(min_listeners=2, min_tracks=5).split(data)
+    asked, truth = pairs(split.tasks[0].asked), pairs(split.tasks[0].truth)
+    users = {user for user, _ in asked}
+    assert len(users) == 3
+    assert not users & {user for user, _ in pairs(split.train, "user_id")}
+    assert all(sum(1 for u, _ in asked if u == user) == 8 for user in users)
+    assert len(truth) == 6
+
+
+def test_thin_tracks_and_users_are_left_out_as_liang_does(spark: SparkSession) -> None:
+    data = tracks_of(spark, {**{f"u{n:02d}": 10 for n in range(30)}, "thin": 3, "long": 12})
+    split = HeldOutUsers(min_listeners=2, min_tracks=5).split(data)
+    told = pairs(split.train, "user_id") | pairs(split.tasks[0].asked) | pairs(split.tasks[0].truth)
+    assert not {user for user, _ in told} & {"thin"}
+    assert not {track for _, track in told} & {"t10", "t11"}

@@ -1,0 +1,148 @@
+"""What every recommender must do, and what each must compute."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from models import ease, item_knn, popularity
+from models.implicit_factors import ImplicitFactors
+from models.top_n import Floats, Recommender, top_n
+
+DRAW = np.random.default_rng(11)
+
+
+def checkerboard() -> csr_array:
+    """40 users, 20 tracks: even users play even tracks, odd ones odd tracks, each all but two of them."""
+    dense = np.zeros((40, 20), dtype=np.float32)
+    for user in range(40):
+        dense[user, user % 2 :: 2] = 1 + user % 3
+        dense[user, [(user + 2 * k) % 20 for k in (0, 1)]] = 0
+    return csr_array(dense)
+
+
+def factors(ratings: csr_array) -> ImplicitFactors:
+    return ImplicitFactors(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), 0.05, 10.0)
+
+
+FITS: dict[str, Callable[[csr_array], Recommender]] = {
+    "popularity": lambda r: popularity.fit(r, popularity.PopularityConfig()),
+    "item_knn": lambda r: item_knn.fit(r, item_knn.ItemKNNConfig(neighbours=5)),
+    "ease": lambda r: ease.fit(r, ease.EASEConfig(regularisation=5.0)),
+    "factors": factors,
+}
+EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+
+
+def lists(model: Recommender, asked: csr_array, most: int, offered: str = "unheard", block: int = 7) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {row: [] for row in range(asked.shape[0])}
+    for rows, items, _ in top_n(model, asked, most, offered, block):  # type: ignore[arg-type]
+        for row, item in zip(rows, items, strict=True):
+            found[int(row)].append(int(item))
+    return found
+
+
+@EACH
+def test_many_asked_at_once_get_what_each_alone_gets(fit: Callable[[csr_array], Recommender]) -> None:
+    ratings = checkerboard()
+    model = fit(ratings)
+    together = model.score(ratings)
+    for row in range(0, 40, 9):
+        np.testing.assert_allclose(together[row], model.score(ratings[row : row + 1])[0], rtol=1e-5, atol=1e-6)
+
+
+@EACH
+def test_heard_tracks_are_absent_and_asking_for_too_many_gives_all_others(fit: Callable[[csr_array], Recommender]) -> None:
+    ratings = checkerboard()
+    for user, items in lists(fit(ratings), ratings, 1_000).items():
+        assert sorted(items) == sorted(set(range(20)) - set(ratings[user : user + 1].indices))
+
+
+@EACH
+def test_only_heard_tracks_stand_where_only_those_are_offered(fit: Callable[[csr_array], Recommender]) -> None:
+    ratings = checkerboard()
+    for user, items in lists(fit(ratings), ratings, 1_000, "heard").items():
+        assert sorted(items) == sorted(ratings[user : user + 1].indices)
+
+
+@EACH
+def test_the_size_of_a_block_changes_nothing(fit: Callable[[csr_array], Recommender]) -> None:
+    ratings = checkerboard()
+    model = fit(ratings)
+    assert lists(model, ratings, 5, block=3) == lists(model, ratings, 5, block=100)
+
+
+@EACH
+def test_who_asks_without_ratings_gets_a_list_of_numbers(fit: Callable[[csr_array], Recommender]) -> None:
+    model = fit(checkerboard())
+    nobody = csr_array((1, 20), dtype=np.float32)
+    assert np.isfinite(model.score(nobody)).all()
+    assert len(lists(model, nobody, 5)[0]) == 5
+
+
+@pytest.mark.parametrize("name", ["item_knn", "ease", "factors"])
+def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> None:
+    ratings = checkerboard()
+    for user, items in lists(FITS[name](ratings), ratings, 2).items():
+        missing = set(range(user % 2, 20, 2)) - set(ratings[user : user + 1].indices)
+        assert set(items[: len(missing)]) == missing
+
+
+def test_equal_scores_are_told_apart_by_the_items_number() -> None:
+    model = popularity.Popularity(np.ones(50, dtype=np.float32))
+    assert lists(model, csr_array((1, 50), dtype=np.float32), 5)[0] == [0, 1, 2, 3, 4]
+
+
+def test_popularity_counts_listeners_and_not_plays() -> None:
+    dense = np.array([[1_000_000, 1, 0], [0, 1, 0.5]], dtype=np.float32)
+    found = popularity.fit(csr_array(dense), popularity.PopularityConfig())
+    np.testing.assert_allclose(found.listeners, [0.5, 1.0, 0.0])
+
+
+def random_ratings() -> csr_array:
+    return csr_array((DRAW.random((60, 25)) < 0.2).astype(np.float32))
+
+
+def test_ease_solves_its_own_problem() -> None:
+    """Each column is the ridge regression of that track on all others."""
+    ratings = random_ratings()
+    weights = ease.fit(ratings, ease.EASEConfig(regularisation=3.0)).weights
+    dense = ratings.toarray().astype(np.float64)
+    for track in (0, 7, 24):
+        others = [t for t in range(25) if t != track]
+        left = dense[:, others]
+        expected = np.linalg.solve(left.T @ left + 3.0 * np.eye(24), left.T @ dense[:, track])
+        np.testing.assert_allclose(weights[others, track], expected, atol=1e-5)
+    assert not weights.diagonal().any()
+
+
+def test_ease_refuses_a_catalogue_that_would_not_fit() -> None:
+    with pytest.raises(ValueError, match="20,000 tracks, and this one has 20,001"):
+        ease.fit(csr_array((1, 20_001), dtype=np.float32), ease.EASEConfig())
+
+
+def test_item_knn_is_a_shrunken_cosine_of_the_nearest() -> None:
+    ratings = random_ratings()
+    found = item_knn.fit(ratings, item_knn.ItemKNNConfig(neighbours=4, shrinkage=2.0)).similar.toarray()
+    dense = ratings.toarray().astype(np.float64)
+    common = dense.T @ dense
+    length = np.sqrt(np.outer(common.diagonal(), common.diagonal()))
+    similar = common / (length + 2.0) * (1 - np.eye(25))
+    for track in range(25):
+        kept = np.flatnonzero(found[:, track])
+        np.testing.assert_allclose(found[kept, track], similar[kept, track], rtol=1e-5)
+        best: Floats = np.sort(similar[:, track])[::-1][:4]
+        np.testing.assert_allclose(np.sort(found[kept, track])[::-1], best[best > 0], rtol=1e-5)
+
+
+def test_folding_in_solves_the_weighted_least_squares_of_one_user() -> None:
+    items = DRAW.normal(size=(25, 3)).astype(np.float32)
+    asked = np.zeros((1, 25), dtype=np.float32)
+    asked[0, [2, 5, 9]] = [1, 8, 0.5]  # the last is below T_R: heard, and not liked
+    found = ImplicitFactors(items, 0.1, 4.0).fold_in(csr_array(asked))[0]
+    wanted, confidence = np.zeros(25), np.ones(25)
+    wanted[[2, 5]] = 1.0
+    confidence[[2, 5]] += 4.0 * np.array([1.0, 4.0])  # strength 1 + log2 R
+    left = items.T @ (items * confidence[:, None]) + 0.1 * 2 * np.eye(3)
+    np.testing.assert_allclose(found, np.linalg.solve(left, items.T @ (confidence * wanted)), rtol=1e-4)

@@ -1,0 +1,92 @@
+"""`pmrs evaluate` on the sample's lake: what it prints is kept, and the planted tastes are found."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.errors import EvaluationError
+from jobs.evaluate import command
+from jobs.evaluate.command import Config, Options
+from jobs.evaluate.show import claims_of, markdown, rows_of
+from tests.night.house import World
+
+QUICK = Config(models=("popularity", "item_knn"), days=2, tune=False)
+
+
+def quiet(step: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("split")
+
+
+@pytest.fixture(scope="module")
+def told(world: World, split: Path) -> command.Told:
+    return command.run(world.settings, QUICK, Options(export=split), quiet)
+
+
+def test_the_planted_tastes_are_found_by_listening_alone(told: command.Told) -> None:
+    found = {(r["task"], r["model"]): r for r in told["results"]}
+    gap = found["discovery", "item_knn"]["against"]["popularity"]
+    assert gap["low"] > 0
+    assert {task for task, _ in found} >= {"discovery", "re-listening"}
+
+
+def test_the_table_is_a_file_and_documents(world: World, told: command.Told) -> None:
+    assert (
+        json.loads(command.file_of(world.settings, told).read_text())["results"][0]["metrics"]
+        == told["results"][0]["metrics"]
+    )
+    with world.store() as store:
+        kept = list(store.quality.find({"kind": "evaluation", "date": told["date"], "split": "temporal"}))
+    assert {(d["task"], d["model"]) for d in kept} == {(r["task"], r["model"]) for r in told["results"]}
+    assert all(d["synthetic"] for d in kept)
+
+
+def test_what_every_query_got_is_in_the_lake_and_names_nobody_who_is_forgotten(
+    world: World, told: command.Told
+) -> None:
+    rows = world.table("evaluated").collect()
+    queries = {(r["task"], r["model"]): r["queries"] for r in told["results"]}
+    assert {pair: sum(1 for r in rows if (r["task"], r["model"]) == pair) for pair in queries} == queries
+    assert not {r["user_id"] for r in rows} & set(world.truth["deleted_users"])
+
+
+def test_lists_from_the_exported_answers_are_perfect(
+    world: World, told: command.Told, split: Path, tmp_path: Path
+) -> None:
+    truth = pq.read_table(split / "discovery_truth").to_pandas().sort_values(["query_id", "track_id"])
+    truth["rank"] = truth.groupby("query_id").cumcount() + 1
+    path = tmp_path / "oracle.csv"
+    truth[truth["rank"] <= 100][["query_id", "rank", "track_id"]].to_csv(path, index=False)
+    found = command.run(world.settings, Config(days=2), Options(lists=(path,)), quiet)["results"]
+    assert [(r["model"], r["metrics"]["NDCG@100"]["mean"]) for r in found] == [("oracle", 1.0)]
+    # against what popularity got in the earlier run, beside whose figures its own stand
+    assert found[0]["against"]["popularity"]["low"] > 0
+    kept = json.loads(command.file_of(world.settings, told).read_text())["results"]
+    assert {r["model"] for r in kept if r["task"] == "discovery"} == {"oracle", "popularity", "item_knn"}
+
+
+def test_the_table_reads_best_first(told: command.Told) -> None:
+    rows = list(rows_of(told, "discovery"))
+    assert [row[0] for row in rows] == ["item-kNN", "popularity, all time"]
+    assert rows[0][-1].endswith("*")
+    assert "item-kNN" in markdown(told)
+    assert any("Comparable: no:" in line for line in claims_of(told))
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "said"),
+    [
+        (Config(split="by_moon"), Options(), "no split 'by_moon'; there are temporal, random, last, users"),
+        (Config(models=("svd",)), Options(), "no model 'svd'; there are popularity"),
+        (Config(days=2), Options(lists=(Path("/nowhere.parquet"),)), "/nowhere.parquet: there is no such file"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_what_can(world: World, config: Config, options: Options, said: str) -> None:
+    with pytest.raises(EvaluationError, match=said):
+        command.run(world.settings, config, options, quiet)
