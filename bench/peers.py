@@ -45,6 +45,10 @@ def load(folder: Path, prefix: str) -> Data:
     relevant: dict[str, set[str]] = {}
     for query, track in zip(truth["query_id"].to_pylist(), truth["track_id"].to_pylist(), strict=True):
         relevant.setdefault(query, set()).add(track)
+    if strange := set(relevant) - set(users):
+        raise SystemExit(
+            f"{len(strange)} users are asked that training does not know; peers take splits of known users only."
+        )
     return Data(users, tracks, matrix, sorted(relevant), relevant)
 
 

@@ -4,13 +4,16 @@
     P = (X'X + lambda I)^-1,   B = I - P diag(1 / diag P)                                        Steck's Eq. 8
     score(u, j) = sum over i in U_M of u of B[i, j]
 
-B is dense: a catalogue of 20,000 tracks takes 3.2 GB while it is computed and 1.6 GB after.
+B is dense: a catalogue of 20,000 tracks takes 3.2 GB in double precision while it is computed, and up to half as much again for X'X
+before it is dense; 1.6 GB after.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.sparse import csr_array
 
 from models.top_n import Floats, liked
@@ -48,9 +51,20 @@ def fit(ratings: csr_array, config: EASEConfig) -> EASE:
     if tracks > MOST_TRACKS:
         raise ValueError(f"EASE takes catalogues up to {MOST_TRACKS:,} tracks, and this one has {tracks:,}.")
     likes = liked(ratings, config.min_rating).astype(np.float64)
-    gram = (likes.T @ likes).toarray()
+    gram = (likes.T @ likes).toarray(order="F")
     gram[np.diag_indices(tracks)] += config.regularisation
-    inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(tracks), overwrite_b=True)
-    weights = inverse / -np.diag(inverse)  # column j by P[j, j]
+    weights = _inverse(gram)
+    weights /= -weights.diagonal()  # column j by P[j, j]
     weights[np.diag_indices(tracks)] = 0.0
     return EASE(weights.astype(np.float32), config.min_rating)
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of a symmetric positive definite matrix in Fortran order, in its own memory."""
+    factor, failed = dpotrf(matrix, lower=1, overwrite_a=1)
+    found, singular = dpotri(factor, lower=1, overwrite_c=1)
+    if failed or singular:
+        raise LinAlgError("X'X + lambda I cannot be inverted; regularisation must be above 0.")
+    for place in range(len(found)):
+        found[place, place + 1 :] = found[place + 1 :, place]
+    return np.asarray(found)

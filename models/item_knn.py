@@ -13,6 +13,9 @@ from scipy.sparse import csc_array, csr_array
 
 from models.top_n import Floats, liked
 
+MOST_PAIRS = 300_000_000
+"""Pairs of tracks of one history, summed over users: each may take some 50 bytes while similarities are sorted."""
+
 
 @dataclass(frozen=True)
 class ItemKNNConfig:
@@ -41,8 +44,13 @@ class ItemKNN:
 
 
 def fit(ratings: csr_array, config: ItemKNNConfig) -> ItemKNN:
-    """Similarities of all pairs that have a common listener; memory grows with their number. `ratings` [U, I]."""
+    """Similarities of all pairs that have a common listener. `ratings` [U, I]. Raises ValueError above MOST_PAIRS."""
     likes = liked(ratings, config.min_rating)
+    pairs = min(int((np.diff(likes.indptr).astype(np.int64) ** 2).sum()), likes.shape[1] ** 2)
+    if pairs > MOST_PAIRS:
+        raise ValueError(
+            f"item-kNN takes up to {MOST_PAIRS:,} pairs of tracks with a common listener; here may be {pairs:,}."
+        )
     common = csc_array(likes.T @ likes).astype(np.float64)
     listeners = common.diagonal()
     column = np.repeat(np.arange(common.shape[1]), np.diff(common.indptr))

@@ -164,7 +164,7 @@ def evaluate(
     models: Annotated[str, typer.Option(help="Models to compare, by comma. Default: all; with --lists: none.")] = "",
     split: Annotated[str, typer.Option(help="temporal, random, last or users. Default: temporal where there are events.")] = "",
     date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
-    days: Annotated[int, typer.Option(help="Days at the end that a temporal split asks for.", min=1)] = 14,
+    days: Annotated[int, typer.Option(help="Days that a temporal split asks for. Default: the last quarter, at most 14.")] = 0,
     lists: Annotated[list[Path] | None, typer.Option(help="A ranking table to score (Parquet or CSV).")] = None,
     task: Annotated[str, typer.Option(help="The task that --lists answers. Default: the split's first.")] = "",
     export: Annotated[Path | None, typer.Option(help="Folder for the split's tables, user ids included.")] = None,

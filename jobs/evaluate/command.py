@@ -11,11 +11,12 @@ from typing import Any
 
 from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.context import JobContext, Night
 from jobs.errors import EvaluationError
 from jobs.evaluate import claims, listening, metrics
-from jobs.evaluate.contenders import named
+from jobs.evaluate.contenders import CONTENDERS, named
 from jobs.evaluate.evaluate import Evaluation, Facts
 from jobs.evaluate.result import Result, compare
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal
@@ -26,6 +27,7 @@ from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources, newest_date
 from jobs.spark import session
 
+MOST_DAYS = 14
 SAME = ("protocol", "tasks", "train", "catalogue")
 """Where these are equal, figures of an earlier run stand beside those of this one."""
 Told = dict[str, Any]
@@ -43,8 +45,8 @@ class Config:
     """One of SPLITS; empty: temporal where there are events, else random."""
     models: tuple[str, ...] = ()
     """Names of contenders; none: all."""
-    days: int = 14
-    """Days at the end of the data that a temporal split asks for."""
+    days: int = 0
+    """Days at the end of the data that a temporal split asks for; 0: a quarter of all there are, at most MOST_DAYS."""
     tune: bool = True
     """Choose each model's settings on the inner split; else its first settings stand."""
     date: str = ""
@@ -71,6 +73,7 @@ def run(settings: Settings, config: Config, options: Options, say: Callable[[str
         contenders = named(list(config.models))
     except ValueError as error:
         raise EvaluationError(f"--models: {error}.") from None
+    given = _named_lists(options.lists)
     sources = load_sources(settings.sources_file)
     if settings.embedded:
         embedded.start(settings)
@@ -84,17 +87,17 @@ def run(settings: Settings, config: Config, options: Options, say: Callable[[str
     results: list[Result] = []
     with tempfile.TemporaryDirectory(dir=settings.var / "tmp") as folder:
         evaluation = Evaluation(split, facts, Path(folder), say)
-        for path in options.lists:
-            result, _ = evaluation.of_lists(path.stem, _read_lists(ctx, path), options.task or split.tasks[0].name)
+        for name, path in given.items():
+            result, _ = evaluation.of_lists(name, _read_lists(ctx, path), options.task or evaluation.tasks[0].name)
             results.append(result)
-        for found, rows in evaluation.of_models(contenders if config.models or not options.lists else [], config.tune):
+        for found, rows in evaluation.of_models(contenders if config.models or not given else [], config.tune):
             results += found
             ctx.write(f"evaluated/{split.name}_{found[0].model}", rows)
+            ctx.commit()  # what was asked stays, whatever happens to the models that follow
         asked_now = any(result.model == REFERENCE for result in results)
         stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluated"), REFERENCE)
     compare(results, REFERENCE, stored)
-    ctx.commit()
-    told = _told(ctx, sources, split, config, results)
+    told = _told(ctx, evaluation, config, results)
     _store(settings, sources, told)
     return told
 
@@ -108,11 +111,19 @@ def make_split(ctx: JobContext, config: Config) -> Split:
             "A temporal split needs events with times, and these sources have play counts only; use --split random."
         )
     midnight = dt.datetime.combine(ctx.date, dt.time(), dt.UTC) + dt.timedelta(days=1)
+    days = config.days or _days(data.events, midnight)
     ways: dict[str, Temporal | PerUserRandom | LeaveLast | HeldOutUsers] = {
-        "temporal": Temporal(midnight - dt.timedelta(days=config.days), config.days),
+        "temporal": Temporal(midnight - dt.timedelta(days=days), days),
         "random": PerUserRandom(), "last": LeaveLast(), "users": HeldOutUsers(),
     }  # fmt: skip
     return ways[name].split(data)
+
+
+def _days(events: DataFrame, end: dt.datetime) -> int:
+    first = events.agg(F.min("played_at")).collect()[0][0]
+    # Spark hands times out without a zone, in the session's, which is UTC
+    span = (end - first.replace(tzinfo=dt.UTC)).days if first is not None else 0
+    return max(1, min(MOST_DAYS, span // 4))
 
 
 def _facts(ctx: JobContext) -> Facts:
@@ -146,27 +157,37 @@ def _export(split: Split, folder: Path) -> None:
                 frame.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}{name}_{kind}").resolve()))
 
 
-def _told(ctx: JobContext, sources: Sources, split: Split, config: Config, results: list[Result]) -> Told:
-    users = split.train.select("user_id").distinct().count()
+def _told(ctx: JobContext, evaluation: Evaluation, config: Config, results: list[Result]) -> Told:
+    split, sources = evaluation.split, ctx.night.sources
+    users, tracks = (split.train.select(key).distinct().count() for key in ("user_id", "track_id"))
+    made = {"tuned": config.tune, "code": code_version(), "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
     return {
         "sources": sources.name,
         "synthetic": sources.synthetic,
         "date": ctx.night.date.isoformat(),
         "split": split.name,
         "protocol": split.protocol,
-        "tasks": {task.name: task.protocol for task in split.tasks},
-        "tuned": config.tune,
-        "train": {
-            "users": users,
-            "tracks": split.train.select("track_id").distinct().count(),
-            "ratings": split.train.count(),
-        },
+        "tasks": {task.name: task.protocol for task in evaluation.tasks},
+        "left_out": evaluation.left_out,
+        "train": {"users": users, "tracks": tracks, "ratings": split.train.count()},
         "catalogue": ctx.need("tracks").count(),
         "depth": metrics.DEPTH,
-        "code": code_version(),
-        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "results": [{**r.to_json(), "claims": claims.beside(r.model, split.name, users)} for r in results],
+        "results": [
+            {**r.to_json(), **made, "claims": claims.beside(r.model, split.name, users, tracks)} for r in results
+        ],
     }
+
+
+def _named_lists(paths: tuple[Path, ...]) -> dict[str, Path]:
+    """Ranking tables by the names of their files, under which their figures stand."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found or path.stem in {one.name for one in CONTENDERS}:
+            raise EvaluationError(
+                f"--lists {path}: another model is called {path.stem!r}; rename the file, its name is the model's."
+            )
+        found[path.stem] = path
+    return found
 
 
 def _store(settings: Settings, sources: Sources, told: Told) -> None:
@@ -178,7 +199,7 @@ def _store(settings: Settings, sources: Sources, told: Told) -> None:
     new = {(row["task"], row["model"]) for row in told["results"]}
     whole = [*told["results"], *(row for row in kept if (row["task"], row["model"]) not in new)]
     aside = target.with_suffix(".part")
-    aside.write_text(json.dumps({**told, "results": whole}, indent=1) + "\n")
+    aside.write_text(json.dumps({**told, "results": whole}, indent=1, allow_nan=False) + "\n")
     os.replace(aside, target)
     head = {key: value for key, value in told.items() if key not in {"results", "tasks"}}
     plain = json.loads(json.dumps(told["results"]))

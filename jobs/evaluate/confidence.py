@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
-def confidence_scores(lists: DataFrame, truth: DataFrame, genres: DataFrame, most: int) -> DataFrame:
-    """`genre`, `queries`, `confidence` (0 to 1).
+def confidence_scores(lists: DataFrame, truth: DataFrame, genres: DataFrame, most: int, fewest: int = 1) -> DataFrame:
+    """`genre`, `queries`, `confidence` (0 to 1), of genres with at least `fewest` queries.
 
     `lists`: `query_id`, `rank`, `track_id`; `truth`: `query_id`, `track_id`, `rating`; `genres`: `track_id`, `genre`. Of each
     genre the `most` best places of a list, wherever in the whole list they stand, against the `most` best rated; ties by id.
@@ -22,6 +22,7 @@ def confidence_scores(lists: DataFrame, truth: DataFrame, genres: DataFrame, mos
     return (
         per_query.groupBy("genre")
         .agg(F.count("*").alias("queries"), F.avg("score").alias("confidence"))
+        .where(F.col("queries") >= fewest)
         .orderBy("genre")
     )
 

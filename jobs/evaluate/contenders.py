@@ -54,8 +54,8 @@ def learn(split: Split, genres: DataFrame | None, names: tuple[str, ...]) -> Lea
 
 
 def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str, ...]) -> csr_array:
-    place = pa.compute.index_in(rows[row_key], pa.array(row_ids)).to_numpy()
-    item = pa.compute.index_in(rows["track_id"], pa.array(tracks)).to_pandas().to_numpy(dtype=np.float64)
+    place = pa.compute.index_in(rows[row_key], pa.array(row_ids, pa.string())).to_numpy()
+    item = pa.compute.index_in(rows["track_id"], pa.array(tracks, pa.string())).to_pandas().to_numpy(dtype=np.float64)
     known = ~np.isnan(item)
     values = rows["rating"].to_numpy().astype(np.float32)
     pairs = (place[known].astype(np.int64), item[known].astype(np.int64))
@@ -105,6 +105,8 @@ def _factors(learned: Learned, config: als.Config, seed: int) -> ImplicitFactors
     )
     found, _ = als.fit(strengths, users, items, replace(config, seed=seed))
     rows = bounded(found.join(items, "item").select("track_id", "factors"), 60 + 4 * config.rank, "the item factors")
+    for numbers in (users, items):
+        numbers.unpersist()
     factors = np.zeros((len(learned.tracks), config.rank), dtype=np.float32)
     places = pa.compute.index_in(rows["track_id"], pa.array(learned.tracks)).to_numpy()
     factors[places] = np.array(rows["factors"].to_pylist(), dtype=np.float32)
@@ -122,7 +124,8 @@ class _PmrsCf:
         listeners = [self._listener(asked, row, factors) for row, factors in enumerate(self.factors.fold_in(asked))]
         share = pmrs_cf.percentiles(listeners, self.catalogue)
         taste = np.stack([pmrs_cf.genre_profile(one, self.catalogue) for one in listeners])
-        return np.asarray(taste @ self.catalogue.genre_probabilities.T * share)
+        # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
+        return np.asarray(taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share)
 
     def _listener(self, asked: csr_array, row: int, factors: Floats) -> pmrs_cf.Listener:
         span = slice(asked.indptr[row], asked.indptr[row + 1])
@@ -139,10 +142,14 @@ def _pmrs_cf(learned: Learned, config: als.Config, seed: int) -> _PmrsCf:
 
 BLOCKS = 2
 """MLlib cuts its work into so many parts; more of them cost more on one machine and change nothing but the last bits."""
-ALS_GRID = tuple(als.Config(regularisation=r, alpha=a, blocks=BLOCKS) for r in (0.01, 0.1) for a in (1.0, 10.0))
+# the first of each grid are the settings that stand where nothing is tuned
+ALS_GRID = tuple(
+    als.Config(regularisation=r, alpha=a, blocks=BLOCKS)
+    for r, a in ((0.05, 10.0), (0.01, 10.0), (0.1, 10.0), (0.05, 1.0))
+)
 PLAIN = (popularity.PopularityConfig(),)
-KNN_GRID = tuple(item_knn.ItemKNNConfig(neighbours=k, shrinkage=s) for k in (50, 200) for s in (0.0, 10.0, 50.0))
-EASE_GRID = tuple(ease.EASEConfig(regularisation=r) for r in (10.0, 50.0, 200.0, 500.0))
+KNN_GRID = tuple(item_knn.ItemKNNConfig(neighbours=k, shrinkage=s) for k in (200, 50) for s in (10.0, 0.0, 50.0))
+EASE_GRID = tuple(ease.EASEConfig(regularisation=r) for r in (100.0, 10.0, 30.0, 300.0))
 CONTENDERS = (
     Contender("popularity", "popularity, all time", PLAIN, lambda d, c, _: popularity.fit(d.ratings, c)),
     Contender(

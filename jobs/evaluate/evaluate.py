@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.errors import EvaluationError
@@ -21,7 +21,7 @@ from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.contenders import Contender, Learned, learn
 from jobs.evaluate.intervals import intervals
 from jobs.evaluate.result import JUDGED_BY, Result
-from jobs.evaluate.splits import Split, Task
+from jobs.evaluate.splits import Split, Task, require_untold
 from jobs.lake.collect import bounded
 from jobs.spark import at_once
 from models.top_n import Recommender, top_n
@@ -56,36 +56,51 @@ class Evaluation:
     folder: Path
     """Lists are set aside here; whoever made it removes it."""
     say: Callable[[str], object] = lambda text: None
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Tasks and models that were not evaluated, with the reason."""
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The split's tasks that ask somebody. Raises EvaluationError where none does, and for a split that leaks."""
+        require_untold(self.split)
+        found = []
+        for task in self.split.tasks:
+            if task.truth.isEmpty():
+                self.left_out[task.name] = "it asks nobody: there is no relevant track"
+            else:
+                found.append(task)
+        if not found:
+            raise EvaluationError(
+                f"There is nothing to ask ({self.split.protocol}): no user has both something to learn from and something to be "
+                "asked for; take another --split, or other --days of a temporal one."
+            )
+        return tuple(found)
 
     def of_models(self, contenders: Sequence[Contender], tune: bool = True) -> Iterator[tuple[list[Result], DataFrame]]:
         """For each model its results, one per task, and its rows of table `evaluated`.
 
-        Raises EvaluationError where a task asks nobody.
+        A model that refuses the data (ValueError: too large for it) is left out, with its reason.
         """
-        for task in self.split.tasks:
-            _require_queries(task)
         timed = self.split.recent is not self.split.train
         for contender in (one for one in contenders if timed or not one.wants_times):
-            config = contender.grid[0]
-            if tune and len(contender.grid) > 1:
-                config = self._tuned(contender)
-            yield self._of_model(contender, config)
+            if not any(task.offered in contender.answers for task in self.tasks):
+                continue
+            try:
+                config = self._tuned(contender) if tune and len(contender.grid) > 1 else contender.grid[0]
+                yield self._of_model(contender, config)
+            except ValueError as error:
+                self.left_out[contender.name] = str(error)
+                self.say(f"{contender.name}: left out: {error}")
 
     def of_lists(self, name: str, lists: DataFrame, task: str) -> tuple[Result, DataFrame]:
         """The same for a ranking table that somebody else made: `query_id`, `rank`, `track_id`, perhaps `score`.
 
-        Raises EvaluationError for an unknown task, and for lists that would flatter: a track twice, or one that is masked.
+        Raises EvaluationError for an unknown task, and for lists that would flatter or mean nothing (see `_honest`).
         """
-        one = next((t for t in self.split.tasks if t.name == task), None)
+        one = next((t for t in self.tasks if t.name == task), None)
         if one is None:
-            raise EvaluationError(
-                f"This split has no task {task!r}; it has {', '.join(t.name for t in self.split.tasks)}."
-            )
-        _require_queries(one)
-        score = F.col("score") if "score" in lists.columns else F.lit(None)
-        rank = F.col("rank").cast("int").alias("rank")
-        typed = lists.select("query_id", rank, "track_id", score.cast("double").alias("score"))
-        _require_honest(name, typed, one)
+            raise EvaluationError(f"This split has no task {task!r}; it has {', '.join(t.name for t in self.tasks)}.")
+        typed = _honest(name, lists, one)
         return self._scored(name, name, one, [(0, typed.where(F.col("rank") <= metrics.DEPTH))])
 
     @cached_property
@@ -101,7 +116,11 @@ class Evaluation:
     def _tuned(self, contender: Contender) -> Any:
         """The settings with the best NDCG@20 on the inner split's first task that the model answers; ties: the first."""
         split, learned = self._inner
-        task = next(t for t in split.tasks if t.offered in contender.answers)
+        task = next((t for t in split.tasks if t.offered in contender.answers and not t.truth.isEmpty()), None)
+        if task is None:
+            raise EvaluationError(
+                f"There is nothing to tune on ({split.protocol}); say --no-tune, or take other --days of a temporal split."
+            )
         scores = []
         for number, config in enumerate(contender.grid, 1):
             self.say(f"{contender.name}: tuning, setting {number} of {len(contender.grid)}")
@@ -111,23 +130,23 @@ class Evaluation:
         return contender.grid[int(np.argmax(scores))]
 
     def _of_model(self, contender: Contender, config: Any) -> tuple[list[Result], DataFrame]:
+        learned = self._learned
         began = time.monotonic()
         fitted = []
         for seed in contender.seeds:
             self.say(f"{contender.name}: fitting" + (f", seed {seed}" if len(contender.seeds) > 1 else ""))
-            fitted.append((seed, contender.fit(self._learned, config, seed)))
+            fitted.append((seed, contender.fit(learned, config, seed)))
         fit_seconds = (time.monotonic() - began) / len(fitted)
         results, rows = [], []
-        made: dict[tuple[int, str], list[tuple[int, DataFrame]]] = {}  # tasks that are told the same get the same lists
-        for task in (t for t in self.split.tasks if t.offered in contender.answers):
+        made: dict[tuple[int, str], tuple[list[tuple[int, DataFrame]], float]] = {}
+        for task in (t for t in self.tasks if t.offered in contender.answers):
             self.say(f"{contender.name}: {task.name}")
-            began = time.monotonic()
-            alike = id(task.asked), task.offered
-            lists = (
-                made[alike] if alike in made else [(s, self._lists(model, self._learned, task)) for s, model in fitted]
-            )
-            made[alike] = lists
-            list_seconds = (time.monotonic() - began) / len(lists)
+            alike = id(task.asked), task.offered  # tasks that are told the same get the same lists
+            if alike not in made:
+                began = time.monotonic()
+                new = [(seed, self._lists(model, learned, task)) for seed, model in fitted]
+                made[alike] = new, (time.monotonic() - began) / len(new)
+            lists, list_seconds = made[alike]
             result, evaluated = self._scored(contender.name, contender.title, task, lists)
             result.settings, result.seeds = asdict(config), contender.seeds if len(contender.seeds) > 1 else ()
             result.fit_seconds, result.list_seconds = round(fit_seconds, 2), round(list_seconds, 2)
@@ -183,17 +202,20 @@ class Evaluation:
             seed_spread=max(by_seed) - min(by_seed),
             per_user=matrix,
         )
-        labels = {"split": self.split.name, "model": name, "task": task.name}
+        labels = {"split": self.split.name, "protocol": self.split.protocol, "model": name, "task": task.name}
         return result, rows.select(*[F.lit(value).alias(key) for key, value in labels.items()], *rows.columns)
 
     def of_stored(self, evaluated: DataFrame, model: str) -> dict[str, NDArray[np.float64]]:
         """`per_user` of a model by task, from table `evaluated`; tasks of which it holds other queries are left out."""
         found = {}
-        rows = evaluated.where((F.col("split") == self.split.name) & (F.col("model") == model))
-        for task in self.split.tasks:
-            mine, asked = rows.where(F.col("task") == task.name), task.truth.select("query_id").distinct()
-            same = mine.select("query_id").distinct().join(asked, "query_id").count() == asked.count()
-            if same and mine.select("query_id").distinct().count() == asked.count():
+        same = (
+            (F.col("split") == self.split.name) & (F.col("protocol") == self.split.protocol) & (F.col("model") == model)
+        )
+        for task in self.tasks:
+            mine = evaluated.where(same & (F.col("task") == task.name))
+            now = task.truth.groupBy("query_id").agg(F.count("*").cast("int").alias("relevant"))
+            then = mine.select("query_id", "relevant").distinct()
+            if now.exceptAll(then).isEmpty() and then.exceptAll(now).isEmpty():
                 found[task.name] = _per_user(metrics.values(mine), metrics.names())
         return found
 
@@ -207,7 +229,7 @@ class Evaluation:
     def _confidence(self, lists: DataFrame, task: Task) -> list[dict[str, Any]]:
         if self.facts.genres is None or task.offered != "unheard":
             return []
-        found = confidence_scores(lists, task.truth, self.facts.genres, CONFIDENCE_AT)
+        found = confidence_scores(lists, task.truth, self.facts.genres, CONFIDENCE_AT, segments.FEWEST)
         return [row.asDict() for row in found.collect()]
 
 
@@ -217,25 +239,43 @@ def _per_user(valued: DataFrame, wanted: list[str]) -> NDArray[np.float64]:
     return np.stack([table[name].to_numpy() for name in wanted], axis=1)
 
 
-def _require_queries(task: Task) -> None:
-    if task.truth.isEmpty():
-        raise EvaluationError(
-            f"Task {task.name!r} asks nobody: no user has a past and a relevant track after it. Move the cut."
-        )
+def _honest(name: str, lists: DataFrame, task: Task) -> DataFrame:
+    """A given ranking table in our types, cut at DEPTH.
 
-
-def _require_honest(name: str, lists: DataFrame, task: Task) -> None:
-    twice = lists.groupBy("query_id", "track_id").count().where("count > 1").first()
-    if twice is not None:
-        raise EvaluationError(f"{name}: the list of query {twice['query_id']} has track {twice['track_id']} twice.")
-    if lists.join(task.truth, "query_id", "left_semi").isEmpty():
+    Raises EvaluationError, naming a query, where ranks are not 1, 2, 3, ..., a track stands twice, a score is higher than the one
+    above it (higher is better), a masked track stands in a list, or the task asks none of its queries.
+    """
+    names = {c: F.col(c).cast("string").alias(c) for c in ("query_id", "track_id")}
+    score = F.expr("try_cast(score AS double)") if "score" in lists.columns else F.lit(None).cast("double")
+    typed = lists.select(
+        names["query_id"], F.expr("try_cast(rank AS int)").alias("rank"), names["track_id"], score.alias("score")
+    )
+    before = F.lag("score").over(Window.partitionBy("query_id").orderBy("rank"))
+    told = typed.withColumn("rises", F.col("score") > before).groupBy("query_id")
+    checked = told.agg(
+        F.count("*").alias("n"),
+        F.countDistinct("rank").alias("ranks"),
+        F.max("rank").alias("last"),
+        F.countDistinct("track_id").alias("tracks"),
+        F.count_if("rises").alias("rises"),
+    )
+    wrong = F.when(F.col("tracks") < F.col("n"), "has a track twice, or none at a place")
+    wrong = wrong.when(
+        (F.col("ranks") < F.col("n")) | (F.col("last") != F.col("n")), "does not have the ranks 1, 2, 3, ..."
+    )
+    wrong = wrong.when(F.col("rises") > 0, "has a score above that of a better rank; higher is better")
+    bad = checked.withColumn("wrong", wrong).where("wrong IS NOT NULL").orderBy("query_id").first()
+    if bad is not None:
+        raise EvaluationError(f"{name}: the list of query {bad['query_id']} {bad['wrong']}.")
+    if typed.join(task.truth, "query_id", "left_semi").isEmpty():
         raise EvaluationError(
             f"{name}: task {task.name!r} asks none of its query_ids; make it from the tables of --export."
         )
     if task.offered == "unheard":
         pair = ["query_id", "track_id"]
-        told = lists.join(task.asked.select(*pair), pair, "left_semi").count()
-        if told:
+        heard = typed.join(task.asked.select(*pair), pair, "left_semi").count()
+        if heard:
             raise EvaluationError(
-                f"{name}: {told} places hold tracks that the asker has heard, and this task masks them."
+                f"{name}: {heard} places hold tracks that the asker has heard, and this task masks them."
             )
+    return typed.where(F.col("rank") <= metrics.DEPTH)

@@ -1,5 +1,6 @@
 """One model's figures on one task, and how they compare."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -42,9 +43,10 @@ class Result:
     """Paired difference of NDCG@20 from other models, by their names."""
 
     def to_json(self) -> dict[str, Any]:
-        """Without the users."""
+        """Without the users; NaN, which JSON does not know, as null."""
         plain = asdict(self)
         del plain["per_user"]
+        plain["beyond"] = {name: None if math.isnan(value) else value for name, value in self.beyond.items()}
         return plain
 
 

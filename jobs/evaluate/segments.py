@@ -20,7 +20,7 @@ MOST = 200
 
 
 def of_users(valued: DataFrame, task: Task, users: DataFrame) -> list[dict[str, Any]]:
-    """Per part: `by`, `segment`, `queries`, and per metric of SHOWN its mean and `±`, half its normal 95 % interval.
+    """Per part: `by`, `segment`, `users`, and per metric of SHOWN its mean over users and `±`, half its normal 95 % interval.
 
     `valued`: one row per query and seed, with `user_id` and the metrics.
     """
@@ -31,12 +31,13 @@ def of_users(valued: DataFrame, task: Task, users: DataFrame) -> list[dict[str, 
     labels = {"tracks known": between(F.col("known"), HISTORY), "age": between(F.col("age"), AGES)}
     labels |= {name: F.col(name) for name in BY_PROFILE}
     pairs = [F.struct(F.lit(by).alias("by"), label.cast("string").alias("segment")) for by, label in labels.items()]
-    each = [F.avg(f"`{m}`").alias(m) for m in SHOWN]
-    half = [(1.96 * F.stddev(f"`{m}`") / F.sqrt(F.countDistinct("query_id"))).alias(f"{m} ±") for m in SHOWN]
     parts = described.withColumn("part", F.explode(F.array(*pairs))).select("*", "part.*").where("segment IS NOT NULL")
-    grouped = parts.groupBy("by", "segment").agg(F.countDistinct("query_id").alias("queries"), *each, *half)
-    told = grouped.where(F.col("queries") >= FEWEST).orderBy("by", F.desc("queries"), "segment").limit(MOST)
-    return [row.asDict() for row in told.collect()]
+    users_of = parts.groupBy("by", "segment", "user_id").agg(*[F.avg(f"`{m}`").alias(m) for m in SHOWN])
+    means = [F.avg(f"`{m}`").alias(m) for m in SHOWN]
+    half = [(1.96 * F.stddev(f"`{m}`") / F.sqrt(F.count("*"))).alias(f"{m} ±") for m in SHOWN]
+    told = users_of.groupBy("by", "segment").agg(F.count("*").alias("users"), *means, *half)
+    enough = told.where(F.col("users") >= FEWEST).orderBy("by", F.desc("users"), "segment").limit(MOST)
+    return [row.asDict() for row in enough.collect()]
 
 
 def of_tracks(lists: DataFrame, task: Task, train: DataFrame, genres: DataFrame | None) -> list[dict[str, Any]]:
@@ -44,17 +45,27 @@ def of_tracks(lists: DataFrame, task: Task, train: DataFrame, genres: DataFrame 
     all queries together, `relevant`, the share that stands in the first WITHIN places, `R@20`.
     """
     within = lists.where(F.col("rank") <= WITHIN).select("query_id", "track_id", F.lit(1).alias("hit"))
-    asked = task.truth.select("query_id", "track_id").join(within, ["query_id", "track_id"], "left")
+    who = task.asked.select("query_id", "user_id").distinct()
+    asked = (
+        task.truth.select("query_id", "track_id").join(within, ["query_id", "track_id"], "left").join(who, "query_id")
+    )
     listeners = train.groupBy("track_id").agg(F.count("*").alias("n"))
     decile = F.ntile(10).over(Window.orderBy("n", "track_id")).cast("string")
-    labels = listeners.select("track_id", F.lit("popularity decile").alias("by"), decile.alias("segment"))
+    known = listeners.select("track_id", decile.alias("segment"))
+    tracks = asked.select("track_id").distinct().join(known, "track_id", "left")
+    labels = tracks.select(
+        "track_id",
+        F.lit("popularity decile").alias("by"),
+        F.coalesce("segment", F.lit("nobody's in training")).alias("segment"),
+    )
     if genres is not None:
         by_genre = genres.where("genre IS NOT NULL")
         labels = labels.unionByName(
             by_genre.select("track_id", F.lit("genre").alias("by"), F.col("genre").alias("segment"))
         )
     grouped = asked.join(labels, "track_id").groupBy("by", "segment")
-    found = grouped.agg(F.count("*").alias("relevant"), (F.count("hit") / F.count("*")).alias(f"R@{WITHIN}"))
+    counts = F.count("*").alias("relevant"), F.countDistinct("user_id").alias("users")
+    found = grouped.agg(*counts, (F.count("hit") / F.count("*")).alias(f"R@{WITHIN}")).where(F.col("users") >= FEWEST)
     return [row.asDict() for row in found.orderBy("by", "segment").limit(MOST).collect()]
 
 

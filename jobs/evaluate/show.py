@@ -36,7 +36,11 @@ def print_table(told: dict[str, Any], console: Console) -> None:
     console.print(f"{told['sources']}, {told['date']}{kind}: {told['protocol']}", style="bold")
     train = told["train"]
     learned = f"Learned from {train['ratings']:,} ratings of {train['users']:,} users"
-    console.print(f"{learned}; catalogue of {told['catalogue']:,} tracks, all ranked.")
+    console.print(
+        f"{learned}. All {train['tracks']:,} tracks in them are ranked, of {told['catalogue']:,} in the catalogue."
+    )
+    for name, reason in told["left_out"].items():
+        console.print(f"Left out: {name}: {reason}.")
     for task, protocol in told["tasks"].items():
         rows = list(rows_of(told, task))
         if not rows:

@@ -6,16 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond
+from jobs.evaluate.claims import beside
 from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.contenders import Learned, named
 from jobs.evaluate.evaluate import Evaluation, Facts
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.result import Result, compare
-from jobs.evaluate.splits import PerUserRandom, Split
+from jobs.evaluate.splits import PerUserRandom, Split, Task
+from models.top_n import Recommender
 from tests.evaluate.literal import asked_of, lists_of, truth_of
 
 USERS, TRACKS = 60, 24
@@ -33,7 +36,9 @@ def facts(spark: SparkSession) -> Facts:
     genres = spark.createDataFrame(
         [(r[0], r[2], r[3]) for r in rows], "track_id string, genre string, probabilities array<double>"
     )
-    profiles = [(f"u{n:02d}", 20 + 20 * (n % 2), None, "DE" if n % 3 else "FR") for n in range(USERS)]
+    profiles = [
+        (f"u{n:02d}", 20 + 20 * (n % 2), None, "IS" if n == 1 else "DE" if n % 3 else "FR") for n in range(USERS)
+    ]
     users = spark.createDataFrame(profiles, "user_id string, age int, gender string, country string")
     return Facts(tracks, genres, ("taste 0", "taste 1"), users)
 
@@ -77,10 +82,11 @@ def test_every_query_is_kept_and_gives_the_means_again(found: dict[str, tuple[Re
 
 
 def test_parts_of_the_users_are_told_with_their_numbers(found: dict[str, tuple[Result, DataFrame]]) -> None:
-    parts = {(p["by"], p["segment"]): p for p in found["ease"][0].segments if "queries" in p}
-    assert parts["age", "18-24"]["queries"] == 30
-    assert parts["country", "FR"]["queries"] == 20
-    assert parts["tracks known", "5-9"]["queries"] == USERS
+    parts = {(p["by"], p["segment"]): p for p in found["ease"][0].segments if "relevant" not in p}
+    assert parts["age", "18-24"]["users"] == 30
+    assert parts["country", "FR"]["users"] == 20
+    assert parts["tracks known", "5-9"]["users"] == USERS
+    assert ("country", "IS") not in parts  # one user: too few to be told
     genres = {p["segment"]: p["relevant"] for p in found["ease"][0].segments if p["by"] == "genre"}
     assert genres == {"taste 0": USERS, "taste 1": USERS}
 
@@ -96,12 +102,55 @@ def test_lists_that_would_flatter_are_refused(spark: SparkSession, evaluation: E
     known = lists_of(spark, {heard["user_id"]: [heard["track_id"]]})
     cases = {
         "1 places hold tracks that the asker has heard": known,
-        "has track t01 twice": lists_of(spark, {"u00": ["t01", "t01"]}),
+        "query u00 has a track twice": lists_of(spark, {"u00": ["t01", "t01"]}),
+        "query u00 does not have the ranks": lists_of(spark, {"u00": ["t01", "t03"]}).withColumn("rank", F.lit(1)),
+        "query u00 has a score above": lists_of(spark, {"u00": ["t01", "t03"]}).withColumn("score", -F.col("score")),
+        "query u00 does not have the ranks 1, 2": lists_of(spark, {"u00": ["t01"]}).withColumn("rank", F.lit("first")),
         "asks none of its query_ids": lists_of(spark, {"somebody": ["t01"]}),
     }
     for said, lists in cases.items():
         with pytest.raises(EvaluationError, match=said):
             evaluation.of_lists("given", lists, "discovery")
+
+
+def test_a_user_counts_once_however_many_queries_it_has(
+    spark: SparkSession, evaluation: Evaluation, facts: Facts
+) -> None:
+    """Three right answers for one user and a wrong one for another: half of the users, three quarters of the queries."""
+    asked = [(f"q{n}", "often" if n < 3 else "once", "t00", 1.0) for n in range(4)]
+    frame = spark.createDataFrame(asked, "query_id string, user_id string, track_id string, rating double")
+    task = Task("next track", "", frame, truth_of(spark, {f"q{n}": ["t02"] for n in range(4)}), "all")
+    lists = lists_of(spark, {f"q{n}": ["t02"] if n < 3 else ["t04"] for n in range(4)})
+    part = replace(evaluation, split=replace(evaluation.split, tasks=(task,)))
+    result, _ = part.of_lists("given", lists, "next track")
+    assert (result.queries, result.users, result.metrics["HR@10"].mean) == (4, 2, 0.5)
+
+
+def test_a_model_too_small_for_the_data_is_left_out_and_said_so(evaluation: Evaluation) -> None:
+    def refuse(learned: Learned, config: object, seed: int) -> Recommender:
+        raise ValueError("too many tracks")
+
+    fresh = replace(evaluation, left_out={})
+    (popularity,) = named(["popularity"])
+    found = list(fresh.of_models([replace(popularity, name="small", fit=refuse), popularity], tune=False))
+    assert [results[0].model for results, _ in found] == ["popularity"]
+    assert fresh.left_out == {"small": "too many tracks"}
+
+
+def test_what_is_kept_of_another_protocol_is_not_compared_with(
+    evaluation: Evaluation, found: dict[str, tuple[Result, DataFrame]]
+) -> None:
+    result, rows = found["popularity"]
+    stored = evaluation.of_stored(rows, "popularity")
+    np.testing.assert_allclose(stored["discovery"], result.per_user)
+    assert not evaluation.of_stored(rows.withColumn("protocol", F.lit("another")), "popularity")
+
+
+def test_a_claim_compares_only_with_the_very_data_and_split() -> None:
+    (same,) = {c["comparable"] for c in beside("ease", "users", 471_355, 41_140)}
+    assert same == "yes"
+    (other,) = {c["comparable"] for c in beside("ease", "users", 600_000, 41_140)}
+    assert other.startswith("no: other data")
 
 
 def test_an_unknown_task_names_those_there_are(spark: SparkSession, evaluation: Evaluation) -> None:

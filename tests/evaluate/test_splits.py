@@ -1,12 +1,13 @@
 import datetime as dt
 import hashlib
+from dataclasses import replace
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import EvaluationError
 from jobs.evaluate.listening import Listening
-from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal, require_before
+from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal, require_before, require_untold
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 EVENTS = "user_id string, track_id string, event string, played_at timestamp, ms_played long, rating double, session_id string"
@@ -98,11 +99,36 @@ def test_tuning_sees_no_held_track(spark: SparkSession) -> None:
     assert everything == pairs(split.train, "user_id")
 
 
-def test_temporal_tuning_ends_before_the_cut(spark: SparkSession, temporal: Split) -> None:
-    inner = temporal.inner()
-    assert pairs(inner.train, "user_id") <= pairs(temporal.train, "user_id")
-    for task in inner.tasks:
-        assert not pairs(task.truth) & {("anna", "c"), ("anna", "d")}
+def test_temporal_tuning_ends_before_the_cut(spark: SparkSession) -> None:
+    days = [played("anna", f"t{day}", day + 0.5) for day in range(12)]
+    split = Temporal(START + dt.timedelta(days=8), days=3).split(listening(spark, days))
+    inner = split.inner()
+    assert pairs(inner.train, "user_id") == {("anna", f"t{day}") for day in range(5)}
+    assert pairs(inner.tasks[0].truth) == {("anna", "t5"), ("anna", "t6"), ("anna", "t7")}
+    assert pairs(split.tasks[0].truth) == {("anna", "t8"), ("anna", "t9"), ("anna", "t10")}
+
+
+def test_a_short_play_is_no_answer(spark: SparkSession) -> None:
+    skipped = ("anna", "b", "play", START + dt.timedelta(days=10.1), 2_000, None, "s")
+    events = [played("anna", "a", 1), played("anna", "a", 10, "s"), skipped, played("anna", "c", 10.2, "s")]
+    following = Temporal(START + dt.timedelta(days=9)).split(listening(spark, events)).tasks[2]
+    assert {track for _, track in pairs(following.truth)} == {"c"}
+
+
+def test_play_counts_are_left_out_of_a_temporal_split_and_counted(spark: SparkSession) -> None:
+    data = listening(spark, [played("anna", "a", 1), played("anna", "b", 10)])
+    counts = spark.createDataFrame([("anna", "c", 3.0, 3, False, None)], HISTORY)
+    split = Temporal(START + dt.timedelta(days=9)).split(
+        replace(data, history=data.history.unionByName(counts, allowMissingColumns=True))
+    )
+    assert "1 ratings without a time (play counts) are left out" in split.protocol
+
+
+def test_a_split_that_leaks_is_caught(temporal: Split) -> None:
+    require_untold(temporal)
+    leak = temporal.tasks[0].truth.selectExpr("query_id AS user_id", "track_id", "rating").limit(1)
+    with pytest.raises(EvaluationError, match="'discovery': 1 of the relevant tracks stand in the training rows"):
+        require_untold(replace(temporal, train=temporal.train.unionByName(leak)))
 
 
 def test_the_last_tracks_are_held_back(spark: SparkSession) -> None:
@@ -120,6 +146,17 @@ def test_held_out_users_teach_nothing_and_are_told_four_fifths(spark: SparkSessi
     assert not users & {user for user, _ in pairs(split.train, "user_id")}
     assert all(sum(1 for u, _ in asked if u == user) == 8 for user in users)
     assert len(truth) == 6
+
+
+def test_tuning_asks_other_held_out_users_of_the_same_training(spark: SparkSession) -> None:
+    split = HeldOutUsers(min_listeners=2, min_tracks=5).split(tracks_of(spark, {f"u{n:02d}": 10 for n in range(30)}))
+    inner = split.inner()
+    tested, tuned = ({user for user, _ in pairs(part.tasks[0].truth)} for part in (split, inner))
+    assert len(tuned) == 3
+    assert not tested & tuned
+    learned = {user for user, _ in pairs(split.train, "user_id")}
+    assert len(learned) == 24
+    assert learned == {user for user, _ in pairs(inner.train, "user_id")}
 
 
 def test_thin_tracks_and_users_are_left_out_as_liang_does(spark: SparkSession) -> None:

@@ -175,6 +175,7 @@ EVALUATED = define(
     "evaluate",
     ("split", "model", "seed", "task", "query_id"),
     column("split", TEXT, "temporal, random, last or users"),
+    column("protocol", TEXT, "what was learned from and asked for, in a sentence: figures of equal protocols compare"),
     column("model", TEXT, "contender, as `pmrs evaluate --models` names it"),
     column("task", TEXT, "discovery, re-listening, next track or rest of session"),
     column("query_id", TEXT, "user, or user, session and place"),

@@ -1,0 +1,78 @@
+"""Models that Spark fits, asked outside of it: they must be what the night computes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.collaborative import als
+from jobs.evaluate.contenders import Learned, learn, named
+from jobs.evaluate.listening import Listening
+from jobs.evaluate.splits import PerUserRandom
+from models import pmrs_cf
+from models.implicit_factors import ImplicitFactors
+from models.top_n import top_n
+
+CONFIG = als.Config(rank=4, iterations=5, blocks=2)
+GENRES = ("even", "odd")
+
+
+@pytest.fixture(scope="module")
+def learned(spark: SparkSession) -> Learned:
+    draw = np.random.default_rng(3)
+    rows = [
+        (f"u{u:02d}", f"t{t:02d}", float(draw.integers(1, 9)))
+        for u in range(30)
+        for t in range(20)
+        if draw.random() < 0.4
+    ]
+    history = spark.createDataFrame(rows, "user_id string, track_id string, rating double")
+    split = PerUserRandom().split(Listening(history.limit(0), history))
+    return learn(split, genres_of(spark), GENRES)
+
+
+def genres_of(spark: SparkSession) -> DataFrame:
+    rows = [(f"t{t:02d}", [0.9, 0.1] if t % 2 else [0.2, 0.8]) for t in range(20)]
+    return spark.createDataFrame(rows, "track_id string, probabilities array<double>")
+
+
+def test_folding_in_gives_the_factors_of_the_last_half_step_of_als(learned: Learned) -> None:
+    strengths = als.build_strengths(learned.train, CONFIG.min_rating)
+    users, items = als.numbered(strengths, "user_id", "user"), als.numbered(strengths, "track_id", "item")
+    item_factors, user_factors = als.fit(strengths, users, items, CONFIG)
+    ours = np.array(
+        [row["factors"] for row in item_factors.join(items, "item").orderBy("track_id").collect()], dtype=np.float32
+    )
+    theirs = np.array([row["factors"] for row in user_factors.join(users, "user").orderBy("user_id").collect()])
+    found = ImplicitFactors(ours, CONFIG.regularisation, CONFIG.alpha, CONFIG.min_rating).fold_in(learned.ratings)
+    np.testing.assert_allclose(found, theirs, rtol=2e-3, atol=2e-4)
+
+
+def test_pmrs_is_asked_for_the_very_list_that_the_night_makes(learned: Learned) -> None:
+    (contender,) = named(["pmrs_cf"])
+    model = contender.fit(learned, CONFIG, 7)
+    lists: dict[int, list[int]] = {}
+    for row, item, _ in top_n(model, learned.ratings, 10):
+        for user, track in zip(row, item, strict=True):
+            lists.setdefault(int(user), []).append(int(track))
+    (plain,) = named(["als"])
+    factors = plain.fit(learned, CONFIG, 7)
+    assert isinstance(factors, ImplicitFactors)
+    catalogue = pmrs_cf.Catalogue(factors.factors, learned.genres, learned.genres.argmax(axis=1))
+    listeners = []
+    for user, own in enumerate(factors.fold_in(learned.ratings)):
+        heard = learned.ratings[user : user + 1]
+        listeners.append(
+            pmrs_cf.Listener(own, heard.indices.astype(np.int64), heard.indices.astype(np.int64), heard.data)
+        )
+    for user, picks in enumerate(pmrs_cf.top_lists(listeners, catalogue, 10, 1)):
+        overall = next(p for p in picks if p.genre < 0)
+        assert lists[user] == overall.items.tolist()
+
+
+def test_popularity_of_the_last_days_counts_those_days_alone(learned: Learned) -> None:
+    (windowed,) = named(["popularity_window"])
+    recent = replace(learned, recent=learned.ratings[:1])
+    found = windowed.fit(recent, windowed.grid[0], 0).score(learned.ratings[:1])
+    assert set(np.flatnonzero(found[0])) == set(learned.ratings[:1].indices)
