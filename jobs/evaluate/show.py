@@ -11,6 +11,9 @@ from jobs.evaluate.result import JUDGED_BY
 FIRST, OTHERS = JUDGED_BY, ("R_liang@20", "HR@10", "MRR@20", "MAP@20")
 HEAD = ("model", FIRST, "95 %", *OTHERS, "coverage", "lift", "seconds", "from popularity")
 
+NEEDS = {"MAP@20": 140, "lift": 140, "seconds": 140, "R_liang@20": 110, "HR@10": 110, "MRR@20": 110}
+"""Columns of characters that a terminal must have for one of the table; --markdown and --json have them always."""
+
 
 def rows_of(told: dict[str, Any], task: str) -> Iterator[tuple[str, ...]]:
     """A row of cells for each model, best NDCG@20 first; `*`: the difference from popularity is significant."""
@@ -47,10 +50,12 @@ def print_table(told: dict[str, Any], console: Console) -> None:
             continue
         asked = next(r for r in told["results"] if r["task"] == task)
         table = Table(title=f"{task}: {protocol} ({asked['queries']:,} queries of {asked['users']:,} users)")
-        for name in HEAD:
-            table.add_column(name, justify="left" if name == HEAD[0] else "right", no_wrap=name != HEAD[0])
+        shown = [name for name in HEAD if console.width >= NEEDS.get(name, 0)]
+        for name in shown:
+            is_name = name == HEAD[0]
+            table.add_column(name, justify="left" if is_name else "right", no_wrap=not is_name, min_width=18 if is_name else None)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*[cell for name, cell in zip(HEAD, row, strict=True) if name in shown])
         console.print(table)
     for line in claims_of(told):
         console.print(line)

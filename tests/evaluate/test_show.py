@@ -1,0 +1,30 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from jobs.evaluate.show import print_table
+
+MEASURES = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20")
+
+
+def one(model: str, value: float) -> dict[str, object]:
+    return {
+        "model": model, "title": model, "task": "discovery", "seeds": (), "queries": 9, "users": 9, "claims": [], "against": {},
+        "metrics": {m: {"mean": value, "low": value, "high": value} for m in MEASURES}, "fit_seconds": 1.0, "list_seconds": 0.5,
+        "beyond": {"coverage": 0.5, "popularity_lift": None},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 110, 160])
+def test_every_model_and_its_figure_can_be_read_on_a_terminal_of_any_width(width: int) -> None:
+    told = {
+        "sources": "small", "date": "2026-11-14", "synthetic": False, "protocol": "asked", "tasks": {"discovery": "new tracks"},
+        "train": {"users": 9, "tracks": 5, "ratings": 20}, "catalogue": 6, "left_out": {"ease": "too large"},
+        "results": [one("popularity", 0.25), one("item-kNN", 0.5)],
+    }  # fmt: skip
+    page = io.StringIO()
+    print_table(told, Console(file=page, width=width))
+    lines = [line for line in page.getvalue().splitlines() if "0.2500" in line or "0.5000" in line]
+    assert [name in line for name, line in zip(("item-kNN", "popularity"), lines, strict=True)] == [True, True]
+    assert "Left out: ease: too large." in page.getvalue()
