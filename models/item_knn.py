@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from models.top_n import Floats, liked
+from models.top_n import Floats, TooLarge, liked
 
 MOST_PAIRS = 300_000_000
 """Pairs of tracks of one history, summed over users: each may take some 50 bytes while similarities are sorted."""
@@ -44,11 +44,11 @@ class ItemKNN:
 
 
 def fit(ratings: csr_array, config: ItemKNNConfig) -> ItemKNN:
-    """Similarities of all pairs that have a common listener. `ratings` [U, I]. Raises ValueError above MOST_PAIRS."""
+    """Similarities of all pairs that have a common listener. `ratings` [U, I]. Raises TooLarge above MOST_PAIRS."""
     likes = liked(ratings, config.min_rating)
     pairs = min(int((np.diff(likes.indptr).astype(np.int64) ** 2).sum()), likes.shape[1] ** 2)
     if pairs > MOST_PAIRS:
-        raise ValueError(
+        raise TooLarge(
             f"item-kNN takes up to {MOST_PAIRS:,} pairs of tracks with a common listener; here may be {pairs:,}."
         )
     common = csc_array(likes.T @ likes).astype(np.float64)

@@ -17,10 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+from models.top_n import Floats, Ints, worth_sorting
 
 
 @dataclass(frozen=True)
@@ -102,11 +100,7 @@ def top_lists(
 
 def _best(items: Ints, scores: Floats, share: Floats, most: int, genre: int, taste: float) -> Picks:
     """The `most` best unheard of these items: by score, then percentile, then id."""
-    allowed = np.flatnonzero(share >= 0)
-    if allowed.size > 4 * most:
-        # only those that can be among the best need sorting: everything from the most-th score on, ties included
-        least = np.partition(scores[allowed], allowed.size - most)[allowed.size - most]
-        allowed = allowed[scores[allowed] >= least]
+    allowed = worth_sorting(scores, np.flatnonzero(share >= 0), most)
     order = np.lexsort((items[allowed], -share[allowed], -scores[allowed]))[:most]
     chosen = allowed[order]
     return Picks(genre, items[chosen], scores[chosen].astype(np.float32), share[chosen], taste)

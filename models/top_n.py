@@ -17,6 +17,10 @@ Offered = Literal["unheard", "heard", "all"]
 """Which tracks may stand in a list: those the asker has not rated, those the asker has, or every one."""
 
 
+class TooLarge(ValueError):
+    """A method that does not fit data of this size into memory, with the numbers."""
+
+
 class Recommender(Protocol):
     """One fitted model."""
 
@@ -48,13 +52,19 @@ def _best(scores: Floats, most: int) -> tuple[Ints, Ints]:
     items: list[Ints] = []
     for place, line in enumerate(scores):
         allowed = np.flatnonzero(np.isfinite(line))
-        if allowed.size > 4 * most:
-            # only what can be among the best need be sorted: everything from the most-th score on, ties included
-            allowed = allowed[line[allowed] >= np.partition(line[allowed], allowed.size - most)[allowed.size - most]]
+        allowed = worth_sorting(line, allowed, most)
         chosen = allowed[np.lexsort((allowed, -line[allowed]))][:most]
         rows.append(np.full(chosen.size, place, dtype=np.int64))
         items.append(chosen)
     return np.concatenate(rows), np.concatenate(items)
+
+
+def worth_sorting(scores: Floats, allowed: Ints, most: int) -> Ints:
+    """Those of `allowed` that can be among the `most` best: everything from the most-th score on, ties included."""
+    if allowed.size <= 4 * most:
+        return allowed
+    least = np.partition(scores[allowed], allowed.size - most)[allowed.size - most]
+    return np.asarray(allowed[scores[allowed] >= least])
 
 
 def liked(ratings: csr_array, least: float) -> csr_array:

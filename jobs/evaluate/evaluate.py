@@ -1,4 +1,4 @@
-"""Every model asked the same on the same split: lists of the whole catalogue, their metrics in Spark, users' values kept."""
+"""Every model asked the same on the same split: lists of all tracks that training knows, metrics in Spark, users' values kept."""
 
 import time
 import uuid
@@ -24,7 +24,7 @@ from jobs.evaluate.result import JUDGED_BY, Result
 from jobs.evaluate.splits import Split, Task, require_untold
 from jobs.lake.collect import bounded
 from jobs.spark import at_once
-from models.top_n import Recommender, top_n
+from models.top_n import Recommender, TooLarge, top_n
 
 BEYOND_AT = 20
 """Places for which coverage, novelty and their like are told: the overall list's length."""
@@ -79,7 +79,7 @@ class Evaluation:
     def of_models(self, contenders: Sequence[Contender], tune: bool = True) -> Iterator[tuple[list[Result], DataFrame]]:
         """For each model its results, one per task, and its rows of table `evaluated`.
 
-        A model that refuses the data (ValueError: too large for it) is left out, with its reason.
+        A model for which the data is too large is left out, with its reason.
         """
         timed = self.split.recent is not self.split.train
         for contender in (one for one in contenders if timed or not one.wants_times):
@@ -88,7 +88,7 @@ class Evaluation:
             try:
                 config = self._tuned(contender) if tune and len(contender.grid) > 1 else contender.grid[0]
                 yield self._of_model(contender, config)
-            except ValueError as error:
+            except TooLarge as error:
                 self.left_out[contender.name] = str(error)
                 self.say(f"{contender.name}: left out: {error}")
 

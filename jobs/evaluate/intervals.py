@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 DRAWS = 1_000
 LEVEL = 0.95
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 SEED = 7
 Floats = NDArray[np.float64]
 
@@ -29,11 +30,8 @@ class Difference:
     high: float
     p: float
     """Two-sided: twice the smaller share of draws that lie on either side of 0, at least 2 / DRAWS."""
-
-    @property
-    def significant(self) -> bool:
-        """Whether 0 lies outside the interval."""
-        return self.low > 0 or self.high < 0
+    significant: bool
+    """0 lies outside the interval."""
 
 
 def means_of_draws(per_user: Floats, draws: int = DRAWS, seed: int = SEED) -> Floats:
@@ -51,8 +49,7 @@ def intervals(per_user: Floats, draws: int = DRAWS, seed: int = SEED) -> list[In
     """Of each column of [U, M]. Raises ValueError where there is no user."""
     if not len(per_user):
         raise ValueError("There is nobody to draw from.")
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means_of_draws(per_user, draws, seed), [tail, 1 - tail], axis=0)
+    low, high = np.quantile(means_of_draws(per_user, draws, seed), TAILS, axis=0)
     return [Interval(float(m), float(a), float(b)) for m, a, b in zip(per_user.mean(axis=0), low, high, strict=True)]
 
 
@@ -62,6 +59,6 @@ def difference(ours: Floats, theirs: Floats, draws: int = DRAWS, seed: int = SEE
         raise ValueError(f"Paired values are of the same users: {ours.shape} against {theirs.shape}.")
     gaps = (ours - theirs)[:, None]
     drawn = means_of_draws(gaps, draws, seed)[:, 0]
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = (float(end) for end in np.quantile(drawn, TAILS))
     side = min(float(np.mean(drawn <= 0)), float(np.mean(drawn >= 0)))
-    return Difference(float(gaps.mean()), float(low), float(high), min(1.0, max(2 * side, 2 / draws)))
+    return Difference(float(gaps.mean()), low, high, min(1.0, max(2 * side, 2 / draws)), low > 0 or high < 0)

@@ -20,7 +20,6 @@ def rows_of(told: dict[str, Any], task: str) -> Iterator[tuple[str, ...]]:
     found = [r for r in told["results"] if r["task"] == task]
     for one in sorted(found, key=lambda r: (-r["metrics"][FIRST]["mean"], r["model"])):
         best, lift, gap = one["metrics"][FIRST], one["beyond"].get("popularity_lift"), one["against"].get("popularity")
-        beyond_chance = gap is not None and (gap["low"] > 0 or gap["high"] < 0)
         yield (
             one["title"] + (f", {len(one['seeds'])} seeds" if one["seeds"] else ""),
             f"{best['mean']:.4f}",
@@ -29,7 +28,7 @@ def rows_of(told: dict[str, Any], task: str) -> Iterator[tuple[str, ...]]:
             f"{one['beyond']['coverage']:.1%}",
             f"{lift:+.2f}" if lift is not None else "",
             f"{one['fit_seconds'] + one['list_seconds']:.1f}",
-            f"{gap['mean']:+.4f}{'*' if beyond_chance else ''}" if gap else "",
+            f"{gap['mean']:+.4f}{'*' if gap['significant'] else ''}" if gap else "",
         )
 
 
@@ -53,7 +52,9 @@ def print_table(told: dict[str, Any], console: Console) -> None:
         shown = [name for name in HEAD if console.width >= NEEDS.get(name, 0)]
         for name in shown:
             is_name = name == HEAD[0]
-            table.add_column(name, justify="left" if is_name else "right", no_wrap=not is_name, min_width=18 if is_name else None)
+            table.add_column(
+                name, justify="left" if is_name else "right", no_wrap=not is_name, min_width=18 if is_name else None
+            )
         for row in rows:
             table.add_row(*[cell for name, cell in zip(HEAD, row, strict=True) if name in shown])
         console.print(table)

@@ -125,15 +125,13 @@ class Temporal:
 def _of_users(train: DataFrame, future: DataFrame) -> tuple[Task, Task]:
     """Tracks new to the user, and tracks heard again: two questions, two lists."""
     pair = ["user_id", "track_id"]
-    new, again = (
-        future.join(train.select(*pair), pair, "left_anti"),
-        future.join(train.select(*pair), pair, "left_semi"),
-    )
-    unheard = _asked(train, new), "tracks that users with a past had never heard; heard ones are masked"
-    heard = _asked(train, again), "tracks that users had heard before; each user's own heard tracks are ranked"
+    known = train.select(*pair)
+    new, again = future.join(known, pair, "left_anti"), future.join(known, pair, "left_semi")
+    unheard = "tracks that users with a past had never heard; heard ones are masked"
+    heard = "tracks that users had heard before; each user's own heard tracks are ranked"
     return (
-        Task("discovery", unheard[1], unheard[0], _truth(new, train), "unheard"),
-        Task("re-listening", heard[1], heard[0], _truth(again, train), "heard"),
+        Task("discovery", unheard, _asked(train, new), _truth(new, train), "unheard"),
+        Task("re-listening", heard, _asked(train, again), _truth(again, train), "heard"),
     )
 
 

@@ -18,7 +18,7 @@ from jobs.evaluate.evaluate import Evaluation, Facts
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.result import Result, compare
 from jobs.evaluate.splits import PerUserRandom, Split, Task
-from models.top_n import Recommender
+from models.top_n import Recommender, TooLarge
 from tests.evaluate.literal import asked_of, lists_of, truth_of
 
 USERS, TRACKS = 60, 24
@@ -128,7 +128,7 @@ def test_a_user_counts_once_however_many_queries_it_has(
 
 def test_a_model_too_small_for_the_data_is_left_out_and_said_so(evaluation: Evaluation) -> None:
     def refuse(learned: Learned, config: object, seed: int) -> Recommender:
-        raise ValueError("too many tracks")
+        raise TooLarge("too many tracks")
 
     fresh = replace(evaluation, left_out={})
     (popularity,) = named(["popularity"])
