@@ -4,8 +4,8 @@
     P = (X'X + lambda I)^-1,   B = I - P diag(1 / diag P)                                        Steck's Eq. 8
     score(u, j) = sum over i in U_M of u of B[i, j]
 
-B is dense. Computing it takes up to twice 8 I^2 bytes (measured at 5,000 tracks of which all pairs have a common listener): 6.4 GB for
-20,000 tracks, of which 1.6 GB stay.
+B is dense. Computing it takes up to twice 8 I^2 bytes (measured at 5,000 tracks of which all pairs have a common listener):
+6.4 GB for 20,000 tracks, of which 1.6 GB stay.
 """
 
 from dataclasses import dataclass
