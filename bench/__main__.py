@@ -5,7 +5,7 @@ import sys
 
 from bench.harness import save
 
-NAMES = ("ingest", "counts", "incremental")
+NAMES = ("ingest", "counts", "incremental", "heavy")
 
 
 def main(names: list[str]) -> None:

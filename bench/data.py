@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,23 @@ def app_log(lines: int, name: str = "log", last_day: dt.date = LAST_DAY, days: i
     return root
 
 
-def _events(draw: np.random.Generator, count: int, day: dt.date) -> list[str]:
-    users = (USERS * draw.random(count) ** 2).astype(int)
+def app_log_with_one_heavy_user(lines: int) -> Path:
+    """As `app_log`, and on the last day as many lines again, all of one user."""
+    root = WORK / f"heavy-{lines}"
+    done = root.with_suffix(".made")
+    if done.exists():
+        return root
+    shutil.copytree(app_log(lines), root, dirs_exist_ok=True)
+    draw = np.random.default_rng(9)
+    for file in range(FILES):
+        with gzip.open(root / f"dt={LAST_DAY}" / f"one-{file}.jsonl.gz", "wt", compresslevel=4) as stream:
+            stream.write("\n".join(_events(draw, lines // FILES, LAST_DAY, users=1)) + "\n")
+    done.touch()
+    return root
+
+
+def _events(draw: np.random.Generator, count: int, day: dt.date, users: int = USERS) -> list[str]:
+    who = (users * draw.random(count) ** 2).astype(int)
     tracks = (TRACKS * draw.random(count) ** 3).astype(int)
     seconds = np.sort(draw.integers(0, 86_400, count))
     kinds = np.array(["play", "skip", "like"])[np.searchsorted([0.85, 0.95], draw.random(count))]
@@ -40,7 +56,7 @@ def _events(draw: np.random.Generator, count: int, day: dt.date) -> list[str]:
     lines = [
         f'{{"user_id": "u{u:06d}", "track_id": "TR{t:016X}", "event": "{e}", "ms_played": {ms}, '
         f'"played_at": "{day}T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}Z", "session_id": "s{u:06d}-{s // 3600}"}}'
-        for u, t, e, ms, s in zip(users, tracks, kinds, heard, seconds, strict=True)
+        for u, t, e, ms, s in zip(who, tracks, kinds, heard, seconds, strict=True)
     ]
     lines[-(count // 200) :] = lines[: count // 200]
     lines[count // 2 : count // 2 + count // 1000] = ['{"user_id": "u1", broken'] * (count // 1000)
