@@ -185,6 +185,22 @@ EVALUATED = define(
     column("listed", INT, "length of the list"),
     column("seed", INT, "seed of the training; 0 where nothing is drawn"),
 )
+QUALITY = define(
+    "quality",
+    "figure of lists that were made before the day, held against what their users first played on the day",
+    "quality",
+    ("model", "metric"),
+    column("model", TEXT, "live: the lists of the night before; popularity, popularity_window: what they are held against"),
+    column("metric", TEXT, "such as NDCG@20; jobs/evaluate/metrics.py defines it"),
+    column("lists_of", TEXT, "date of the night whose lists, and whose view of the past, these are; ISO"),
+    column("users", LONG, "users who had lists, and played on the day what they had not heard before"),
+    column("mean", REAL, "mean over these users"),
+    column("low", REAL, "lower end of its 95 % interval (bootstrap over users)"),
+    column("high", REAL, "upper end"),
+    optional("ahead", REAL, "by how much the live lists are ahead of this model, paired by user; null: of themselves"),
+    optional("ahead_low", REAL, "lower end of the 95 % interval of `ahead`"),
+    optional("ahead_high", REAL, "upper end"),
+)
 TABLES = (
     TRACKS,
     SONG_TRACKS,
@@ -200,4 +216,5 @@ TABLES = (
     RANKED,
     FORGOTTEN,
     EVALUATED,
+    QUALITY,
 )
