@@ -16,7 +16,7 @@ from scipy.linalg import LinAlgError
 from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.sparse import csr_array
 
-from models.top_n import Floats, TooLarge, liked
+from models.top_n import Floats, Ints, Tensors, TooLarge, liked
 
 MOST_TRACKS = 20_000
 """Larger catalogues want a sparse item-item model."""
@@ -43,6 +43,14 @@ class EASE:
     def score(self, asked: csr_array) -> Floats:
         """[Q, I]: may be negative."""
         return np.asarray(liked(asked, self.min_rating) @ self.weights, dtype=np.float32)
+
+    def near(self, items: Ints, history: Ints) -> Floats:
+        """[n, H]: the weights that the score sums."""
+        return np.asarray(self.weights[np.ix_(history, items)].T)
+
+    def tensors(self) -> Tensors:
+        """`weights` [I, I]."""
+        return {"weights": self.weights}
 
 
 def fit(ratings: csr_array, config: EASEConfig) -> EASE:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from models.top_n import Floats, liked
+from models.top_n import Floats, Ints, Tensors, liked
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,24 @@ class ImplicitFactors:
     def score(self, asked: csr_array) -> Floats:
         """[Q, I]."""
         return np.asarray(self.fold_in(asked) @ self.factors.T)
+
+    def near(self, items: Ints, history: Ints) -> Floats:
+        """[n, H]: cosine of factors."""
+        return cosines(self.factors, items, history)
+
+    def tensors(self) -> Tensors:
+        """`factors` [I, F]."""
+        return {"factors": self.factors}
+
+
+def cosines(factors: Floats, items: Ints, history: Ints) -> Floats:
+    """[n, H]: cosine of the factors [I, F] of `items` [n] and of `history` [H]; 0 for factors of length 0."""
+    return np.asarray(_unit(factors[items]) @ _unit(factors[history]).T)
+
+
+def _unit(rows: Floats) -> Floats:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12))
 
 
 def strength(ratings: Floats) -> Floats:

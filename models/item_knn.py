@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from models.top_n import Floats, TooLarge, liked
+from models.top_n import Floats, Ints, Tensors, TooLarge, liked
 
 MOST_PAIRS = 300_000_000
 """Pairs of tracks of one history, summed over users: each may take some 50 bytes while similarities are sorted."""
@@ -41,6 +41,14 @@ class ItemKNN:
         """[Q, I]: sums of similarities, 0 where nothing is near."""
         found = liked(asked, self.min_rating) @ self.similar
         return np.asarray(found.toarray(), dtype=np.float32)
+
+    def near(self, items: Ints, history: Ints) -> Floats:
+        """[n, H]: the similarities that the score sums."""
+        return np.asarray(self.similar[history][:, items].toarray().T, dtype=np.float32)
+
+    def tensors(self) -> Tensors:
+        """The sparse matrix: `values`, `columns`, `row_ends`."""
+        return {"values": self.similar.data, "columns": self.similar.indices, "row_ends": self.similar.indptr}
 
 
 def fit(ratings: csr_array, config: ItemKNNConfig) -> ItemKNN:

@@ -9,10 +9,12 @@ its section I promises. Read here as:
     overall    : sum over g of theta_u(g) P(g|c) s(u, c)
 
 s is a percentile because collaborative scores may be negative, and would turn a product around. Tracks without a known
-genre form one more class in theta and P, so that listeners of unlabelled music get an overall list too.
+genre form one more class in theta and P, so that listeners of unlabelled music get an overall list too. The collaborative score
+is any recommender's (models/top_n.py); PMRS's own is matrix factorisation. Of a recommender on its own, without PMRS's say about
+genres, the overall list is s alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +27,6 @@ from models.top_n import Floats, Ints, worth_sorting
 class Catalogue:
     """The I tracks of the collaborative model, in the order of their ids (ties are broken by that order)."""
 
-    factors: Floats
-    """[I, F] item factors."""
     genre_probabilities: Floats
     """[I, G + 1] P(g|c); the last class is "genre unknown". Rows sum to 1."""
     genre: Ints
@@ -40,9 +40,8 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Listener:
-    """One user: factors [F]; `heard`, item numbers never to be offered; `rated` and `ratings`, those with R >= T_R."""
+    """One user: `heard`, item numbers never to be offered; `rated` and `ratings`, those with R >= T_R."""
 
-    factors: Floats
     heard: Ints
     rated: Ints
     ratings: Floats
@@ -69,28 +68,33 @@ def genre_profile(listener: Listener, catalogue: Catalogue) -> Floats:
     return profile.astype(np.float32)
 
 
-def percentiles(listeners: list[Listener], catalogue: Catalogue) -> Floats:
-    """S [B, I]: (n - rank) / n among each user's n unheard tracks, best first; -1 for heard ones."""
-    users = torch.from_numpy(np.stack([one.factors for one in listeners]))
-    scores = users @ torch.from_numpy(catalogue.factors).T  # [B, I]
+def percentiles(scores: Floats, listeners: list[Listener]) -> Floats:
+    """S [B, I]: (n - rank) / n among the n unheard tracks of which a recommender knows something, best first; -1 for the others.
+
+    `scores` [B, I]: a recommender's, in which 0 exactly says that nothing is known.
+    """
+    found = torch.from_numpy(np.where(scores == 0, -np.inf, scores).astype(np.float32))
     for row, one in enumerate(listeners):
-        scores[row, torch.from_numpy(one.heard)] = -torch.inf
-    order = torch.sort(scores, dim=1, descending=True, stable=True).indices  # ties: first id first
-    unheard = torch.isfinite(scores).sum(dim=1, keepdim=True)  # [B, 1]
-    rank = torch.arange(scores.shape[1]).expand_as(order)
-    share = torch.where(rank < unheard, (unheard - rank) / unheard.clamp(min=1), -1.0).float()
+        found[row, torch.from_numpy(one.heard)] = -torch.inf
+    order = torch.sort(found, dim=1, descending=True, stable=True).indices  # ties: first id first
+    offered = torch.isfinite(found).sum(dim=1, keepdim=True)  # [B, 1]
+    rank = torch.arange(found.shape[1]).expand_as(order)
+    share = torch.where(rank < offered, (offered - rank) / offered.clamp(min=1), -1.0).float()
     return np.asarray(torch.empty_like(share).scatter_(1, order, share).numpy())
 
 
 def top_lists(
-    listeners: list[Listener], catalogue: Catalogue, overall: int, per_genre: int
+    scores: Floats, listeners: list[Listener], catalogue: Catalogue, overall: int, per_genre: int, by_taste: bool = True
 ) -> Iterator[list[Picks]]:
-    """For each user the overall list's best `overall` tracks, and each genre's best `per_genre`; exact, never a heard one."""
+    """For each user the overall list's best `overall` tracks, and each genre's best `per_genre`; exact, never a heard one.
+
+    `scores` [B, I]: the collaborative ones; `by_taste`: whether theta has a say in the overall list, as PMRS has it.
+    """
     members = [np.flatnonzero(catalogue.genre == g) for g in range(catalogue.classes - 1)]
     every = np.arange(len(catalogue.genre))
-    for one, share in zip(listeners, percentiles(listeners, catalogue), strict=True):
+    for one, share in zip(listeners, percentiles(scores, listeners), strict=True):
         taste = genre_profile(one, catalogue)
-        fit = catalogue.genre_probabilities @ taste  # [I]: sum over g of theta(g) P(g|c)
+        fit = catalogue.genre_probabilities @ taste if by_taste else 1.0  # [I]: sum over g of theta(g) P(g|c)
         lists = [_best(every, fit * share, share, overall, -1, 1.0)]
         for g, inside in enumerate(members):
             score = catalogue.genre_probabilities[inside, g] * share[inside]
@@ -99,24 +103,22 @@ def top_lists(
 
 
 def _best(items: Ints, scores: Floats, share: Floats, most: int, genre: int, taste: float) -> Picks:
-    """The `most` best unheard of these items: by score, then percentile, then id."""
+    """The `most` best offered of these items: by score, then percentile, then id."""
     allowed = worth_sorting(scores, np.flatnonzero(share >= 0), most)
     order = np.lexsort((items[allowed], -share[allowed], -scores[allowed]))[:most]
     chosen = allowed[order]
     return Picks(genre, items[chosen], scores[chosen].astype(np.float32), share[chosen], taste)
 
 
-def nearest_rated(items: Ints, listener: Listener, catalogue: Catalogue, look_back: int) -> Ints:
-    """For each item the one of the user's `look_back` best rated tracks nearest to it by cosine; -1 if there is none."""
+def nearest_rated(items: Ints, listener: Listener, near: Callable[[Ints, Ints], Floats], look_back: int) -> Ints:
+    """For each item the one of the user's `look_back` best rated tracks that speaks most for it; -1 where none does.
+
+    `near`: of a recommender, [n, H] for items [n] and history [H].
+    """
     best_first = np.lexsort((listener.rated, -listener.ratings))[:look_back]
     history = listener.rated[best_first]
     if history.size == 0:
         return np.full(items.shape, -1, dtype=np.int64)
-    near = _unit(catalogue.factors[items]) @ _unit(catalogue.factors[history]).T  # [n, look_back]
     # rounded, so that equal neighbours are told apart by rating and id and not by the last bit
-    return np.asarray(history[np.argmax(near.round(5), axis=1)])
-
-
-def _unit(rows: Floats) -> Floats:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12))
+    said = near(items, history).round(5)
+    return np.where(said.max(axis=1) > 0, history[np.argmax(said, axis=1)], -1)

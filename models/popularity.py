@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from models.top_n import Floats, liked
+from models.top_n import Floats, Ints, Tensors, liked
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,14 @@ class Popularity:
     def score(self, asked: csr_array) -> Floats:
         """[Q, I]: the same for everybody."""
         return np.broadcast_to(self.listeners, asked.shape)
+
+    def near(self, items: Ints, history: Ints) -> Floats:
+        """[n, H] zeros: no track of a history has a say."""
+        return np.zeros((items.size, history.size), dtype=np.float32)
+
+    def tensors(self) -> Tensors:
+        """`listeners` [I]."""
+        return {"listeners": self.listeners}
 
 
 def fit(ratings: csr_array, config: PopularityConfig) -> Popularity:

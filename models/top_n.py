@@ -5,7 +5,7 @@ asks with ratings [Q, I]: users it has learned from, users it has never seen, or
 """
 
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,23 @@ class TooLarge(ValueError):
     """A method that does not fit data of this size into memory, with the numbers."""
 
 
+Tensors = dict[str, NDArray[Any]]
+"""A model's arrays by name, as safetensors keeps them."""
+
+
 class Recommender(Protocol):
     """One fitted model."""
 
     def score(self, asked: csr_array) -> Floats:
-        """[Q, I] float32: the higher the better, comparable within one row. `asked` [Q, I]: ratings of whoever asks."""
+        """[Q, I] float32: the higher the better, comparable within one row; 0 exactly: nothing is known that speaks for or
+        against it. `asked` [Q, I]: ratings of whoever asks.
+        """
+
+    def near(self, items: Ints, history: Ints) -> Floats:
+        """[n, H]: how much each track of somebody's history speaks for each of `items` [n]; at most 0: not at all."""
+
+    def tensors(self) -> Tensors:
+        """Everything that was learned."""
 
 
 def top_n(

@@ -53,6 +53,11 @@ def day(text: str) -> dt.date:
         raise PmrsError(f"{text!r} is not a date; write it as 2026-11-14.") from None
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Names that were given by comma."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def settings_with(sources: Path | None = None) -> Settings:
     """Settings from the environment, with this sources file where one was named."""
     settings = Settings()
@@ -169,27 +174,70 @@ def evaluate(
     task: Annotated[str, typer.Option(help="The task that --lists answers. Default: the split's first.")] = "",
     export: Annotated[Path | None, typer.Option(help="Folder for the split's tables, user ids included.")] = None,
     tune: Annotated[bool, typer.Option(help="Choose settings on a split of the training part.")] = True,
+    register: Annotated[bool, typer.Option("--register", help="Keep the fitted models as candidates: see `pmrs models`.")] = False,
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     sources: SourcesFile = None,
 ) -> None:
     """Compare models, or anybody's ranking table, on one honest split: every metric with its interval."""
+    from jobs.cli.models import show_everywhere
     from jobs.cli.progress import bar
     from jobs.cli.show import console
     from jobs.evaluate import command
+    from jobs.evaluate.question import Config
     from jobs.evaluate.show import markdown, print_table
 
-    chosen = tuple(name.strip() for name in models.split(",") if name.strip())
-    config = command.Config(split, chosen, days, tune, str(day(date)) if date else "")
+    settings = settings_with(sources)
+    config = Config(split, words(models), days, tune, str(day(date)) if date else "")
     with bar("evaluating") as notify:
-        options = command.Options(tuple(lists or ()), task, export)
-        told = command.run(settings_with(sources), config, options, lambda step: notify(step, 0, 0))
+        options = command.Options(tuple(lists or ()), task, export, register)
+        told = command.run(settings, config, options, lambda step: notify(step, 0, 0))
+    if register:
+        show_everywhere(settings)
     if as_json:
         typer.echo(json.dumps(told, indent=1))
     elif as_markdown:
         typer.echo(markdown(told))
     else:
         print_table(told, console())
+
+
+@app.command("models")
+def list_models(as_json: AsJson = False, sources: SourcesFile = None) -> None:
+    """List the registered models: which is live, how good each was, and what the gate said of it."""
+    from jobs.cli.models import all_models, print_models
+
+    found = all_models(settings_with(sources))
+    typer.echo(json.dumps(found, indent=1)) if as_json else print_models(found)
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="A candidate's digest (or its beginning), or a method for its newest.")],
+    metrics: Annotated[str, typer.Option(help="Metrics, by comma, of none of which it may be worse.")] = "NDCG@20,R_liang@20,HR@10",
+    keep_coverage: Annotated[float, typer.Option(help="Least share of the live model's coverage.", min=0.0)] = 0.8,
+    more_lift: Annotated[float, typer.Option(help="Most by which the popularity lift may rise.")] = 0.5,
+    most_churn: Annotated[float, typer.Option(help="Largest share of places that may change at once.", min=0, max=1)] = 0.95,
+    fewest_users: Annotated[int, typer.Option(help="Fewest users that must be asked.", min=1)] = 100,
+    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
+    days: Annotated[int, typer.Option(help="Days that a temporal split asks for. Default: the last quarter, at most 14.")] = 0,
+    as_json: AsJson = False,
+    sources: SourcesFile = None,
+) -> None:
+    """Make a candidate the live recommender, if it passes the gate; else exit with 1, and the live one stays."""
+    from jobs.cli.models import print_promotion, show_everywhere
+    from jobs.cli.progress import bar
+    from jobs.evaluate import promote as gate
+    from jobs.evaluate.gate import Gate
+
+    settings = settings_with(sources)
+    limits = Gate(words(metrics), keep_coverage, more_lift, most_churn, fewest_users)
+    with bar("asking both models") as notify:
+        found = gate.run(settings, model, str(day(date)) if date else "", days, limits, lambda step: notify(step, 0, 0))
+    folder = show_everywhere(settings)
+    typer.echo(json.dumps(found.card["gate"][-1], indent=1)) if as_json else print_promotion(found, folder)
+    if not found.verdict.passed:
+        raise typer.Exit(1)
 
 
 @app.command()

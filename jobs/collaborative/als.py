@@ -1,12 +1,10 @@
-"""Implicit ALS factors of users and tracks (Hu, Koren, Volinsky 2008) by MLlib: `pmrs run collaborative --date D`."""
+"""Implicit ALS factors of users and tracks (Hu, Koren, Volinsky 2008) by MLlib."""
 
 from dataclasses import dataclass
 
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
-
-from jobs.context import JobContext
 
 
 @dataclass(frozen=True)
@@ -58,19 +56,3 @@ def fit(strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config
         model.itemFactors.select(F.col("id").alias("item"), F.col("features").alias("factors")),
         model.userFactors.select(F.col("id").alias("user"), F.col("features").alias("factors")),
     )
-
-
-def run(ctx: JobContext) -> None:
-    """Reads `history`, writes `item_factors` and `user_factors` (empty where nothing was rated)."""
-    config: Config = ctx.config  # type: ignore[assignment]
-    strengths = build_strengths(ctx.need("history"), config.min_rating).cache()
-    if strengths.isEmpty():
-        for table, key in (("item_factors", "track_id"), ("user_factors", "user_id")):
-            ctx.write(table, ctx.spark.createDataFrame([], f"{key} string, factors array<float>"))
-        return
-    users = numbered(strengths, "user_id", "user").cache()
-    items = numbered(strengths, "track_id", "item").cache()
-    ctx.night.notify("fitting implicit ALS", 0, 0)
-    item_factors, user_factors = fit(strengths, users, items, config)
-    ctx.write("item_factors", item_factors.join(items, "item").select("track_id", "factors"))
-    ctx.write("user_factors", user_factors.join(users, "user").select("user_id", "factors"))

@@ -1,6 +1,7 @@
-"""PMRS's lists over all unheard tracks of the collaborative model, exactly: `pmrs run candidates --date D`.
+"""Lists over all unheard tracks of the live recommender, exactly: `pmrs run candidates --date D`.
 
-The mathematics is models/pmrs_cf.py; here users are dealt out in blocks against the broadcast catalogue.
+The mathematics is models/; here users are dealt out in blocks against the broadcast model. What a recipe does not read from the
+job `collaborative` is fitted here, on the driver.
 """
 
 from collections.abc import Iterator
@@ -12,24 +13,26 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
+from scipy.sparse import csr_array
 
+from jobs.collaborative.methods import factors_of, listener
+from jobs.collaborative.ratings import learn
+from jobs.collaborative.recipe import Recipe, live_recipe
 from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.collect import bounded
 from jobs.lake.schemas import table
 from models.pmrs_cf import Catalogue, Listener, Picks, nearest_rated, top_lists
+from models.top_n import Recommender
 
 OVERALL = "overall"
-METHOD = "pmrs_cf"
 SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
 
 
 @dataclass(frozen=True)
 class Config:
-    """How many candidates, and how users are dealt out."""
+    """How many candidates, and how users are dealt out; what they are scored by is the live recipe's affair."""
 
-    min_rating: float = 1.0
-    """T_R, as in the `collaborative` job: ratings from here on make the user's taste."""
     overall: int = 20
     """Candidates of the overall list: as many as are published."""
     per_genre: int = 10
@@ -44,39 +47,54 @@ class Config:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The catalogue with its names: what every task needs, broadcast once."""
+    """The recommender and its catalogue, with names: what every task needs, broadcast once."""
 
+    model: Recommender
     catalogue: Catalogue
     track_ids: tuple[str, ...]
     lists: tuple[str, ...]
     """Genre names; the overall list has none."""
+    method: str
+    by_taste: bool
+    min_rating: float
+    """T_R: ratings from here on make the user's taste."""
 
 
-def build_shelf(item_factors: DataFrame, track_genres: DataFrame, genres: tuple[str, ...]) -> Shelf:
-    """The tracks of the collaborative model in the order of their ids. Raises LakeError if they do not fit the driver."""
-    described = item_factors.join(track_genres.select("track_id", "genre", "probabilities"), "track_id")
-    rank = len(item_factors.select("factors").first()["factors"])  # type: ignore[index]
-    rows = bounded(described.orderBy("track_id"), 4 * rank + 8 * len(genres) + 100, "the catalogue's factors")
+def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Recommender, tuple[str, ...]]:
+    """The recipe's recommender on the night's history, and its tracks in the order of their ids."""
+    if recipe.method.by_factors:
+        return factors_of(ctx.need("item_factors"), recipe.settings)
+    learned = learn(history.where("rating > 0"), None, None, ())
+    ctx.night.notify(f"fitting {recipe.method.title}", 0, 0)
+    return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
+
+
+def build_catalogue(tracks: tuple[str, ...], track_genres: DataFrame, genres: tuple[str, ...]) -> Catalogue:
+    """Genres of the recommender's tracks, in its order. Raises LakeError if they do not fit the driver."""
+    ours = track_genres.sparkSession.createDataFrame(pa.table({"track_id": pa.array(tracks, pa.string())}))
+    described = track_genres.join(F.broadcast(ours), "track_id").select("track_id", "genre", "probabilities")
+    rows = bounded(described, 8 * len(genres) + 100, "the genres of the recommender's tracks")
     places = {name: place for place, name in enumerate(genres)}
-    genre = np.array([places.get(name, len(genres)) for name in rows["genre"].to_pylist()], dtype=np.int64)
-    probabilities = np.zeros((len(genre), len(genres) + 1), dtype=np.float32)
-    for row, values in enumerate(rows["probabilities"].to_pylist()):
-        probabilities[row, : len(values)] = values
-        probabilities[row, -1] = not values
-    factors = np.array(rows["factors"].to_pylist(), dtype=np.float32)
-    return Shelf(Catalogue(factors, probabilities, genre), tuple(rows["track_id"].to_pylist()), genres)
+    at = {track: place for place, track in enumerate(tracks)}
+    genre = np.full(len(tracks), len(genres), dtype=np.int64)
+    probabilities = np.zeros((len(tracks), len(genres) + 1), dtype=np.float32)
+    probabilities[:, -1] = 1.0
+    for track, name, values in zip(*(rows[key].to_pylist() for key in ("track_id", "genre", "probabilities")), strict=True):
+        genre[at[track]] = places.get(name, len(genres))
+        if values:
+            probabilities[at[track]] = [*values, 0.0]
+    return Catalogue(probabilities, genre)
 
 
-def build_listeners(user_factors: DataFrame, history: DataFrame, shelf: Shelf, config: Config) -> DataFrame:
-    """`user_id`, `factors`, `items`, `ratings`: each user's heard tracks as catalogue numbers, in their order."""
+def build_listeners(history: DataFrame, shelf: Shelf, tasks: int) -> DataFrame:
+    """`user_id`, `items`, `ratings`: the heard tracks, as catalogue numbers in their order, of each user who likes one of them."""
     spark = history.sparkSession
-    numbers = pa.table({"track_id": list(shelf.track_ids), "item": list(range(len(shelf.track_ids)))})
+    numbers = pa.table({"track_id": pa.array(shelf.track_ids, pa.string()), "item": list(range(len(shelf.track_ids)))})
     indexed = history.join(F.broadcast(spark.createDataFrame(numbers)), "track_id")
     pair = F.struct("item", F.col("rating").cast("float").alias("rating"))
-    per_user = indexed.groupBy("user_id").agg(F.sort_array(F.collect_list(pair)).alias("heard"))
-    users = user_factors.join(per_user, "user_id")
-    tasks = max(1, -(-user_factors.count() // config.users_per_task))
-    flat = users.select("user_id", "factors", F.col("heard.item").alias("items"), F.col("heard.rating").alias("ratings"))
+    heard, best = F.sort_array(F.collect_list(pair)).alias("heard"), F.max("rating").alias("best")
+    per_user = indexed.groupBy("user_id").agg(heard, best).where(F.col("best") >= shelf.min_rating)
+    flat = per_user.select("user_id", F.col("heard.item").alias("items"), F.col("heard.rating").alias("ratings"))
     return flat.repartition(tasks, "user_id").sortWithinPartitions("user_id")
 
 
@@ -98,8 +116,12 @@ def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> Data
 
 def score_block(block: list[dict[str, Any]], shelf: Shelf, config: Config) -> pa.RecordBatch:
     """The candidates of some users, as rows of table `candidates`."""
-    users = [_listener(row, config.min_rating) for row in block]
-    found = top_lists(users, shelf.catalogue, config.overall, config.per_genre)
+    asked = _matrix(block, len(shelf.track_ids))
+    users = [
+        listener(np.array(row["items"], np.int64), np.array(row["ratings"], np.float32), shelf.min_rating) for row in block
+    ]
+    scores = shelf.model.score(asked)
+    found = top_lists(scores, users, shelf.catalogue, config.overall, config.per_genre, shelf.by_taste)
     parts = [
         _rows(row["user_id"], user, lists, shelf, config.look_back)
         for row, user, lists in zip(block, users, found, strict=True)
@@ -108,24 +130,24 @@ def score_block(block: list[dict[str, Any]], shelf: Shelf, config: Config) -> pa
     return pa.concat_batches(parts or [SCHEMA.empty_table().to_batches()[0]])
 
 
-def _listener(row: dict[str, Any], min_rating: float) -> Listener:
-    items = np.array(row["items"], dtype=np.int64)
-    ratings = np.array(row["ratings"], dtype=np.float32)
-    liked = ratings >= min_rating
-    return Listener(np.array(row["factors"], dtype=np.float32), items, items[liked], ratings[liked])
+def _matrix(block: list[dict[str, Any]], tracks: int) -> csr_array:
+    """What each user of the block has rated [B, I]."""
+    ends = np.cumsum([0, *(len(row["items"]) for row in block)])
+    items, ratings = (np.concatenate([row[key] for row in block]) for key in ("items", "ratings"))
+    return csr_array((ratings.astype(np.float32), items.astype(np.int64), ends), shape=(len(block), tracks))
 
 
 def _rows(user_id: str, user: Listener, lists: list[Picks], shelf: Shelf, look_back: int) -> pa.RecordBatch:
     """One user's candidates: vectors as long as all the lists together, names looked up at once."""
     counts = [len(picks.items) for picks in lists]
     items = np.concatenate([picks.items for picks in lists])
-    because = nearest_rated(items, user, shelf.catalogue, look_back)
+    because = nearest_rated(items, user, shelf.model.near, look_back)
     names = [OVERALL if picks.genre < 0 else shelf.lists[picks.genre] for picks in lists]
     columns = {
         "user_id": [user_id] * len(items),
         "list": np.repeat(names, counts).tolist(),
         "track_id": [shelf.track_ids[item] for item in items],
-        "method": [METHOD] * len(items),
+        "method": [shelf.method] * len(items),
         "score": np.concatenate([picks.scores for picks in lists]).astype(np.float64).round(6),
         "percentile": np.concatenate([picks.percentiles for picks in lists]).astype(np.float64).round(6),
         "taste": np.repeat([picks.taste for picks in lists], counts).round(6),
@@ -135,16 +157,18 @@ def _rows(user_id: str, user: Listener, lists: list[Picks], shelf: Shelf, look_b
 
 
 def run(ctx: JobContext) -> None:
-    """Reads factors, history, genres and wishes; writes `candidates`."""
+    """Reads the recipe, its factors if it has some, history, listeners, genres and wishes; writes `candidates`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    item_factors, user_factors = ctx.need("item_factors"), ctx.need("user_factors")
-    history, track_genres = ctx.need("history"), ctx.need("track_genres")
-    if item_factors.isEmpty():
+    recipe, history, everybody = live_recipe(ctx), ctx.need("history"), ctx.need("listeners")
+    model, tracks = build_model(ctx, recipe, history)
+    if not tracks:
         ctx.write("candidates", ctx.spark.createDataFrame([], table("candidates").schema))
         return
-    shelf = build_shelf(item_factors, track_genres, ctx.genres.genres)
+    catalogue = build_catalogue(tracks, ctx.need("track_genres"), ctx.genres.genres)
+    genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
+    shelf = Shelf(model, catalogue, tracks, genres, recipe.name, method.by_taste, least)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
-    barred = forgotten_pairs(user_factors, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
+    barred = forgotten_pairs(everybody, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)
-    listeners = build_listeners(user_factors, heard, shelf, config)
-    ctx.write("candidates", build_candidates(listeners, shelf, config))
+    tasks = max(1, -(-everybody.count() // config.users_per_task))
+    ctx.write("candidates", build_candidates(build_listeners(heard, shelf, tasks), shelf, config))

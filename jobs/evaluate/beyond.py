@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.evaluate.contenders import Learned
+from jobs.collaborative.ratings import Learned
 from jobs.evaluate.splits import draw
 from jobs.lake.collect import bounded
 

@@ -11,46 +11,26 @@ from typing import Any
 
 from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from jobs.context import JobContext, Night
+from jobs.collaborative.methods import POPULARITY
+from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.evaluate import claims, listening, metrics
+from jobs.evaluate import claims, metrics
 from jobs.evaluate.contenders import CONTENDERS, named
-from jobs.evaluate.evaluate import Evaluation, Facts
+from jobs.evaluate.evaluate import Asked, Evaluation
+from jobs.evaluate.question import Config, put
+from jobs.evaluate.registering import register
 from jobs.evaluate.result import Result, compare
-from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal
+from jobs.evaluate.splits import Split
 from jobs.lake.manifest import code_version
-from jobs.publish import embedded
 from jobs.publish.store import connect
 from jobs.settings import Settings
-from jobs.sources.config import Sources, load_sources, newest_date
-from jobs.spark import session
+from jobs.sources.config import Sources
 
-MOST_DAYS = 14
 SAME = ("protocol", "tasks", "train", "catalogue")
 """Where these are equal, figures of an earlier run stand beside those of this one."""
 Told = dict[str, Any]
 """The whole of an evaluation as JSON holds it: `results` are those of `jobs.evaluate.result`."""
-REFERENCE = "popularity"
-"""The model from which all others are told apart: who does not beat it has learned nothing."""
-SPLITS = ("temporal", "random", "last", "users")
-
-
-@dataclass(frozen=True)
-class Config:
-    """What is evaluated; noted with every figure."""
-
-    split: str = ""
-    """One of SPLITS; empty: temporal where there are events, else random."""
-    models: tuple[str, ...] = ()
-    """Names of contenders; none: all."""
-    days: int = 0
-    """Days at the end of the data that a temporal split asks for; 0: a quarter of all there are, at most MOST_DAYS."""
-    tune: bool = True
-    """Choose each model's settings on the inner split; else its first settings stand."""
-    date: str = ""
-    """The night whose view of the data is split, ISO; empty: the newest date in the data."""
 
 
 @dataclass(frozen=True)
@@ -63,74 +43,40 @@ class Options:
     """The task that `lists` answer; empty: the split's first."""
     export: Path | None = None
     """Folder to which the split's tables are written, for other tools."""
+    register: bool = False
+    """Keep every model that was fitted in the registry, as a candidate."""
 
 
 def run(settings: Settings, config: Config, options: Options, say: Callable[[str], object]) -> Told:
     """The whole evaluation as a dictionary; see `Result` for the rows of `results`."""
-    if config.split not in ("", *SPLITS):
-        raise EvaluationError(f"There is no split {config.split!r}; there are {', '.join(SPLITS)}.")
     try:
         contenders = named(list(config.models))
     except ValueError as error:
         raise EvaluationError(f"--models: {error}.") from None
     given = _named_lists(options.lists)
-    sources = load_sources(settings.sources_file)
-    if settings.embedded:
-        embedded.start(settings)
-    date = dt.date.fromisoformat(config.date) if config.date else newest_date(sources)
-    night = Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, session(f"pmrs evaluate {date}", settings))
-    ctx = JobContext(night, "evaluate", config)
-    split = make_split(ctx, config)
-    facts = _facts(ctx)
+    question = put(settings, config)
+    ctx, split = question.ctx, question.split
     if options.export:
         _export(split, options.export)
     results: list[Result] = []
+    kept: list[Asked] = []
     with tempfile.TemporaryDirectory(dir=settings.var / "tmp") as folder:
-        evaluation = Evaluation(split, facts, Path(folder), say)
+        evaluation = Evaluation(split, question.facts, Path(folder), say)
         for name, path in given.items():
             result, _ = evaluation.of_lists(name, _read_lists(ctx, path), options.task or evaluation.tasks[0].name)
             results.append(result)
-        for found, rows in evaluation.of_models(contenders if config.models or not given else [], config.tune):
-            results += found
-            ctx.write(f"evaluated/{split.name}_{found[0].model}", rows)
+        for asked in evaluation.of_models(contenders if config.models or not given else [], config.tune):
+            results += asked.results
+            ctx.write(f"evaluated/{split.name}_{asked.results[0].model}", asked.evaluated)
             ctx.commit()  # what was asked stays, whatever happens to the models that follow
-        asked_now = any(result.model == REFERENCE for result in results)
-        stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluated"), REFERENCE)
-    compare(results, REFERENCE, stored)
+            kept += [asked] if options.register else []
+        asked_now = any(result.model == POPULARITY for result in results)
+        stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluated"), POPULARITY)
+    compare(results, POPULARITY, stored)
     told = _told(ctx, evaluation, config, results)
-    _store(settings, sources, told)
+    told["registered"] = register(ctx, evaluation, kept, told) if kept else {}
+    _store(settings, ctx.night.sources, told)
     return told
-
-
-def make_split(ctx: JobContext, config: Config) -> Split:
-    """The split that the config names, of what the night may use."""
-    data = listening.read(ctx)
-    name = config.split or ("random" if data.events.isEmpty() else "temporal")
-    if name == "temporal" and data.events.isEmpty():
-        raise EvaluationError(
-            "A temporal split needs events with times, and these sources have play counts only; use --split random."
-        )
-    midnight = dt.datetime.combine(ctx.date, dt.time(), dt.UTC) + dt.timedelta(days=1)
-    days = config.days or _days(data.events, midnight)
-    ways: dict[str, Temporal | PerUserRandom | LeaveLast | HeldOutUsers] = {
-        "temporal": Temporal(midnight - dt.timedelta(days=days), days),
-        "random": PerUserRandom(), "last": LeaveLast(), "users": HeldOutUsers(),
-    }  # fmt: skip
-    return ways[name].split(data)
-
-
-def _days(events: DataFrame, end: dt.datetime) -> int:
-    first = events.agg(F.min("played_at")).collect()[0][0]
-    # Spark hands times out without a zone, in the session's, which is UTC
-    span = (end - first.replace(tzinfo=dt.UTC)).days if first is not None else 0
-    return max(1, min(MOST_DAYS, span // 4))
-
-
-def _facts(ctx: JobContext) -> Facts:
-    """What the night knows of tracks and users; genres only where the night has classified them."""
-    classified = bool(ctx.night.lake.select("track_genres", "on", ctx.date.isoformat()))
-    genres = ctx.read("track_genres") if classified else None
-    return Facts(ctx.need("tracks"), genres, ctx.genres.genres, ctx.read("users", "latest"))
 
 
 def _read_lists(ctx: JobContext, path: Path) -> DataFrame:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.collaborative.ratings import Learned, learn
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond, metrics, segments
 from jobs.evaluate.confidence import confidence_scores
-from jobs.evaluate.contenders import Contender, Learned, learn
+from jobs.evaluate.contenders import Contender
 from jobs.evaluate.intervals import intervals
 from jobs.evaluate.result import JUDGED_BY, Result
 from jobs.evaluate.splits import Split, Task, require_untold
@@ -45,6 +46,20 @@ class Facts:
     genre_names: tuple[str, ...]
     users: DataFrame
     """Table `users`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One model that was fitted and asked."""
+
+    results: list[Result]
+    """One per task."""
+    evaluated: DataFrame
+    """Its rows of table `evaluated`."""
+    model: Recommender
+    """As fitted from the first seed."""
+    lists: dict[str, DataFrame]
+    """Its lists by task, from the first seed."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +91,8 @@ class Evaluation:
             )
         return tuple(found)
 
-    def of_models(self, contenders: Sequence[Contender], tune: bool = True) -> Iterator[tuple[list[Result], DataFrame]]:
-        """For each model its results, one per task, and its rows of table `evaluated`.
-
-        A model for which the data is too large is left out, with its reason.
-        """
+    def of_models(self, contenders: Sequence[Contender], tune: bool = True) -> Iterator[Asked]:
+        """What each model was found to be. A model for which the data is too large is left out, with its reason."""
         timed = self.split.recent is not self.split.train
         for contender in (one for one in contenders if timed or not one.wants_times):
             if not any(task.offered in contender.answers for task in self.tasks):
@@ -104,14 +116,19 @@ class Evaluation:
         return self._scored(name, name, one, [(0, typed.where(F.col("rank") <= metrics.DEPTH))])
 
     @cached_property
-    def _learned(self) -> Learned:
-        return learn(self.split, self.facts.genres, self.facts.genre_names)
+    def learned(self) -> Learned:
+        """What models learn from."""
+        return self._learn(self.split)
+
+    def _learn(self, split: Split) -> Learned:
+        recent = None if split.recent is split.train else split.recent
+        return learn(split.train, recent, self.facts.genres, self.facts.genre_names)
 
     @cached_property
     def _inner(self) -> tuple[Split, Learned]:
         """What models are tuned on."""
         part = self.split.inner()
-        return part, learn(part, self.facts.genres, self.facts.genre_names)
+        return part, self._learn(part)
 
     def _tuned(self, contender: Contender) -> Any:
         """The settings with the best NDCG@20 on the inner split's first task that the model answers; ties: the first."""
@@ -124,20 +141,20 @@ class Evaluation:
         scores = []
         for number, config in enumerate(contender.grid, 1):
             self.say(f"{contender.name}: tuning, setting {number} of {len(contender.grid)}")
-            lists = self._lists(contender.fit(learned, config, contender.seeds[0]), learned, task)
+            lists = self._lists(contender.method.fit(learned, config, contender.seeds[0]), learned, task)
             valued = metrics.values(metrics.places(lists, task.truth, task.asked))
             scores.append(valued.agg(F.avg(f"`{JUDGED_BY}`")).collect()[0][0])
         return contender.grid[int(np.argmax(scores))]
 
-    def _of_model(self, contender: Contender, config: Any) -> tuple[list[Result], DataFrame]:
-        learned = self._learned
+    def _of_model(self, contender: Contender, config: Any) -> Asked:
+        learned = self.learned
         began = time.monotonic()
         fitted = []
         for seed in contender.seeds:
             self.say(f"{contender.name}: fitting" + (f", seed {seed}" if len(contender.seeds) > 1 else ""))
-            fitted.append((seed, contender.fit(learned, config, seed)))
+            fitted.append((seed, contender.method.fit(learned, config, seed)))
         fit_seconds = (time.monotonic() - began) / len(fitted)
-        results, rows = [], []
+        results, rows, by_task = [], [], {}
         made: dict[tuple[int, str], tuple[list[tuple[int, DataFrame]], float]] = {}
         for task in (t for t in self.tasks if t.offered in contender.answers):
             self.say(f"{contender.name}: {task.name}")
@@ -147,16 +164,18 @@ class Evaluation:
                 new = [(seed, self._lists(model, learned, task)) for seed, model in fitted]
                 made[alike] = new, (time.monotonic() - began) / len(new)
             lists, list_seconds = made[alike]
-            result, evaluated = self._scored(contender.name, contender.title, task, lists)
+            by_task[task.name] = lists
+            result, evaluated = self._scored(contender.name, contender.method.title, task, lists)
             result.settings, result.seeds = asdict(config), contender.seeds if len(contender.seeds) > 1 else ()
             result.fit_seconds, result.list_seconds = round(fit_seconds, 2), round(list_seconds, 2)
             results.append(result)
             rows.append(evaluated)
-        return results, reduce(DataFrame.unionByName, rows)
+        first = {task: lists[0][1] for task, lists in by_task.items()}
+        return Asked(results, reduce(DataFrame.unionByName, rows), fitted[0][1], first)
 
     def _lists(self, model: Recommender, learned: Learned, task: Task) -> DataFrame:
         """Lists of every query of a task, DEPTH places each, written block by block into a file of their own."""
-        queries, asked = learned.asked(task)
+        queries, asked = learned.asked(task.asked)
         ids, tracks = pa.array(queries), pa.array(learned.tracks)
         file = self.folder / f"lists-{uuid.uuid4().hex[:12]}.parquet"
         with pq.ParquetWriter(file, LISTS) as out:
@@ -224,7 +243,7 @@ class Evaluation:
         means = told.agg(*[F.avg(c).alias(c) for c in told.columns if c != "query_id"]).collect()[0].asDict()
         found = {name: float(value) for name, value in means.items() if value is not None}
         found |= beyond.exposure(lists, self.facts.tracks, BEYOND_AT)
-        return found | {"diversity": beyond.diversity(lists, self._learned, BEYOND_AT)}
+        return found | {"diversity": beyond.diversity(lists, self.learned, BEYOND_AT)}
 
     def _confidence(self, lists: DataFrame, task: Task) -> list[dict[str, Any]]:
         if self.facts.genres is None or task.offered != "unheard":

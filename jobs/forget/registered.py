@@ -1,5 +1,6 @@
-"""Registered models that name a user are dropped, so that the next night trains anew. The genre CNN, which is all that is
-registered today, learns from audio and labels and names nobody; user factors are a table of the lake.
+"""Registered models and whoever asks to be forgotten. What names a user is dropped. Of a recommender, which learned from listening,
+the weights go: nobody's listening can be taken out of them. Its card, which holds means over users, stays, and with it the recipe
+that a night fits anew. The genre CNN learns from audio and labels; user factors are a table of the lake.
 """
 
 import json
@@ -10,12 +11,16 @@ from jobs.forget.amend import Change
 from jobs.forget.wishes import Wishes
 from jobs.lake.files import Store
 
+WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
+"""What a card says whose weights are gone."""
 SMALL = 8
 """A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
 
 
 def clean_models(store: Store, wishes: Wishes) -> list[Change]:
-    """Drop each model whose card or tensor names hold a forgotten user's id as a text of its own; pointer first."""
+    """Drop each model whose card or tensor names hold a forgotten user's id as a text of its own, pointer first; and the weights of
+    recommenders.
+    """
     changes = []
     for name in store.folders("models"):
         for digest in store.folders(f"models/{name}"):
@@ -25,7 +30,20 @@ def clean_models(store: Store, wishes: Wishes) -> list[Change]:
                     store.remove(pointer)
                 store.remove(f"models/{name}/{digest}")
                 changes.append(Change(f"models/{name}", "", 1))
+            elif _without_weights(store, f"models/{name}/{digest}"):
+                changes.append(Change(f"models/{name}", "", 0, 1))
     return changes
+
+
+def _without_weights(store: Store, folder: str) -> bool:
+    """Take the weights of what learned from listening away; returns whether there were any."""
+    weights, card = f"{folder}/weights.safetensors", f"{folder}/card.json"
+    told = store.read_json(card) if store.exists(card) else {}
+    if told.get("learned_from") != "listening" or not store.exists(weights):
+        return False
+    store.write_json(card, {**told, "weights": WITHOUT})
+    store.remove(weights)
+    return True
 
 
 def _texts_of_model(store: Store, folder: str) -> Iterator[str]:

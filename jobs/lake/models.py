@@ -1,10 +1,14 @@
-"""The model registry: weights as safetensors beside a JSON card, named by digest; a pointer says which one is registered."""
+"""The model registry: weights as safetensors beside a JSON card, named by digest; a pointer says which one is live."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.errors import LakeError
 from jobs.lake.files import Store
+
+Card = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -12,7 +16,7 @@ class RegisteredModel:
     """A model's digest (of its weights), its card, and its weights as safetensors bytes."""
 
     digest: str
-    card: dict[str, Any]
+    card: Card
     weights: bytes
 
 
@@ -23,25 +27,63 @@ class ModelRegistry:
         """`store`: the lake's root."""
         self._store = store
 
-    def register(self, name: str, weights: bytes, card: dict[str, Any]) -> str:
-        """Store a model, then point to it: a reader sees the old one or the new one, whole. Returns its digest."""
+    def add(self, name: str, weights: bytes, card: Card) -> str:
+        """Store a candidate, which nobody uses yet. Returns its digest. What the gate said of it before stays in its card."""
         digest = hashlib.sha256(weights).hexdigest()[:16]
-        self._store.write_bytes(f"models/{name}/{digest}/weights.safetensors", weights)
-        self._store.write_json(f"models/{name}/{digest}/card.json", {**card, "name": name, "digest": digest})
-        self._store.write_json(f"models/{name}/registered.json", {"digest": digest})
+        folder = f"models/{name}/{digest}"
+        known = self._store.read_json(f"{folder}/card.json") if self._store.exists(f"{folder}/card.json") else {}
+        gate = {"gate": known["gate"]} if "gate" in known else {}
+        self._store.write_bytes(f"{folder}/weights.safetensors", weights)
+        self._store.write_json(f"{folder}/card.json", {**gate, **card, "name": name, "digest": digest})
         return digest
 
+    def point(self, name: str, digest: str) -> None:
+        """Make a stored model the live one: a reader sees the old one or the new one, whole."""
+        self._store.write_json(f"models/{name}/registered.json", {"digest": digest})
+
+    def register(self, name: str, weights: bytes, card: Card) -> str:
+        """Store a model and point to it. Returns its digest."""
+        digest = self.add(name, weights, card)
+        self.point(name, digest)
+        return digest
+
+    def note(self, name: str, digest: str, verdict: Card) -> None:
+        """Write what the gate said into a model's card, newest last."""
+        card = self.card(name, digest) or {}
+        self._store.write_json(f"models/{name}/{digest}/card.json", {**card, "gate": [*card.get("gate", []), verdict]})
+
     def digest(self, name: str) -> str | None:
-        """Digest of the registered model, or None where none is registered yet."""
+        """Digest of the live model, or None where none is live yet."""
         pointer = f"models/{name}/registered.json"
         return str(self._store.read_json(pointer)["digest"]) if self._store.exists(pointer) else None
 
+    def card(self, name: str, digest: str | None = None) -> Card | None:
+        """The card of a model, of the live one by default; None where there is none."""
+        wanted = digest or self.digest(name)
+        path = f"models/{name}/{wanted}/card.json"
+        return self._store.read_json(path) if wanted and self._store.exists(path) else None
+
+    def cards(self) -> Iterator[tuple[Card, bool]]:
+        """Every card, and whether its model is the live one of its name."""
+        for name in sorted(self._store.folders("models")):
+            live = self.digest(name)
+            for digest in sorted(self._store.folders(f"models/{name}")):
+                if (card := self.card(name, digest)) is not None:
+                    yield card, digest == live
+
     def load(self, name: str) -> RegisteredModel | None:
-        """The registered model, or None. Raises ValueError if its weights are not what the digest says."""
-        digest = self.digest(name)
-        if digest is None:
+        """The live model, or None. Raises LakeError if its weights are gone, or not what the digest says."""
+        digest, card = self.digest(name), self.card(name)
+        if digest is None or card is None:
             return None
+        if not self._store.exists(f"models/{name}/{digest}/weights.safetensors"):
+            raise LakeError(f"Model {name}/{digest} has no weights ({card.get('weights', 'the file is missing')}); make it anew.")
         weights = self._store.read_bytes(f"models/{name}/{digest}/weights.safetensors")
         if hashlib.sha256(weights).hexdigest()[:16] != digest:
-            raise ValueError(f"Model {name}/{digest}: the weights do not have this digest; delete the folder and retrain.")
-        return RegisteredModel(digest, self._store.read_json(f"models/{name}/{digest}/card.json"), weights)
+            raise LakeError(f"Model {name}/{digest}: the weights do not have this digest; delete the folder and train anew.")
+        return RegisteredModel(digest, card, weights)
+
+
+def registry_of(lake_root: str, sources_name: str) -> ModelRegistry:
+    """The registry of one sources file's lake."""
+    return ModelRegistry(Store(f"{lake_root}/{sources_name}"))

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.errors import AuditError
 from jobs.forget.wishes import forgotten_pairs
-from jobs.publish import collections, insert, lease, repair, views
+from jobs.publish import collections, insert, lease, models, repair, views
 from jobs.publish.audit import Audited, audit
 from jobs.publish.store import Document, Store, connect, database_name
 from jobs.ranking import shelf
@@ -45,6 +45,7 @@ def run(ctx: JobContext) -> None:
         if views.live_run(store) != night.run_id:  # a task that is run again after the commit point leaves the live rows alone
             _insert(ctx, config, store)
         _commit(ctx, store, found)
+        models.mirror(store, night.models)
         repair.sweep(store, config.keep_nights, night.run_id)
 
 

@@ -13,6 +13,7 @@ from jobs.lake.manifest import code_version
 from jobs.publish import views
 from jobs.publish.store import Document, connect
 from jobs.report import plots
+from jobs.report.cards import write_pages
 from jobs.report.facts import Facts, collect
 from jobs.report.place import report_file
 
@@ -70,9 +71,10 @@ def _night(ctx: JobContext) -> Document:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads the lake and the run's document, writes VAR/reports/NAME/DATE/report.html, whole or not at all."""
+    """Reads the lake and the run's document, writes VAR/reports/NAME/DATE/report.html, whole or not at all; then models' pages."""
     target = report_file(ctx.night.settings, ctx.night.sources.name, ctx.night.date)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".part")
     aside.write_text(render(collect(ctx), _night(ctx)), encoding="utf-8")
     os.replace(aside, target)
+    write_pages(ctx.night.settings, ctx.night.sources.name, ctx.night.models)

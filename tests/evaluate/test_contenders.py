@@ -7,7 +7,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.collaborative import als
-from jobs.evaluate.contenders import Learned, learn, named
+from jobs.collaborative.methods import listener
+from jobs.collaborative.ratings import Learned, learn
+from jobs.evaluate.contenders import named
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.splits import PerUserRandom
 from models import pmrs_cf
@@ -29,7 +31,7 @@ def learned(spark: SparkSession) -> Learned:
     ]
     history = spark.createDataFrame(rows, "user_id string, track_id string, rating double")
     split = PerUserRandom().split(Listening(history.limit(0), history))
-    return learn(split, genres_of(spark), GENRES)
+    return learn(split.train, None, genres_of(spark), GENRES)
 
 
 def genres_of(spark: SparkSession) -> DataFrame:
@@ -51,22 +53,18 @@ def test_folding_in_gives_the_factors_of_the_last_half_step_of_als(learned: Lear
 
 def test_pmrs_is_asked_for_the_very_list_that_the_night_makes(learned: Learned) -> None:
     (contender,) = named(["pmrs_cf"])
-    model = contender.fit(learned, CONFIG, 7)
+    model = contender.method.fit(learned, CONFIG, 7)
     lists: dict[int, list[int]] = {}
     for row, item, _ in top_n(model, learned.ratings, 10):
         for user, track in zip(row, item, strict=True):
             lists.setdefault(int(user), []).append(int(track))
     (plain,) = named(["als"])
-    factors = plain.fit(learned, CONFIG, 7)
+    factors = plain.method.fit(learned, CONFIG, 7)
     assert isinstance(factors, ImplicitFactors)
-    catalogue = pmrs_cf.Catalogue(factors.factors, learned.genres, learned.genres.argmax(axis=1))
-    listeners = []
-    for user, own in enumerate(factors.fold_in(learned.ratings)):
-        heard = learned.ratings[user : user + 1]
-        listeners.append(
-            pmrs_cf.Listener(own, heard.indices.astype(np.int64), heard.indices.astype(np.int64), heard.data)
-        )
-    for user, picks in enumerate(pmrs_cf.top_lists(listeners, catalogue, 10, 1)):
+    catalogue = pmrs_cf.Catalogue(learned.genres, learned.genres.argmax(axis=1))
+    heard = [learned.ratings[user : user + 1] for user in range(learned.ratings.shape[0])]
+    listeners = [listener(row.indices.astype(np.int64), row.data, CONFIG.min_rating) for row in heard]
+    for user, picks in enumerate(pmrs_cf.top_lists(factors.score(learned.ratings), listeners, catalogue, 10, 1)):
         overall = next(p for p in picks if p.genre < 0)
         assert lists[user] == overall.items.tolist()
 
@@ -74,5 +72,5 @@ def test_pmrs_is_asked_for_the_very_list_that_the_night_makes(learned: Learned) 
 def test_popularity_of_the_last_days_counts_those_days_alone(learned: Learned) -> None:
     (windowed,) = named(["popularity_window"])
     recent = replace(learned, recent=learned.ratings[:1])
-    found = windowed.fit(recent, windowed.grid[0], 0).score(learned.ratings[:1])
+    found = windowed.method.fit(recent, windowed.grid[0], 0).score(learned.ratings[:1])
     assert set(np.flatnonzero(found[0])) == set(learned.ratings[:1].indices)

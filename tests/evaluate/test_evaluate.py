@@ -9,11 +9,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
+from jobs.collaborative.methods import METHODS
+from jobs.collaborative.ratings import Learned
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond
 from jobs.evaluate.claims import beside
 from jobs.evaluate.confidence import confidence_scores
-from jobs.evaluate.contenders import Learned, named
+from jobs.evaluate.contenders import Contender, named
 from jobs.evaluate.evaluate import Evaluation, Facts
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.result import Result, compare
@@ -59,8 +61,8 @@ def evaluation(split: Split, facts: Facts, tmp_path_factory: pytest.TempPathFact
 def found(evaluation: Evaluation) -> dict[str, tuple[Result, DataFrame]]:
     results = {}
     few = [replace(one, grid=one.grid[:2]) for one in named(["popularity", "item_knn", "ease"])]
-    for each, rows in evaluation.of_models(few):
-        results[each[0].model] = each[0], rows
+    for asked in evaluation.of_models(few):
+        results[asked.results[0].model] = asked.results[0], asked.evaluated
     compare([result for result, _ in results.values()], "popularity")
     return results
 
@@ -126,14 +128,17 @@ def test_a_user_counts_once_however_many_queries_it_has(
     assert (result.queries, result.users, result.metrics["HR@10"].mean) == (4, 2, 0.5)
 
 
-def test_a_model_too_small_for_the_data_is_left_out_and_said_so(evaluation: Evaluation) -> None:
+def test_a_model_too_small_for_the_data_is_left_out_and_said_so(
+    evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(learned: Learned, config: object, seed: int) -> Recommender:
         raise TooLarge("too many tracks")
 
     fresh = replace(evaluation, left_out={})
-    (popularity,) = named(["popularity"])
-    found = list(fresh.of_models([replace(popularity, name="small", fit=refuse), popularity], tune=False))
-    assert [results[0].model for results, _ in found] == ["popularity"]
+    monkeypatch.setitem(METHODS, "small", replace(METHODS["popularity"], fit=refuse))
+    small, popularity = Contender("small", (None,)), *named(["popularity"])
+    found = list(fresh.of_models([small, popularity], tune=False))
+    assert [asked.results[0].model for asked in found] == ["popularity"]
     assert fresh.left_out == {"small": "too many tracks"}
 
 

@@ -122,7 +122,7 @@ def test_a_model_whose_weights_were_changed_is_refused(tmp_path: Path) -> None:
     assert found is not None
     assert (found.digest, found.card["genres"], found.weights) == (digest_of, ["Rock"], b"weights")
     (tmp_path / "models" / "cnn" / digest_of / "weights.safetensors").write_bytes(b"others!")
-    with pytest.raises(ValueError, match="do not have this digest"):
+    with pytest.raises(LakeError, match="do not have this digest"):
         registry.load("cnn")
 
 

@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 
 from models import ease, item_knn, popularity
 from models.implicit_factors import ImplicitFactors
-from models.top_n import Floats, Recommender, top_n
+from models.stored import from_bytes, to_bytes
+from models.top_n import Floats, Recommender, Tensors, top_n
 
 DRAW = np.random.default_rng(11)
 
@@ -87,6 +88,39 @@ def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> No
     for user, items in lists(FITS[name](ratings), ratings, 2).items():
         missing = set(range(user % 2, 20, 2)) - set(ratings[user : user + 1].indices)
         assert set(items[: len(missing)]) == missing
+
+
+def rebuilt(name: str, arrays: Tensors) -> Recommender:
+    """A model of what was stored of it."""
+    if name == "popularity":
+        return popularity.Popularity(arrays["listeners"])
+    if name == "ease":
+        return ease.EASE(arrays["weights"], 1.0)
+    if name == "factors":
+        return ImplicitFactors(arrays["factors"], 0.05, 10.0)
+    similar = csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20))
+    return item_knn.ItemKNN(similar, 1.0)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_what_is_stored_is_the_whole_model(name: str) -> None:
+    ratings = checkerboard()
+    model = FITS[name](ratings)
+    tracks = tuple(f"t\u00e9{n}" for n in range(20))
+    stored = to_bytes(model, tracks, name, {"k": 5})
+    arrays, ids = from_bytes(stored)
+    assert ids == tracks
+    np.testing.assert_array_equal(rebuilt(name, arrays).score(ratings), model.score(ratings))
+    assert stored == to_bytes(FITS[name](ratings), tracks, name, {"k": 5}), "equal models, equal bytes"
+    assert stored != to_bytes(model, tracks, name, {"k": 6})
+
+
+@pytest.mark.parametrize("name", ["item_knn", "ease", "factors"])
+def test_tracks_of_ones_own_taste_speak_for_a_track_and_others_do_not(name: str) -> None:
+    near = FITS[name](checkerboard()).near(np.array([0, 1]), np.array([2, 3, 4]))
+    assert near.shape == (2, 3)
+    assert near[0, [0, 2]].min() > max(0.0, near[0, 1])
+    assert near[1, 1] > max(0.0, near[1, [0, 2]].max())
 
 
 def test_equal_scores_are_told_apart_by_the_items_number() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from jobs.errors import EvaluationError
 from jobs.evaluate import command
-from jobs.evaluate.command import Config, Options
+from jobs.evaluate.command import Options
+from jobs.evaluate.question import Config
 from jobs.evaluate.show import claims_of, markdown, rows_of
 from tests.night.house import World
 

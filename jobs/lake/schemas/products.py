@@ -137,7 +137,7 @@ CANDIDATES = define(
     USER,
     LIST,
     TRACK,
-    column("method", TEXT, "pmrs_cf"),
+    column("method", TEXT, "the live recipe's: pmrs_cf, als, ease or item_knn"),
     column("score", REAL, "PMRS score for this list, 0 to 1: taste x P(g|track) x percentile"),
     column("percentile", REAL, "s(u,c): share of the user's unheard tracks that are not above this one, 0 to 1"),
     column("taste", REAL, "theta_u(g): the list's genre among the user's ratings, 0 to 1; 1 for overall"),
@@ -153,7 +153,7 @@ RANKED = define(
     column("rank", INT, "1-based place"),
     TRACK,
     column("score", REAL, "PMRS score of the list, 0 to 1; comparable within one list and tier only"),
-    column("source", TEXT, "method that brought the track: pmrs_cf, popular or genre_shelf"),
+    column("source", TEXT, "method that brought the track: the live recipe's, popular or genre_shelf"),
     column("tier", TEXT, "personal, popular or unplayed: how far the list had to reach"),
     column("why", TEXT, "the reason, in words"),
 )

@@ -1,0 +1,104 @@
+"""The ways to recommend from ratings, by name: what each is called, what it is set by, and how it is fitted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from scipy.sparse import csr_array
+
+from jobs.collaborative import als
+from jobs.collaborative.ratings import Learned
+from jobs.lake.collect import bounded
+from models import ease, item_knn, pmrs_cf, popularity
+from models.implicit_factors import ImplicitFactors
+from models.top_n import Floats, Ints, Recommender, Tensors
+
+Fit = Callable[[Learned, Any, int], Recommender]
+"""From what is learned from, the method's settings, and a seed."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to recommend."""
+
+    title: str
+    settings: type
+    """Its config dataclass; the defaults are what a night takes where nobody chose."""
+    fit: Fit
+    by_factors: bool = False
+    """The night reads what the job `collaborative` factorised; the other methods are fitted by the job `candidates` itself."""
+    by_taste: bool = False
+    """The user's taste in genres has a say in the overall list, as PMRS has it."""
+
+
+def fit_factors(learned: Learned, config: als.Config, seed: int) -> ImplicitFactors:
+    """Implicit ALS on Spark, brought to the driver."""
+    strengths = als.build_strengths(learned.train, config.min_rating)
+    users, items = als.numbered(strengths, "user_id", "user").cache(), als.numbered(strengths, "track_id", "item").cache()
+    found, _ = als.fit(strengths, users, items, replace(config, seed=seed))
+    model, tracks = factors_of(found.join(items, "item").select("track_id", "factors"), config)
+    for numbers in (users, items):
+        numbers.unpersist()
+    factors = np.zeros((len(learned.tracks), config.rank), dtype=np.float32)
+    factors[pa.compute.index_in(pa.array(tracks), pa.array(learned.tracks)).to_numpy()] = model.factors
+    return replace(model, factors=factors)
+
+
+def factors_of(item_factors: DataFrame, config: als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
+    """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
+    rows = bounded(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
+    factors = np.array(rows["factors"].to_pylist(), dtype=np.float32).reshape(rows.num_rows, -1)
+    return ImplicitFactors(factors, config.regularisation, config.alpha, config.min_rating), tuple(rows["track_id"].to_pylist())
+
+
+@dataclass(frozen=True)
+class _PmrsCf:
+    """The overall list's ranking as PMRS has it, as a recommender: asked with ratings, like the others."""
+
+    collaborative: ImplicitFactors
+    catalogue: pmrs_cf.Catalogue
+
+    def score(self, asked: csr_array) -> Floats:
+        listeners = [self._listener(asked, row) for row in range(asked.shape[0])]
+        share = pmrs_cf.percentiles(self.collaborative.score(asked), listeners)
+        taste = np.stack([pmrs_cf.genre_profile(one, self.catalogue) for one in listeners])
+        # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
+        return np.asarray(taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share)
+
+    def near(self, items: Ints, history: Ints) -> Floats:
+        return self.collaborative.near(items, history)
+
+    def tensors(self) -> Tensors:
+        return {**self.collaborative.tensors(), "genre_probabilities": self.catalogue.genre_probabilities}
+
+    def _listener(self, asked: csr_array, row: int) -> pmrs_cf.Listener:
+        span = slice(asked.indptr[row], asked.indptr[row + 1])
+        return listener(asked.indices[span].astype(np.int64), asked.data[span], self.collaborative.min_rating)
+
+
+def listener(items: Ints, ratings: Floats, min_rating: float) -> pmrs_cf.Listener:
+    """One user by what was heard: item numbers, upwards, with their ratings."""
+    liked = ratings >= min_rating
+    return pmrs_cf.Listener(items, items[liked], ratings[liked])
+
+
+def _pmrs_cf(learned: Learned, config: als.Config, seed: int) -> _PmrsCf:
+    best = np.argmax(learned.genres, axis=1).astype(np.int64)
+    return _PmrsCf(fit_factors(learned, config, seed), pmrs_cf.Catalogue(learned.genres, best))
+
+
+POPULARITY = "popularity"
+"""The method from which all others are told apart: who does not beat it has learned nothing."""
+METHODS = {
+    POPULARITY: Method("popularity, all time", popularity.PopularityConfig, lambda d, c, _: popularity.fit(d.ratings, c)),
+    "popularity_window": Method(
+        "popularity, last days", popularity.PopularityConfig, lambda d, c, _: popularity.fit(d.recent, c)
+    ),
+    "item_knn": Method("item-kNN", item_knn.ItemKNNConfig, lambda d, c, _: item_knn.fit(d.ratings, c)),
+    "ease": Method("EASE", ease.EASEConfig, lambda d, c, _: ease.fit(d.ratings, c)),
+    "als": Method("implicit ALS, MLlib", als.Config, fit_factors, by_factors=True),
+    "pmrs_cf": Method("PMRS CF", als.Config, _pmrs_cf, by_factors=True, by_taste=True),
+}

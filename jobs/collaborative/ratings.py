@@ -1,0 +1,79 @@
+"""Ratings as the models take them: numbered, as a sparse matrix on the driver, behind a byte bound."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from scipy.sparse import csr_array
+
+from jobs.lake.collect import bounded
+from models.top_n import Floats
+
+ROW_BYTES = 120
+"""Of a rating with its two ids on the driver."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What models learn from, numbered: columns are the tracks that somebody has rated, in the order of their ids."""
+
+    train: DataFrame
+    """`user_id`, `track_id`, `rating`."""
+    tracks: tuple[str, ...]
+    ratings: csr_array
+    """[U, I]."""
+    recent: csr_array
+    """[U', I], of the last days; `ratings` itself where there are no times."""
+    genres: Floats
+    """P(g|track) [I, G + 1]; the last is "unknown"."""
+
+    def asked(self, rows: DataFrame) -> tuple[list[str], csr_array]:
+        """Ids of the queries, upwards, and what each has rated [Q, I]; tracks that nobody here has rated are not known.
+
+        `rows`: `query_id`, `track_id`, `rating`.
+        """
+        told = bounded(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "what is told of whoever asks")
+        queries = sorted(set(told["query_id"].to_pylist()))
+        return queries, _matrix(told, "query_id", queries, self.tracks)
+
+
+def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, names: tuple[str, ...]) -> Learned:
+    """Bring ratings to the driver. Raises LakeError where they pass its bound.
+
+    `recent`: those of the last days; None: the same. `genres`: table `track_genres`; `names`: the genre set's.
+    """
+    rows = bounded(train, ROW_BYTES, "the training ratings")
+    tracks = tuple(sorted(set(rows["track_id"].to_pylist())))
+    ratings = _matrix(rows, "user_id", sorted(set(rows["user_id"].to_pylist())), tracks)
+    late = ratings
+    if recent is not None:
+        some = bounded(recent, ROW_BYTES, "the recent ratings")
+        late = _matrix(some, "user_id", sorted(set(some["user_id"].to_pylist())), tracks)
+    return Learned(train, tracks, ratings, late, _genres(genres, names, tracks))
+
+
+def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str, ...]) -> csr_array:
+    place = pa.compute.index_in(rows[row_key], pa.array(row_ids, pa.string())).to_numpy()
+    item = pa.compute.index_in(rows["track_id"], pa.array(tracks, pa.string())).to_pandas().to_numpy(dtype=np.float64)
+    known = ~np.isnan(item)
+    values = rows["rating"].to_numpy().astype(np.float32)
+    pairs = (place[known].astype(np.int64), item[known].astype(np.int64))
+    found = csr_array((values[known], pairs), shape=(len(row_ids), len(tracks)))
+    found.sort_indices()
+    return found
+
+
+def _genres(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> Floats:
+    found = np.zeros((len(tracks), len(names) + 1), dtype=np.float32)
+    found[:, -1] = 1.0
+    if genres is None:
+        return found
+    wanted = genres.where(F.size("probabilities") > 0).select("track_id", "probabilities")
+    rows = bounded(wanted, 60 + 8 * len(names), "the tracks' genres")
+    places = {track: place for place, track in enumerate(tracks)}
+    for track, shares in zip(rows["track_id"].to_pylist(), rows["probabilities"].to_pylist(), strict=True):
+        if (place := places.get(track)) is not None:
+            found[place] = [*shares, 0.0]
+    return found

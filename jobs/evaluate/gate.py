@@ -1,0 +1,118 @@
+"""The gate: whether a candidate may replace the live recommender. Pure: figures go in, a verdict with its reasons comes out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from jobs.evaluate import metrics
+from jobs.evaluate.intervals import difference
+from jobs.evaluate.result import JUDGED_BY, Result
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a candidate must hold, on the tasks whose lists a night publishes: those of unheard tracks."""
+
+    metrics: tuple[str, ...] = (JUDGED_BY, "R_liang@20", "HR@10")
+    """Of none of these may it be worse: order, how many are found, and whether anything is found within half a page."""
+    keep_coverage: float = 0.8
+    """Least share of the live model's coverage of the catalogue; a fifth is what two fits of one model may differ by on little
+    data, and less would hide tracks from everybody."""
+    more_lift: float = 0.5
+    """Most by which the popularity lift may rise: 0.5 means that lists may drift towards hits by half of listeners' own taste."""
+    most_churn: float = 0.95
+    """Largest mean share of the live lists' places that may change at once. Two good models share a tenth of their places and more;
+    lists that share nothing are a fault, or a shock to listeners."""
+    fewest_users: int = 100
+    """Fewer users tell nothing: every interval would hold 0."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was held against the candidate."""
+
+    what: str
+    passed: bool
+    said: str
+    """In a sentence, with the numbers."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of one candidate against one other model."""
+
+    against: str
+    """`popularity`, or the live model's digest."""
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where nothing speaks against it."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it was refused; empty where it passed."""
+        return [check.said for check in self.checks if not check.passed]
+
+    def to_json(self) -> dict[str, Any]:
+        """For the card."""
+        return {"against": self.against, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
+
+
+def judge(ours: Sequence[Result], theirs: Sequence[Result], churn: dict[str, float], gate: Gate, live: str = "") -> Verdict:
+    """Both models' results on the same tasks; `churn` by task (see `churn_of`); `live`: digest, empty where none is live yet.
+
+    Where none is, `theirs` are popularity's, and the candidate must beat them: be ahead with its whole interval.
+    """
+    pairs = [(one, other) for one in ours for other in theirs if other.task == one.task]
+    checks: list[Check] = []
+    for one, other in pairs:
+        checks += [_enough(one, gate), *_metrics(one, other, gate, first=not live), _coverage(one, other, gate)]
+        checks += [_lift(one, other, gate)]
+        if live:
+            checks.append(_churn(one.task, churn[one.task], gate))
+    return Verdict(live or "popularity", tuple(checks))
+
+
+def _enough(one: Result, gate: Gate) -> Check:
+    said = f"{one.task}: {one.users:,} users were asked, {gate.fewest_users:,} are needed"
+    return Check("users", one.users >= gate.fewest_users, said)
+
+
+def _metrics(one: Result, other: Result, gate: Gate, first: bool) -> Iterator[Check]:
+    places = metrics.names()
+    for name in gate.metrics:
+        gap = difference(one.per_user[:, places.index(name)], other.per_user[:, places.index(name)])
+        means = f"{one.metrics[name].mean:.4f} against {other.metrics[name].mean:.4f}"
+        interval = f"{gap.mean:+.4f}, 95 % from {gap.low:+.4f} to {gap.high:+.4f}"
+        wanted = "a first model must beat popularity" if first else "must not be worse"
+        passed = gap.low > 0 if first else gap.high >= 0
+        yield Check(name, passed, f"{one.task}, {name}: {means} ({interval}); {wanted}")
+
+
+def _coverage(one: Result, other: Result, gate: Gate) -> Check:
+    ours, theirs = one.beyond["coverage"], other.beyond["coverage"]
+    shown = f"its lists show {ours:.1%} of the catalogue, the other's {theirs:.1%}"
+    said = f"{one.task}: {shown}; at least {gate.keep_coverage:.0%} of that"
+    return Check("coverage", ours >= gate.keep_coverage * theirs, said)
+
+
+def _lift(one: Result, other: Result, gate: Gate) -> Check:
+    ours, theirs = (result.beyond.get("popularity_lift", float("nan")) for result in (one, other))
+    said = f"{one.task}: popularity lift {ours:+.2f}, the other's {theirs:+.2f}; at most {gate.more_lift:.2f} more"
+    # where nobody played anything that others play there is no lift, and nothing to hold against it
+    return Check("popularity lift", not ours > theirs + gate.more_lift, said)
+
+
+def _churn(task: str, churn: float, gate: Gate) -> Check:
+    said = f"{task}: {churn:.1%} of the live lists' places would change at once; at most {gate.most_churn:.0%}"
+    return Check("churn", churn <= gate.most_churn, said)
+
+
+def churn_of(shared: Sequence[tuple[int, int]]) -> float:
+    """Mean over lists of the share of places that change. `shared`: per list of the live model (its places, those also in ours)."""
+    counts = np.array(shared, dtype=np.float64)
+    return float(1 - (counts[:, 1] / counts[:, 0]).mean()) if len(counts) else 0.0

@@ -1,0 +1,47 @@
+"""A model that was fitted and asked goes into the registry, as a candidate, with a card that says all that is known of it."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.collaborative.methods import METHODS
+from jobs.collaborative.recipe import RANKING
+from jobs.context import JobContext
+from jobs.evaluate.evaluate import Asked, Evaluation
+from jobs.evaluate.result import Result
+from jobs.lake.models import Card
+from models.stored import to_bytes
+
+OF_THE_SPLIT = ("sources", "synthetic", "date", "split", "protocol", "train", "catalogue", "code", "tuned")
+"""What a card repeats of an evaluation."""
+
+
+def register(ctx: JobContext, evaluation: Evaluation, asked: Sequence[Asked], told: dict[str, Any]) -> dict[str, str]:
+    """Keep each model, with the figures that it was just given; returns digests by model. None of them is live by that."""
+    digests = {}
+    for one in asked:
+        result = one.results[0]
+        weights = to_bytes(one.model, evaluation.learned.tracks, result.model, result.settings)
+        digests[result.model] = ctx.night.models.add(RANKING, weights, card_of(one.results, told))
+    return digests
+
+
+def card_of(results: Sequence[Result], told: dict[str, Any]) -> Card:
+    """The card of a recommender. `told`: the whole evaluation, as `pmrs evaluate --json` prints it."""
+    first = results[0]
+    return {
+        "method": first.model,
+        "title": METHODS[first.model].title,
+        "settings": first.settings,
+        "seed": first.seeds[0] if first.seeds else 0,
+        "learned_from": "listening",
+        **{key: told[key] for key in OF_THE_SPLIT},
+        "tasks": {result.task: _figures(result) for result in results},
+        "registered_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    plain = result.to_json()
+    wanted = ("queries", "users", "metrics", "beyond", "against", "seeds", "seed_spread", "fit_seconds", "list_seconds")
+    return {key: plain[key] for key in wanted}

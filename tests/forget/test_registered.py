@@ -1,0 +1,31 @@
+"""What the registry keeps after somebody asked to be forgotten."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import LakeError
+from jobs.forget.registered import clean_models
+from jobs.forget.wishes import Wish, Wishes, sha256
+from jobs.lake.files import Store
+from jobs.lake.models import registry_of
+
+
+def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: Path) -> None:
+    registry, asked = registry_of(str(tmp_path), "small"), Wishes({sha256("anna"): Wish(True)})
+    store = Store(f"{tmp_path}/small")
+    weights = (0).to_bytes(8, "little")
+    ranker = registry.register("ranking", weights, {"method": "ease", "learned_from": "listening", "settings": {"a": 1}})
+    hearing = registry.register("cnn", weights, {"genres": ["Rock"]})
+    changes = clean_models(store, asked)
+    assert [(c.what, c.removed, c.changed) for c in changes] == [("models/ranking", 0, 1)]
+    card = registry.card("ranking")
+    assert card is not None
+    assert (card["digest"], card["settings"]) == (ranker, {"a": 1})
+    assert "forgotten" in card["weights"]
+    with pytest.raises(LakeError, match="has no weights"):
+        registry.load("ranking")
+    kept = registry.load("cnn")
+    assert kept is not None
+    assert kept.digest == hearing
+    assert clean_models(store, asked) == [], "a second time there is nothing left to do"
