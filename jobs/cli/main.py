@@ -175,6 +175,7 @@ def evaluate(
     export: Annotated[Path | None, typer.Option(help="Folder for the split's tables, user ids included.")] = None,
     tune: Annotated[bool, typer.Option(help="Choose settings on a split of the training part.")] = True,
     register: Annotated[bool, typer.Option("--register", help="Keep the fitted models as candidates: see `pmrs models`.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print every metric with its interval; --json always has them.")] = False,
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     sources: SourcesFile = None,
@@ -197,9 +198,9 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(told, indent=1))
     elif as_markdown:
-        typer.echo(markdown(told))
+        typer.echo(markdown(told, full))
     else:
-        print_table(told, console())
+        print_table(told, console(), full)
 
 
 @app.command("models")

@@ -32,8 +32,18 @@ def rows_of(told: dict[str, Any], task: str) -> Iterator[tuple[str, ...]]:
         )
 
 
-def print_table(told: dict[str, Any], console: Console) -> None:
-    """One table for each task, with what it asks, then the papers' claims."""
+def every_metric(told: dict[str, Any], task: str) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Names of the models, best NDCG@20 first, and a row of cells for each metric: its mean and its 95 % interval by model."""
+    found = sorted((r for r in told["results"] if r["task"] == task), key=lambda r: (-r["metrics"][FIRST]["mean"], r["model"]))
+    rows = []
+    for metric in found[0]["metrics"] if found else ():
+        each = [r["metrics"][metric] for r in found]
+        rows.append((metric, *(f"{m['mean']:.4f} ({m['low']:.4f}-{m['high']:.4f})" for m in each)))
+    return [r["model"] for r in found], rows
+
+
+def print_table(told: dict[str, Any], console: Console, full: bool = False) -> None:
+    """One table for each task, with what it asks, then the papers' claims. `full`: and one of every metric with its interval."""
     kind = " (SYNTHETIC data: says that the machinery works, nothing about music)" if told["synthetic"] else ""
     console.print(f"{told['sources']}, {told['date']}{kind}: {told['protocol']}", style="bold")
     train = told["train"]
@@ -58,8 +68,20 @@ def print_table(told: dict[str, Any], console: Console) -> None:
         for row in rows:
             table.add_row(*[cell for name, cell in zip(HEAD, row, strict=True) if name in shown])
         console.print(table)
+        if full:
+            names, figures = every_metric(told, task)
+            whole = Table("metric", *names, title=f"{task}: every metric, with its 95 % interval")
+            for figure in figures:
+                whole.add_row(*figure)
+            console.print(whole)
     for line in claims_of(told):
         console.print(line)
+
+
+def _full(told: dict[str, Any], task: str) -> list[str]:
+    names, rows = every_metric(told, task)
+    lines = ["| " + " | ".join(row) + " |" for row in (("metric", *names), *rows)]
+    return [lines[0], "|---|" + "---:|" * len(names), *lines[1:], ""]
 
 
 def claims_of(told: dict[str, Any]) -> list[str]:
@@ -76,7 +98,7 @@ def claims_of(told: dict[str, Any]) -> list[str]:
     return lines
 
 
-def markdown(told: dict[str, Any]) -> str:
+def markdown(told: dict[str, Any], full: bool = False) -> str:
     """The same for docs/results.md."""
     lines = []
     for task, protocol in told["tasks"].items():
@@ -89,4 +111,5 @@ def markdown(told: dict[str, Any]) -> str:
                 "|---|" + "---:|" * (len(HEAD) - 1),
             ]
             lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
+            lines += _full(told, task) if full else []
     return "\n".join(lines + [f"- {line}" for line in claims_of(told)]) + "\n"

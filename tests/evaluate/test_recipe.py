@@ -51,21 +51,31 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
         ctx = JobContext(night, job, module.Config())
         module.run(ctx)
         ctx.commit()
-    rows = night.lake.read(night.spark, "candidates", "on", night.date.isoformat()).orderBy("user_id", "list", "score", "track_id")
+    rows = night.lake.read(night.spark, "candidates", "on", night.date.isoformat()).orderBy(
+        "user_id", "list", "score", "track_id"
+    )
     found: dict[tuple[str, str], list[tuple[str, str | None, str]]] = {}
     for row in rows.collect():
-        found.setdefault((row["user_id"], row["list"]), []).append((row["track_id"], row["because_track_id"], row["method"]))
+        found.setdefault((row["user_id"], row["list"]), []).append(
+            (row["track_id"], row["because_track_id"], row["method"])
+        )
     return found
 
 
 @pytest.mark.parametrize(
     ("method", "config"),
-    [("item_knn", {"neighbours": 5}), ("ease", {"regularisation": 5.0}), ("als", {"rank": 4, "iterations": 4, "blocks": 99})],
+    [
+        ("item_knn", {"neighbours": 5}),
+        ("ease", {"regularisation": 5.0}),
+        ("als", {"rank": 4, "iterations": 4, "blocks": 99}),
+    ],
 )
 def test_the_live_recipe_makes_the_lists_and_their_reasons(night: Night, method: str, config: dict[str, float]) -> None:
     night.models.register(RANKING, b"weights", {"method": method, "settings": config})
     found = offered(night)
-    assert {user for user, _ in found} == {f"u{u:02d}" for u in range(40)}, "who liked nothing is left to popular tracks"
+    assert {user for user, _ in found} == {f"u{u:02d}" for u in range(40)}, (
+        "who liked nothing is left to popular tracks"
+    )
     for user in ("u00", "u07"):
         even = int(user[1:]) % 2
         missing = {f"t{(int(user[1:]) + 2 * k) % TRACKS:02d}" for k in (0, 1)}
@@ -91,7 +101,10 @@ def test_the_recipe_is_an_input_of_what_it_makes(night: Night) -> None:
 
 @pytest.mark.parametrize(
     ("card", "said"),
-    [({"method": "oracle"}, "of the method 'oracle'"), ({"method": "ease", "settings": {"depth": 3}}, "settings that are unknown")],
+    [
+        ({"method": "oracle"}, "of the method 'oracle'"),
+        ({"method": "ease", "settings": {"depth": 3}}, "settings that are unknown"),
+    ],
 )
 def test_a_card_of_another_program_is_refused_by_name(card: dict[str, object], said: str) -> None:
     with pytest.raises(LakeError, match=said):

@@ -6,11 +6,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.cli.models import all_models, print_models, print_promotion, show_everywhere
+from jobs.collaborative.recipe import RANKING
 from jobs.errors import EvaluationError
-from jobs.evaluate import command
+from jobs.evaluate import command, promote
 from jobs.evaluate.command import Options
+from jobs.evaluate.gate import Gate
 from jobs.evaluate.question import Config
 from jobs.evaluate.show import claims_of, markdown, rows_of
+from jobs.lake.models import registry_of
+from models.stored import from_bytes
 from tests.night.house import World
 
 QUICK = Config(models=("popularity", "item_knn"), days=2, tune=False)
@@ -27,7 +32,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def told(world: World, split: Path) -> command.Told:
-    return command.run(world.settings, QUICK, Options(export=split), quiet)
+    return command.run(world.settings, QUICK, Options(export=split, register=True), quiet)
 
 
 def test_the_planted_tastes_are_found_by_listening_alone(told: command.Told) -> None:
@@ -91,3 +96,51 @@ def test_the_table_reads_best_first(told: command.Told) -> None:
 def test_what_cannot_be_done_is_said_with_what_can(world: World, config: Config, options: Options, said: str) -> None:
     with pytest.raises(EvaluationError, match=said):
         command.run(world.settings, config, options, quiet)
+
+
+def test_what_was_fitted_is_registered_as_a_candidate_with_its_figures(world: World, told: command.Told) -> None:
+    show_everywhere(world.settings)
+    with world.store() as store:
+        card = store.models.find_one({"_id": f"{RANKING}/{told['registered']['item_knn']}"})
+        assert store.models.count_documents({"name": {"$regex": "genre_cnn"}, "live": True}) == 1
+    assert (card["method"], card["live"], card["synthetic"]) == ("item_knn", False, True)
+    result = next(r for r in told["results"] if (r["model"], r["task"]) == ("item_knn", "discovery"))
+    assert card["tasks"]["discovery"]["metrics"]["NDCG@20"] == result["metrics"]["NDCG@20"]
+    weights = world.lake.store.read_bytes(f"models/{RANKING}/{card['digest']}/weights.safetensors")
+    assert len(from_bytes(weights)[1]) == told["train"]["tracks"]
+    listed = {m["digest"]: m for m in all_models(world.settings)}
+    page = Path(listed[card["digest"]]["page"]).read_text()
+    assert listed[card["digest"]]["state"] == "candidate"
+    assert "item-kNN" in page
+    assert "synthetic" in page
+    assert f"{result['metrics']['NDCG@20']['mean']:.4f}" in page
+
+
+def test_the_gate_lets_the_better_model_in_and_keeps_the_worse_one_out(
+    world: World, told: command.Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = registry_of(world.settings.lake_root, "sample")
+    try:
+        better = promote.run(world.settings, "item_knn", "", 2, Gate(fewest_users=50), quiet)
+        assert better.verdict.passed, better.verdict.reasons
+        assert better.live == registry.digest(RANKING) == told["registered"]["item_knn"]
+        worse = promote.run(world.settings, told["registered"]["popularity"][:8], "", 2, Gate(fewest_users=50), quiet)
+        assert worse.live == better.live, "a refusal keeps the live one"
+        assert any("discovery, NDCG@20" in reason for reason in worse.verdict.reasons)
+        assert worse.card["gate"][-1]["against"] == better.live
+        with pytest.raises(EvaluationError, match="is live already"):
+            promote.run(world.settings, "item_knn", "", 2, Gate(), quiet)
+        print_models(all_models(world.settings))
+        print_promotion(worse, show_everywhere(world.settings))
+        said = capsys.readouterr().out
+        assert "refused (" in said
+        assert f"{better.live} stays live" in said
+    finally:
+        world.lake.store.remove(f"models/{RANKING}/registered.json")
+
+
+def test_only_what_is_registered_can_be_promoted(world: World, told: command.Told) -> None:
+    with pytest.raises(EvaluationError, match=r"no registered recommender 'ease'; there are: \w+ \("):
+        promote.run(world.settings, "ease", "", 2, Gate(), quiet)
+    with pytest.raises(EvaluationError, match="no metric 'NDCG'"):
+        promote.run(world.settings, "item_knn", "", 2, Gate(metrics=("NDCG",)), quiet)
