@@ -12,8 +12,8 @@ FIGURES = {
     for name in ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
 }
 RANKER: dict[str, Any] = {
-    "name": "ranking", "digest": "abc", "title": "<EASE>", "method": "ease", "settings": {"regularisation": 100.0}, "synthetic": True,
-    "protocol": "learned from a, asked for b", "train": {"users": 12_000, "tracks": 5, "ratings": 9},
+    "name": "ranking", "digest": "abc", "title": "<EASE>", "method": "ease", "settings": {"regularisation": 100.0},
+    "synthetic": True, "protocol": "learned from a, asked for b", "train": {"users": 12_000, "tracks": 5, "ratings": 9},
     "tasks": {"discovery": {
         "queries": 9, "users": 8, "metrics": FIGURES, "beyond": {"coverage": 0.4567, "diversity": None},
         "against": {"popularity": {"mean": 0.1, "low": 0.05, "high": 0.15}},
