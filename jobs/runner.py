@@ -138,7 +138,7 @@ def _input_digest(night: Night, label: str) -> str | None:
     if kind == "genres":
         return night.genres.name
     if kind == "model":
-        return night.models.digest(rule)
+        return night.models.digest(rule) or ""
     return night.lake.digest_of(kind, rule, date)
 
 

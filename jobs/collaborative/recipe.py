@@ -35,10 +35,16 @@ class Recipe:
 
 
 def live_recipe(ctx: JobContext) -> Recipe:
-    """The live recipe, recorded as an input. Raises LakeError where the live card names what this program does not know."""
-    ctx.inputs[f"model|{RANKING}"] = ctx.night.models.digest(RANKING) or ""
+    """The live recipe, recorded as an input. Raises LakeError where its card is gone, or names what is unknown here."""
+    digest = ctx.night.models.digest(RANKING) or ""
+    ctx.inputs[f"model|{RANKING}"] = digest
+    if not digest:
+        return Recipe(SHIPPED, METHODS[SHIPPED].settings())
     card = ctx.night.models.card(RANKING)
-    return of_card(card) if card else Recipe(SHIPPED, METHODS[SHIPPED].settings())
+    if card is None:
+        pointer = f"models/{RANKING}/registered.json"
+        raise LakeError(f"Model {RANKING}/{digest} is live and has no card; promote another, or delete {pointer} in the lake.")
+    return of_card(card)
 
 
 def of_card(card: dict[str, Any]) -> Recipe:

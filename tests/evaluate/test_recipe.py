@@ -99,6 +99,13 @@ def test_the_recipe_is_an_input_of_what_it_makes(night: Night) -> None:
         assert made.inputs[f"model|{RANKING}"] == digest
 
 
+def test_a_live_model_without_a_card_stops_the_night(night: Night) -> None:
+    digest = night.models.register(RANKING, b"weights", {"method": "item_knn", "settings": {}})
+    night.lake.store.remove(f"models/{RANKING}/{digest}")
+    with pytest.raises(LakeError, match="is live and has no card"):
+        offered(night)
+
+
 @pytest.mark.parametrize(
     ("card", "said"),
     [
