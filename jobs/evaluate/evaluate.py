@@ -254,7 +254,8 @@ class Evaluation:
 
 def _per_user(valued: DataFrame, wanted: list[str]) -> NDArray[np.float64]:
     means = valued.groupBy("user_id").agg(*[F.avg(f"`{name}`").alias(name) for name in wanted])
-    table = bounded(means.orderBy("user_id"), 40 + 8 * len(wanted), "the users' metrics")
+    # kept, or all of it would be computed twice: once to be counted
+    table = bounded(means.localCheckpoint().orderBy("user_id"), 40 + 8 * len(wanted), "the users' metrics")
     return np.stack([table[name].to_numpy() for name in wanted], axis=1)
 
 
