@@ -26,11 +26,12 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.evaluate import metrics
-from jobs.evaluate.intervals import intervals
+from jobs.evaluate.intervals import Interval, intervals
 from jobs.forget.wishes import forgotten_pairs, without_forgotten
 from jobs.lake.collect import bounded
 from jobs.log import logger
 from jobs.ranking.shelf import OVERALL, never_offered
+from jobs.spark import at_once
 
 LOG = logger(__name__)
 LIVE, POPULARITY, WINDOW = "live", "popularity", "popularity_window"
@@ -114,21 +115,25 @@ def _metrics(config: Config) -> list[str]:
 
 
 def build_quality(values: pa.Table, wanted: list[str], lists_of: dt.date) -> list[Row]:
-    """Rows of table `quality`. `values`: rows of `build_values` in the order of users, the same ones of every model."""
-    model, listed = values["model"].to_numpy(), values["listed"].to_numpy()
-    matrix = np.stack([values[name].to_numpy() for name in wanted], axis=1)
+    """Rows of table `quality`. `values`: rows of `build_values`, of every model for the same users."""
+    in_order = values.sort_by([("user_id", "ascending")])  # who is drawn for an interval depends on the order
+    model, listed = in_order["model"].to_numpy(), in_order["listed"].to_numpy()
+    matrix = np.stack([in_order[name].to_numpy() for name in wanted], axis=1)
     live = matrix[model == LIVE]
     rows: list[Row] = []
     for name in (LIVE, *(chart for chart in CHARTS if listed[model == chart].any())):
         own = matrix[model == name]
         gaps = [None] * len(wanted) if name == LIVE else intervals(live - own)
         for metric, mean, gap in zip(wanted, intervals(own), gaps, strict=True):
-            rows.append({
-                "model": name, "metric": metric, "lists_of": lists_of.isoformat(), "users": len(own),
-                "mean": mean.mean, "low": mean.low, "high": mean.high,
-                "ahead": gap and gap.mean, "ahead_low": gap and gap.low, "ahead_high": gap and gap.high,
-            })  # fmt: skip
+            head = {"model": name, "metric": metric, "lists_of": lists_of.isoformat(), "users": len(own)}
+            rows.append(head | _told(("mean", "low", "high"), mean) | _told(("ahead", "ahead_low", "ahead_high"), gap))
     return rows
+
+
+def _told(names: tuple[str, str, str], found: Interval | None) -> Row:
+    """To 9 decimals: the last bits of a sum depend on the number of cores, and equal inputs are to give equal digests."""
+    figures = (found.mean, found.low, found.high) if found else (None, None, None)
+    return {name: None if figure is None else round(figure, 9) for name, figure in zip(names, figures, strict=True)}
 
 
 def run(ctx: JobContext) -> None:
@@ -148,14 +153,17 @@ def _rows(ctx: JobContext) -> list[Row]:
         LOG.info("no lists of the night before: nothing to hold against the day", date=str(night), wanted=str(eve))
         return []
     met = build_truth(today, before, night, config.min_rating).join(lists, "user_id", "left_semi")
-    truth = without_forgotten(met, deletions).localCheckpoint()
+    truth, charts = at_once(
+        ctx.spark,
+        lambda: without_forgotten(met, deletions).localCheckpoint(),
+        lambda: build_charts(before, night, config).localCheckpoint(),
+    )
     if truth.isEmpty():
         LOG.info("nobody with a list played anything new on the day", date=str(night), lists_of=str(eve))
         return []
     asked = truth.select("user_id").distinct()
     never = never_offered(before, forgotten_pairs(asked, deletions))
-    charts = build_chart_lists(asked, never, build_charts(before, night, config).localCheckpoint(), config.places)
+    baselines = build_chart_lists(asked, never, charts, config.places)
     live = lists.join(asked, "user_id", "left_semi").select(F.lit(LIVE).alias("model"), "user_id", "rank", "track_id")
-    valued = build_values(live.unionByName(charts), truth, config).localCheckpoint()
-    table = bounded(valued.orderBy("model", "user_id"), 60 + 8 * len(_metrics(config)), "the users' metrics")
-    return build_quality(table, _metrics(config), eve)
+    valued = build_values(live.unionByName(baselines), truth, config).localCheckpoint()
+    return build_quality(bounded(valued, 60 + 8 * len(_metrics(config)), "the users' metrics"), _metrics(config), eve)
