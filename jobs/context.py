@@ -89,7 +89,9 @@ class JobContext:
         return self.night.genres
 
     def read(self, name: str, rule: str = "on") -> DataFrame:
-        """Rows of a table as the night sees them; rule: `on` its date, `upto` it, `latest`, or `all` ever known."""
+        """Rows of a table as the night sees them; rule: `on` its date, `before`: the night before's, where there is one, `upto`
+        its date, `latest`, or `all` ever known.
+        """
         date = self.night.date.isoformat()
         self.inputs[f"{name}|{rule}"] = self.night.lake.digest_of(name, rule, date)
         return self.night.lake.read(self.spark, name, rule, date)

@@ -40,6 +40,7 @@ JOBS = (
     Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", ("candidates",)),
     Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
     Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
+    Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists against what the day brought", ("quality",)),
     Job("report", "publish", "jobs.report.night", "The night's HTML report", reusable=False),
 )
 

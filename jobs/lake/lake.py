@@ -58,12 +58,16 @@ class Lake:
         self.store.write_json(self._manifest_name(manifest.table, manifest.date), manifest.to_json())
 
     def select(self, name: str, rule: str, date: str) -> list[Manifest]:
-        """Manifests that `rule` picks over all parts: `on` that date, `upto` it, `latest` up to it, or `all` there are."""
+        """Manifests that `rule` picks over all parts: `on` that date, `before` it by one day exactly, `upto` it, `latest` up
+        to it, or `all` there are.
+        """
+        eve = (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat()
         picked: list[Manifest] = []
         for part in self.parts(name):
             dates = self.dates(part)
-            before = [d for d in dates if d <= date]
-            chosen = {"on": [d for d in before if d == date], "upto": before, "latest": before[-1:], "all": dates}[rule]
+            upto = [d for d in dates if d <= date]
+            one_day = {"on": [d for d in upto if d == date], "before": [d for d in upto if d == eve]}
+            chosen = (one_day | {"upto": upto, "latest": upto[-1:], "all": dates})[rule]
             picked += [m for d in chosen if (m := self.manifest(part, d)) is not None]
         return picked
 

@@ -94,8 +94,12 @@ def test_rules_pick_by_date_over_all_parts(spark: SparkSession, tmp_path: Path) 
     lake = Lake(str(tmp_path), frozenset({"one", "two"}))
     for part, date in (("one", "2026-11-12"), ("one", "2026-11-13"), ("two", "2026-11-14"), ("gone", "2026-11-13")):
         lake.commit(put(lake, spark, f"mismatches/{part}", date, [(part, date)]))
-    dates = {rule: [m.date for m in lake.select("mismatches", rule, "2026-11-13")] for rule in ("on", "upto", "latest", "all")}
+    rules = ("on", "before", "upto", "latest", "all")
+    dates = {rule: [m.date for m in lake.select("mismatches", rule, "2026-11-13")] for rule in rules}
     assert dates["on"] == ["2026-11-13"]
+    assert dates["before"] == ["2026-11-12"]
+    assert lake.select("mismatches", "before", "2026-11-15")[0].date == "2026-11-14"
+    assert lake.select("mismatches", "before", "2026-11-16") == [], "an older night is not the night before"
     assert dates["upto"] == ["2026-11-12", "2026-11-13"]
     assert dates["latest"] == ["2026-11-13"]
     assert dates["all"] == ["2026-11-12", "2026-11-13", "2026-11-14"]

@@ -1,0 +1,196 @@
+"""Last night's lists against what the day brought, on days of a few plays worked out by hand."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.context import JobContext, Night
+from jobs.evaluate import metrics, nightly
+from jobs.forget.wishes import sha256
+from jobs.lake.schemas import table
+from jobs.registry import jobs_named
+from jobs.runner import reusable
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+
+NIGHT = dt.date(2026, 11, 14)
+EVE = NIGHT - dt.timedelta(days=1)
+SHAPE = "user_id string, track_id string, rating double, plays long, liked boolean, last_heard timestamp"
+Heard = tuple[str, str, float, int | None]
+
+
+def history(spark: SparkSession, *heard: Heard) -> DataFrame:
+    """Rows (user, track, rating, days before the night; None: no time is known)."""
+    noon = dt.datetime(2026, 11, 14, 12, tzinfo=dt.UTC)
+    times = [None if ago is None else noon - dt.timedelta(days=ago) for *_, ago in heard]
+    rows = [(user, track, stars, 1, False, at) for (user, track, stars, _), at in zip(heard, times, strict=True)]
+    return spark.createDataFrame(rows, SHAPE)
+
+
+def ranked(spark: SparkSession, lists: dict[str, list[str]], name: str = "overall") -> DataFrame:
+    rows = [
+        (user, name, place, track, 0.5, "pmrs_cf", "personal", "because")
+        for user, tracks in lists.items()
+        for place, track in enumerate(tracks, 1)
+    ]
+    return spark.createDataFrame(rows, table("ranked").schema)
+
+
+PAST: list[Heard] = [
+    # listeners: a 3, b 2, c 1; d was only skipped
+    ("u", "a", 1.0, 3), ("v", "a", 1.0, 3), ("w", "a", 1.0, 40), ("v", "b", 2.0, 40), ("w", "b", 1.0, 40),
+    ("w", "c", 1.0, 2), ("w", "d", 0.0, 2),
+]  # fmt: skip
+
+
+def test_relevant_is_what_was_played_on_the_day_and_not_known_the_night_before(spark: SparkSession) -> None:
+    today = history(
+        spark,
+        ("u", "again", 2.0, 0), ("u", "new", 1.0, 0), ("u", "skipped", 0.0, 0), ("u", "late", 1.0, 1), ("u", "untimed", 3.0, None),
+        ("v", "again", 1.0, 0),
+    )  # fmt: skip
+    before = history(spark, ("u", "again", 1.0, 1))
+    found = nightly.build_truth(today, before, NIGHT, 1.0).collect()
+    assert {tuple(row) for row in found} == {("u", "new"), ("v", "again")}
+
+
+def test_charts_count_listeners_and_the_window_those_of_28_days(spark: SparkSession) -> None:
+    more = [("x", "b", 1.0, 28), ("y", "c", 1.0, 29), ("z", "b", 1.0, None)]
+    found = nightly.build_charts(history(spark, *PAST, *more), NIGHT, nightly.Config()).collect()
+    charts: dict[str, dict[int, str]] = {name: {} for name in nightly.CHARTS}
+    for row in found:
+        charts[row["model"]][row["position"]] = row["track_id"]
+    assert charts["popularity"] == {1: "b", 2: "a", 3: "c"}, "b has four listeners, a three, c two; d none"
+    assert charts["popularity_window"] == {1: "a", 2: "b", 3: "c"}, "a two; b, c one each: by id"
+
+
+def chart_lists(spark: SparkSession, never: dict[str, list[int]], length: int, places: int) -> dict[str, list[str]]:
+    """What each user is offered of the chart t01, t02, ... of `length` tracks, who may not be offered these numbers."""
+    rows = [("popularity", f"t{n:02d}", n) for n in range(1, length + 1)]
+    charts = spark.createDataFrame(rows, "model string, track_id string, position int")
+    pairs = spark.createDataFrame(
+        [(u, f"t{n:02d}") for u, ns in never.items() for n in ns], "user_id string, track_id string"
+    )
+    asked = spark.createDataFrame([(user,) for user in never], "user_id string")
+    found = nightly.build_chart_lists(asked, pairs, charts, places).orderBy("user_id", "rank").collect()
+    lists: dict[str, list[str]] = {}
+    for row in found:
+        lists.setdefault(row["user_id"], []).append(row["track_id"])
+        assert row["rank"] == len(lists[row["user_id"]])
+    return lists
+
+
+def test_what_a_user_has_heard_is_skipped_and_the_list_goes_on_below(spark: SparkSession) -> None:
+    never = {"none": [], "first": [1, 2, 3], "mixed": [2, 4, 5, 9], "deep": [*range(1, 11), 12], "strange": [99]}
+    found = chart_lists(spark, never, length=14, places=3)
+    assert found == {
+        "none": ["t01", "t02", "t03"],
+        "first": ["t04", "t05", "t06"],
+        "mixed": ["t01", "t03", "t06"],
+        "deep": ["t11", "t13", "t14"],
+        "strange": ["t01", "t02", "t03"],
+    }
+    assert chart_lists(spark, {"most": [1, 3]}, length=4, places=3) == {"most": ["t02", "t04"]}
+
+
+@pytest.fixture
+def ctx(spark: SparkSession, settings: Settings, tmp_path: Path) -> JobContext:
+    """A lake without any night."""
+    file = tmp_path / "sources.toml"
+    file.write_text('name = "small"\ngenres = "pmrs7"\n[[source]]\nname = "app"\nformat = "app_log"\npath = "/logs"\n')
+    return JobContext(Night(NIGHT, "r", load_sources(file), settings, spark), "quality", nightly.Config())
+
+
+def after(ctx: JobContext, past: DataFrame | None, lists: DataFrame | None, today: DataFrame) -> list[dict[str, Any]]:
+    """Rows of `quality` of the night, with these tables of the eve and this history of the night."""
+    for name, frame, date in (("history", past, EVE), ("ranked", lists, EVE), ("history", today, NIGHT)):
+        if frame is not None:
+            ctx.write(name, frame, on=date)
+    ctx.commit()
+    ctx.pending.clear()
+    nightly.run(ctx)
+    ctx.commit()
+    return [row.asDict() for row in ctx.read("quality").collect()]
+
+
+def of(rows: list[dict[str, Any]], metric: str) -> dict[str, dict[str, Any]]:
+    return {row["model"]: row for row in rows if row["metric"] == metric}
+
+
+def a_day(spark: SparkSession) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Of the eve history and lists, of the night history: u meets c and z, v meets c; w meets nothing, x has no list.
+
+    Live: u has c at 2 of 3, v has c at 1. The chart a, b, c without what they have heard: u b, c; v c. In the window
+    a 2 listeners, c 1: u c; v c.
+    """
+    lists = ranked(spark, {"u": ["b", "c", "d"], "v": ["c", "d"], "w": ["d"]})
+    of_genre = ranked(spark, {"u": ["z"]}, "Rock")
+    met: list[Heard] = [
+        ("u", "c", 1.0, 0),
+        ("u", "z", 1.0, 0),
+        ("v", "c", 1.0, 0),
+        ("w", "a", 2.0, 0),
+        ("x", "a", 1.0, 0),
+    ]
+    return history(spark, *PAST), lists.unionByName(of_genre), history(spark, *PAST[:2], *PAST[3:], *met)
+
+
+def test_figures_worked_out_by_hand(spark: SparkSession, ctx: JobContext) -> None:
+    rows = after(ctx, *a_day(spark))
+    assert {(row["lists_of"], row["users"]) for row in rows} == {("2026-11-13", 2)}
+    mrr = of(rows, "MRR@20")
+    assert {name: row["mean"] for name, row in mrr.items()} == {
+        "live": (1 / 2 + 1) / 2, "popularity": (1 / 2 + 1) / 2, "popularity_window": 1.0,
+    }  # fmt: skip
+    assert (mrr["live"]["ahead"], mrr["popularity"]["ahead"], mrr["popularity_window"]["ahead"]) == (None, 0.0, -0.25)
+    assert (mrr["popularity"]["ahead_low"], mrr["popularity"]["ahead_high"]) == (0.0, 0.0), "they agree on every user"
+    assert mrr["live"]["low"] < mrr["live"]["mean"] < mrr["live"]["high"], "though the users differ"
+    assert of(rows, "R_liang@20")["live"]["mean"] == (1 / 2 + 1) / 2
+    assert of(rows, "P@10")["live"]["mean"] == pytest.approx(0.1)
+    dcg = 0.6309297535714575  # a hit at place 2: 1 / log2 3
+    assert of(rows, "NDCG@20")["live"]["mean"] == pytest.approx((dcg / (1 + dcg) + 1) / 2, abs=1e-8)
+    assert {row["metric"] for row in rows} == {f"{m}@{n}" for n in (10, 20) for m in metrics.AT}
+
+
+def test_whoever_asked_to_be_forgotten_asks_nothing_and_no_chart_offers_a_track_wished_away(
+    spark: SparkSession, ctx: JobContext
+) -> None:
+    frame = spark.createDataFrame([(sha256("v"), None), (sha256("u"), "b")], table("deletions").schema)
+    ctx.write("deletions/app", frame, on=NIGHT, inputs={})
+    mrr = of(after(ctx, *a_day(spark)), "MRR@20")
+    assert mrr["live"]["users"] == 1
+    assert mrr["live"]["mean"] == 0.5
+    assert mrr["popularity"]["mean"] == 1.0, "c is the first of u's chart: b is wished away"
+
+
+def test_without_a_night_before_nothing_is_said(spark: SparkSession, ctx: JobContext) -> None:
+    past, lists, today = a_day(spark)
+    assert after(ctx, None, None, today) == []
+    manifest = ctx.night.lake.manifest("quality", NIGHT.isoformat())
+    assert manifest is not None
+    assert (manifest.rows, manifest.inputs["date"]) == (0, "2026-11-14")
+    assert {"ranked|before", "history|before", "history|on", "deletions|all"} <= set(manifest.inputs)
+    (job,) = [job for job in jobs_named("quality") if job.name == "quality"]
+    assert reusable(ctx.night, ctx, job), "equal inputs"
+    ctx.write("ranked", lists, on=EVE - dt.timedelta(days=1))
+    ctx.write("history", past, on=EVE - dt.timedelta(days=1))
+    assert after(ctx, None, None, today) == [], "the lists of an older night are not last night's"
+    assert reusable(ctx.night, ctx, job)
+    assert after(ctx, past, lists, today)
+    ctx.write("ranked", lists.where("user_id = 'u'"), on=EVE)
+    ctx.commit()
+    assert not reusable(ctx.night, ctx, job), "the night before has other lists now"
+
+
+def test_a_day_on_which_nobody_met_anything_has_no_figures(spark: SparkSession, ctx: JobContext) -> None:
+    past, lists, _ = a_day(spark)
+    assert after(ctx, past, lists, past) == []
+
+
+def test_a_chart_that_knows_no_track_is_not_held_against_the_lists(spark: SparkSession, ctx: JobContext) -> None:
+    old = history(spark, ("u", "a", 1.0, 40), ("v", "b", 1.0, 40))
+    rows = after(ctx, old, ranked(spark, {"u": ["c"]}), history(spark, ("u", "a", 1.0, 40), ("u", "c", 1.0, 0)))
+    assert set(of(rows, "NDCG@20")) == {"live", "popularity"}
