@@ -26,7 +26,7 @@ from recbole.config import Config
 from recbole.model.sequential_recommender import GRU4Rec, SASRec
 
 DEPTH, TUNE_AT, SEED, LOOK_BACK = 100, 20, 7, 20
-BATCH, EPOCHS, PATIENCE, THREADS = 512, 8, 1, 1
+BATCH, EPOCHS, PATIENCE, THREADS = 512, 5, 1, 1
 RECENT = dt.timedelta(days=90)
 """Plays of as long before the last one are learned from, so that a fit takes minutes on one core; session-rec's settings for
 30Music train on 90 days too."""

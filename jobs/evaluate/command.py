@@ -83,7 +83,7 @@ def run(settings: Settings, config: Config, options: Options, say: Callable[[str
     split = make_split(ctx, config)
     facts = _facts(ctx)
     if options.export:
-        _export(split, options.export)
+        export(split, options.export)
     results: list[Result] = []
     with tempfile.TemporaryDirectory(dir=settings.var / "tmp") as folder:
         evaluation = Evaluation(split, facts, Path(folder), say)
@@ -146,7 +146,7 @@ def _read_lists(ctx: JobContext, path: Path) -> DataFrame:
     return frame
 
 
-def _export(split: Split, folder: Path) -> None:
+def export(split: Split, folder: Path) -> None:
     """`train` and `plays`, and per task `asked`, `told` and `truth`; `inner_...` the same of the inner split, for tuning.
 
     `plays` and `told` are there where a split has an order. User ids stand in them.

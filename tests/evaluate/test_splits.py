@@ -1,11 +1,14 @@
 import datetime as dt
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import EvaluationError
+from jobs.evaluate import command
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal, require_before, require_untold
 
@@ -38,7 +41,7 @@ def temporal(spark: SparkSession) -> Split:
     events = [
         played("anna", "a", 1), played("anna", "b", 2), played("anna", "a", 10, "s"), played("anna", "c", 10.1, "s"),
         played("anna", "d", 10.2, "s"), played("anna", "z", 30, "t"),
-        played("new", "a", 11, "n"), played("gone", "a", 3),
+        played("new", "a", 11, "n"), played("gone", "a", 3, "g"),
     ]  # fmt: skip
     return Temporal(START + dt.timedelta(days=9), days=14).split(listening(spark, events))
 
@@ -98,6 +101,18 @@ def test_a_session_is_told_in_order_what_is_asked_and_nothing_more(spark: SparkS
             at = int(query.rpartition("#")[2])
             assert told == {place: heard[place - 1] for place in range(max(1, at - 3), at)}
         assert pairs(task.told) == pairs(task.asked)
+
+
+def test_the_exported_split_has_an_order_where_there_is_one(temporal: Split, tmp_path: Path) -> None:
+    command.export(replace(temporal, inner=lambda: temporal), tmp_path)
+    written = {folder.name for folder in tmp_path.iterdir()}
+    tables = {"train", "plays", "next_track_told", "rest_of_session_told"} | {
+        f"{task}_{kind}"
+        for task in ("discovery", "re-listening", "next_track", "rest_of_session")
+        for kind in ("asked", "truth")
+    }
+    assert written == tables | {f"inner_{name}" for name in tables}
+    assert pq.read_table(tmp_path / "plays").column_names == ["session", "user_id", "place", "track_id", "played_at"]
 
 
 def test_users_are_told_without_order(temporal: Split) -> None:
