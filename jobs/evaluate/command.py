@@ -57,7 +57,7 @@ def run(settings: Settings, config: Config, options: Options, say: Callable[[str
     question = put(settings, config)
     ctx, split = question.ctx, question.split
     if options.export:
-        _export(split, options.export)
+        export(split, options.export)
     results: list[Result] = []
     kept: list[Asked] = []
     with tempfile.TemporaryDirectory(dir=settings.var / "tmp") as folder:
@@ -92,15 +92,20 @@ def _read_lists(ctx: JobContext, path: Path) -> DataFrame:
     return frame
 
 
-def _export(split: Split, folder: Path) -> None:
-    """`train`, and per task `asked` and `truth`; `inner_...` the same of the inner split, for tuning. User ids stand in them."""
+def export(split: Split, folder: Path) -> None:
+    """`train` and `plays`, and per task `asked`, `told` and `truth`; `inner_...` the same of the inner split, for tuning.
+
+    `plays` and `told` are there where a split has an order. User ids stand in them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, part in (("", split), ("inner_", split.inner())):
-        part.train.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}train").resolve()))
+        tables = {"train": part.train, "plays": part.plays}
         for task in part.tasks:
             name = task.name.replace(" ", "_")
-            for kind, frame in (("asked", task.asked), ("truth", task.truth)):
-                frame.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}{name}_{kind}").resolve()))
+            tables |= {f"{name}_asked": task.asked, f"{name}_told": task.told, f"{name}_truth": task.truth}
+        for kind, frame in tables.items():
+            if frame is not None:
+                frame.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}{kind}").resolve()))
 
 
 def _told(ctx: JobContext, evaluation: Evaluation, config: Config, results: list[Result]) -> Told:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import EvaluationError
 from jobs.evaluate.listening import Listening, ratings_of
+from jobs.evaluate.sessions import in_order
 from models.top_n import Offered
 
 
@@ -28,6 +29,9 @@ class Task:
     truth: DataFrame
     """`query_id`, `track_id`, `rating`: the relevant tracks, each once; every query of it is in `asked`."""
     offered: Offered
+    told: DataFrame | None = None
+    """`query_id`, `place`, `track_id`: the plays behind `asked` in their order, one a place of the session; None where what is
+    known has no order."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Split:
     tasks: tuple[Task, ...]
     inner: Callable[[], "Split"]
     """The same way to split, applied to `train`: for tuning."""
+    plays: DataFrame | None = None
+    """The plays behind `train` that belong to sessions, as `jobs.evaluate.sessions.in_order` gives them, for models that learn from
+    sequences; None where there are no times."""
 
 
 def draw(seed: int, *names: str) -> Column:
@@ -79,6 +86,7 @@ class Temporal:
         recent = before.where(at >= F.lit(self.cut - dt.timedelta(days=self.recent_days)))
         past = listening.of_events(before).localCheckpoint()
         require_before(past, "last_heard", self.cut, "the training ratings")
+        plays = require_before(in_order(before, listening.min_play_ms), "played_at", self.cut, "the training plays")
         train, charts = ratings_of(past), ratings_of(listening.of_events(recent)).localCheckpoint()
         future = ratings_of(listening.of_events(after).where(F.col("rating") >= self.min_rating)).localCheckpoint()
         tasks = (*_of_users(train, future), *self._of_sessions(after, listening.min_play_ms))
@@ -90,17 +98,13 @@ class Temporal:
             protocol += f"; {undated:,} ratings without a time (play counts) are left out"
         return Split(
             "temporal", protocol, train, charts, tasks,
-            lambda: earlier.split(replace(listening, events=before)),
+            lambda: earlier.split(replace(listening, events=before)), plays,
         )  # fmt: skip
 
     def _of_sessions(self, events: DataFrame, min_play_ms: int) -> tuple[Task, ...]:
-        long_enough = F.coalesce("ms_played", F.lit(min_play_ms)) >= min_play_ms
-        plays = events.where("event = 'play' AND session_id IS NOT NULL").where(long_enough)
-        if plays.isEmpty():
+        placed = in_order(events, min_play_ms)
+        if placed.isEmpty():
             return ()
-        session = F.concat_ws("|", "user_id", "session_id")
-        in_order = Window.partitionBy("session").orderBy("played_at", "track_id")
-        placed = plays.withColumn("session", session).withColumn("place", F.row_number().over(in_order))
         long = placed.groupBy("session").agg(F.max("place").alias("last")).where("last >= 2")
         drawn = long.orderBy(draw(self.seed, "session"), "session").limit(self.most_sessions)
         one = placed.join(drawn, "session").select("session", "user_id", "track_id", "place", "last")
@@ -108,8 +112,9 @@ class Temporal:
         place = (2 + draw(self.seed + 1, "session") % (F.col("last") - 1)).alias("at")
         query = F.concat_ws("#", "session", place.cast("string")).alias("query_id")
         whole = one.select(query, "user_id", "track_id", "place", place).localCheckpoint()
-        told = whole.where((F.col("place") < F.col("at")) & (F.col("place") >= F.col("at") - self.session_look_back))
-        asked = told.groupBy("query_id", "user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
+        before = whole.where((F.col("place") < F.col("at")) & (F.col("place") >= F.col("at") - self.session_look_back))
+        told = before.select("query_id", "place", "track_id")
+        asked = before.groupBy("query_id", "user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
         answers = {"next track": F.col("place") == F.col("at"), "rest of session": F.col("place") >= F.col("at")}
         known = (
             f"anybody, told up to {self.session_look_back} tracks of a session before one place of it, and nothing else; "
@@ -119,7 +124,7 @@ class Temporal:
         truths = {
             name: whole.where(is_it).select(*columns).distinct().localCheckpoint() for name, is_it in answers.items()
         }
-        return tuple(Task(name, known, asked, truth, "all") for name, truth in truths.items())
+        return tuple(Task(name, known, asked, truth, "all", told) for name, truth in truths.items())
 
 
 def _of_users(train: DataFrame, future: DataFrame) -> tuple[Task, Task]:

@@ -1,11 +1,14 @@
 import datetime as dt
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import EvaluationError
+from jobs.evaluate import command
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal, require_before, require_untold
 
@@ -38,7 +41,7 @@ def temporal(spark: SparkSession) -> Split:
     events = [
         played("anna", "a", 1), played("anna", "b", 2), played("anna", "a", 10, "s"), played("anna", "c", 10.1, "s"),
         played("anna", "d", 10.2, "s"), played("anna", "z", 30, "t"),
-        played("new", "a", 11, "n"), played("gone", "a", 3),
+        played("new", "a", 11, "n"), played("gone", "a", 3, "g"),
     ]  # fmt: skip
     return Temporal(START + dt.timedelta(days=9), days=14).split(listening(spark, events))
 
@@ -63,6 +66,57 @@ def test_a_session_is_asked_at_one_place_and_told_only_what_came_before_it(tempo
     assert pairs(following.asked) == {(query, track) for track in in_order[: place - 1]}
     assert pairs(following.truth) == {(query, in_order[place - 1])}
     assert pairs(rest.truth) == {(query, track) for track in in_order[place - 1 :]}
+
+
+def test_training_plays_keep_their_order_and_end_before_the_cut(spark: SparkSession) -> None:
+    """A session across the cut: its first plays are learned from, its last are asked, and neither stands on both sides."""
+    events = [
+        played("anna", "b", 1, "s"), played("anna", "a", 1.1, "s"), played("anna", "b", 1.2, "s"),
+        played("anna", "x", 2), played("anna", "c", 8.9, "u"), played("anna", "d", 9, "u"), played("anna", "e", 9.1, "u"),
+        ("anna", "short", "play", START + dt.timedelta(days=1.15), 2_000, None, "s"),
+    ]  # fmt: skip
+    split = Temporal(START + dt.timedelta(days=9)).split(listening(spark, events))
+    assert split.plays is not None
+    assert sorted((r["session"], r["place"], r["track_id"]) for r in split.plays.collect()) == [
+        ("anna|s", 1, "b"), ("anna|s", 2, "a"), ("anna|s", 3, "b"), ("anna|u", 1, "c"),
+    ]  # fmt: skip
+    following = split.tasks[2]
+    assert following.told is not None
+    assert [(r["place"], r["track_id"]) for r in following.told.collect()] == [(1, "d")]
+    assert pairs(following.truth) == {("anna|u#2", "e")}
+
+
+def test_a_session_is_told_in_order_what_is_asked_and_nothing_more(spark: SparkSession) -> None:
+    """Tracks come again: every told play is one of the look back, and its tracks are those of `asked`."""
+    heard = [("a", "b")[n % 2] for n in range(9)]
+    events = [played(user, t, 10 + n / 100, "s") for user in ("u1", "u2", "u3") for n, t in enumerate(heard)]
+    split = Temporal(START + dt.timedelta(days=9), session_look_back=3).split(listening(spark, events))
+    for task in (one for one in split.tasks if one.offered == "all"):
+        assert task.told is not None
+        places: dict[str, dict[int, str]] = {}
+        for row in task.told.collect():
+            places.setdefault(row["query_id"], {})[row["place"]] = row["track_id"]
+        assert len(places) == 3
+        for query, told in places.items():
+            at = int(query.rpartition("#")[2])
+            assert told == {place: heard[place - 1] for place in range(max(1, at - 3), at)}
+        assert pairs(task.told) == pairs(task.asked)
+
+
+def test_the_exported_split_has_an_order_where_there_is_one(temporal: Split, tmp_path: Path) -> None:
+    command.export(replace(temporal, inner=lambda: temporal), tmp_path)
+    written = {folder.name for folder in tmp_path.iterdir()}
+    tables = {"train", "plays", "next_track_told", "rest_of_session_told"} | {
+        f"{task}_{kind}"
+        for task in ("discovery", "re-listening", "next_track", "rest_of_session")
+        for kind in ("asked", "truth")
+    }
+    assert written == tables | {f"inner_{name}" for name in tables}
+    assert pq.read_table(tmp_path / "plays").column_names == ["session", "user_id", "place", "track_id", "played_at"]
+
+
+def test_users_are_told_without_order(temporal: Split) -> None:
+    assert [task.told is None for task in temporal.tasks] == [True, True, False, False]
 
 
 def test_a_planted_feature_from_the_future_is_caught(spark: SparkSession) -> None:
@@ -100,11 +154,13 @@ def test_tuning_sees_no_held_track(spark: SparkSession) -> None:
 
 
 def test_temporal_tuning_ends_before_the_cut(spark: SparkSession) -> None:
-    days = [played("anna", f"t{day}", day + 0.5) for day in range(12)]
+    days = [played("anna", f"t{day}", day + 0.5, "s") for day in range(12)]
     split = Temporal(START + dt.timedelta(days=8), days=3).split(listening(spark, days))
     inner = split.inner()
     assert pairs(inner.train, "user_id") == {("anna", f"t{day}") for day in range(5)}
     assert pairs(inner.tasks[0].truth) == {("anna", "t5"), ("anna", "t6"), ("anna", "t7")}
+    assert inner.plays is not None
+    assert pairs(inner.plays, "session") == {("anna|s", f"t{day}") for day in range(5)}
     assert pairs(split.tasks[0].truth) == {("anna", "t8"), ("anna", "t9"), ("anna", "t10")}
 
 

@@ -1,0 +1,207 @@
+"""Lists by RecBole's sequence models: `.venv-sequence-peers/bin/python bench/sequence_peers.py EXPORT OUT [recbole_gru4rec]`.
+
+EXPORT is a folder that `pmrs evaluate --split temporal --export EXPORT` wrote; the lists answer its tasks `next track` and `rest of
+session` alike, which are told the same. Runs by requirements/peers-sequence.in alone and imports nothing of the house. RecBole's
+are the models, their losses and defaults; the batches are ours: as in its own augmentation, every place of a training session is
+foretold from the up to LOOK_BACK before it. Settings and the number of epochs are chosen by NDCG@20 of the next track on the inner
+split, a split of the training part; one seed.
+"""
+
+import datetime as dt
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from recbole.config import Config
+from recbole.model.sequential_recommender import GRU4Rec, SASRec
+
+DEPTH, TUNE_AT, SEED, LOOK_BACK = 100, 20, 7, 20
+BATCH, EPOCHS, PATIENCE, THREADS = 512, 5, 1, 1
+RECENT = dt.timedelta(days=90)
+"""Plays of as long before the last one are learned from, so that a fit takes minutes on one core; session-rec's settings for
+30Music train on 90 days too."""
+Ints = NDArray[np.int64]
+PEERS: dict[str, tuple[type, tuple[dict[str, Any], ...]]] = {
+    "recbole_gru4rec": (GRU4Rec, ({"learning_rate": 0.005},)),
+    "recbole_sasrec": (SASRec, ({"learning_rate": 0.002, "hidden_dropout_prob": 0.2, "attn_dropout_prob": 0.2},)),
+}
+"""Other settings are RecBole's defaults (properties/model/*.yaml of its release)."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Rows of LOOK_BACK numbers of tracks, filled up with 0 behind their `length` tracks."""
+
+    tracks: Ints
+    length: Ints
+
+    def batch(self, rows: Ints) -> tuple[torch.Tensor, torch.Tensor]:
+        """These rows, as wide as the longest of them."""
+        length = self.length[rows]
+        return torch.from_numpy(self.tracks[rows, : length.max()]), torch.from_numpy(length)
+
+
+@dataclass(frozen=True)
+class Data:
+    """One split. Track i of `tracks` has the number i + 1; 0 is none."""
+
+    tracks: list[str]
+    past: Sequences
+    following: Ints
+    """The track after each row of `past`."""
+    queries: list[str]
+    asked: Sequences
+    answer: Ints
+    """The next track of each query; 0 where training knows no such track."""
+
+    def num(self, field: str) -> int:
+        """RecBole asks its data set for the number of tracks with this method."""
+        return len(self.tracks) + 1
+
+
+def windows(items: Ints, start: Ints, end: Ints) -> Sequences:
+    """Of each row the last LOOK_BACK of items[start:end]."""
+    begin = np.maximum(start, end - LOOK_BACK)
+    place = begin[:, None] + np.arange(LOOK_BACK)
+    return Sequences(np.where(place < end[:, None], items[np.minimum(place, items.size - 1)], 0), end - begin)
+
+
+def starts(keys: pa.ChunkedArray) -> Ints:
+    """For each row of a sorted column the first row of the same key."""
+    codes: Ints = pc.rank(keys, tiebreaker="min").to_numpy().astype(np.int64)
+    return codes - 1
+
+
+def load(folder: Path, prefix: str) -> Data:
+    """From the tables `plays`, `next_track_told` and `next_track_truth` of `--export`; tracks not in RECENT plays are left out."""
+    plays = pq.read_table(folder / f"{prefix}plays").sort_by([("session", "ascending"), ("place", "ascending")])
+    plays = plays.filter(pc.greater(plays["played_at"], pa.scalar(pc.max(plays["played_at"]).as_py() - RECENT)))
+    tracks = pa.array(sorted(set(plays["track_id"].to_pylist())))
+    items = pc.index_in(plays["track_id"], tracks).to_numpy().astype(np.int64) + 1
+    first, here = starts(plays["session"]), np.arange(items.size)
+    has_past = here > first
+    told = pq.read_table(folder / f"{prefix}next_track_told")
+    told = told.filter(pc.is_in(told["track_id"], tracks)).sort_by([("query_id", "ascending"), ("place", "ascending")])
+    known_told = pc.index_in(told["track_id"], tracks).to_numpy().astype(np.int64) + 1
+    begin = np.unique(starts(told["query_id"]))
+    queries = told["query_id"].take(begin).to_pylist()
+    asked = windows(known_told, begin, np.r_[begin[1:], told.num_rows])
+    truth = pq.read_table(folder / f"{prefix}next_track_truth")
+    known = pc.fill_null(pc.index_in(truth["track_id"], tracks), -1).to_numpy() + 1
+    right = dict(zip(truth["query_id"].to_pylist(), known, strict=True))
+    answer = np.array([right[query] for query in queries], dtype=np.int64)
+    past = windows(items, first[has_past], here[has_past])
+    return Data(tracks.to_pylist(), past, items[has_past], queries, asked, answer)
+
+
+def batches(data: Data, draw: np.random.Generator) -> Iterator[Ints]:
+    """Every row once, at random; sequences of like length together, which saves most of the filling up."""
+    order = draw.permutation(data.following.size)
+    pools = (order[i : i + 16 * BATCH] for i in range(0, order.size, 16 * BATCH))
+    cut = [
+        pool[at : at + BATCH]
+        for pool in (pool[np.argsort(data.past.length[pool], kind="stable")] for pool in pools)
+        for at in range(0, pool.size, BATCH)
+    ]
+    return (cut[i] for i in draw.permutation(len(cut)))
+
+
+def epochs(kind: type, data: Data, settings: dict[str, Any]) -> Iterator[Any]:
+    """The model after each epoch of training with Adam."""
+    torch.manual_seed(SEED)
+    draw = np.random.default_rng(SEED)
+    told = {"use_gpu": False, "MAX_ITEM_LIST_LENGTH": LOOK_BACK, "train_neg_sample_args": None, **settings}
+    model = kind(Config(model=kind.__name__, dataset="export", config_dict=told), data)
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
+    while True:
+        model.train()
+        for rows in batches(data, draw):
+            tracks, length = data.past.batch(rows)
+            following = torch.from_numpy(data.following[rows])
+            optimiser.zero_grad()
+            loss = model.calculate_loss(
+                {model.ITEM_SEQ: tracks, model.ITEM_SEQ_LEN: length, model.POS_ITEM_ID: following}
+            )
+            loss.backward()
+            optimiser.step()
+        yield model
+
+
+@torch.no_grad()
+def best(model: Any, data: Data, depth: int) -> tuple[Ints, NDArray[np.float32]]:
+    """Of each query the best tracks of all and their scores."""
+    model.eval()
+    found = []
+    for some in np.array_split(np.arange(len(data.queries)), len(data.queries) // BATCH + 1):
+        tracks, length = data.asked.batch(some)
+        scores = model.full_sort_predict({model.ITEM_SEQ: tracks, model.ITEM_SEQ_LEN: length})
+        scores[:, 0] = -torch.inf
+        found.append(scores.topk(min(depth, len(data.tracks))))
+    values, items = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+    return items, values
+
+
+def ndcg(model: Any, data: Data) -> float:
+    """Mean NDCG@TUNE_AT of the next track: one is relevant."""
+    items, _ = best(model, data, TUNE_AT)
+    hit = items == data.answer[:, None]
+    return float((hit / np.log2(np.arange(2, hit.shape[1] + 2))).sum(axis=1).mean())
+
+
+def tuned(kind: type, data: Data, settings: dict[str, Any]) -> tuple[float, int]:
+    """The best NDCG of up to EPOCHS epochs, and their number; stops PATIENCE epochs after the best."""
+    found: list[float] = []
+    for model in itertools.islice(epochs(kind, data, settings), EPOCHS):
+        found.append(ndcg(model, data))
+        print(f"  {kind.__name__} {settings}, epoch {len(found)}: {found[-1]:.4f}", flush=True)
+        if len(found) - 1 - int(np.argmax(found)) >= PATIENCE:
+            break
+    return max(found), int(np.argmax(found)) + 1
+
+
+def table(data: Data, items: Ints, scores: NDArray[np.float32]) -> pa.Table:
+    """A ranking table."""
+    depth = items.shape[1]
+    columns = {
+        "query_id": pa.array(np.repeat(data.queries, depth)),
+        "rank": pa.array(np.tile(np.arange(1, depth + 1), len(data.queries))),
+        "track_id": pa.array(data.tracks).take(pa.array(items.ravel() - 1)),
+        "score": pa.array(scores.ravel().astype(np.float64)),
+    }
+    return pa.table(columns)
+
+
+def main(export: Path, out: Path, names: list[str]) -> None:
+    """Tune, fit, write `OUT/<name>.parquet` for each peer."""
+    torch.set_num_threads(THREADS)
+    torch.autograd.set_detect_anomaly(False)  # one of RecBole's modules turns it on for all, at a third of the time
+    inner, outer = load(export, "inner_"), load(export, "")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names or PEERS:
+        kind, grid = PEERS[name]
+        began = time.monotonic()
+        found = [tuned(kind, inner, settings) for settings in grid]
+        chosen = int(np.argmax([score for score, _ in found]))
+        score, passes = found[chosen]
+        tuning, began = time.monotonic() - began, time.monotonic()
+        model = next(itertools.islice(epochs(kind, outer, grid[chosen]), passes - 1, None))
+        pq.write_table(table(outer, *best(model, outer, DEPTH)), out / f"{name}.parquet")
+        print(
+            f"{name}: {grid[chosen]}, {passes} epochs of at most {EPOCHS}, NDCG@20 {score:.4f} on the inner split; "
+            f"tuning {tuning:.0f} s, fit and lists {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
