@@ -203,6 +203,23 @@ def evaluate(
         print_table(told, console(), full)
 
 
+@app.command("evaluate-pairs")
+def evaluate_pairs(
+    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
+    as_json: AsJson = False,
+    sources: SourcesFile = None,
+) -> None:
+    """Predict which labelled pairs (KKBox) come true, on later ones: AUC, AP and errors on real negatives."""
+    from jobs.cli.progress import bar
+    from jobs.cli.show import console
+    from jobs.evaluate import pairs
+    from jobs.evaluate.show import print_pairs
+
+    with bar("evaluating labelled pairs"):
+        told = pairs.run(settings_with(sources), str(day(date)) if date else "", pairs.Config())
+    typer.echo(json.dumps(told, indent=1)) if as_json else print_pairs(told, console())
+
+
 @app.command("models")
 def list_models(as_json: AsJson = False, sources: SourcesFile = None) -> None:
     """List the registered models: which is live, how good each was, and what the gate said of it."""

@@ -49,13 +49,18 @@ def put(settings: Settings, config: Config) -> Question:
     """Open the lake as of the date, and split it. Raises EvaluationError for a split that there is not, or that has no data."""
     if config.split not in ("", *SPLITS):
         raise EvaluationError(f"There is no split {config.split!r}; there are {', '.join(SPLITS)}.")
+    ctx = opened(settings, config)
+    return Question(ctx, make_split(ctx, config), _facts(ctx))
+
+
+def opened(settings: Settings, config: Config) -> JobContext:
+    """The lake as of the date, with Spark, and MongoDB running where it is the embedded one."""
     sources = load_sources(settings.sources_file)
     if settings.embedded:
         embedded.start(settings)
     date = dt.date.fromisoformat(config.date) if config.date else newest_date(sources)
     night = Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, session(f"pmrs evaluate {date}", settings))
-    ctx = JobContext(night, "evaluate", config)
-    return Question(ctx, make_split(ctx, config), _facts(ctx))
+    return JobContext(night, "evaluate", config)
 
 
 def make_split(ctx: JobContext, config: Config) -> Split:

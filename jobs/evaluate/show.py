@@ -113,3 +113,18 @@ def markdown(told: dict[str, Any], full: bool = False) -> str:
             lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
             lines += _full(told, task) if full else []
     return "\n".join(lines + [f"- {line}" for line in claims_of(told)]) + "\n"
+
+
+def print_pairs(told: dict[str, Any], console: Console) -> None:
+    """The table of `pmrs evaluate-pairs`, best AUC first."""
+    first = told["results"][0]
+    console.print(f"{told['sources']}, {told['date']}: {told['protocol']}", style="bold")
+    console.print(f"{first['pairs']:,} pairs of {first['users']:,} users are asked, {first['share_true']:.1%} of them came true.")
+    table = Table("model", "AUC", "95 %", "AP", "95 % of AP", "RMSE", "MAE")
+    for row in sorted(told["results"], key=lambda r: -r["AUC"]["mean"]):
+        cells = [cell for m in ("AUC", "AP") for cell in (f"{row[m]['mean']:.4f}", f"{row[m]['low']:.3f}-{row[m]['high']:.3f}")]
+        off = row.get("errors")
+        table.add_row(row["title"], *cells, *((f"{off['rmse']:.4f}", f"{off['mae']:.4f}") if off else ("", "")))
+    console.print(table)
+    for name, reason in told["left_out"].items():
+        console.print(f"Left out: {name}: {reason}.")
