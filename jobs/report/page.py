@@ -93,8 +93,7 @@ def tiles(facts: Facts, metric: str) -> list[Tile]:
         Tile(percent(ratio(now["full"], now["listeners"])), "have a full overall list"),
         Tile(percent(now["offered_share"]), f"of {count(now['tracks'])} tracks are offered", _points(now, then, "offered_share")),
         Tile(percent(now["hit_share"]), "of overall places are top-100 hits", _points(now, then, "hit_share")),
-        Tile(count(now["lines"]), "input lines tonight", _more(now, then, "lines")),
-        Tile(count(now["quarantined"]), "of them in quarantine", _more(now, then, "quarantined")),
+        Tile(count(now["lines"]), f"input lines, {count(now['quarantined'])} of them refused", _more(now, then, "lines")),
     ]
     if not facts.first and now["overlap_20"] is not None:
         found.insert(2, Tile(percent(now["overlap_20"]), "of the top 20 stayed"))

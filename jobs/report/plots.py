@@ -31,13 +31,17 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def to_svg(figure: Figure, told: str) -> str:
-    """The figure as an <svg> element that scales with the page; its ids do not depend on the time. `told`: what it shows."""
+def to_svg(figure: Figure, name: str, told: str) -> str:
+    """The figure as an <svg> element that scales with the page. `told`: what it shows.
+
+    Its ids begin with `name`, or those of two figures in one page would be the same; they do not depend on the time.
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     return re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', rf'\1 role="img" aria-label="{told}"', svg, count=1)
 
 
@@ -74,7 +78,7 @@ def activity(rows: list[Row]) -> str:
         axes.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
         figure.legend(frameon=False, ncols=2, loc="outside upper left", handlelength=1.2, borderaxespad=0.2)
-        return to_svg(figure, "Events per day")
+        return to_svg(figure, "activity", "Events per day")
 
 
 def quality(rows: list[Row], metric: str) -> str:
@@ -95,7 +99,7 @@ def quality(rows: list[Row], metric: str) -> str:
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles[::-1], names[::-1], frameon=False, ncols=3, loc="outside upper left", handlelength=1.4,
                       columnspacing=1.1, borderaxespad=0.2)  # fmt: skip
-        return to_svg(figure, f"{metric} per day, our lists and what they are held against")
+        return to_svg(figure, "quality", f"{metric} per day, our lists and what they are held against")
 
 
 def _series(axes: Axes, model: str, rows: list[Row | None], days: list[dt.date], number: int) -> None:

@@ -114,7 +114,7 @@ def asked(house: House) -> dict[str, Any]:
     shown = {(row["user_id"], row["track_id"]) for row in ranked}
     pair = next(
         (row["user_id"], row["because_track_id"]) for row in candidates
-        if (row["user_id"], row["track_id"]) in shown and row["user_id"] not in {example, garbled}
+        if (row["user_id"], row["track_id"]) in shown and row["user_id"] not in {*on_page, garbled}
         and (row["user_id"], songs.get(row["because_track_id"])) in plays
     )  # fmt: skip
     listed = next(row["track_id"] for row in ranked if row["user_id"] == pair[0] and row["list"] == "overall" and row["rank"] == 3)
