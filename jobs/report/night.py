@@ -42,25 +42,30 @@ def run(ctx: JobContext) -> None:
         findings = judge(facts, Limits(), config.metric)
         _write_page(report_file(night.settings, night.sources.name, night.date), render(facts, findings, config.metric))
         short = documents.compact(facts, findings, config.metric)
-        documents.store_documents(store, documents.documents(facts, findings, config.metric), night.run_id, short)
+        documents.store_documents(store, documents.documents(facts, findings, config.metric), facts.seen.run_id, short)
     if facts.seen.newest:
         _write_metrics(ctx, facts, findings, config.metric)
 
 
 def seen(ctx: JobContext, store: Store) -> Seen:
-    """The run, and the night before it, as MongoDB knows them."""
+    """The run that is told of, and the night before it, as MongoDB knows them.
+
+    A run of the report alone has published nothing: it tells again of the run that was published last for the date.
+    """
     night = ctx.night
     date = night.date.isoformat()
-    run = store.runs.find_one({"_id": night.run_id}) or {}
+    own = store.runs.find_one({"_id": night.run_id}) or {}
+    run = own if store.publications.find_one({"_id": night.run_id}) else _published(store, date) or own
+    run_id = str(run.get("_id", night.run_id))
     before = _published(store, (night.date - dt.timedelta(days=1)).isoformat())
     model = night.models.load(model_name(night.genres.name, DEFAULT_PRESET))
     return Seen(
-        date=date, run_id=night.run_id, sources=night.sources.name, synthetic=night.sources.synthetic,
+        date=date, run_id=run_id, sources=night.sources.name, synthetic=night.sources.synthetic,
         live=views.live_run(store),
         newest=store.publications.find_one({"date": {"$gt": date}}) is None,
         stages=stages({job: told for job, told in run.get("jobs", {}).items() if job != ctx.job}, before.get("jobs", {})),
         before=before.get("report", {}),
-        documents=_documents(store, night.run_id),
+        documents=_documents(store, run_id),
         model=dict(model.card) if model else None,
         code=code_version(),
     )  # fmt: skip

@@ -139,7 +139,9 @@ def test_an_analyst_finds_the_live_night(world: World) -> None:
         assert store.publications.find_one({"_id": run_id}) is not None
 
 
-@pytest.mark.parametrize("needle", ["synthetic", "What came in", "<svg", "What the joins lost", "This is the first night", 'href="#example-4"'])
+@pytest.mark.parametrize(
+    "needle", ["synthetic", "What came in", "<svg", "What the joins lost", "This is the first night", 'href="#example-4"']
+)
 def test_the_report_is_whole_and_needs_no_network(world: World, needle: str) -> None:
     page = (world.settings.var / "reports" / "sample" / world.date.isoformat() / "report.html").read_text()
     assert needle in page

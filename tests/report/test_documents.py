@@ -57,9 +57,11 @@ def test_figures_of_another_day_are_not_this_nights() -> None:
 
 
 def test_times_are_compared_where_both_nights_computed() -> None:
-    now = {"rank": {"seconds": 9.0, "reused": False}, "mel": {"seconds": 8.0, "reused": False}, "new": {"seconds": 1.0, "reused": False},
-           "als": {"seconds": 0.2, "reused": True}}  # fmt: skip
-    then = {"rank": {"seconds": 4.0, "reused": False}, "mel": {"seconds": 0.1, "reused": True}, "als": {"seconds": 7.0, "reused": False}}
+    def jobs(**times: tuple[float, bool]) -> dict[str, dict[str, object]]:
+        return {job: {"seconds": seconds, "reused": reused} for job, (seconds, reused) in times.items()}
+
+    now = jobs(rank=(9.0, False), mel=(8.0, False), new=(1.0, False), als=(0.2, True))
+    then = jobs(rank=(4.0, False), mel=(0.1, True), als=(7.0, False))
     assert stages(now, then) == [
         Stage("rank", 9.0, False, 4.0), Stage("mel", 8.0, False), Stage("new", 1.0, False), Stage("als", 0.2, True),
     ]  # fmt: skip

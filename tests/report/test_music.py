@@ -22,8 +22,10 @@ def frames(spark: SparkSession) -> dict[str, DataFrame]:
     heard = [(u, t, 5.0 - n, 3) for t, users in {"a": 4, "b": 2, "c": 2, "d": 1}.items() for n, u in enumerate(list(HEARD)[:users])]
     tracks = [(t, None, None if t == "h" else f"Title {t}", "AR1" if t == "g" else None, a, t in "ab", None, None, "plays")
               for t, a in ARTISTS.items()]  # fmt: skip
-    genres: list[tuple[Any, ...]] = [(t, None if t in "gh" else "Rock" if t in "abc" else "Trance", 0.9, [], "label" if t in "abc" else "none", None)
-              for t in ARTISTS]  # fmt: skip
+    genres: list[tuple[Any, ...]] = [
+        (t, None if t in "gh" else "Rock" if t in "abc" else "Trance", 0.9, [], "label" if t in "abc" else "none", None)
+        for t in ARTISTS
+    ]
     made: dict[str, Any] = {
         "tracks": spark.createDataFrame(tracks, table("tracks").schema),
         "genres": spark.createDataFrame(genres, table("track_genres").schema),
@@ -70,7 +72,8 @@ def test_artists_come_and_go(spark: SparkSession, frames: dict[str, DataFrame]) 
     found = music.artists(spark, frames["music"])
     assert (found["in"], found["out"], found["both"]) == (1, 1, 3)
     assert found["gained"] == [
-        {"artist": "Ann", "places": 6, "before": 3}, {"artist": "Cy", "places": 3, "before": 2}, {"artist": "Eve", "places": 1, "before": 0},
+        {"artist": "Ann", "places": 6, "before": 3}, {"artist": "Cy", "places": 3, "before": 2},
+        {"artist": "Eve", "places": 1, "before": 0},
     ]  # fmt: skip
     assert found["lost"] == [{"artist": "Fay", "places": 0, "before": 2}, {"artist": "Di", "places": 1, "before": 2}]
 
