@@ -9,7 +9,7 @@ from pymongo import ReplaceOne
 from jobs.publish.store import Document, Store
 from jobs.report import quality
 from jobs.report.facts import Facts, Row, ratio
-from jobs.report.verdict import Finding, level
+from jobs.report.verdict import HEADLINES, Finding, level
 
 KINDS = ("night", "nightly", "product")
 """What this module writes into `quality`; `evaluation` is another's."""
@@ -24,6 +24,7 @@ def compact(facts: Facts, findings: list[Finding], metric: str) -> Row:
     events = next((row for row in facts.products if row["product"] == "events"), None)
     return {
         "verdict": level(findings),
+        "headline": HEADLINES[level(findings)],
         "findings": [finding.text for finding in findings],
         "users": lists["users"], "listeners": lists["listeners"], "full": lists["full"], "unchanged": lists["unchanged"],
         "overlap_10": lists["overlap_10"], "overlap_20": lists["overlap_20"],

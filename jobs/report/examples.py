@@ -18,8 +18,11 @@ ROLES = {
     "newcomer": "No history yet",
     "changed": "Biggest change since the night before",
     "median": "A history of median length",
+    "upper": "A history longer than three in four",
 }
 """Whom we look for, in the order of preference; users of equal length: the last by id, where shortest the first."""
+BETWEEN = {"median": 0.5, "upper": 0.75}
+"""Quantiles of history length that fill the places of roles nobody has: a first night has no change, some sources no newcomer."""
 
 
 def choose(lists: DataFrame) -> dict[str, Row]:
@@ -35,16 +38,21 @@ def choose(lists: DataFrame) -> dict[str, Row]:
         F.min(F.when(listens & own, by_length)).alias("shortest"),
         F.min(F.when(shown & (heard == 0), by_length)).alias("newcomer"),
         F.min(F.when(moved, F.struct(F.round(overlap(20), 6).alias("overlap"), "user_id", heard))).alias("changed"),
-        F.percentile_approx(F.when(listens, F.col("heard")), 0.5).alias("middle"),
+        F.percentile_approx(F.when(listens, F.col("heard")), [*BETWEEN.values()]).alias("between"),
     ).collect()[0].asDict(recursive=True)
-    middle = found.pop("middle")
-    picked = _different({role: found.get(role) for role in ROLES})
-    if len(picked) < MOST and middle is not None:
-        known = [one["user_id"] for one in picked.values()]
-        others = lists.where(shown & (F.col("heard") == middle) & ~F.col("user_id").isin(known))
-        user = others.agg(F.min("user_id")).collect()[0][0]
-        picked |= {"median": {"user_id": user, "heard": middle}} if user is not None else {}
+    lengths = found.pop("between") or []
+    picked = _different(found)
+    for role, length in zip(BETWEEN, lengths, strict=False):
+        if len(picked) < MOST:
+            picked |= _of_length(lists.where(shown), role, length, picked)
     return picked
+
+
+def _of_length(lists: DataFrame, role: str, length: int, picked: dict[str, Row]) -> dict[str, Row]:
+    """The first user by id with a history of this length who has no role yet, if any."""
+    known = [one["user_id"] for one in picked.values()]
+    user = lists.where((F.col("heard") == length) & ~F.col("user_id").isin(known)).agg(F.min("user_id")).collect()[0][0]
+    return {} if user is None else {role: {"user_id": user, "heard": length}}
 
 
 def _different(found: dict[str, Row | None]) -> dict[str, Row]:

@@ -8,9 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jobs.report import plots, quality
 from jobs.report.documents import compact
 from jobs.report.facts import Facts, Row, Stage, ratio
-from jobs.report.verdict import Finding, level
+from jobs.report.verdict import HEADLINES, Finding, level
 
-HEADLINES = {"ok": "All is well.", "look": "Worth a look.", "bad": "Something is wrong."}
+TENTHS = ("most played tenth", "2nd", "3rd", *(f"{number}th" for number in range(4, 10)), "least played tenth")
+"""Of the played tracks, by number of listeners."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,9 @@ def _tiers(rows: list[Row]) -> Chart:
 
 def _popularity(facts: Facts) -> Chart:
     """Tenths of the played tracks, and behind them those that nobody played."""
-    names = {1: "most played tenth", 10: "least played tenth"}
-    rows: list[Row] = [{"name": names.get(row["tenth"], f"{row['tenth']}th"), **row} for row in facts.popularity]
-    for row in rows:
-        row["name"] = {"2th": "2nd", "3th": "3rd"}.get(row["name"], row["name"])
+    rows: list[Row] = [{"name": TENTHS[row["tenth"] - 1], **row} for row in facts.popularity]
     rows.append({"name": "played by nobody", "plays": 0, "places": facts.coverage["unplayed_places"]})
-    return _shares("By popularity of the track", rows, "name", {"plays": "of plays", "places": "of places"})
+    return _shares("By popularity", rows, "name", {"plays": "of plays", "places": "of places"})
 
 
 def _stages(stages: list[Stage]) -> Chart:

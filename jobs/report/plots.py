@@ -51,9 +51,11 @@ def _number(day: dt.date) -> float:
 
 
 def _days(axes: Axes, first: dt.date, last: dt.date) -> None:
-    """Few ticks, on whole days; a single day stands in the middle."""
-    axes.set_xlim(_number(first) - 0.7, _number(last) + 0.7)
-    step = max(1, math.ceil(((last - first).days + 1) / 6))
+    """Few ticks, on whole days; few days stand in the middle of what a week would take."""
+    days = (last - first).days + 1
+    room = max(0.7, (7 - days) / 2)
+    axes.set_xlim(_number(first) - room, _number(last) + room)
+    step = max(1, math.ceil(days / 6))
     # counted back from the night, which is the day that one looks for
     shown = [last - dt.timedelta(days=step * n) for n in range(6) if last - dt.timedelta(days=step * n) >= first]
     axes.set_xticks([_number(day) for day in shown], [f"{day:%d %b}".lstrip("0") for day in shown])
@@ -106,7 +108,7 @@ def _series(axes: Axes, model: str, rows: list[Row | None], days: list[dt.date],
     """A line with a band; where days are few or stand alone, dots with bars, side by side so that none hides another."""
     colour, live = COLOURS.get(model, GREY), model == LIVE
     few = len(days) <= 3
-    at = [_number(day) + (0.12 * (number - 1) if few else 0.0) for day in days]
+    at = [_number(day) + (0.18 * (number - 1) if few else 0.0) for day in days]
     mean, low, high = ([row[key] if row else math.nan for row in rows] for key in ("mean", "low", "high"))
     name = NAMES.get(model, model)
     axes.plot(at, mean, color=colour, marker="o", markersize=4 if live or few else 2.5, linewidth=1.8 if live else 1.2, label=name)

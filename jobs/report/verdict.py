@@ -8,6 +8,8 @@ from jobs.report.facts import Facts, ratio
 from jobs.sources.contract import QUARANTINE_DAY_LINES
 
 OK, LOOK, BAD = "ok", "look", "bad"
+HEADLINES = {OK: "All is well.", LOOK: "Worth a look.", BAD: "Something is wrong."}
+"""The verdict in words."""
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,11 @@ def test_examples_are_chosen_by_rule_and_nobody_twice(frames: dict[str, DataFram
         "longest": "old", "shortest": "young", "newcomer": "nobody", "changed": "mixed",
     }  # fmt: skip
     assert {role: one["heard"] for role, one in chosen.items()} == {"longest": 9, "shortest": 2, "newcomer": 0, "changed": 3}
+    few = examples.choose(frames["first"].where("user_id <> 'nobody'"))
+    assert {role: one["user_id"] for role, one in few.items()} == {
+        "longest": "old", "shortest": "young", "median": "mixed", "upper": "steady",
+    }  # fmt: skip
+    assert examples.choose(frames["first"].limit(0)) == {}
     first = examples.choose(frames["first"])
     assert {role: one["user_id"] for role, one in first.items()} == {
         "longest": "old", "shortest": "young", "newcomer": "nobody", "median": "mixed",
