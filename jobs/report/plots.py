@@ -55,7 +55,7 @@ def _days(axes: Axes, first: dt.date, last: dt.date) -> None:
     days = (last - first).days + 1
     room = max(0.7, (7 - days) / 2)
     axes.set_xlim(_number(first) - room, _number(last) + room)
-    step = max(1, math.ceil(days / 6))
+    step = max(1, math.ceil(days / 5))
     # counted back from the night, which is the day that one looks for
     shown = [last - dt.timedelta(days=step * n) for n in range(6) if last - dt.timedelta(days=step * n) >= first]
     axes.set_xticks([_number(day) for day in shown], [f"{day:%d %b}".lstrip("0") for day in shown])
