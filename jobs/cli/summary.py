@@ -25,8 +25,8 @@ def print_summary(settings: Settings, date: dt.date) -> None:
     state = "is live" if run_id == live else f"is published beside the live night {live}"
     out = console()
     out.print(f"\nRun {run_id} {state}: {facts.get('users', 0)} users, {facts.get('lists', 0)} lists.", highlight=False)
-    for sentence in (told["headline"], *told["findings"]) if told else ():
-        out.print(f"  {sentence}", highlight=False, markup=False)
+    if told:
+        print("\n         ".join((f"Verdict: {told['headline']}", *told["findings"])))
     print(f"Report:  {report_file(settings, sources.name, date)}")
     print_connection(settings, sources.name)
     if found is not None:
