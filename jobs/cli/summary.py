@@ -1,4 +1,4 @@
-"""What `make nightly` ends with: one user's top 5, the report's path, and how an analyst connects."""
+"""What `make nightly` ends with: one user's top 5, the verdict, the report's path, and how an analyst connects."""
 
 import datetime as dt
 
@@ -19,11 +19,14 @@ def print_summary(settings: Settings, date: dt.date) -> None:
         # the first user by id with a personal list: the same one every time
         wanted = {"list": "overall", "items.tier": "personal"}
         found = store[f"recommendations__{run_id}"].find_one(wanted, sort=[("user_id", 1)])
+        told = (store.runs.find_one({"_id": run_id}, {"report": 1}) or {}).get("report", {})
         if found is not None:
             print_list(found, most=5)
     state = "is live" if run_id == live else f"is published beside the live night {live}"
     out = console()
     out.print(f"\nRun {run_id} {state}: {facts.get('users', 0)} users, {facts.get('lists', 0)} lists.", highlight=False)
+    if told:
+        print("\n         ".join((f"Verdict: {told['headline']}", *told["findings"])))
     print(f"Report:  {report_file(settings, sources.name, date)}")
     print_connection(settings, sources.name)
     if found is not None:

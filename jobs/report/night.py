@@ -1,80 +1,121 @@
-"""The night's report: one HTML file that needs no network, readable on a phone: `pmrs run report --date D`."""
+"""The night's report: a page that needs no network, documents in MongoDB, a metrics file: `pmrs run report --date D`.
 
+The page is readable on a phone and begins with a verdict; the same facts go into `quality` and into the run's document.
+"""
+
+import datetime as dt
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from jobs.collaborative.methods import METHODS
+from jobs.collaborative.recipe import RANKING, SHIPPED
 from jobs.context import JobContext
 from jobs.genre.model import DEFAULT_PRESET, model_name
 from jobs.lake.manifest import code_version
 from jobs.publish import views
-from jobs.publish.store import Document, connect
-from jobs.report import plots
+from jobs.publish.collections import RECOMMENDATIONS, SISTERS, collection_name
+from jobs.publish.store import Document, Store, connect
+from jobs.report import documents, prometheus
 from jobs.report.cards import write_pages
-from jobs.report.facts import Facts, collect
+from jobs.report.facts import Facts, Seen, Stage
+from jobs.report.gather import collect
+from jobs.report.page import render
 from jobs.report.place import report_file
+from jobs.report.verdict import Finding, Limits, judge
 
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose yet."""
+    """What of the quality is shown. What is worth a look, says verdict.Limits."""
 
-
-def tiles(facts: Facts) -> list[tuple[str, str]]:
-    """The figures that answer "how was the night?" at a glance."""
-    seen = facts.coverage
-    lines, bad = sum(r["lines_in"] for r in facts.accounts), sum(r["quarantined"] for r in facts.accounts)
-    reach = seen["recommended"] / seen["tracks"] if seen["tracks"] else 0.0
-    return [
-        (f"{seen['users']:,}", "users with lists"),
-        (f"{seen['items']:,}", "places in lists"),
-        (f"{reach:.0%}", f"of {seen['tracks']:,} tracks offered to somebody"),
-        (f"{seen['hit_share']:.0%}", "of overall places are top-100 hits"),
-        (f"{lines:,}", "input lines"),
-        (f"{bad:,}", "of them in quarantine"),
-    ]
-
-
-def render(facts: Facts, night: Document) -> str:
-    """The page. `night`: what is known of the run beside the facts (see `_night`)."""
-    folder = Path(__file__).parent
-    pages = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-    pictures: dict[str, Any] = {
-        "tiers": plots.tiers(facts.tiers),
-        "genres": plots.genres(facts.genres),
-        "genre_sources": plots.genre_sources(facts.genre_sources),
-        "activity": plots.activity(facts.activity) if facts.activity else "",
-        "stage_times": plots.stage_times(night["stages"]),
-    }
-    return pages.get_template("night.html.j2").render(facts=facts, plots=pictures, tiles=tiles(facts), **night)
-
-
-def _night(ctx: JobContext) -> Document:
-    night = ctx.night
-    with connect(night.settings, night.sources.name) as store:
-        jobs = (store.runs.find_one({"_id": night.run_id}) or {}).get("jobs", {})
-        live = views.live_run(store) == night.run_id
-    model = night.models.load(model_name(night.genres.name, DEFAULT_PRESET))
-    return {
-        "date": night.date.isoformat(),
-        "run_id": night.run_id,
-        "sources": night.sources.name,
-        "synthetic": night.sources.synthetic,
-        "live": live,
-        "model": model.card if model else None,
-        "stages": [(name, facts["seconds"]) for name, facts in jobs.items()],
-        "code": code_version(),
-    }
+    metric: str = "NDCG@20"
+    """Of table `quality`: the one that is drawn, told in words and judged. NDCG over the whole overall list."""
+    nights: int = 30
+    """Nights drawn: a month shows a trend and its weekly swing, and still has room on a phone."""
 
 
 def run(ctx: JobContext) -> None:
-    """Reads the lake and the run's document, writes VAR/reports/NAME/DATE/report.html, whole or not at all; then models' pages."""
-    target = report_file(ctx.night.settings, ctx.night.sources.name, ctx.night.date)
+    """Reads the lake and MongoDB; writes the page, whole or not at all, documents, models' pages, and metrics of the newest night."""
+    config: Config = ctx.config  # type: ignore[assignment]
+    night = ctx.night
+    with connect(night.settings, night.sources.name) as store:
+        facts = collect(ctx, seen(ctx, store), config.metric, config.nights)
+        findings = judge(facts, Limits(), config.metric)
+        _write_page(report_file(night.settings, night.sources.name, night.date), render(facts, findings, config.metric))
+        short = documents.compact(facts, findings, config.metric)
+        documents.store_documents(store, documents.documents(facts, findings, config.metric), facts.seen.run_id, short)
+    if facts.seen.newest:
+        _write_metrics(ctx, facts, findings, config.metric)
+    write_pages(night.settings, night.sources.name, night.models)
+
+
+def seen(ctx: JobContext, store: Store) -> Seen:
+    """The run that is told of, and the night before it, as MongoDB knows them.
+
+    A run of the report alone has published nothing: it tells again of the run that was published last for the date.
+    """
+    night = ctx.night
+    date = night.date.isoformat()
+    own = store.runs.find_one({"_id": night.run_id}) or {}
+    run = own if store.publications.find_one({"_id": night.run_id}) else _published(store, date) or own
+    run_id = str(run.get("_id", night.run_id))
+    before = _published(store, (night.date - dt.timedelta(days=1)).isoformat())
+    model = night.models.load(model_name(night.genres.name, DEFAULT_PRESET))
+    return Seen(
+        date=date, run_id=run_id, sources=night.sources.name, synthetic=night.sources.synthetic,
+        live=views.live_run(store),
+        newest=store.publications.find_one({"date": {"$gt": date}}) is None,
+        stages=stages({job: told for job, told in run.get("jobs", {}).items() if job != ctx.job}, before.get("jobs", {})),
+        before=before.get("report", {}),
+        documents=_documents(store, run_id),
+        model=dict(model.card) if model else None,
+        ranker=ranker(ctx),
+        code=code_version(),
+    )  # fmt: skip
+
+
+def ranker(ctx: JobContext) -> str:
+    """What the lists were made with, in a sentence."""
+    made = ctx.night.lake.manifest("candidates", ctx.night.date.isoformat())
+    digest = made.inputs.get(f"model|{RANKING}", "") if made else ""
+    if not digest:
+        return f"Ranked with {METHODS[SHIPPED].title} as it is shipped: no other recommender had passed the gate."
+    card = ctx.night.models.card(RANKING, digest) or {}
+    return f"Ranked with {card.get('title', 'a recommender')} ({digest}), which passed the gate."
+
+
+def _published(store: Store, date: str) -> Document:
+    """The run that was published last for a date, or nothing."""
+    found = store.publications.find_one({"date": date}, {"_id": 1}, sort=[("published_at", -1), ("_id", -1)])
+    return (store.runs.find_one({"_id": found["_id"]}) if found else None) or {}
+
+
+def _documents(store: Store, run_id: str) -> dict[str, int]:
+    """Documents that readers find, by view, and the `lists` that the audit passed."""
+    held = {view: store[collection_name(view, run_id)].estimated_document_count() for view in (RECOMMENDATIONS, *SISTERS)}
+    return {**held, "lists": (store.publications.find_one({"_id": run_id}) or {}).get("lists", 0)}
+
+
+def stages(jobs: Document, before: Document) -> list[Stage]:
+    """Times of the jobs of a run's document, beside those of the night before where both computed."""
+    made = []
+    for name, told in jobs.items():
+        old = before.get(name, {})
+        alike = bool(old) and not told["reused"] and not old["reused"]
+        made.append(Stage(name, told["seconds"], told["reused"], old["seconds"] if alike else None))
+    return made
+
+
+def _write_page(target: Path, page: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".part")
-    aside.write_text(render(collect(ctx), _night(ctx)), encoding="utf-8")
+    aside.write_text(page, encoding="utf-8")
     os.replace(aside, target)
-    write_pages(ctx.night.settings, ctx.night.sources.name, ctx.night.models)
+
+
+def _write_metrics(ctx: JobContext, facts: Facts, findings: list[Finding], metric: str) -> None:
+    name = ctx.night.sources.name
+    told = prometheus.metrics(facts, findings, metric, time.time())
+    prometheus.write(prometheus.metrics_file(ctx.night.settings, name), prometheus.text(told, {"sources": name}))

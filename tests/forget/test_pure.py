@@ -5,7 +5,7 @@ import datetime as dt
 from jobs.forget import places
 from jobs.forget.nights import SAID, scrubbed, without_tracks
 from jobs.forget.registered import texts
-from jobs.forget.reports import without_example
+from jobs.forget.reports import without_examples
 from jobs.forget.tokens import names_somebody
 from jobs.forget.wishes import Wish, Wishes, sha256
 from jobs.lake.files import File
@@ -36,16 +36,36 @@ def test_a_list_loses_the_track_and_closes_its_ranks() -> None:
     assert without_tracks(document, frozenset({"T1", "T2", "T3"}), set()) is None
 
 
-def test_a_page_loses_the_example_of_who_asked_and_nothing_else() -> None:
+def test_a_page_loses_the_examples_of_who_asked_their_links_and_nothing_else() -> None:
+    link = '<a class="example" href="#example-{}">Role</a>\n'
+    section = '<section class="example" id="example-{}">\n<h3>Role</h3><code class="user">{}</code><i>{}</i>\n</section>\n'
+    users = ("anna", "berta", "&lt;a&amp;b&gt;", "carla")
+    parts = [section.format(n, user, f"list {n}") for n, user in enumerate(users, 1)]
+    page = "<nav>" + "".join(link.format(n) for n in (1, 2, 3, 4)) + "</nav>" + "".join(parts) + "<footer>"
+    odd = Wishes({**ANNA.by_hash, sha256("<a&b>"): Wish(False, frozenset({"T1"}))})
+    cut = without_examples(page, odd)
+    assert "anna" not in cut
+    assert "list 1" not in cut
+    assert "list 3" not in cut
+    assert [n for n in (1, 2, 3, 4) if link.format(n).strip() in cut] == [2, 4]
+    assert parts[1] in cut
+    assert parts[3] in cut
+    assert cut.count("Cut out") == 2
+    assert cut.endswith("<footer>")
+    assert without_examples(cut, odd) == cut
+    assert without_examples(page, Wishes({sha256("dora"): Wish(True)})) == page
+
+
+def test_a_page_of_the_older_layout_loses_its_one_example() -> None:
     page = "<h2>A</h2>\n<h2>One listener's overall list</h2>\n<code>{}</code><table>x</table>\n<h2>B</h2>b"
-    cut = without_example(page.format("anna"), ANNA)
+    cut = without_examples(page.format("anna"), ANNA)
     assert "anna" not in cut
     assert cut.startswith("<h2>A</h2>")
     assert cut.endswith("<h2>B</h2>b")
-    assert without_example(cut, ANNA) == cut
-    assert without_example(page.format("berta"), ANNA) == page.format("berta")
+    assert without_examples(cut, ANNA) == cut
+    assert without_examples(page.format("berta"), ANNA) == page.format("berta")
     odd = Wishes({sha256("<a&b>"): Wish(False, frozenset({"T1"}))})
-    assert "<table>" not in without_example(page.format("&lt;a&amp;b&gt;"), odd)
+    assert "<table>" not in without_examples(page.format("&lt;a&amp;b&gt;"), odd)
 
 
 def test_sentences_and_records_lose_names_and_ids_of_our_own_stay() -> None:

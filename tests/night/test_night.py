@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
+from jobs.forget.reports import EXAMPLE
 from jobs.publish import views
 from tests.night.house import World
 
@@ -137,13 +139,49 @@ def test_an_analyst_finds_the_live_night(world: World) -> None:
         assert store.publications.find_one({"_id": run_id}) is not None
 
 
-@pytest.mark.parametrize("needle", ["synthetic", "What came in", "<svg", "What the joins lost"])
+@pytest.mark.parametrize(
+    "needle", ["synthetic", "What came in", "<svg", "What the joins lost", "This is the first night", 'href="#example-4"']
+)
 def test_the_report_is_whole_and_needs_no_network(world: World, needle: str) -> None:
     page = (world.settings.var / "reports" / "sample" / world.date.isoformat() / "report.html").read_text()
     assert needle in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     assert "src=" not in page
+
+
+def test_the_facts_of_the_night_lie_in_mongodb_and_name_nobody(world: World) -> None:
+    with world.store() as store:
+        told = list(store.quality.find({"run_id": world.run_id, "kind": {"$in": ["night", "product"]}}))
+        run = store.runs.find_one({"_id": world.run_id})
+        lists = store.recommendations.count_documents({})
+        full = store.recommendations.count_documents({"list": "overall", "items.19": {"$exists": True}})
+    night = next(document for document in told if document["kind"] == "night")
+    products = {document["product"]: document for document in told if document["kind"] == "product"}
+    users = world.table("listeners").count()
+    assert (night["users"], night["full"], night["lists"]["first"]) == (users, full, True)
+    assert night["verdict"] == run["report"]["verdict"]
+    assert night["coverage"]["tracks"] == world.table("tracks").count()
+    assert sum(row["places"] for row in night["tiers"]) == world.table("ranked").count()
+    assert (products["ranked"]["have"], products["ranked"]["of"]) == (full, users)
+    assert products["recommendations"]["rows"] == products["recommendations"]["have"] == lists
+    assert products["mel"]["have"] == len(world.truth["audio_genres"])
+    assert 0 <= products["events"]["lag_hours"] < 24
+    page = (world.settings.var / "reports" / "sample" / world.date.isoformat() / "report.html").read_text()
+    shown = set(re.findall(r'<code class="user">(.*?)</code>', page))
+    assert len(shown) == 4
+    everybody = [row["user_id"] for row in world.table("listeners").collect()]
+    assert shown <= set(everybody)
+    texts = json.dumps([*told, run], default=str) + EXAMPLE.sub("", page)
+    assert not [user for user in everybody if user in texts]
+
+
+def test_the_metrics_of_the_night_lie_where_a_collector_finds_them(world: World) -> None:
+    lines = (world.settings.var / "metrics" / "sample.prom").read_text().splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert int(values['pmrs_listeners{sources="sample",kind="users"}']) == world.table("listeners").count()
+    assert int(values['pmrs_catalogue_tracks{sources="sample"}']) == world.table("tracks").count()
+    assert values['pmrs_night_live{sources="sample"}'] == "1"
 
 
 def test_no_password_in_logs_reports_or_manifests(world: World) -> None:

@@ -75,7 +75,10 @@ def _publish_in_own_process(world: World, run_id: str, point: str) -> int:
 def test_an_older_night_is_published_beside_the_live_one(world: World) -> None:
     with world.store() as store:
         live = views.live_run(store)
+    metrics = world.settings.var / "metrics" / "sample.prom"
+    newest = metrics.read_text()
     older = run_night(world.settings, world.date - dt.timedelta(days=1))
+    assert metrics.read_text() == newest
     with world.store() as store:
         assert views.live_run(store) == live
         run = store.runs.find_one({"_id": older})
@@ -84,6 +87,8 @@ def test_an_older_night_is_published_beside_the_live_one(world: World) -> None:
         assert run["jobs"]["mel"]["reused"]
         assert run["jobs"]["genre_score"]["reused"]
         assert documents(store, older)
+        told = store.quality.find_one({"_id": f"night|{older}"})
+        assert (told["live"], told["findings"][0]["anchor"]) == (False, "top")
 
 
 def test_a_second_run_of_one_date_is_refused_while_the_first_lives(world: World) -> None:

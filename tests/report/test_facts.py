@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
-from jobs.report import facts
+from jobs.report import intake
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.sources.ingest import events
@@ -58,9 +58,9 @@ def ctx(spark: SparkSession, settings: Settings, tmp_path: Path) -> JobContext:
 
 
 def test_only_sources_that_are_read_are_shown_and_of_the_refused_those_of_the_night(ctx: JobContext) -> None:
-    shown = facts.accounts(facts._of_present_sources(ctx, "ingest_counts"))
+    shown = intake.accounts(intake.of_present_sources(ctx, "ingest_counts"))
     assert {row["source"]: row["files"] for row in shown} == {"app": 2, "plays": 1, "labels": 1}
-    refused = facts.rejected(facts._of_present_sources(ctx, "quarantine", of_the_night=True))
+    refused = intake.rejected(intake.of_present_sources(ctx, "quarantine", of_the_night=True))
     assert {row["source"]: row["samples"][0]["file"] for row in refused} == {
         "app": f"/logs/dt={DAY}/a", "plays": "/plays.csv", "labels": "/labels.cls", "audio": "/x.mp3",
     }  # fmt: skip
@@ -70,11 +70,11 @@ def test_only_sources_that_are_read_are_shown_and_of_the_refused_those_of_the_ni
 def test_samples_are_the_first_ones_and_few_however_many_were_refused(spark: SparkSession) -> None:
     rows = [("app", f"file {n % 7}", n, f"rule {n % 2}", "reason", "cmF3") for n in range(2_000)]
     refused = spark.createDataFrame(rows[::-1], SHAPE).repartition(3)
-    found = facts.rejected(refused)
+    found = intake.rejected(refused)
     assert found == [
         {"source": "app", "rule": f"rule {odd}", "count": 1_000, "samples": [
             {"file": "file 0", "line": line, "reason": "reason"} for line in lines
         ]} for odd, lines in ((0, (0, 14, 28)), (1, (7, 21, 35)))
     ]  # fmt: skip
-    plan = facts.first_of_each(refused, 3)._jdf.queryExecution().toString()
+    plan = intake.first_of_each(refused, 3)._jdf.queryExecution().toString()
     assert "WindowGroupLimit" in plan, "all rows of a rule are held at once"

@@ -1,0 +1,107 @@
+"""All facts of a night, from the lake as the night sees it. What does not depend on one another is asked for at once."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from jobs.context import JobContext
+from jobs.report import difference, examples, intake, music, quality
+from jobs.report.facts import Facts, Row, Seen, rows_of
+from jobs.report.products import products
+from jobs.spark import at_once
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What several figures are made of, computed once."""
+
+    ranked: DataFrame
+    before: DataFrame | None
+    """`ranked` of the night before; None: it has none."""
+    history: DataFrame
+    lists: DataFrame
+    """See difference.listeners_lists."""
+    music: DataFrame
+    """See music.placed_tracks."""
+
+    def unpersist(self) -> None:
+        """Give the memory back."""
+        for frame in (self.ranked, self.lists, self.music):
+            frame.unpersist()
+
+
+def night_before(ctx: JobContext) -> DataFrame | None:
+    """`ranked` of exactly the day before, or None where that night has no valid partition: then this is the first night."""
+    return ctx.read("ranked", "before") if ctx.night.lake.select("ranked", "before", ctx.night.date.isoformat()) else None
+
+
+def frames(ctx: JobContext) -> Frames:
+    """Read and join, lazily; `unpersist` when done."""
+    ranked, before, history = ctx.need("ranked").cache(), night_before(ctx), ctx.need("history")
+    lists = difference.listeners_lists(ctx.need("listeners"), ctx.read("users"), ranked, before)
+    tracks = music.placed_tracks(ctx.need("tracks"), ctx.need("track_genres"), history, ranked, before, ctx.read("mel"))
+    return Frames(ranked, before, history, lists.cache(), tracks.cache())
+
+
+def list_length(ctx: JobContext) -> int:
+    """N of the overall list, as the night's own lists were made."""
+    made = ctx.night.lake.manifest("ranked", ctx.night.date.isoformat())
+    return int(made.config["overall"]) if made and "overall" in made.config else max(difference.SHOWN)
+
+
+def collect(ctx: JobContext, seen: Seen, metric: str, nights: int) -> Facts:
+    """All of it. `metric`: of quality, over the last `nights` nights."""
+    made = frames(ctx)
+    try:
+        facts = _counted(ctx, made, seen, metric, nights)
+        return replace(facts, examples=_examples(made))
+    finally:
+        made.unpersist()
+
+
+def _counted(ctx: JobContext, made: Frames, seen: Seen, metric: str, nights: int) -> Facts:
+    date = ctx.night.date
+    counts, tonight = (intake.of_present_sources(ctx, "ingest_counts", of_the_night=night) for night in (False, True))
+    refused = intake.of_present_sources(ctx, "quarantine", of_the_night=True)
+    events, losses, judged = ctx.read("events", "upto"), ctx.read("losses"), ctx.read("quality", "upto")
+    asked: dict[str, Callable[[], Any]] = {
+        "lists": partial(difference.compare, made.lists, list_length(ctx), made.before is None),
+        "coverage": partial(music.coverage, made.music),
+        "activity": partial(intake.activity, events, date.isoformat()),
+        "rejected": partial(intake.rejected, refused),
+        "accounts": partial(intake.accounts, counts),
+        "tonight": partial(intake.accounts, tonight),
+        "losses": partial(rows_of, losses.orderBy("step")),
+        "genre_sources": partial(music.genre_sources, made.music),
+        "genres": partial(music.genres, made.music),
+        "tiers": partial(music.tiers, made.ranked),
+        "popularity": partial(music.popularity, made.music),
+        "artists": partial(music.artists, ctx.spark, made.music),
+        "quality": partial(quality.recent, judged, date, metric, nights),
+    }
+    found = dict(zip(asked, at_once(ctx.spark, *asked.values()), strict=True))
+    newest = _newest(found["activity"])
+    shown = products(ctx.night.lake, seen, found["coverage"], found["lists"], newest)
+    return Facts(seen=seen, products=shown, **found)
+
+
+def _newest(activity: list[Row]) -> dt.datetime | None:
+    times = [row["newest"] for row in activity]
+    return dt.datetime.fromtimestamp(max(times), dt.UTC) if times else None
+
+
+def _examples(made: Frames) -> list[Row]:
+    chosen = examples.choose(made.lists)
+    if not chosen:
+        return []
+    users = [one["user_id"] for one in chosen.values()]
+    asked = (
+        partial(examples.places, users, made.ranked, made.before, made.music),
+        partial(examples.loved, users, made.history, made.music),
+    )
+    listed, best = at_once(made.ranked.sparkSession, *asked)
+    return examples.sections(chosen, listed, best)

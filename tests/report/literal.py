@@ -1,0 +1,90 @@
+"""The facts of a small, quiet night, from which tests make others."""
+
+import datetime as dt
+from typing import Any
+
+from jobs.report.facts import Facts, Seen, Stage
+
+DATE, RUN, METRIC = "2026-11-14", "20261114_1", "NDCG@20"
+
+
+def account(source: str = "app_log", **other: Any) -> dict[str, Any]:
+    row = {"source": source, "files": 2, "lines_in": 4_000, "good": 3_990, "quarantined": 10, "blank": 0, "duplicates": 3,
+           "late": 2, "over_limit": 0, "truncated": 0}  # fmt: skip
+    return {**row, **other}
+
+
+def judged(model: str, mean: float, ahead: tuple[float, float, float] | None = None, **other: Any) -> dict[str, Any]:
+    """A row of table `quality` whose interval is 0.01 to either side."""
+    of = ahead or (None, None, None)
+    row = {"model": model, "metric": METRIC, "lists_of": "2026-11-13", "judged": DATE, "users": 61, "mean": mean,
+           "low": mean - 0.01, "high": mean + 0.01, "ahead": of[0], "ahead_low": of[1], "ahead_high": of[2]}  # fmt: skip
+    return {**row, **other}
+
+
+def product(name: str = "events", **other: Any) -> dict[str, Any]:
+    row = {"product": name, "newest": DATE, "newest_time": dt.datetime(2026, 11, 14, 23, 30, tzinfo=dt.UTC), "lag_hours": 0.5,
+           "rows": 9_000, "parts": [{"part": name, "date": DATE, "rows": 9_000}], "have": 90, "of": 100, "complete": 0.9,
+           "means": "listeners with a history who have a profile"}  # fmt: skip
+    return {**row, **other}
+
+
+def item(rank: int | None, before: int | None, **other: Any) -> dict[str, Any]:
+    row = {"user_id": "u1", "track_id": "T1", "rank": rank, "before": before, "score": 0.5, "tier": "personal",
+           "why": "because you played X", "title": "Song", "artist": "Band", "genre": "Rock"}  # fmt: skip
+    return {**row, **other}
+
+
+def example(number: int = 1, user: str = "listener-one", **other: Any) -> dict[str, Any]:
+    row = {"anchor": f"example-{number}", "role": "Longest history", "user_id": user, "heard": 12,
+           "loved": [{"track_id": "T9", "title": None, "artist": None, "rating": 5.0, "plays": 3}],
+           "items": [item(1, 3), item(2, None), item(3, 3)], "out": [item(None, 1, title="Old song")], "new": 1,
+           "returning": True}  # fmt: skip
+    return {**row, **other}
+
+
+def seen(**other: Any) -> Seen:
+    facts: dict[str, Any] = {
+        "date": DATE, "run_id": RUN, "sources": "small", "synthetic": True, "live": RUN, "newest": True,
+        "stages": [Stage("events", 20.0, False, 18.0), Stage("mel", 0.4, True)],
+        "before": {"users": 99, "offered": 50, "offered_share": 0.5, "hit_share": 0.2, "lines": 4_100, "quarantined": 10},
+        "documents": {"recommendations": 800, "lists": 800, "classified_music": 120}, "model": None, "code": "c0de",
+        "ranker": "Ranked with something.",
+    }  # fmt: skip
+    return Seen(**{**facts, **other})
+
+
+LISTS: dict[str, Any] = {
+    "first": False, "length": 20, "users": 100, "listeners": 100, "heard": 100, "profiled": 90, "full": 100, "short": 0,
+    "listless": 0, "personal": 95, "partly": 4, "popular": 1, "both": 98, "new": 2, "gone": 1, "unchanged": 10, "stayed": 1_500,
+    "overlap_10": 0.8, "overlap_20": 0.75, "shift": 2.25,
+}  # fmt: skip
+COVERAGE = {"tracks": 120, "titled": 118, "with_genre": 110, "audio": 30, "mel": 29, "offered": 60, "offered_overall": 55,
+            "places": 2_000, "unplayed": 20, "unplayed_places": 100, "hit_places": 400}  # fmt: skip
+
+
+def night(**other: Any) -> Facts:
+    """A quiet night, with what is named changed."""
+    facts: dict[str, Any] = {
+        "seen": seen(),
+        "accounts": [account()],
+        "tonight": [account()],
+        "rejected": [{"source": "app_log", "rule": "bad_time", "count": 10,
+                      "samples": [{"file": "/logs/a", "line": 3, "reason": "the time is none"}]}],
+        "losses": [{"step": "play counts without a track", "rows_in": 200, "rows_lost": 5}],
+        "activity": [{"day": DATE, "event": "play", "count": 900, "newest": 1},
+                     {"day": DATE, "event": "skip", "count": 90, "newest": 1}],
+        "genre_sources": [{"source": "cnn", "tracks": 30, "plays": 600}, {"source": "none", "tracks": 10, "plays": 0}],
+        "genres": [{"genre": "Rock", "tracks": 80, "places": 1_500}, {"genre": "unknown", "tracks": 40, "places": 500}],
+        "tiers": [{"lists": "overall", "tier": "personal", "places": 1_900},
+                  {"lists": "overall", "tier": "popular", "places": 100}],
+        "coverage": COVERAGE,
+        "popularity": [{"tenth": n, "tracks": 10.0, "plays": 110.0 - 10 * n, "places": 190.0} for n in range(1, 11)],
+        "lists": LISTS,
+        "artists": {"in": 3, "out": 2, "both": 40, "gained": [{"artist": "Up", "places": 9, "before": 4}],
+                    "lost": [{"artist": "Down", "places": 1, "before": 7}]},
+        "quality": [judged("live", 0.12), judged("popularity", 0.05, (0.07, 0.04, 0.1))],
+        "products": [product(), product("tracks", newest_time=None, lag_hours=0.0)],
+        "examples": [example()],
+    }  # fmt: skip
+    return Facts(**{**facts, **other})
