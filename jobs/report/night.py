@@ -37,7 +37,7 @@ class Config:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads the lake and MongoDB; writes the page, whole or not at all, documents, models' pages, and metrics of the newest night."""
+    """Reads the lake and MongoDB; writes the page, whole or not at all, documents, models' pages, the newest night's metrics."""
     config: Config = ctx.config  # type: ignore[assignment]
     night = ctx.night
     with connect(night.settings, night.sources.name) as store:
