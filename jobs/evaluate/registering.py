@@ -9,10 +9,11 @@ from jobs.collaborative.recipe import RANKING
 from jobs.context import JobContext
 from jobs.evaluate.evaluate import Asked, Evaluation
 from jobs.evaluate.result import Result
+from jobs.lake.manifest import code_version
 from jobs.lake.models import Card
 from models.stored import to_bytes
 
-OF_THE_SPLIT = ("sources", "synthetic", "date", "split", "protocol", "train", "catalogue", "code", "tuned")
+OF_THE_SPLIT = ("sources", "synthetic", "date", "split", "protocol", "train", "catalogue")
 """What a card repeats of an evaluation."""
 
 
@@ -36,6 +37,8 @@ def card_of(results: Sequence[Result], told: dict[str, Any]) -> Card:
         "seed": first.seeds[0] if first.seeds else 0,
         "learned_from": "listening",
         **{key: told[key] for key in OF_THE_SPLIT},
+        "tuned": told["results"][0]["tuned"],
+        "code": code_version(),
         "tasks": {result.task: _figures(result) for result in results},
         "registered_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }

@@ -164,7 +164,9 @@ def run(ctx: JobContext) -> None:
 def _require_listening(ctx: JobContext) -> None:
     """A night before the first log and the first counts is a slip of the operator's: name it."""
     night, date = ctx.night, ctx.night.date.isoformat()
-    counts = [m for m in ctx.pending if m.table.startswith("play_counts/")]
-    known = [*night.lake.select("events", "upto", date), *night.lake.select("play_counts", "latest", date), *counts]
+    undated = ("play_counts", "labelled_pairs")  # labelled pairs make no night; `pmrs evaluate-pairs` reads them alone
+    fresh = [m for m in ctx.pending if m.table.startswith(tuple(f"{name}/" for name in undated))]
+    stored = [m for name in undated for m in night.lake.select(name, "latest", date)]
+    known = [*night.lake.select("events", "upto", date), *stored, *fresh]
     if not any(manifest.rows for manifest in known):
         raise SourceError(f"There is no data for {date}: no source has a play up to that date. Take a later one.")
