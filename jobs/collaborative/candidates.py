@@ -17,8 +17,9 @@ from scipy.sparse import csr_array
 
 from jobs.collaborative.methods import factors_of, listener
 from jobs.collaborative.ratings import learn
-from jobs.collaborative.recipe import Recipe, live_recipe
+from jobs.collaborative.recipe import RANKING, Recipe, live_recipe
 from jobs.context import JobContext
+from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.collect import bounded
 from jobs.lake.schemas import table
@@ -63,6 +64,11 @@ class Shelf:
 def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Recommender, tuple[str, ...]]:
     """The recipe's recommender on the night's history, and its tracks in the order of their ids."""
     if recipe.method.by_factors:
+        made = ctx.night.lake.manifest("item_factors", ctx.night.date.isoformat())
+        if made is not None and made.inputs.get(f"model|{RANKING}", "") != recipe.digest:
+            # somebody promoted another model since
+            again = f"pmrs run collaborative --date {ctx.night.date}"
+            raise LakeError(f"The factors of {ctx.night.date} are of another recipe than the live one; run `{again}`.")
         return factors_of(ctx.need("item_factors"), recipe.settings)
     learned = learn(history.where("rating > 0"), None, None, ())
     ctx.night.notify(f"fitting {recipe.method.title}", 0, 0)

@@ -38,7 +38,8 @@ def exposure(lists: DataFrame, tracks: DataFrame, most: int) -> dict[str, float]
 def per_query(lists: DataFrame, asked: DataFrame, train: DataFrame, tracks: DataFrame, most: int) -> DataFrame:
     """`query_id` and, for the first `most` places:
 
-    `novelty`: mean of -log2 of the share of users who play the track (one listener assumed where there is none), bits;
+    `novelty`: mean of -log2 of the share of users who have rated the track, skips included (one is assumed where there is none),
+    bits;
     `popularity_lift`: mean listeners of the list by mean listeners of what the asker played, less 1: 0 is one's own taste;
     `artist_repetition`: share of places whose artist stood above already; null where no artist is known.
     """

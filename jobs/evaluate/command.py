@@ -158,8 +158,11 @@ def _store(settings: Settings, sources: Sources, told: Told) -> None:
     for row in plain:
         name = "|".join(("evaluation", told["date"], told["split"], row["task"], row["model"]))
         wanted.append(ReplaceOne({"_id": name}, {"kind": "evaluation", **head, **row}, upsert=True))
+    same = {"kind": "evaluation", "date": told["date"], "split": told["split"]}
     with connect(settings, sources.name) as store:
         store.quality.bulk_write(wanted)
+        # of one date and split only what compares stays, as in the file
+        store.quality.delete_many({**same, "$or": [{key: {"$ne": told[key]}} for key in SAME if key in head]})
 
 
 def file_of(settings: Settings, told: Told) -> Path:

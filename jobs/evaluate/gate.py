@@ -44,13 +44,13 @@ class Verdict:
     """All checks of one candidate against one other model."""
 
     against: str
-    """`popularity`, or the live model's digest."""
+    """The live model's digest, or the shipped method's name."""
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """True where nothing speaks against it."""
-        return all(check.passed for check in self.checks)
+        """True where it was checked, and nothing speaks against it."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
 
     @property
     def reasons(self) -> list[str]:
@@ -62,19 +62,20 @@ class Verdict:
         return {"against": self.against, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
 
-def judge(ours: Sequence[Result], theirs: Sequence[Result], churn: dict[str, float], gate: Gate, live: str = "") -> Verdict:
-    """Both models' results on the same tasks; `churn` by task (see `churn_of`); `live`: digest, empty where none is live yet.
+def judge(
+    ours: Sequence[Result], live: Sequence[Result], popular: Sequence[Result], churn: dict[str, float], gate: Gate, against: str
+) -> Verdict:
+    """The candidate's results, those of what ranks now, and popularity's, on the same tasks; `churn` by task (see `churn_of`).
 
-    Where none is, `theirs` are popularity's, and the candidate must beat them: be ahead with its whole interval.
+    Popularity must be beaten whatever is live, so that a row of promotions that are each "not worse" cannot lead below it.
+    `against`: what ranks now, in words.
     """
-    pairs = [(one, other) for one in ours for other in theirs if other.task == one.task]
     checks: list[Check] = []
-    for one, other in pairs:
-        checks += [_enough(one, gate), *_metrics(one, other, gate, first=not live), _coverage(one, other, gate)]
-        checks += [_lift(one, other, gate)]
-        if live:
-            checks.append(_churn(one.task, churn[one.task], gate))
-    return Verdict(live or "popularity", tuple(checks))
+    for one in ours:
+        now, floor = (next(result for result in some if result.task == one.task) for some in (live, popular))
+        checks += [_enough(one, gate), *_metrics(one, floor, gate, beat=True), *_metrics(one, now, gate, beat=False)]
+        checks += [_coverage(one, now, gate), _lift(one, now, gate), _churn(one.task, churn[one.task], gate)]
+    return Verdict(against, tuple(checks))
 
 
 def _enough(one: Result, gate: Gate) -> Check:
@@ -82,14 +83,14 @@ def _enough(one: Result, gate: Gate) -> Check:
     return Check("users", one.users >= gate.fewest_users, said)
 
 
-def _metrics(one: Result, other: Result, gate: Gate, first: bool) -> Iterator[Check]:
+def _metrics(one: Result, other: Result, gate: Gate, beat: bool) -> Iterator[Check]:
     places = metrics.names()
     for name in gate.metrics:
         gap = difference(one.per_user[:, places.index(name)], other.per_user[:, places.index(name)])
         means = f"{one.metrics[name].mean:.4f} against {other.metrics[name].mean:.4f}"
         interval = f"{gap.mean:+.4f}, 95 % from {gap.low:+.4f} to {gap.high:+.4f}"
-        wanted = "a first model must beat popularity" if first else "must not be worse"
-        passed = gap.low > 0 if first else gap.high >= 0
+        wanted = "must beat popularity" if beat else "must not be worse than what ranks now"
+        passed = gap.low > 0 if beat else gap.high >= 0
         yield Check(name, passed, f"{one.task}, {name}: {means} ({interval}); {wanted}")
 
 

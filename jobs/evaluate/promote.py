@@ -1,4 +1,4 @@
-"""`pmrs promote`: a registered candidate and the live recommender are asked on one split; the gate decides, and says why."""
+"""`pmrs promote`: a registered candidate, what ranks now, and popularity are asked on one split; the gate decides, and says why."""
 
 import datetime as dt
 import tempfile
@@ -9,9 +9,9 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.collaborative.methods import POPULARITY
-from jobs.collaborative.recipe import RANKING, of_card
-from jobs.errors import EvaluationError
+from jobs.collaborative.methods import METHODS, POPULARITY
+from jobs.collaborative.recipe import RANKING, SHIPPED, Recipe, of_card
+from jobs.errors import EvaluationError, LakeError
 from jobs.evaluate import metrics
 from jobs.evaluate.contenders import BLOCKS, CONTENDERS, Contender
 from jobs.evaluate.evaluate import BEYOND_AT, Asked, Evaluation
@@ -21,6 +21,9 @@ from jobs.lake.collect import bounded
 from jobs.lake.models import Card, ModelRegistry, registry_of
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
+
+OF_LAST_DAYS = "popularity_window"
+"""A night's history tells when a track was heard last, not all that was heard in the last days."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,15 @@ class Promotion:
 
 
 def run(settings: Settings, wanted: str, date: str, days: int, gate: Gate, say: Callable[[str], object]) -> Promotion:
-    """Ask both, judge, write the verdict into the card, and point to the candidate if it passed.
+    """Ask them, judge, write the verdict into the card, and point to the candidate if it passed.
 
-    `wanted`: a digest, the beginning of one, or a method's name for its newest candidate; `date` and `days` as in `Config`. Both
-    models are fitted anew, with their settings, on the split's training part. Raises EvaluationError where nothing is asked.
+    `wanted`: a digest, the beginning of one, or a method's name for its newest candidate; `date` and `days` as in `Config`. All
+    are fitted anew, with their settings, on the split's training part. Raises EvaluationError where nothing is asked.
     """
     if unknown := sorted(set(gate.metrics) - set(metrics.names())):
         raise EvaluationError(f"--metrics: there is no metric {unknown[0]!r}; there are {', '.join(metrics.names())}.")
+    if not gate.metrics:
+        raise EvaluationError("--metrics: name at least one.")
     registry = registry_of(settings.lake_root, load_sources(settings.sources_file).name)
     card = candidate(registry, wanted)
     question = put(settings, Config(split=card["split"], date=date, days=days))
@@ -57,7 +62,10 @@ def run(settings: Settings, wanted: str, date: str, days: int, gate: Gate, say: 
 def candidate(registry: ModelRegistry, wanted: str) -> Card:
     """The registered recommender that is meant. Raises EvaluationError naming what there is."""
     cards = sorted((card for card, _ in registry.cards() if card["name"] == RANKING), key=lambda card: str(card["registered_at"]))
+    if wanted == OF_LAST_DAYS:
+        raise EvaluationError(f"{OF_LAST_DAYS} learns from the last days alone, which nights do not tell apart; promote another.")
     found = [card for card in cards if wanted and (card["digest"].startswith(wanted) or card["method"] == wanted)]
+    found = [card for card in found if card["method"] != OF_LAST_DAYS]
     if not found:
         known = ", ".join(f"{card['digest']} ({card['method']})" for card in cards) or "none; `pmrs evaluate --register` makes some"
         raise EvaluationError(f"There is no registered recommender {wanted!r}; there are: {known}.")
@@ -69,11 +77,23 @@ def candidate(registry: ModelRegistry, wanted: str) -> Card:
 def _judged(question: Question, card: Card, live: Card | None, gate: Gate, say: Callable[[str], object]) -> Verdict:
     with tempfile.TemporaryDirectory(dir=question.ctx.night.settings.var / "tmp") as folder:
         evaluation = Evaluation(question.split, question.facts, Path(folder), say)
-        other = _asked(evaluation, _of_card(live) if live else replace(_named(POPULARITY), answers=("unheard",)))
-        ours = _asked(evaluation, _of_card(card))
+        popular = _asked(evaluation, replace(_named(POPULARITY), answers=("unheard",)))
+        now, against = _now(evaluation, live)
+        ours = _asked(evaluation, _contender(of_card(card)))
         tasks = [task.name for task in evaluation.tasks if task.offered == "unheard"]
-        churn = {task: _churn(ours.lists[task], other.lists[task]) for task in tasks}
-        return judge(ours.results, other.results, churn, gate, live["digest"] if live else "")
+        churn = {task: _churn(ours.lists[task], now.lists[task]) for task in tasks}
+        return judge(ours.results, now.results, popular.results, churn, gate, against)
+
+
+def _now(evaluation: Evaluation, live: Card | None) -> tuple[Asked, str]:
+    """What ranks now: the live recipe, else the shipped one; that too where the live one is unknown here or refuses the data."""
+    if live is not None:
+        try:
+            return _asked(evaluation, _contender(of_card(live))), str(live["digest"])
+        except (LakeError, EvaluationError) as error:
+            evaluation.say(f"the live model cannot be asked: {error}")
+    shipped = Recipe(SHIPPED, METHODS[SHIPPED].settings())
+    return _asked(evaluation, _contender(shipped)), f"{METHODS[SHIPPED].title} as it is shipped"
 
 
 def _asked(evaluation: Evaluation, contender: Contender) -> Asked:
@@ -87,12 +107,11 @@ def _named(name: str) -> Contender:
     return next(one for one in CONTENDERS if one.name == name)
 
 
-def _of_card(card: Card) -> Contender:
-    """The contender of its method, with the card's settings alone, asked for lists of unheard tracks only."""
-    recipe = of_card(card)
+def _contender(recipe: Recipe) -> Contender:
+    """The contender of a recipe, with its settings alone, asked for lists of unheard tracks only."""
     known = _named(recipe.name)
     settings = replace(recipe.settings, blocks=BLOCKS) if recipe.method.by_factors else recipe.settings
-    return Contender(recipe.name, (settings,), known.seeds[:1], ("unheard",), known.wants_times)
+    return Contender(recipe.name, (settings,), known.seeds, ("unheard",), known.wants_times)
 
 
 def _churn(ours: DataFrame, theirs: DataFrame) -> float:

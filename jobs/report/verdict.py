@@ -28,6 +28,11 @@ class Limits:
     it is rather the catalogue, the settings or the model."""
     coverage_fall: float = 0.2
     """Fall of the offered tracks against the night before, as a share of them. Day by day it moves by a few percent."""
+    lines: float = 0.5
+    """Least share of the night before's lines. Listening swings by a third between a weekday and a holiday; half of it missing is
+    a feed that has lost something."""
+    listeners: float = 0.8
+    """Least share of the night before's users with lists. Users leave one by one; a fifth at once is an input that is gone."""
     slower: float = 2.0
     """Times as long as in the night before."""
     slower_seconds: float = 30.0
@@ -47,7 +52,7 @@ class Finding:
 
 def judge(facts: Facts, limits: Limits, metric: str) -> list[Finding]:
     """What is out of the ordinary, the worst first, else in the order of the page. No finding names a user."""
-    rules = (_state(facts), _lists(facts), _difference(facts, limits), _quality(facts, metric), _freshness(facts, limits),
+    rules = (_state(facts), _lists(facts, limits), _difference(facts, limits), _quality(facts, metric), _freshness(facts, limits),
              _input(facts, limits), _times(facts, limits))  # fmt: skip
     return sorted((finding for found in rules for finding in found), key=lambda finding: finding.level != BAD)
 
@@ -63,8 +68,14 @@ def _state(facts: Facts) -> Iterator[Finding]:
         yield Finding(LOOK, f"Readers do not see this night{older}: live is {facts.seen.live or 'none'}.", "top")
 
 
-def _lists(facts: Facts) -> Iterator[Finding]:
+def _lists(facts: Facts, limits: Limits) -> Iterator[Finding]:
     lists = facts.lists
+    audited, held = facts.seen.documents.get("lists", 0), facts.seen.documents.get("recommendations", 0)
+    if held < audited:
+        yield Finding(BAD, f"Readers find {held:,} lists; {audited:,} passed the audit.", "lists")
+    before = facts.seen.before.get("users", 0)
+    if lists["users"] < limits.listeners * before:
+        yield Finding(BAD, f"Only {lists['users']:,} users have lists; in the night before {before:,} had.", "lists")
     if lists["listless"]:
         yield Finding(BAD, f"{lists['listless']:,} of {lists['listeners']:,} listeners have no overall list.", "lists")
     if lists["short"]:
@@ -100,6 +111,9 @@ def _freshness(facts: Facts, limits: Limits) -> Iterator[Finding]:
 
 
 def _input(facts: Facts, limits: Limits) -> Iterator[Finding]:
+    lines, before = sum(row["lines_in"] for row in facts.tonight), facts.seen.before.get("lines", 0)
+    if lines < limits.lines * before:
+        yield Finding(BAD, f"The night read {lines:,} lines; the night before {before:,}.", "input")
     for row in facts.tonight:
         share = ratio(row["quarantined"], row["lines_in"])
         if share > limits.quarantined and row["quarantined"] >= limits.refused_lines:

@@ -99,6 +99,15 @@ def test_the_recipe_is_an_input_of_what_it_makes(night: Night) -> None:
         assert made.inputs[f"model|{RANKING}"] == digest
 
 
+def test_factors_of_another_recipe_are_not_taken(night: Night) -> None:
+    ctx = JobContext(night, "collaborative", factors.Config())
+    factors.run(ctx)
+    ctx.commit()
+    night.models.register(RANKING, b"weights", {"method": "als", "settings": {}})
+    with pytest.raises(LakeError, match="another recipe than the live one; run `pmrs run collaborative"):
+        candidates.run(JobContext(night, "candidates", candidates.Config()))
+
+
 def test_a_live_model_without_a_card_stops_the_night(night: Night) -> None:
     digest = night.models.register(RANKING, b"weights", {"method": "item_knn", "settings": {}})
     night.lake.store.remove(f"models/{RANKING}/{digest}")

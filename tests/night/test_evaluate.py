@@ -127,6 +127,7 @@ def test_the_gate_lets_the_better_model_in_and_keeps_the_worse_one_out(
         worse = promote.run(world.settings, told["registered"]["popularity"][:8], "", 2, Gate(fewest_users=50), quiet)
         assert worse.live == better.live, "a refusal keeps the live one"
         assert any("discovery, NDCG@20" in reason for reason in worse.verdict.reasons)
+        assert better.card["gate"][-1]["against"] == "PMRS CF as it is shipped"
         assert worse.card["gate"][-1]["against"] == better.live
         with pytest.raises(EvaluationError, match="is live already"):
             promote.run(world.settings, "item_knn", "", 2, Gate(), quiet)
@@ -142,5 +143,9 @@ def test_the_gate_lets_the_better_model_in_and_keeps_the_worse_one_out(
 def test_only_what_is_registered_can_be_promoted(world: World, told: command.Told) -> None:
     with pytest.raises(EvaluationError, match=r"no registered recommender 'ease'; there are: \w+ \("):
         promote.run(world.settings, "ease", "", 2, Gate(), quiet)
+    with pytest.raises(EvaluationError, match="name at least one"):
+        promote.run(world.settings, "item_knn", "", 2, Gate(metrics=()), quiet)
+    with pytest.raises(EvaluationError, match="last days alone"):
+        promote.run(world.settings, "popularity_window", "", 2, Gate(), quiet)
     with pytest.raises(EvaluationError, match="no metric 'NDCG'"):
         promote.run(world.settings, "item_knn", "", 2, Gate(metrics=("NDCG",)), quiet)

@@ -23,7 +23,9 @@ def test_a_quiet_night_is_well() -> None:
 
 QUIET: list[dict[str, Any]] = [
     {"tonight": [account(lines_in=4_000, quarantined=40)]},
-    {"tonight": [account(lines_in=36, quarantined=1)]},
+    {"tonight": [account(lines_in=36, quarantined=1)], "seen": seen(before={"lines": 40})},
+    {"tonight": [account(lines_in=2_050)]},
+    {"seen": seen(before={"users": 125})},
     {"lists": {**LISTS, "overlap_20": 0.3}},
     {"lists": {**LISTS, "first": True, "overlap_10": None, "overlap_20": None, "both": 0}},
     {"coverage": {**COVERAGE, "offered": 40}},
@@ -43,6 +45,10 @@ def test_what_is_within_its_limits_is_not_told(change: dict[str, Any]) -> None:
 
 
 LOUD: list[tuple[dict[str, Any], str, str, list[str]]] = [
+    ({"tonight": [account(lines_in=2_049)]}, BAD, "input", ["2,049 lines", "the night before 4,100"]),
+    ({"tonight": []}, BAD, "input", ["read 0 lines"]),
+    ({"seen": seen(before={"users": 126})}, BAD, "lists", ["Only 100 users", "126"]),
+    ({"seen": seen(documents={"recommendations": 80, "lists": 800})}, BAD, "lists", ["Readers find 80 lists", "800"]),
     ({"tonight": [account(lines_in=4_000, quarantined=41)]}, LOOK, "refused", ["app_log", "1.0%", "41 of 4,000"]),
     ({"tonight": [account(truncated=2)]}, LOOK, "input", ["app_log", "2 files are cut short"]),
     ({"seen": seen(live="20261115_1", newest=False)}, LOOK, "top", ["20261115_1", "a later night"]),

@@ -1,0 +1,42 @@
+"""What several commands share: options, and how words become dates and settings."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.errors import PmrsError
+from jobs.settings import Settings
+
+Date = Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="The night's date (UTC).")]
+SourcesFile = Annotated[
+    Path | None,
+    typer.Option("--sources", help="Sources file (TOML). Default: PMRS_SOURCES, else the last night's, else the sample."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def day(text: str) -> dt.date:
+    """An ISO date. Raises PmrsError naming what was given."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise PmrsError(f"{text!r} is not a date; write it as 2026-11-14.") from None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Names that were given by comma."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def settings_with(sources: Path | None = None) -> Settings:
+    """Settings from the environment, with this sources file where one was named."""
+    settings = Settings()
+    return settings.model_copy(update={"sources": sources.resolve()}) if sources else settings
+
+
+def named_or_sample(sources: Path | None) -> Settings:
+    """Settings for a night: of the sources that are named here or by PMRS_SOURCES, else of the sample; never of the last."""
+    settings = settings_with(sources)
+    return settings if settings.sources else settings.model_copy(update={"sources": settings.sample_sources})
