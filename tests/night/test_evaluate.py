@@ -18,6 +18,8 @@ from jobs.lake.models import registry_of
 from models.stored import from_bytes
 from tests.night.house import World
 
+LIMITS = Gate(fewest_users=50, keep_coverage=0.5)
+"""The sample is small, and item-kNN shows three quarters of what PMRS shows of it."""
 QUICK = Config(models=("popularity", "item_knn"), days=2, tune=False)
 
 
@@ -121,10 +123,10 @@ def test_the_gate_lets_the_better_model_in_and_keeps_the_worse_one_out(
 ) -> None:
     registry = registry_of(world.settings.lake_root, "sample")
     try:
-        better = promote.run(world.settings, "item_knn", "", 2, Gate(fewest_users=50), quiet)
+        better = promote.run(world.settings, "item_knn", "", 2, LIMITS, quiet)
         assert better.verdict.passed, better.verdict.reasons
         assert better.live == registry.digest(RANKING) == told["registered"]["item_knn"]
-        worse = promote.run(world.settings, told["registered"]["popularity"][:8], "", 2, Gate(fewest_users=50), quiet)
+        worse = promote.run(world.settings, told["registered"]["popularity"][:8], "", 2, LIMITS, quiet)
         assert worse.live == better.live, "a refusal keeps the live one"
         assert any("discovery, NDCG@20" in reason for reason in worse.verdict.reasons)
         assert better.card["gate"][-1]["against"] == "PMRS CF as it is shipped"
