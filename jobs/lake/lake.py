@@ -61,7 +61,8 @@ class Lake:
         """Manifests that `rule` picks over all parts: `on` that date, `before` it by one day exactly, `upto` it, `latest` up
         to it, or `all` there are.
         """
-        eve = (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat()
+        # whoever wants all there ever was has no date to tell
+        eve = (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat() if rule == "before" else ""
         picked: list[Manifest] = []
         for part in self.parts(name):
             dates = self.dates(part)
