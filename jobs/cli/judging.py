@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from jobs.cli.options import AsJson, SourcesFile, day, settings_with, words
+from jobs.evaluate.limits import Gate
 
 app = typer.Typer()
+LIMITS = Gate()
 
 
 @app.command()
@@ -79,11 +81,11 @@ def list_models(as_json: AsJson = False, sources: SourcesFile = None) -> None:
 @app.command()
 def promote(
     model: Annotated[str, typer.Argument(help="A candidate's digest (or its beginning), or a method for its newest.")],
-    metrics: Annotated[str, typer.Option(help="Metrics, by comma, of none of which it may be worse.")] = "NDCG@20,R_liang@20,HR@10",
-    keep_coverage: Annotated[float, typer.Option(help="Least share of the live model's coverage.", min=0.0)] = 0.8,
-    more_lift: Annotated[float, typer.Option(help="Most by which the popularity lift may rise.")] = 0.5,
-    most_churn: Annotated[float, typer.Option(help="Largest share of places that may change at once.", min=0, max=1)] = 0.95,
-    fewest_users: Annotated[int, typer.Option(help="Fewest users that must be asked.", min=1)] = 100,
+    metrics: Annotated[str, typer.Option(help="Metrics, by comma, of none of which it may be worse.")] = ",".join(LIMITS.metrics),
+    keep_coverage: Annotated[float, typer.Option(help="Least share of the live model's coverage.", min=0.0)] = LIMITS.keep_coverage,
+    more_lift: Annotated[float, typer.Option(help="Most by which the popularity lift may rise.")] = LIMITS.more_lift,
+    most_churn: Annotated[float, typer.Option(help="Largest share of places that may change.", min=0, max=1)] = LIMITS.most_churn,
+    fewest_users: Annotated[int, typer.Option(help="Fewest users that must be asked.", min=1)] = LIMITS.fewest_users,
     date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
     days: Annotated[int, typer.Option(help="Days that a temporal split asks for. Default: the last quarter, at most 14.")] = 0,
     as_json: AsJson = False,
@@ -93,7 +95,6 @@ def promote(
     from jobs.cli.models import print_promotion, show_everywhere
     from jobs.cli.progress import bar
     from jobs.evaluate import promote as gate
-    from jobs.evaluate.gate import Gate
 
     settings = settings_with(sources)
     limits = Gate(words(metrics), keep_coverage, more_lift, most_churn, fewest_users)

@@ -15,13 +15,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.collaborative.methods import factors_of, listener
-from jobs.collaborative.ratings import learn
+from jobs.collaborative.methods import catalogue_of, factors_of, listener
+from jobs.collaborative.ratings import genre_shares, learn
 from jobs.collaborative.recipe import RANKING, Recipe, live_recipe
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
-from jobs.lake.collect import bounded
 from jobs.lake.schemas import table
 from models.pmrs_cf import Catalogue, Listener, Picks, nearest_rated, top_lists
 from models.top_n import Recommender
@@ -73,23 +72,6 @@ def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Re
     learned = learn(history.where("rating > 0"), None, None, ())
     ctx.night.notify(f"fitting {recipe.method.title}", 0, 0)
     return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
-
-
-def build_catalogue(tracks: tuple[str, ...], track_genres: DataFrame, genres: tuple[str, ...]) -> Catalogue:
-    """Genres of the recommender's tracks, in its order. Raises LakeError if they do not fit the driver."""
-    ours = track_genres.sparkSession.createDataFrame(pa.table({"track_id": pa.array(tracks, pa.string())}))
-    described = track_genres.join(F.broadcast(ours), "track_id").select("track_id", "genre", "probabilities")
-    rows = bounded(described, 8 * len(genres) + 100, "the genres of the recommender's tracks")
-    places = {name: place for place, name in enumerate(genres)}
-    at = {track: place for place, track in enumerate(tracks)}
-    genre = np.full(len(tracks), len(genres), dtype=np.int64)
-    probabilities = np.zeros((len(tracks), len(genres) + 1), dtype=np.float32)
-    probabilities[:, -1] = 1.0
-    for track, name, values in zip(*(rows[key].to_pylist() for key in ("track_id", "genre", "probabilities")), strict=True):
-        genre[at[track]] = places.get(name, len(genres))
-        if values:
-            probabilities[at[track]] = [*values, 0.0]
-    return Catalogue(probabilities, genre)
 
 
 def build_listeners(history: DataFrame, shelf: Shelf, tasks: int) -> DataFrame:
@@ -170,9 +152,9 @@ def run(ctx: JobContext) -> None:
     if not tracks:
         ctx.write("candidates", ctx.spark.createDataFrame([], table("candidates").schema))
         return
-    catalogue = build_catalogue(tracks, ctx.need("track_genres"), ctx.genres.genres)
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
-    shelf = Shelf(model, catalogue, tracks, genres, recipe.name, method.by_taste, least)
+    shares = genre_shares(ctx.need("track_genres"), genres, tracks)
+    shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
     barred = forgotten_pairs(everybody, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)

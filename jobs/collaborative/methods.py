@@ -85,16 +85,22 @@ def listener(items: Ints, ratings: Floats, min_rating: float) -> pmrs_cf.Listene
     return pmrs_cf.Listener(items, items[liked], ratings[liked])
 
 
+def catalogue_of(shares: Floats) -> pmrs_cf.Catalogue:
+    """Tracks by P(g|track) [I, G + 1]; of equal genres the first is a track's own, as the job `classify` has it."""
+    return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
+
+
 def _pmrs_cf(learned: Learned, config: als.Config, seed: int) -> _PmrsCf:
-    best = np.argmax(learned.genres, axis=1).astype(np.int64)
-    return _PmrsCf(fit_factors(learned, config, seed), pmrs_cf.Catalogue(learned.genres, best))
+    return _PmrsCf(fit_factors(learned, config, seed), catalogue_of(learned.genres))
 
 
 POPULARITY = "popularity"
 """The method from which all others are told apart: who does not beat it has learned nothing."""
+POPULARITY_WINDOW = "popularity_window"
+"""Of the last days alone."""
 METHODS = {
     POPULARITY: Method("popularity, all time", popularity.PopularityConfig, lambda d, c, _: popularity.fit(d.ratings, c)),
-    "popularity_window": Method(
+    POPULARITY_WINDOW: Method(
         "popularity, last days", popularity.PopularityConfig, lambda d, c, _: popularity.fit(d.recent, c)
     ),
     "item_knn": Method("item-kNN", item_knn.ItemKNNConfig, lambda d, c, _: item_knn.fit(d.ratings, c)),

@@ -51,7 +51,7 @@ def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, 
     if recent is not None:
         some = bounded(recent, ROW_BYTES, "the recent ratings")
         late = _matrix(some, "user_id", sorted(set(some["user_id"].to_pylist())), tracks)
-    return Learned(train, tracks, ratings, late, _genres(genres, names, tracks))
+    return Learned(train, tracks, ratings, late, genre_shares(genres, names, tracks))
 
 
 def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str, ...]) -> csr_array:
@@ -65,15 +65,16 @@ def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str,
     return found
 
 
-def _genres(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> Floats:
+def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> Floats:
+    """P(g|track) [I, G + 1] of `tracks` in their order; the last is "unknown". `genres`: table `track_genres`; `names`: its set."""
     found = np.zeros((len(tracks), len(names) + 1), dtype=np.float32)
     found[:, -1] = 1.0
     if genres is None:
         return found
-    wanted = genres.where(F.size("probabilities") > 0).select("track_id", "probabilities")
+    ours = F.broadcast(genres.sparkSession.createDataFrame(pa.table({"track_id": pa.array(tracks, pa.string())})))
+    wanted = genres.where(F.size("probabilities") > 0).select("track_id", "probabilities").join(ours, "track_id")
     rows = bounded(wanted, 60 + 8 * len(names), "the tracks' genres")
     places = {track: place for place, track in enumerate(tracks)}
     for track, shares in zip(rows["track_id"].to_pylist(), rows["probabilities"].to_pylist(), strict=True):
-        if (place := places.get(track)) is not None:
-            found[place] = [*shares, 0.0]
+        found[places[track]] = [*shares, 0.0]
     return found

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from jobs.lake.manifest import code_version
 from jobs.publish.store import connect
 from jobs.settings import Settings
 from jobs.sources.config import Sources
+from jobs.whole import write_whole
 
 SAME = ("protocol", "tasks", "train", "catalogue")
 """Where these are equal, figures of an earlier run stand beside those of this one."""
@@ -144,14 +144,11 @@ def _named_lists(paths: tuple[Path, ...]) -> dict[str, Path]:
 def _store(settings: Settings, sources: Sources, told: Told) -> None:
     """In the JSON file and in MongoDB a row for each model and task, which replaces that of the same name."""
     target = file_of(settings, told)
-    target.parent.mkdir(parents=True, exist_ok=True)
     before = json.loads(target.read_text()) if target.is_file() else {}
     kept = before.get("results", []) if all(before.get(key) == told[key] for key in SAME) else []
     new = {(row["task"], row["model"]) for row in told["results"]}
     whole = [*told["results"], *(row for row in kept if (row["task"], row["model"]) not in new)]
-    aside = target.with_suffix(".part")
-    aside.write_text(json.dumps({**told, "results": whole}, indent=1, allow_nan=False) + "\n")
-    os.replace(aside, target)
+    write_whole(target, json.dumps({**told, "results": whole}, indent=1, allow_nan=False) + "\n")
     head = {key: value for key, value in told.items() if key not in {"results", "tasks"}}
     plain = json.loads(json.dumps(told["results"]))
     wanted = []

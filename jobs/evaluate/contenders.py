@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.collaborative import als
-from jobs.collaborative.methods import METHODS, POPULARITY, Method
+from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW, Method
 from models import ease, item_knn, popularity
 from models.top_n import Offered
 
@@ -44,7 +44,7 @@ KNN_GRID = tuple(item_knn.ItemKNNConfig(neighbours=k, shrinkage=s) for k in (200
 EASE_GRID = tuple(ease.EASEConfig(regularisation=r) for r in (100.0, 10.0, 30.0, 300.0))
 CONTENDERS = (
     Contender(POPULARITY, PLAIN),
-    Contender("popularity_window", PLAIN, wants_times=True),
+    Contender(POPULARITY_WINDOW, PLAIN, wants_times=True),
     Contender("item_knn", KNN_GRID),
     Contender("ease", EASE_GRID),
     Contender("als", ALS_GRID, SEEDS),

@@ -24,6 +24,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.collaborative.methods import POPULARITY, POPULARITY_WINDOW
 from jobs.context import JobContext
 from jobs.evaluate import metrics
 from jobs.evaluate.intervals import Interval, intervals
@@ -34,8 +35,8 @@ from jobs.ranking.shelf import OVERALL, never_offered
 from jobs.spark import at_once
 
 LOG = logger(__name__)
-LIVE, POPULARITY, WINDOW = "live", "popularity", "popularity_window"
-CHARTS = (POPULARITY, WINDOW)
+LIVE = "live"
+CHARTS = (POPULARITY, POPULARITY_WINDOW)
 PAIR = ["user_id", "track_id"]
 Row = dict[str, Any]
 
@@ -65,7 +66,7 @@ def build_charts(before: DataFrame, night: dt.date, config: Config) -> DataFrame
     rated = F.col("rating") >= config.min_rating
     in_window = F.to_date("last_heard") >= F.lit(night - dt.timedelta(days=config.window_days))
     counted = before.groupBy("track_id").agg(
-        F.count_if(rated).alias(POPULARITY), F.count_if(rated & in_window).alias(WINDOW)
+        F.count_if(rated).alias(POPULARITY), F.count_if(rated & in_window).alias(POPULARITY_WINDOW)
     )
     each = counted.unpivot("track_id", list(CHARTS), "model", "listeners").where("listeners > 0")
     order = Window.partitionBy("model").orderBy(F.desc("listeners"), "track_id")

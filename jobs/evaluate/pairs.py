@@ -23,7 +23,6 @@ from jobs.collaborative.ratings import Learned, learn
 from jobs.errors import EvaluationError
 from jobs.evaluate.intervals import SEED, TAILS
 from jobs.evaluate.pointwise import auc, average_precision, errors
-from jobs.evaluate.question import Config as Asked
 from jobs.evaluate.question import opened
 from jobs.lake.collect import bounded
 from jobs.lake.manifest import code_version
@@ -138,7 +137,7 @@ def build(pairs: DataFrame, config: Config, left_out: dict[str, str]) -> Iterato
 
 def run(settings: Settings, date: str, config: Config) -> Row:
     """Reads `labelled_pairs`; the whole as a dictionary, which is stored in MongoDB's `quality` too (`kind` pairs)."""
-    ctx = opened(settings, Asked(date=date))
+    ctx = opened(settings, date, config)
     left_out: dict[str, str] = {}
     results = list(build(ctx.need("labelled_pairs", "latest"), config, left_out))
     sources = ctx.night.sources

@@ -9,21 +9,19 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.collaborative.methods import METHODS, POPULARITY
+from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW
 from jobs.collaborative.recipe import RANKING, SHIPPED, Recipe, of_card
 from jobs.errors import EvaluationError, LakeError
 from jobs.evaluate import metrics
-from jobs.evaluate.contenders import BLOCKS, CONTENDERS, Contender
+from jobs.evaluate.contenders import BLOCKS, Contender, named
 from jobs.evaluate.evaluate import BEYOND_AT, Asked, Evaluation
-from jobs.evaluate.gate import Gate, Verdict, churn_of, judge
+from jobs.evaluate.gate import Verdict, churn_of, judge
+from jobs.evaluate.limits import Gate
 from jobs.evaluate.question import Config, Question, put
 from jobs.lake.collect import bounded
 from jobs.lake.models import Card, ModelRegistry, registry_of
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-
-OF_LAST_DAYS = "popularity_window"
-"""A night's history tells when a track was heard last, not all that was heard in the last days."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,13 @@ def run(settings: Settings, wanted: str, date: str, days: int, gate: Gate, say: 
 def candidate(registry: ModelRegistry, wanted: str) -> Card:
     """The registered recommender that is meant. Raises EvaluationError naming what there is."""
     cards = sorted((card for card, _ in registry.cards() if card["name"] == RANKING), key=lambda card: str(card["registered_at"]))
-    if wanted == OF_LAST_DAYS:
-        raise EvaluationError(f"{OF_LAST_DAYS} learns from the last days alone, which nights do not tell apart; promote another.")
     found = [card for card in cards if wanted and (card["digest"].startswith(wanted) or card["method"] == wanted)]
-    found = [card for card in found if card["method"] != OF_LAST_DAYS]
     if not found:
         known = ", ".join(f"{card['digest']} ({card['method']})" for card in cards) or "none; `pmrs evaluate --register` makes some"
         raise EvaluationError(f"There is no registered recommender {wanted!r}; there are: {known}.")
+    if found[-1]["method"] == POPULARITY_WINDOW:
+        # a night's history tells when a track was heard last, not all that was heard in the last days
+        raise EvaluationError(f"{wanted}: {POPULARITY_WINDOW} learns from the last days alone, which nights do not tell apart.")
     if found[-1]["digest"] == registry.digest(RANKING):
         raise EvaluationError(f"{wanted}: the newest such model, {found[-1]['digest']}, is live already.")
     return found[-1]
@@ -77,7 +75,7 @@ def candidate(registry: ModelRegistry, wanted: str) -> Card:
 def _judged(question: Question, card: Card, live: Card | None, gate: Gate, say: Callable[[str], object]) -> Verdict:
     with tempfile.TemporaryDirectory(dir=question.ctx.night.settings.var / "tmp") as folder:
         evaluation = Evaluation(question.split, question.facts, Path(folder), say)
-        popular = _asked(evaluation, replace(_named(POPULARITY), answers=("unheard",)))
+        popular = _asked(evaluation, _contender(Recipe(POPULARITY, METHODS[POPULARITY].settings())))
         now, against = _now(evaluation, live)
         ours = _asked(evaluation, _contender(of_card(card)))
         tasks = [task.name for task in evaluation.tasks if task.offered == "unheard"]
@@ -103,13 +101,9 @@ def _asked(evaluation: Evaluation, contender: Contender) -> Asked:
     raise EvaluationError(f"{contender.name} cannot be asked: {why}.")
 
 
-def _named(name: str) -> Contender:
-    return next(one for one in CONTENDERS if one.name == name)
-
-
 def _contender(recipe: Recipe) -> Contender:
     """The contender of a recipe, with its settings alone, asked for lists of unheard tracks only."""
-    known = _named(recipe.name)
+    (known,) = named([recipe.name])
     settings = replace(recipe.settings, blocks=BLOCKS) if recipe.method.by_factors else recipe.settings
     return Contender(recipe.name, (settings,), known.seeds, ("unheard",), known.wants_times)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.context import Config as AnyConfig
 from jobs.context import JobContext, Night
 from jobs.errors import EvaluationError
 from jobs.evaluate import listening
@@ -49,16 +50,16 @@ def put(settings: Settings, config: Config) -> Question:
     """Open the lake as of the date, and split it. Raises EvaluationError for a split that there is not, or that has no data."""
     if config.split not in ("", *SPLITS):
         raise EvaluationError(f"There is no split {config.split!r}; there are {', '.join(SPLITS)}.")
-    ctx = opened(settings, config)
+    ctx = opened(settings, config.date, config)
     return Question(ctx, make_split(ctx, config), _facts(ctx))
 
 
-def opened(settings: Settings, config: Config) -> JobContext:
-    """The lake as of the date, with Spark, and MongoDB running where it is the embedded one."""
+def opened(settings: Settings, on: str, config: AnyConfig) -> JobContext:
+    """The lake as of a date (ISO; empty: the newest in the data), with Spark, and MongoDB running where it is the embedded one."""
     sources = load_sources(settings.sources_file)
     if settings.embedded:
         embedded.start(settings)
-    date = dt.date.fromisoformat(config.date) if config.date else newest_date(sources)
+    date = dt.date.fromisoformat(on) if on else newest_date(sources)
     night = Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, session(f"pmrs evaluate {date}", settings))
     return JobContext(night, "evaluate", config)
 

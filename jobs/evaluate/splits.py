@@ -86,7 +86,7 @@ class Temporal:
         recent = before.where(at >= F.lit(self.cut - dt.timedelta(days=self.recent_days)))
         past = listening.of_events(before).localCheckpoint()
         require_before(past, "last_heard", self.cut, "the training ratings")
-        plays = require_before(in_order(before, listening.min_play_ms), "played_at", self.cut, "the training plays")
+        plays = in_order(before, listening.min_play_ms)
         train, charts = ratings_of(past), ratings_of(listening.of_events(recent)).localCheckpoint()
         future = ratings_of(listening.of_events(after).where(F.col("rating") >= self.min_rating)).localCheckpoint()
         tasks = (*_of_users(train, future), *self._of_sessions(after, listening.min_play_ms))

@@ -1,13 +1,12 @@
 """A page for each registered model, from its card: what it is, what it learned from, how good it was, what the gate said."""
 
-import os
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from jobs.lake.models import Card, ModelRegistry
+from jobs.report.templates import templates
 from jobs.settings import Settings
+from jobs.whole import write_whole
 
 SHOWN = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
 """Metrics on the page; the card has all."""
@@ -27,9 +26,8 @@ def page_of(card: Card) -> str:
 
 def render(card: Card, live: bool) -> str:
     """The page."""
-    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
     facts = {key: plain(value) for key, value in sorted(card.items()) if key not in TOLD}
-    return pages.get_template("card.html.j2").render(card=card, live=live, facts=facts, shown=SHOWN)
+    return templates().get_template("card.html.j2").render(card=card, live=live, facts=facts, shown=SHOWN)
 
 
 def plain(value: Any) -> str:
@@ -47,13 +45,10 @@ def plain(value: Any) -> str:
 def write_pages(settings: Settings, sources_name: str, registry: ModelRegistry) -> list[Path]:
     """A page for every card, each whole or not at all; pages of models that are gone go. Returns their paths."""
     folder = folder_of(settings, sources_name)
-    folder.mkdir(parents=True, exist_ok=True)
     pages = []
     for card, live in registry.cards():
         target = folder / page_of(card)
-        aside = target.with_suffix(".part")
-        aside.write_text(render(card, live), encoding="utf-8")
-        os.replace(aside, target)
+        write_whole(target, render(card, live))
         pages.append(target)
     for old in set(folder.glob("*.html")) - set(pages):
         old.unlink()

@@ -3,9 +3,9 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from jobs.ranking.shelf import OVERALL
 from jobs.report.facts import Row, ratio
 
-OVERALL = "overall"
 SHOWN = (10, 20)
 """N at which the overlap is told: what one screen shows, and the whole list."""
 

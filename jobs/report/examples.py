@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.report.difference import OVERALL, overlap
+from jobs.ranking.shelf import OVERALL
+from jobs.report.difference import overlap
 from jobs.report.facts import Row, rows_of
 
 MOST = 4

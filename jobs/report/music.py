@@ -5,7 +5,7 @@ from functools import partial
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from jobs.report.difference import OVERALL
+from jobs.ranking.shelf import OVERALL
 from jobs.report.facts import Row, rows_of
 from jobs.spark import at_once
 

@@ -4,10 +4,8 @@ The page is readable on a phone and begins with a verdict; the same facts go int
 """
 
 import datetime as dt
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobs.collaborative.methods import METHODS
 from jobs.collaborative.recipe import RANKING, SHIPPED
@@ -24,6 +22,7 @@ from jobs.report.gather import collect
 from jobs.report.page import render
 from jobs.report.place import report_file
 from jobs.report.verdict import Finding, Limits, judge
+from jobs.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def run(ctx: JobContext) -> None:
     with connect(night.settings, night.sources.name) as store:
         facts = collect(ctx, seen(ctx, store), config.metric, config.nights)
         findings = judge(facts, Limits(), config.metric)
-        _write_page(report_file(night.settings, night.sources.name, night.date), render(facts, findings, config.metric))
+        write_whole(report_file(night.settings, night.sources.name, night.date), render(facts, findings, config.metric))
         short = documents.compact(facts, findings, config.metric)
         documents.store_documents(store, documents.documents(facts, findings, config.metric), facts.seen.run_id, short)
     if facts.seen.newest:
@@ -108,14 +107,7 @@ def stages(jobs: Document, before: Document) -> list[Stage]:
     return made
 
 
-def _write_page(target: Path, page: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_suffix(".part")
-    aside.write_text(page, encoding="utf-8")
-    os.replace(aside, target)
-
-
 def _write_metrics(ctx: JobContext, facts: Facts, findings: list[Finding], metric: str) -> None:
     name = ctx.night.sources.name
     told = prometheus.metrics(facts, findings, metric, time.time())
-    prometheus.write(prometheus.metrics_file(ctx.night.settings, name), prometheus.text(told, {"sources": name}))
+    write_whole(prometheus.metrics_file(ctx.night.settings, name), prometheus.text(told, {"sources": name}))

@@ -1,13 +1,11 @@
 """Facts and findings to one HTML page: tiles, bars and sentences are made here, and their places are the template's."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from jobs.report import plots, quality
 from jobs.report.documents import compact
 from jobs.report.facts import Facts, Row, Stage, ratio
+from jobs.report.templates import templates
 from jobs.report.verdict import HEADLINES, Finding, level
 
 TENTHS = ("most played tenth", "2nd", "3rd", *(f"{number}th" for number in range(4, 10)), "least played tenth")
@@ -47,7 +45,7 @@ class Chart:
 
 def render(facts: Facts, findings: list[Finding], metric: str) -> str:
     """The page."""
-    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    pages = templates()
     pages.filters |= {"count": count, "percent": percent, "hours": hours, "move": move, "track": track}
     drawn = [row for row in facts.quality if row["metric"] == metric]
     return pages.get_template("night.html.j2").render(

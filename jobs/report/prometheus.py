@@ -3,7 +3,6 @@
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text format 0.0.4). All are gauges: they tell of one night.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,14 +54,6 @@ def _labels(pairs: Mapping[str, str]) -> str:
 def _number(value: float) -> str:
     """Shortest form that reads back as the same number."""
     return str(value) if isinstance(value, int) else repr(float(value))
-
-
-def write(target: Path, content: str) -> None:
-    """Aside and renamed, so that the collector never reads half a file; the name aside does not end in .prom."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_suffix(".part")
-    aside.write_text(content, encoding="utf-8")
-    os.replace(aside, target)
 
 
 def metrics(facts: Facts, findings: list[Finding], metric: str, written: float) -> list[Metric]:

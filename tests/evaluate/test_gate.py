@@ -1,15 +1,20 @@
 """The gate on literal figures: who may replace whom, and what is said where somebody may not."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from jobs.errors import EvaluationError
 from jobs.evaluate import metrics
-from jobs.evaluate.gate import Gate, churn_of, judge
+from jobs.evaluate.gate import churn_of, judge
 from jobs.evaluate.intervals import intervals
+from jobs.evaluate.limits import Gate
+from jobs.evaluate.promote import candidate
 from jobs.evaluate.result import Result
+from jobs.lake.models import registry_of
 
 USERS = 400
 DRAW = np.random.default_rng(5)
@@ -102,3 +107,22 @@ def test_every_task_is_asked() -> None:
 def test_churn_is_the_mean_share_of_places_that_change() -> None:
     assert churn_of([(20, 20), (20, 0), (10, 5)]) == pytest.approx(0.5)
     assert churn_of([]) == 0.0
+
+
+def test_a_candidate_is_meant_by_its_digest_or_by_its_method(tmp_path: Path) -> None:
+    registry = registry_of(str(tmp_path), "small")
+    card = {"method": "ease", "registered_at": "2026-11-14T01"}
+    older = registry.add("ranking", b"one", card)
+    newer = registry.add("ranking", b"two", {**card, "registered_at": "2026-11-14T02"})
+    registry.add("ranking", b"three", {**card, "method": "popularity_window"})
+    registry.add("cnn", b"four", card)
+    assert candidate(registry, older[:6])["digest"] == older
+    assert candidate(registry, "ease")["digest"] == newer
+    with pytest.raises(EvaluationError, match="last days alone"):
+        candidate(registry, "popularity_window")
+    registry.point("ranking", newer)
+    with pytest.raises(EvaluationError, match="is live already"):
+        candidate(registry, "ease")
+    for nobody in ("", "als"):
+        with pytest.raises(EvaluationError, match=f"no registered recommender {nobody!r}; there are: .*{older}"):
+            candidate(registry, nobody)

@@ -11,7 +11,7 @@ from jobs.collaborative.recipe import RANKING
 from jobs.errors import EvaluationError
 from jobs.evaluate import command, promote
 from jobs.evaluate.command import Options
-from jobs.evaluate.gate import Gate
+from jobs.evaluate.limits import Gate
 from jobs.evaluate.question import Config
 from jobs.evaluate.show import claims_of, markdown, rows_of
 from jobs.lake.models import registry_of
@@ -147,7 +147,5 @@ def test_only_what_is_registered_can_be_promoted(world: World, told: command.Tol
         promote.run(world.settings, "ease", "", 2, Gate(), quiet)
     with pytest.raises(EvaluationError, match="name at least one"):
         promote.run(world.settings, "item_knn", "", 2, Gate(metrics=()), quiet)
-    with pytest.raises(EvaluationError, match="last days alone"):
-        promote.run(world.settings, "popularity_window", "", 2, Gate(), quiet)
     with pytest.raises(EvaluationError, match="no metric 'NDCG'"):
         promote.run(world.settings, "item_knn", "", 2, Gate(metrics=("NDCG",)), quiet)

@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from jobs.report.prometheus import Metric, metrics, metrics_file, text, write
+from jobs.report.prometheus import Metric, metrics, metrics_file, text
 from jobs.report.verdict import Limits, judge
 from jobs.settings import Settings
+from jobs.whole import write_whole
 from tests.report.literal import LISTS, METRIC, account, judged, night, product
 
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\} (\S+)')
@@ -89,7 +90,7 @@ def test_labels_are_escaped() -> None:
 def test_the_file_is_written_aside_where_no_collector_looks(settings: Settings, tmp_path: Path) -> None:
     target = metrics_file(settings, "small")
     assert target == settings.var.resolve() / "metrics" / "small.prom"
-    write(target, "one\n")
-    write(target, "two\n")
+    write_whole(target, "one\n")
+    write_whole(target, "two\n")
     assert [path.name for path in target.parent.iterdir()] == ["small.prom"]
     assert target.read_text() == "two\n"
