@@ -47,6 +47,8 @@ class Split:
     tasks: tuple[Task, ...]
     inner: Callable[[], "Split"]
     """The same way to split, applied to `train`: for tuning."""
+    events: DataFrame | None = None
+    """The events behind `train`, with their times; None where there are none."""
     plays: DataFrame | None = None
     """The plays behind `train` that belong to sessions, as `jobs.evaluate.sessions.in_order` gives them, for models that learn from
     sequences; None where there are no times."""
@@ -98,7 +100,7 @@ class Temporal:
             protocol += f"; {undated:,} ratings without a time (play counts) are left out"
         return Split(
             "temporal", protocol, train, charts, tasks,
-            lambda: earlier.split(replace(listening, events=before)), plays,
+            lambda: earlier.split(replace(listening, events=before)), before, plays,
         )  # fmt: skip
 
     def _of_sessions(self, events: DataFrame, min_play_ms: int) -> tuple[Task, ...]:

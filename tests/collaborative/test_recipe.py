@@ -39,7 +39,7 @@ def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
     ctx.write("history", spark.createDataFrame(heard, table("history").schema))
     everybody = sorted({(row[0], 4) for row in heard} | {("new", 0)})
     ctx.write("listeners", spark.createDataFrame(everybody, table("listeners").schema))
-    rock = ("Rock", 0.5, [0.5, *[0.5 / 6] * 6], "label", None)
+    rock = ("Rock", 0.5, [0.5 if genre == "Rock" else 0.5 / 6 for genre in ctx.genres.genres], "label", None)
     genres = [(f"t{t:02d}", *(rock if t % 4 < 2 else (None, 0.0, [], "none", None))) for t in range(TRACKS)]
     ctx.write("track_genres", spark.createDataFrame(genres, table("track_genres").schema))
     ctx.commit()

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.errors import EvaluationError
 from jobs.evaluate import command
 from jobs.evaluate.listening import Listening
+from jobs.evaluate.registering import window_of
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal, require_before, require_untold
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -77,6 +78,8 @@ def test_training_plays_keep_their_order_and_end_before_the_cut(spark: SparkSess
     ]  # fmt: skip
     split = Temporal(START + dt.timedelta(days=9)).split(listening(spark, events))
     assert split.plays is not None
+    first, last = (START + dt.timedelta(days=days) for days in (1, 8.9))
+    assert window_of(split, "") == {"first": f"{first:%Y-%m-%d %H:%M}", "last": f"{last:%Y-%m-%d %H:%M}"}
     assert sorted((r["session"], r["place"], r["track_id"]) for r in split.plays.collect()) == [
         ("anna|s", 1, "b"), ("anna|s", 2, "a"), ("anna|s", 3, "b"), ("anna|u", 1, "c"),
     ]  # fmt: skip

@@ -108,6 +108,7 @@ def test_what_was_fitted_is_registered_as_a_candidate_with_its_figures(world: Wo
     assert (card["method"], card["live"], card["synthetic"]) == ("item_knn", False, True)
     result = next(r for r in told["results"] if (r["model"], r["task"]) == ("item_knn", "discovery"))
     assert card["tasks"]["discovery"]["metrics"]["NDCG@20"] == result["metrics"]["NDCG@20"]
+    assert card["window"]["first"] < card["window"]["last"] < "2026-11-13", "two days are asked for"
     weights = world.lake.store.read_bytes(f"models/{RANKING}/{card['digest']}/weights.safetensors")
     assert len(from_bytes(weights)[1]) == told["train"]["tracks"]
     listed = {m["digest"]: m for m in all_models(world.settings)}
