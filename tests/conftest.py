@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TEST_SPARK = {
     # tables of a few rows: every partition more is a task more
     "spark.sql.shuffle.partitions": "2",
+    # planning again after every stage takes longer than the stage: a night of the tests is a quarter quicker without
+    "spark.sql.adaptive.enabled": "false",
     "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
     # a page of memory is asked for with every join and aggregation: by default 64 MB of zeros for a few rows
     "spark.buffer.pageSize": "1m",
@@ -30,7 +32,8 @@ TEST_SPARK = {
     "spark.ui.retainedStages": "10",
     "spark.ui.retainedTasks": "100",
     # compiling a plan takes longer than its few rows do, both as Java code and as machine code: together they are nearly half
-    # of what the tests of ingest cost. Nights by command line (tests/sample_night.py, the README's) run with neither.
+    # of what the tests of ingest cost. Nights by command line (tests/sample_night.py, the README's) run
+    # with both, and with adaptive planning.
     # Frames of quickly compiled code are larger, and the lineage of ALS is deep: hence the stack.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

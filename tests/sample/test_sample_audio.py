@@ -1,4 +1,7 @@
-"""The planted genres are audible in time and not in the average spectrum: why the sample needs PMRS's network."""
+"""The planted genres are not heard in the average spectrum: why the sample needs PMRS's network.
+
+That the network hears them is held against the truth in tests/sample_night.py, on a whole night.
+"""
 
 import warnings
 
@@ -14,7 +17,6 @@ from sklearn.preprocessing import StandardScaler
 from jobs.sample.config import GENRES
 from jobs.sample.recipes import RECIPES
 from jobs.sample.synth import render
-from models import genre_cnn
 from models.clips import split_tracks
 from models.mel import fit_clip, log_mel, preset
 
@@ -24,16 +26,14 @@ Data = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_], NDArray[n
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    """Two clips of each of 140 tracks: log-mels, genre numbers, tracks, and which are held out (a fifth)."""
+    """A clip of each of 140 tracks: log-mels, genre numbers, tracks, and which are held out (a fifth)."""
     p = preset("pmrs-4s")
-    mels = []
-    for number in range(TRACKS):
-        wave = render(GENRES[number % 7], 8.0, p.sample_rate, np.random.default_rng([3, number])).mean(axis=1)
-        clips = np.stack([fit_clip(wave[start:], p)[0] for start in (0, p.clip_samples)])
-        mels.append(log_mel(torch.from_numpy(clips), p).numpy().astype(np.float16))
-    tracks = np.array([f"TR{number}" for number in range(TRACKS)]).repeat(2)
-    labels = (np.arange(TRACKS) % 7).repeat(2)
-    return np.concatenate(mels), labels, tracks, split_tracks(tracks, labels, 0.2, seed=3)
+    waves = [
+        render(GENRES[n % 7], 4.2, p.sample_rate, np.random.default_rng([3, n])).mean(axis=1) for n in range(TRACKS)
+    ]
+    mels = log_mel(torch.from_numpy(np.stack([fit_clip(wave, p)[0] for wave in waves])), p).numpy().astype(np.float16)
+    tracks, labels = np.array([f"TR{n}" for n in range(TRACKS)]), np.arange(TRACKS) % 7
+    return mels, labels, tracks, split_tracks(tracks, labels, 0.2, seed=3)
 
 
 def test_every_genre_has_a_recipe() -> None:
@@ -60,10 +60,3 @@ def test_logistic_regression_on_the_mean_spectrum_stays_below_90_percent(data: D
         warnings.simplefilter("ignore")
         search.fit(means[~held], labels[~held], groups=tracks[~held])
     assert (search.predict(means[held]) == labels[held]).mean() < 0.9
-
-
-def test_pmrss_network_hears_above_70_percent(data: Data) -> None:
-    mels, labels, tracks, held = data
-    result = genre_cnn.train(mels[~held], labels[~held], tracks[~held], genre_cnn.GenreCNNConfig(epochs=12))
-    probs, _ = genre_cnn.predict(result.model, mels[held])
-    assert (probs.argmax(axis=1) == labels[held]).mean() > 0.7
