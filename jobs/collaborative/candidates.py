@@ -62,7 +62,7 @@ class Shelf:
 
 def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Recommender, tuple[str, ...]]:
     """The recipe's recommender on the night's history, and its tracks in the order of their ids."""
-    if recipe.method.by_factors:
+    if recipe.method.factorised:
         made = ctx.night.lake.manifest("item_factors", ctx.night.date.isoformat())
         if made is not None and made.inputs.get(f"model|{RANKING}", "") != recipe.digest:
             # somebody promoted another model since

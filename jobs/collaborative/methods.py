@@ -1,6 +1,7 @@
 """The ways to recommend from ratings, by name: what each is called, what it is set by, and how it is fitted."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,15 +10,22 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from scipy.sparse import csr_array
 
-from jobs.collaborative import als
+from jobs.collaborative import ials, mllib_als
 from jobs.collaborative.ratings import Learned
+from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.lake.collect import bounded
 from models import ease, item_knn, pmrs_cf, popularity
+from models import ials as ials_model
+from models.ials import IALSConfig
 from models.implicit_factors import ImplicitFactors
 from models.top_n import Floats, Ints, Recommender, Tensors
 
 Fit = Callable[[Learned, Any, int], Recommender]
 """From what is learned from, the method's settings, and a seed."""
+Factorised = Callable[
+    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object]], AbstractContextManager[tuple[DataFrame, DataFrame]]
+]
+"""See `jobs.collaborative.ials.factorised`."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +36,22 @@ class Method:
     settings: type
     """Its config dataclass; the defaults are what a night takes where nobody chose."""
     fit: Fit
-    by_factors: bool = False
-    """The night reads what the job `collaborative` factorised; the other methods are fitted by the job `candidates` itself."""
+    factorised: Factorised | None = None
+    """How the job `collaborative` makes the factors that the night reads; the other methods are fitted by the job `candidates`."""
     by_taste: bool = False
     """The user's taste in genres has a say in the overall list, as PMRS has it."""
 
 
-def fit_factors(learned: Learned, config: als.Config, seed: int) -> ImplicitFactors:
-    """Implicit ALS on Spark, brought to the driver."""
-    strengths = als.build_strengths(learned.train, config.min_rating)
-    users, items = als.numbered(strengths, "user_id", "user").cache(), als.numbered(strengths, "track_id", "item").cache()
-    found, _ = als.fit(strengths, users, items, replace(config, seed=seed))
+def fit_factors(learned: Learned, config: IALSConfig, seed: int) -> ImplicitFactors:
+    """Implicit ALS on the driver."""
+    return ImplicitFactors(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
+
+
+def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> ImplicitFactors:
+    """Implicit ALS by Spark's MLlib, brought to the driver."""
+    strengths = build_strengths(learned.train, config.min_rating)
+    users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
+    found, _ = mllib_als.fit(strengths, users, items, replace(config, seed=seed))
     model, tracks = factors_of(found.join(items, "item").select("track_id", "factors"), config)
     for numbers in (users, items):
         numbers.unpersist()
@@ -47,11 +60,11 @@ def fit_factors(learned: Learned, config: als.Config, seed: int) -> ImplicitFact
     return replace(model, factors=factors)
 
 
-def factors_of(item_factors: DataFrame, config: als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
+def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
     """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
     rows = bounded(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
     factors = np.array(rows["factors"].to_pylist(), dtype=np.float32).reshape(rows.num_rows, -1)
-    return ImplicitFactors(factors, config.regularisation, config.alpha, config.min_rating), tuple(rows["track_id"].to_pylist())
+    return ImplicitFactors(factors, config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ def catalogue_of(shares: Floats) -> pmrs_cf.Catalogue:
     return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
 
 
-def _pmrs_cf(learned: Learned, config: als.Config, seed: int) -> _PmrsCf:
+def _pmrs_cf(learned: Learned, config: IALSConfig, seed: int) -> _PmrsCf:
     return _PmrsCf(fit_factors(learned, config, seed), catalogue_of(learned.genres))
 
 
@@ -105,6 +118,7 @@ METHODS = {
     ),
     "item_knn": Method("item-kNN", item_knn.ItemKNNConfig, lambda d, c, _: item_knn.fit(d.ratings, c)),
     "ease": Method("EASE", ease.EASEConfig, lambda d, c, _: ease.fit(d.ratings, c)),
-    "als": Method("implicit ALS, MLlib", als.Config, fit_factors, by_factors=True),
-    "pmrs_cf": Method("PMRS CF", als.Config, _pmrs_cf, by_factors=True, by_taste=True),
+    "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorised),
+    "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorised),
+    "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorised, by_taste=True),
 }

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.collaborative import als
+from jobs.collaborative import mllib_als
 from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW, Method
 from models import ease, item_knn, popularity
+from models.ials import IALSConfig
 from models.top_n import Offered
 
 SEEDS = (7, 8, 9)
@@ -25,6 +26,8 @@ class Contender:
     """Kinds of task that it can be asked."""
     wants_times: bool = False
     """Not asked where a split has none."""
+    unasked: bool = True
+    """Compared where nobody names the models; else only by its name."""
 
     @property
     def method(self) -> Method:
@@ -36,7 +39,10 @@ BLOCKS = 2
 """MLlib cuts its work into so many parts; more of them cost more on one machine and change nothing but the last bits."""
 # the first of each grid are the settings that stand where nothing is tuned
 ALS_GRID = tuple(
-    als.Config(regularisation=r, alpha=a, blocks=BLOCKS)
+    IALSConfig(regularisation=r, unobserved=a) for r, a in ((0.001, 0.1), (0.003, 0.1), (0.01, 0.1), (0.001, 1.0), (0.003, 1.0))
+)
+MLLIB_GRID = tuple(
+    mllib_als.Config(regularisation=r, alpha=a, blocks=BLOCKS)
     for r, a in ((0.05, 10.0), (0.01, 10.0), (0.1, 10.0), (0.05, 1.0))
 )
 PLAIN = (popularity.PopularityConfig(),)
@@ -48,13 +54,17 @@ CONTENDERS = (
     Contender("item_knn", KNN_GRID),
     Contender("ease", EASE_GRID),
     Contender("als", ALS_GRID, SEEDS),
-    Contender("pmrs_cf", (als.Config(blocks=BLOCKS),), SEEDS, ("unheard",)),
+    Contender("als_mllib", MLLIB_GRID, SEEDS, unasked=False),
+    Contender("pmrs_cf", (IALSConfig(),), SEEDS, ("unheard",)),
 )
 
 
 def named(names: list[str]) -> list[Contender]:
-    """Those of these names, in the order of CONTENDERS; all where none is given. Raises ValueError naming what there is."""
+    """Those of these names, in the order of CONTENDERS; where none is given, those that are compared unasked.
+
+    Raises ValueError naming what there is.
+    """
     known = [one.name for one in CONTENDERS]
     if unknown := sorted(set(names) - set(known)):
         raise ValueError(f"there is no model {unknown[0]!r}; there are {', '.join(known)}")
-    return [one for one in CONTENDERS if not names or one.name in names]
+    return [one for one in CONTENDERS if (one.name in names if names else one.unasked)]

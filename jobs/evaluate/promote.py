@@ -3,7 +3,7 @@
 import datetime as dt
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -13,7 +13,7 @@ from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW
 from jobs.collaborative.recipe import RANKING, SHIPPED, Recipe, of_card
 from jobs.errors import EvaluationError, LakeError
 from jobs.evaluate import metrics
-from jobs.evaluate.contenders import BLOCKS, Contender, named
+from jobs.evaluate.contenders import Contender, named
 from jobs.evaluate.evaluate import BEYOND_AT, Asked, Evaluation
 from jobs.evaluate.gate import Verdict, churn_of, judge
 from jobs.evaluate.limits import Gate
@@ -104,8 +104,7 @@ def _asked(evaluation: Evaluation, contender: Contender) -> Asked:
 def _contender(recipe: Recipe) -> Contender:
     """The contender of a recipe, with its settings alone, asked for lists of unheard tracks only."""
     (known,) = named([recipe.name])
-    settings = replace(recipe.settings, blocks=BLOCKS) if recipe.method.by_factors else recipe.settings
-    return Contender(recipe.name, (settings,), known.seeds, ("unheard",), known.wants_times)
+    return Contender(recipe.name, (recipe.settings,), known.seeds, ("unheard",), known.wants_times)
 
 
 def _churn(ours: DataFrame, theirs: DataFrame) -> float:

@@ -7,14 +7,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.collaborative import candidates, factors
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.recipe import RANKING, SHIPPED, of_card
+from jobs.collaborative.recipe import RANKING, of_card
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from tests.collaborative.quick import quick
 
 SOURCES = """
 name = "small"
@@ -24,12 +22,6 @@ format = "app_log"
 path = "/logs"
 """
 TRACKS = 12
-
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("als", SHIPPED):
-        monkeypatch.setitem(METHODS, name, quick(name))
 
 
 @pytest.fixture
@@ -75,7 +67,8 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
     [
         ("item_knn", {"neighbours": 5}),
         ("ease", {"regularisation": 5.0}),
-        ("als", {"rank": 4, "blocks": 99}),
+        ("als", {"rank": 4}),
+        ("als_mllib", {"rank": 4, "iterations": 4, "blocks": 99}),
     ],
 )
 def test_the_live_recipe_makes_the_lists_and_their_reasons(night: Night, method: str, config: dict[str, float]) -> None:

@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.collaborative import als
+from jobs.collaborative import mllib_als
 from jobs.collaborative.methods import listener
 from jobs.collaborative.ratings import Learned, learn
+from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.evaluate.contenders import named
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.splits import PerUserRandom
 from models import pmrs_cf
+from models.ials import IALSConfig
 from models.implicit_factors import ImplicitFactors
 from models.top_n import top_n
 
-CONFIG = als.Config(rank=4, iterations=5, blocks=2)
+MLLIB = mllib_als.Config(rank=4, iterations=5, blocks=2)
+CONFIG = IALSConfig(rank=4, iterations=5)
 GENRES = ("even", "odd")
 
 
@@ -39,15 +42,16 @@ def genres_of(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, "track_id string, probabilities array<double>")
 
 
-def test_folding_in_gives_the_factors_of_the_last_half_step_of_als(learned: Learned) -> None:
-    strengths = als.build_strengths(learned.train, CONFIG.min_rating)
-    users, items = als.numbered(strengths, "user_id", "user"), als.numbered(strengths, "track_id", "item")
-    item_factors, user_factors = als.fit(strengths, users, items, CONFIG)
+def test_folding_in_gives_the_factors_of_the_last_half_step_of_mllib(learned: Learned) -> None:
+    """MLlib as the oracle of the objective and of its solution."""
+    strengths = build_strengths(learned.train, MLLIB.min_rating)
+    users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
+    item_factors, user_factors = mllib_als.fit(strengths, users, items, MLLIB)
     ours = np.array(
         [row["factors"] for row in item_factors.join(items, "item").orderBy("track_id").collect()], dtype=np.float32
     )
     theirs = np.array([row["factors"] for row in user_factors.join(users, "user").orderBy("user_id").collect()])
-    found = ImplicitFactors(ours, CONFIG.regularisation, CONFIG.alpha, CONFIG.min_rating).fold_in(learned.ratings)
+    found = ImplicitFactors(ours, MLLIB.objective, MLLIB.min_rating).fold_in(learned.ratings)
     np.testing.assert_allclose(found, theirs, rtol=2e-3, atol=2e-4)
 
 

@@ -32,7 +32,9 @@ def make(seed: int, tracks: int = 40, genres: int = 3, heard: int = 6) -> tuple[
     return scores, Catalogue(probabilities, genre), Listener(items, items[liked], ratings[liked])
 
 
-def by_hand(scores: Floats, catalogue: Catalogue, user: Listener, genre: int, most: int, by_taste: bool = True) -> list[int]:
+def by_hand(
+    scores: Floats, catalogue: Catalogue, user: Listener, genre: int, most: int, by_taste: bool = True
+) -> list[int]:
     """Equations as they are read in the module's docstring, one track at a time."""
     scores = scores[0]
     unheard = [t for t in range(len(scores)) if t not in set(user.heard.tolist())]
@@ -43,7 +45,9 @@ def by_hand(scores: Floats, catalogue: Catalogue, user: Listener, genre: int, mo
         fit = catalogue.genre_probabilities @ theta if by_taste else np.ones(len(scores))
         value = {t: float(fit[t]) * share[t] for t in unheard}
     else:
-        value = {t: float(catalogue.genre_probabilities[t, genre]) * share[t] for t in unheard if catalogue.genre[t] == genre}
+        value = {
+            t: float(catalogue.genre_probabilities[t, genre]) * share[t] for t in unheard if catalogue.genre[t] == genre
+        }
     return sorted(value, key=lambda t: (-np.float32(value[t]), -share[t], t))[:most]
 
 
@@ -73,7 +77,9 @@ def test_a_batch_gives_what_each_user_alone_gives() -> None:
     scores, catalogue, users = np.concatenate([m[0] for m in made]), made[0][1], [m[2] for m in made]
     together = list(top_lists(scores, users, catalogue, 5, 3))
     for row, (user, lists) in enumerate(zip(users, together, strict=True)):
-        for alone, both in zip(next(iter(top_lists(scores[row : row + 1], [user], catalogue, 5, 3))), lists, strict=True):
+        for alone, both in zip(
+            next(iter(top_lists(scores[row : row + 1], [user], catalogue, 5, 3))), lists, strict=True
+        ):
             assert alone.items.tolist() == both.items.tolist()
 
 
@@ -85,7 +91,9 @@ def test_percentiles_rank_unheard_tracks_with_ties_by_id() -> None:
 
 def test_a_track_of_which_nothing_is_known_is_not_offered() -> None:
     catalogue = Catalogue(np.ones((4, 1), np.float32), np.ones(4, np.int64))
-    (picks,) = next(iter(top_lists(np.array([[0.0, 0.5, 0.0, -1.0]], np.float32), [NOBODY], catalogue, 4, 4, by_taste=False)))
+    (picks,) = next(
+        iter(top_lists(np.array([[0.0, 0.5, 0.0, -1.0]], np.float32), [NOBODY], catalogue, 4, 4, by_taste=False))
+    )
     assert picks.items.tolist() == [1, 3]
 
 

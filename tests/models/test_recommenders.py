@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from models import ease, item_knn, popularity
+from models.ials import Objective
 from models.implicit_factors import ImplicitFactors
 from models.stored import from_bytes, to_bytes
 from models.top_n import Floats, Recommender, Tensors, top_n
@@ -24,7 +25,7 @@ def checkerboard() -> csr_array:
 
 
 def factors(ratings: csr_array) -> ImplicitFactors:
-    return ImplicitFactors(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), 0.05, 10.0)
+    return ImplicitFactors(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), Objective())
 
 
 FITS: dict[str, Callable[[csr_array], Recommender]] = {
@@ -36,7 +37,9 @@ FITS: dict[str, Callable[[csr_array], Recommender]] = {
 EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 
 
-def lists(model: Recommender, asked: csr_array, most: int, offered: str = "unheard", block: int = 7) -> dict[int, list[int]]:
+def lists(
+    model: Recommender, asked: csr_array, most: int, offered: str = "unheard", block: int = 7
+) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {row: [] for row in range(asked.shape[0])}
     for rows, items, _ in top_n(model, asked, most, offered, block):  # type: ignore[arg-type]
         for row, item in zip(rows, items, strict=True):
@@ -54,7 +57,9 @@ def test_many_asked_at_once_get_what_each_alone_gets(fit: Callable[[csr_array], 
 
 
 @EACH
-def test_heard_tracks_are_absent_and_asking_for_too_many_gives_all_others(fit: Callable[[csr_array], Recommender]) -> None:
+def test_heard_tracks_are_absent_and_asking_for_too_many_gives_all_others(
+    fit: Callable[[csr_array], Recommender],
+) -> None:
     ratings = checkerboard()
     for user, items in lists(fit(ratings), ratings, 1_000).items():
         assert sorted(items) == sorted(set(range(20)) - set(ratings[user : user + 1].indices))
@@ -97,7 +102,7 @@ def rebuilt(name: str, arrays: Tensors) -> Recommender:
     if name == "ease":
         return ease.EASE(arrays["weights"], 1.0)
     if name == "factors":
-        return ImplicitFactors(arrays["factors"], 0.05, 10.0)
+        return ImplicitFactors(arrays["factors"], Objective())
     similar = csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20))
     return item_knn.ItemKNN(similar, 1.0)
 
@@ -174,7 +179,7 @@ def test_folding_in_solves_the_weighted_least_squares_of_one_user() -> None:
     items = DRAW.normal(size=(25, 3)).astype(np.float32)
     asked = np.zeros((1, 25), dtype=np.float32)
     asked[0, [2, 5, 9]] = [1, 8, 0.5]  # the last is below T_R: heard, and not liked
-    found = ImplicitFactors(items, 0.1, 4.0).fold_in(csr_array(asked))[0]
+    found = ImplicitFactors(items, Objective(1 / 4.0, 0.1 / 4.0, of_everything=False)).fold_in(csr_array(asked))[0]
     wanted, confidence = np.zeros(25), np.ones(25)
     wanted[[2, 5]] = 1.0
     confidence[[2, 5]] += 4.0 * np.array([1.0, 4.0])  # strength 1 + log2 R

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.recipe import SHIPPED
 from jobs.genre import train
 from jobs.lake.lake import Lake
 from jobs.publish.store import Store, connect
@@ -19,7 +17,6 @@ from jobs.sample.config import LAST_DATE, SampleConfig
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from models.genre_cnn import GenreCNNConfig
-from tests.collaborative.quick import quick
 
 SMALL = replace(
     SampleConfig(), days=5, groups=5, users_per_group=24, artists_per_group=9, other_artists=10, tracks_per_artist=8,
@@ -61,7 +58,6 @@ def run_night(settings: Settings, date: dt.date, force: bool = False, families: 
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(train, "GenreCNNConfig", partial(GenreCNNConfig, epochs=FEW_EPOCHS))
-            patch.setitem(METHODS, SHIPPED, quick(SHIPPED))
             for family in families:
                 run_named(settings, family, date, run_id, force)
     finally:

@@ -7,8 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.cli.models import all_models, print_models, print_promotion, show_everywhere
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.recipe import RANKING, SHIPPED
+from jobs.collaborative.recipe import RANKING
 from jobs.errors import EvaluationError
 from jobs.evaluate import command, promote
 from jobs.evaluate.command import Options
@@ -17,7 +16,6 @@ from jobs.evaluate.question import Config
 from jobs.evaluate.show import claims_of, markdown, rows_of
 from jobs.lake.models import registry_of
 from models.stored import from_bytes
-from tests.collaborative.quick import quick
 from tests.night.house import World
 
 LIMITS = Gate(fewest_users=50, keep_coverage=0.5)
@@ -122,9 +120,8 @@ def test_what_was_fitted_is_registered_as_a_candidate_with_its_figures(world: Wo
 
 
 def test_the_gate_lets_the_better_model_in_and_keeps_the_worse_one_out(
-    world: World, told: command.Told, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    world: World, told: command.Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(METHODS, SHIPPED, quick(SHIPPED))
     registry = registry_of(world.settings.lake_root, "sample")
     try:
         better = promote.run(world.settings, "item_knn", "", 2, LIMITS, quiet)

@@ -1,10 +1,14 @@
-"""Implicit ALS factors of users and tracks (Hu, Koren, Volinsky 2008) by MLlib."""
+"""Implicit ALS by MLlib: another engine than jobs/collaborative/ials.py for the same kind of factors, and its oracle."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.ml.recommendation import ALS
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+
+from models.ials import Objective
 
 
 @dataclass(frozen=True)
@@ -26,19 +30,22 @@ class Config:
     seed: int = 7
     """Seed of the first factors."""
 
+    @property
+    def objective(self) -> Objective:
+        """What MLlib minimises, by 1 / alpha."""
+        return Objective(1 / self.alpha, self.regularisation / self.alpha, of_everything=False)
 
-def build_strengths(history: DataFrame, min_rating: float) -> DataFrame:
-    """U_M as `user_id, track_id, strength`: 1 + log2 R, so that 700 plays count about ten times one play."""
-    rated = history.where(F.col("rating") >= min_rating)
-    return rated.select("user_id", "track_id", (1 + F.log2("rating")).cast("float").alias("strength"))
 
-
-def numbered(frame: DataFrame, key: str, number: str) -> DataFrame:
-    """Distinct values of `key` with their place in sorted order, from 0.
-
-    One task sorts them all: a million ids take seconds, and a number that depends on partitions would not reproduce.
-    """
-    return frame.select(key).distinct().withColumn(number, F.row_number().over(Window.orderBy(key)) - 1)
+@contextmanager
+def factorised(
+    strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config, told: Callable[[int], object]
+) -> Iterator[tuple[DataFrame, DataFrame]]:
+    """As jobs/collaborative/ials.py has it; MLlib tells of no iteration."""
+    item_factors, user_factors = fit(strengths, users, items, config)
+    yield (
+        item_factors.join(items, "item").select("track_id", "factors"),
+        user_factors.join(users, "user").select("user_id", "factors"),
+    )
 
 
 def fit(strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config) -> tuple[DataFrame, DataFrame]:

@@ -1,0 +1,70 @@
+"""iALS on Spark: blocks dealt out to tasks give what one machine gives, to the last bit."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, SparkSession
+from scipy.sparse import csr_array
+
+from jobs.collaborative import ials
+from jobs.collaborative.strengths import build_strengths, numbered
+from jobs.errors import LakeError
+from models import ials as model
+from models.ials import IALSConfig
+
+CONFIG = IALSConfig(rank=4, iterations=3)
+USERS, TRACKS = 50, 23
+
+
+@pytest.fixture(scope="module")
+def ratings() -> csr_array:
+    draw = np.random.default_rng(6)
+    dense = (draw.random((USERS, TRACKS)) < 0.3) * draw.integers(1, 9, (USERS, TRACKS)).astype(np.float32)
+    dense[np.arange(USERS), np.arange(USERS) % TRACKS] = 2
+    return csr_array(dense)
+
+
+@pytest.fixture(scope="module")
+def history(spark: SparkSession, ratings: csr_array) -> DataFrame:
+    whole = ratings.tocoo()
+    rows = [(f"u{u:02d}", f"t{t:02d}", float(r)) for u, t, r in zip(whole.row, whole.col, whole.data, strict=True)]
+    rows.append(("skipper", "t00", 0.0))
+    return spark.createDataFrame(rows, "user_id string, track_id string, rating double")
+
+
+def factorised(history: DataFrame) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+    """Item and user factors in the order of their ids, and what was told of iterations."""
+    strengths, told = build_strengths(history, CONFIG.min_rating), list[int]()
+    users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
+    with ials.factorised(strengths, users, items, CONFIG, told.append) as frames:
+        tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]
+    assert tables[0]["track_id"].to_pylist() == [f"t{t:02d}" for t in range(TRACKS)]
+    assert tables[1]["user_id"].to_pylist() == [f"u{u:02d}" for u in range(USERS)]
+    tracks, listeners = (np.array(table["factors"].to_pylist(), np.float32) for table in tables)
+    return tracks, listeners, told
+
+
+@pytest.mark.parametrize("likes", [10_000, 60], ids=["one block", "many blocks"])
+def test_spark_gives_the_bits_of_one_machine(
+    history: DataFrame, ratings: csr_array, likes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "BLOCK_LIKES", likes)
+    tracks, listeners, told = factorised(history)
+    assert told == [1, 2, 3]
+    np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG, threads=2))
+    folded = model.solve(model.strengths(ratings, 1.0), model.fixed(torch.from_numpy(tracks)), CONFIG.objective)
+    np.testing.assert_array_equal(listeners, folded.float().numpy())
+
+
+def test_a_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "BLOCK_LIKES", 60)
+    np.testing.assert_array_equal(model.fit(ratings, CONFIG, threads=1), model.fit(ratings, CONFIG, threads=3))
+
+
+def test_factors_that_the_driver_cannot_hold_are_refused_with_the_numbers(
+    history: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ials, "DRIVER_BYTES", 1_000)
+    with pytest.raises(LakeError, match=r"Factors of 50 users and 23 tracks by 4 numbers are .* take a lower rank"):
+        factorised(history)

@@ -1,0 +1,109 @@
+"""Implicit ALS: each half-step solves its own least squares, the loss only falls, and what carried a score adds up to it."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from models import ials
+from models.ials import IALSConfig, Objective
+
+Floats = NDArray[np.floating]
+HU = Objective(unobserved=1.0, regularisation=0.3, exponent=0.0)
+RENDLE = Objective(unobserved=0.1, regularisation=0.02)
+MLLIB = Objective(unobserved=0.1, regularisation=0.02, of_everything=False)
+EACH = pytest.mark.parametrize("objective", [HU, RENDLE, MLLIB], ids=["hu", "rendle", "mllib"])
+
+
+def listening(users: int = 60, tracks: int = 30, seed: int = 5) -> csr_array:
+    """Plays of two tastes; user 3 and track 4 have none."""
+    draw = np.random.default_rng(seed)
+    near = np.add.outer(np.arange(users), np.arange(tracks)) % 2 == 0
+    heard = draw.random((users, tracks)) < np.where(near, 0.4, 0.05)
+    heard[3], heard[:, 4] = False, False
+    return csr_array(heard * draw.integers(1, 30, heard.shape).astype(np.float32))
+
+
+def plainly(strength: Floats, items: Floats, objective: Objective) -> Floats:
+    """The users' factors by the book: one dense weighted ridge regression each."""
+    found = []
+    for row in strength.astype(np.float64):
+        weight, likes = objective.unobserved + row, row > 0
+        count = likes.sum() + (objective.unobserved * len(items) if objective.of_everything else 0.0)
+        left = (items.T * weight) @ items + objective.regularisation * count**objective.exponent * np.eye(
+            items.shape[1]
+        )
+        found.append(np.linalg.solve(left, items.T @ (weight * likes)) if likes.any() else np.zeros(items.shape[1]))
+    return np.array(found)
+
+
+@EACH
+def test_solving_is_ridge_regression_and_steps_lead_there(objective: Objective) -> None:
+    likes = ials.strengths(listening(), 1.0)
+    items = np.random.default_rng(1).normal(size=(30, 6))
+    expected = plainly(likes.toarray(), items, objective)
+    side = ials.fixed(torch.from_numpy(items.astype(np.float32)))
+    np.testing.assert_allclose(ials.solve(likes, side, objective).numpy(), expected, atol=1e-5)
+    walked = ials.approach(likes, side, torch.zeros(60, 6), objective, 12)
+    np.testing.assert_allclose(walked.numpy(), expected, atol=1e-4)
+
+
+@EACH
+def test_the_loss_is_the_sum_over_every_pair(objective: Objective) -> None:
+    likes = ials.strengths(listening(), 1.0)
+    draw = np.random.default_rng(2)
+    users, items = draw.normal(size=(60, 5)), draw.normal(size=(30, 5))
+    dense = likes.toarray().astype(np.float64)
+    errors = ((objective.unobserved + dense) * ((dense > 0) - users @ items.T) ** 2).sum()
+    for factors, counts, across in ((users, (dense > 0).sum(1), 30), (items, (dense > 0).sum(0), 60)):
+        weight = counts + (objective.unobserved * across if objective.of_everything else 0.0)
+        errors += objective.regularisation * (weight**objective.exponent) @ (factors**2).sum(1)
+    assert ials.loss(likes, users, items, objective) == pytest.approx(errors)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_every_iteration_lessens_the_loss(steps: int) -> None:
+    ratings = listening()
+    likes, losses = ials.strengths(ratings, 1.0), []
+    for iterations in (1, 2, 4, 8, 16):
+        config = IALSConfig(rank=6, iterations=iterations, steps=steps)
+        items = ials.fit(ratings, config)
+        users = ials.solve(likes, ials.fixed(torch.from_numpy(items)), config.objective).numpy()
+        losses.append(ials.loss(likes, users, items, config.objective))
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_warm_start_begins_where_the_last_fit_ended() -> None:
+    ratings, config = listening(), IALSConfig(rank=6, iterations=30, steps=0)
+    settled = ials.fit(ratings, config)
+    again = ials.fit(ratings, IALSConfig(rank=6, iterations=1, steps=0), start=settled)
+    cold = ials.fit(ratings, IALSConfig(rank=6, iterations=1, steps=0))
+    assert np.abs(again - settled).max() < 0.1 * np.abs(cold - settled).max()
+
+
+def test_equal_seeds_give_equal_factors_and_others_do_not() -> None:
+    ratings, config = listening(), IALSConfig(rank=6, iterations=2)
+    np.testing.assert_array_equal(ials.fit(ratings, config), ials.fit(ratings, config))
+    assert not np.allclose(ials.fit(ratings, config), ials.fit(ratings, IALSConfig(rank=6, iterations=2, seed=8)))
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(1, 64))
+def test_every_row_with_a_like_is_solved_once(counts: list[int], rank: int) -> None:
+    groups = ials._of_equal_length(np.array(counts), rank)
+    rows = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
+    assert sorted(rows) == [row for row, count in enumerate(counts) if count]
+    assert all(max(counts[r] for r in group) <= 1.25 * min(counts[r] for r in group) for group in groups)
+
+
+def test_what_carried_a_score_adds_up_to_it() -> None:
+    likes, objective = ials.strengths(listening(), 1.0), RENDLE
+    items = torch.from_numpy(np.random.default_rng(4).normal(size=(30, 6)))
+    side = ials.fixed(items)
+    scores = ials.solve(likes, side, objective) @ items.T
+    for stack in ials.stacks(likes, side, objective):
+        picked = torch.arange(30).expand(len(stack.rows), 30)
+        np.testing.assert_allclose(stack.carried(items, picked).sum(2), scores[stack.rows], atol=1e-9)
