@@ -166,8 +166,11 @@ CELLS = 4_000_000
 """Numbers that the rows of one stack of `stacks` have together: 32 MB."""
 
 
-def _stacked(likes: csr_array, items: Tensor, cells: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Rows [b], columns [b, n] and strengths [b, n] of rows that have a like; where a row is shorter, of strength 0."""
+def _stacked(likes: csr_array, items: Tensor, cells: int, least: int = 1) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Rows [b], columns [b, n] and strengths [b, n] of rows that have a like; where a row is shorter, of strength 0.
+
+    So many rows that they have `cells` numbers of Y, where a row counts as one of `least` likes.
+    """
     begins, counts, columns, values = (
         torch.from_numpy(part).to(items.device)
         for part in (
@@ -177,7 +180,7 @@ def _stacked(likes: csr_array, items: Tensor, cells: int) -> Iterator[tuple[Tens
             likes.data,
         )
     )
-    for group in _of_equal_length(np.diff(likes.indptr), items.shape[1], cells):
+    for group in _of_equal_length(np.diff(likes.indptr), cells // items.shape[1], least):
         rows = torch.from_numpy(group).to(items.device)
         count = counts[rows][:, None]
         steps = torch.arange(int(count.max()), device=items.device)
@@ -185,14 +188,14 @@ def _stacked(likes: csr_array, items: Tensor, cells: int) -> Iterator[tuple[Tens
         yield rows, columns[place], torch.where(steps < count, values[place], 0.0).to(items)
 
 
-def _of_equal_length(counts: Ints, rank: int, cells: int = CELLS) -> list[Ints]:
-    """Rows with a like, in groups of which the longest has at most a quarter more than the shortest, and few enough."""
+def _of_equal_length(counts: Ints, together: int, least: int) -> list[Ints]:
+    """Rows with a like, in groups of at most `together` likes, in which no row is longer than the shortest by over a quarter."""
     order = np.argsort(counts, kind="stable")
     ordered = counts[order]
     found, start = [], int(np.searchsorted(ordered, 1))
     while start < order.size:
         longest = int(ordered[start] * 1.25)
-        most = max(1, cells // (max(longest, 1) * rank))
+        most = max(1, together // max(longest, least))
         stop = min(int(np.searchsorted(ordered, longest, side="right")), start + most)
         found.append(order[start:stop])
         start = stop
@@ -230,7 +233,7 @@ def stacks(likes: csr_array, side: Fixed, objective: Objective) -> Iterator[Stac
     """All rows of `likes` [B, I] (strengths) that have a like, on the device of the factors, in float64."""
     items = side.factors.double()
     unseen = objective.unobserved * side.gram.to(items)
-    for rows, columns, strength in _stacked(likes, items, CELLS):
+    for rows, columns, strength in _stacked(likes, items, CELLS, items.shape[1]):
         mine = items[columns]  # [b, n, F]
         left = mine.mT @ (mine * strength[:, :, None]) + unseen
         penalty = objective.penalty((strength > 0).sum(1, keepdim=True).to(items), side.rows)

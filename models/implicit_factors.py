@@ -4,6 +4,7 @@ The asker's factors are the row that the last half-step of ALS would have given 
 user whose likes were learned from as for anybody else. score(u, i) = x_u . y_i.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from models.ials import Fixed, Objective, fixed, solve, strengths
+from models.ials import Fixed, Objective, fixed, solve, stacks, strengths
 from models.top_n import Floats, Ints, Tensors
 
 
@@ -37,20 +38,22 @@ class ImplicitFactors:
         """[Q, I]."""
         return np.asarray(self.fold_in(asked) @ self.factors.T)
 
-    def near(self, items: Ints, history: Ints) -> Floats:
-        """[n, H]: cosine of factors."""
-        return cosines(self.factors, items, history)
+    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        """What each like adds to x_u . y_i, by the fold-in's own equation (Hu, Koren, Volinsky, section 5)."""
+        lengths = np.diff(asked.indptr)
+        found = [np.zeros((items.size, lengths[row]), np.float32) for row, items in enumerate(picked)]
+        items = self._side.factors.double()
+        kept = strengths(asked, self.min_rating)
+        for stack in stacks(kept, self._side, self.objective):
+            rows = stack.rows.tolist()
+            most = max(picked[row].size for row in rows)
+            padded = np.stack([np.pad(picked[row], (0, most - picked[row].size)) for row in rows])
+            shares = stack.carried(items, torch.from_numpy(padded)).float().numpy()
+            for place, row in enumerate(rows):
+                likes = asked.data[asked.indptr[row] : asked.indptr[row + 1]] >= self.min_rating
+                found[row][:, likes] = shares[place, : picked[row].size, : likes.sum()]
+        return found
 
     def tensors(self) -> Tensors:
         """`factors` [I, F]."""
         return {"factors": self.factors}
-
-
-def cosines(factors: Floats, items: Ints, history: Ints) -> Floats:
-    """[n, H]: cosine of the factors [I, F] of `items` [n] and of `history` [H]; 0 for factors of length 0."""
-    return np.asarray(_unit(factors[items]) @ _unit(factors[history]).T)
-
-
-def _unit(rows: Floats) -> Floats:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12))

@@ -6,12 +6,13 @@
 Deshpande and Karypis 2004 keep the k nearest of each *target* track, as here; shrinkage is that of Bell and Koren 2007.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from models.top_n import Floats, Ints, Tensors, TooLarge, liked
+from models.top_n import Floats, Ints, Tensors, TooLarge, by_weights, liked
 
 MOST_PAIRS = 300_000_000
 """Pairs of tracks of one history, summed over users: each may take some 50 bytes while similarities are sorted."""
@@ -42,9 +43,11 @@ class ItemKNN:
         found = liked(asked, self.min_rating) @ self.similar
         return np.asarray(found.toarray(), dtype=np.float32)
 
-    def near(self, items: Ints, history: Ints) -> Floats:
-        """[n, H]: the similarities that the score sums."""
-        return np.asarray(self.similar[history][:, items].toarray().T, dtype=np.float32)
+    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        """The similarities that the score sums."""
+        return by_weights(
+            asked, picked, lambda history, items: self.similar[history][:, items].toarray(), self.min_rating
+        )
 
     def tensors(self) -> Tensors:
         """The sparse matrix: `values`, `columns`, `row_ends`."""

@@ -14,7 +14,7 @@ is any recommender's (models/top_n.py); PMRS's own is matrix factorisation. Of a
 genres, the overall list is s alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,17 +108,3 @@ def _best(items: Ints, scores: Floats, share: Floats, most: int, genre: int, tas
     order = np.lexsort((items[allowed], -share[allowed], -scores[allowed]))[:most]
     chosen = allowed[order]
     return Picks(genre, items[chosen], scores[chosen].astype(np.float32), share[chosen], taste)
-
-
-def nearest_rated(items: Ints, listener: Listener, near: Callable[[Ints, Ints], Floats], look_back: int) -> Ints:
-    """For each item the one of the user's `look_back` best rated tracks that speaks most for it; -1 where none does.
-
-    `near`: of a recommender, [n, H] for items [n] and history [H].
-    """
-    best_first = np.lexsort((listener.rated, -listener.ratings))[:look_back]
-    history = listener.rated[best_first]
-    if history.size == 0:
-        return np.full(items.shape, -1, dtype=np.int64)
-    # rounded, so that equal neighbours are told apart by rating and id and not by the last bit
-    said = near(items, history).round(5)
-    return np.where(said.max(axis=1) > 0, history[np.argmax(said, axis=1)], -1)

@@ -4,12 +4,13 @@ The number of listeners, not of plays: a user with a million plays is one listen
 the ratings of the last days only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from models.top_n import Floats, Ints, Tensors, liked
+from models.top_n import Floats, Ints, Tensors, by_weights, liked
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Popularity:
         """[Q, I]: the same for everybody."""
         return np.broadcast_to(self.listeners, asked.shape)
 
-    def near(self, items: Ints, history: Ints) -> Floats:
-        """[n, H] zeros: no track of a history has a say."""
-        return np.zeros((items.size, history.size), dtype=np.float32)
+    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        """Zeros: no track of a history has a say."""
+        return by_weights(asked, picked, lambda history, items: np.zeros((history.size, items.size), np.float32), 0.0)
 
     def tensors(self) -> Tensors:
         """`listeners` [I]."""

@@ -4,7 +4,7 @@ A recommender is fitted on ratings R [U, I] (sparse; a stored 0 is a track that 
 asks with ratings [Q, I]: users it has learned from, users it has never seen, or the tracks of one session.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -33,8 +33,11 @@ class Recommender(Protocol):
         against it. `asked` [Q, I]: ratings of whoever asks.
         """
 
-    def near(self, items: Ints, history: Ints) -> Floats:
-        """[n, H]: how much each track of somebody's history speaks for each of `items` [n]; at most 0: not at all."""
+    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        """What carried the scores: for each row of `asked` [Q, I] and the items `picked` for it [n], [n, H].
+
+        H are the row's ratings in their order; each number is what that rating adds to the item's score.
+        """
 
     def tensors(self) -> Tensors:
         """Everything that was learned."""
@@ -77,6 +80,30 @@ def worth_sorting(scores: Floats, allowed: Ints, most: int) -> Ints:
         return allowed
     least = np.partition(scores[allowed], allowed.size - most)[allowed.size - most]
     return np.asarray(allowed[scores[allowed] >= least])
+
+
+def by_weights(
+    asked: csr_array, picked: Sequence[Ints], weights: Callable[[Ints, Ints], Floats], least: float
+) -> list[Floats]:
+    """`carried` of a model whose score is a sum of weights between liked tracks and items: `weights`(history, items) [H, n]."""
+    found = []
+    for row, items in enumerate(picked):
+        span = slice(asked.indptr[row], asked.indptr[row + 1])
+        found.append((weights(asked.indices[span], items) * (asked.data[span, None] >= least)).T)
+    return found
+
+
+def strongest(carried: Floats, history: Ints, ratings: Floats) -> Ints:
+    """For each item the track of the `history` [H] that carried most of its score: `carried` [n, H]; -1 where none did.
+
+    Of tracks that carried as much the best rated is told, then the first.
+    """
+    if history.size == 0:
+        return np.full(len(carried), -1, dtype=np.int64)
+    best_first = np.lexsort((history, -ratings))
+    # rounded, so that equals are not told apart by the last bit
+    said = carried[:, best_first].round(6)
+    return np.where(said.max(axis=1) > 0, history[best_first][np.argmax(said, axis=1)], -1)
 
 
 def liked(ratings: csr_array, least: float) -> csr_array:

@@ -22,10 +22,11 @@ from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.schemas import table
-from models.pmrs_cf import Catalogue, Listener, Picks, nearest_rated, top_lists
-from models.top_n import Recommender
+from models.pmrs_cf import Catalogue, Picks, top_lists
+from models.top_n import Ints, Recommender, strongest
 
 OVERALL = "overall"
+NOTHING = np.empty(0, np.int64)
 SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
 
 
@@ -37,8 +38,6 @@ class Config:
     """Candidates of the overall list: as many as are published."""
     per_genre: int = 10
     """Candidates of each genre's list: as many as are published."""
-    look_back: int = 50
-    """Best rated tracks of a user among which a reason is sought."""
     users_per_task: int = 2_000
     """Fixes which users share a block, so that equal inputs give equal bits on any number of cores."""
     users_per_block: int = 250
@@ -109,11 +108,13 @@ def score_block(block: list[dict[str, Any]], shelf: Shelf, config: Config) -> pa
         listener(np.array(row["items"], np.int64), np.array(row["ratings"], np.float32), shelf.min_rating) for row in block
     ]
     scores = shelf.model.score(asked)
-    found = top_lists(scores, users, shelf.catalogue, config.overall, config.per_genre, shelf.by_taste)
+    lists = list(top_lists(scores, users, shelf.catalogue, config.overall, config.per_genre, shelf.by_taste))
+    picked = [np.concatenate([NOTHING, *(picks.items for picks in each)]) for each in lists]
+    carried = shelf.model.carried(asked, picked)
     parts = [
-        _rows(row["user_id"], user, lists, shelf, config.look_back)
-        for row, user, lists in zip(block, users, found, strict=True)
-        if lists
+        _rows(row["user_id"], each, strongest(shares, user.heard, np.array(row["ratings"])), shelf)
+        for row, user, each, shares in zip(block, users, lists, carried, strict=True)
+        if each
     ]
     return pa.concat_batches(parts or [SCHEMA.empty_table().to_batches()[0]])
 
@@ -125,11 +126,10 @@ def _matrix(block: list[dict[str, Any]], tracks: int) -> csr_array:
     return csr_array((ratings.astype(np.float32), items.astype(np.int64), ends), shape=(len(block), tracks))
 
 
-def _rows(user_id: str, user: Listener, lists: list[Picks], shelf: Shelf, look_back: int) -> pa.RecordBatch:
+def _rows(user_id: str, lists: list[Picks], because: Ints, shelf: Shelf) -> pa.RecordBatch:
     """One user's candidates: vectors as long as all the lists together, names looked up at once."""
     counts = [len(picks.items) for picks in lists]
     items = np.concatenate([picks.items for picks in lists])
-    because = nearest_rated(items, user, shelf.model.near, look_back)
     names = [OVERALL if picks.genre < 0 else shelf.lists[picks.genre] for picks in lists]
     columns = {
         "user_id": [user_id] * len(items),

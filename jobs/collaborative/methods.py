@@ -1,6 +1,6 @@
 """The ways to recommend from ratings, by name: what each is called, what it is set by, and how it is fitted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,8 +81,8 @@ class _PmrsCf:
         # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
         return np.asarray(taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share)
 
-    def near(self, items: Ints, history: Ints) -> Floats:
-        return self.collaborative.near(items, history)
+    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        return self.collaborative.carried(asked, picked)
 
     def tensors(self) -> Tensors:
         return {**self.collaborative.tensors(), "genre_probabilities": self.catalogue.genre_probabilities}

@@ -92,11 +92,12 @@ def test_equal_seeds_give_equal_factors_and_others_do_not() -> None:
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(1, 64))
-def test_every_row_with_a_like_is_solved_once(counts: list[int], rank: int) -> None:
-    groups = ials._of_equal_length(np.array(counts), rank)
+def test_every_row_with_a_like_is_solved_once(counts: list[int], least: int) -> None:
+    groups = ials._of_equal_length(np.array(counts), 500, least)
     rows = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
     assert sorted(rows) == [row for row, count in enumerate(counts) if count]
     assert all(max(counts[r] for r in group) <= 1.25 * min(counts[r] for r in group) for group in groups)
+    assert all(len(group) * max(least, *(counts[r] for r in group)) <= max(500, least, *counts) for group in groups)
 
 
 def test_what_carried_a_score_adds_up_to_it() -> None:

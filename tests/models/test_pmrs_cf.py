@@ -1,14 +1,11 @@
 """PMRS's lists against a plain reading of the equations, and a checkerboard whose answer is known."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.implicit_factors import cosines
-from models.pmrs_cf import Catalogue, Listener, genre_profile, nearest_rated, percentiles, top_lists
+from models.pmrs_cf import Catalogue, Listener, genre_profile, percentiles, top_lists
 from models.top_n import Floats
 
 NOBODY = Listener(np.array([], np.int64), np.array([], np.int64), np.array([], np.float32))
@@ -107,11 +104,3 @@ def test_the_genre_profile_weighs_by_rating() -> None:
     catalogue = Catalogue(np.array([[1, 0], [0, 1]], np.float32), np.array([0, 1]))
     user = Listener(np.array([0, 1]), np.array([0, 1]), np.array([3.0, 1.0], np.float32))
     assert genre_profile(user, catalogue).tolist() == [0.75, 0.25]
-
-
-def test_the_reason_is_the_nearest_rated_track() -> None:
-    near = partial(cosines, np.array([[1, 0], [0, 1], [2, 0.1], [0.1, 3], [-1, -1]], np.float32))
-    user = Listener(np.array([0, 1]), np.array([0, 1]), np.array([1.0, 5.0], np.float32))
-    assert nearest_rated(np.array([2, 3]), user, near, look_back=50).tolist() == [0, 1]
-    assert nearest_rated(np.array([2, 3]), user, near, look_back=1).tolist() == [1, 1]
-    assert nearest_rated(np.array([4]), user, near, look_back=50).tolist() == [-1], "no track speaks for it"

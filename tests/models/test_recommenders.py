@@ -10,7 +10,7 @@ from models import ease, item_knn, popularity
 from models.ials import Objective
 from models.implicit_factors import ImplicitFactors
 from models.stored import from_bytes, to_bytes
-from models.top_n import Floats, Recommender, Tensors, top_n
+from models.top_n import Floats, Recommender, Tensors, strongest, top_n
 
 DRAW = np.random.default_rng(11)
 
@@ -121,11 +121,42 @@ def test_what_is_stored_is_the_whole_model(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["item_knn", "ease", "factors"])
-def test_tracks_of_ones_own_taste_speak_for_a_track_and_others_do_not(name: str) -> None:
-    near = FITS[name](checkerboard()).near(np.array([0, 1]), np.array([2, 3, 4]))
-    assert near.shape == (2, 3)
-    assert near[0, [0, 2]].min() > max(0.0, near[0, 1])
-    assert near[1, 1] > max(0.0, near[1, [0, 2]].max())
+def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
+    ratings = checkerboard()
+    ratings.data[::7] = 0.5  # heard and not liked: carries nothing
+    model = FITS[name](ratings)
+    picked = [np.arange(row % 4, 20, 3) for row in range(40)]
+    scores = model.score(ratings)
+    for row, shares in enumerate(model.carried(ratings, picked)):
+        mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
+        assert shares.shape == (picked[row].size, mine.size)
+        assert not shares[:, mine < 1].any()
+        np.testing.assert_allclose(shares.sum(axis=1), scores[row, picked[row]], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["item_knn", "ease", "factors"])
+def test_tracks_of_ones_own_taste_carry_a_track(name: str) -> None:
+    dense = checkerboard().toarray()
+    dense[4, 5] = 1.0  # a slip into the other taste
+    ratings = csr_array(dense)
+    (shares,) = FITS[name](checkerboard()).carried(ratings[4:5], [np.array([4, 6])])
+    (because,) = set(strongest(shares, ratings[4:5].indices, ratings[4:5].data) % 2)
+    assert because == 0
+
+
+@EACH
+def test_nobody_and_nothing_carry_nothing(fit: Callable[[csr_array], Recommender]) -> None:
+    model = fit(checkerboard())
+    (alone,) = model.carried(csr_array((1, 20), dtype=np.float32), [np.array([1, 2])])
+    assert alone.shape == (2, 0)
+    assert strongest(alone, np.empty(0, np.int64), np.empty(0, np.float32)).tolist() == [-1, -1]
+    (nothing,) = model.carried(checkerboard()[:1], [np.empty(0, np.int64)])
+    assert nothing.shape[0] == 0
+
+
+def test_of_equal_carriers_the_best_rated_is_told() -> None:
+    shares = np.array([[0.2, 0.2, 0.1], [0.0, -0.1, 0.0]], dtype=np.float32)
+    assert strongest(shares, np.array([3, 7, 9]), np.array([1.0, 5.0, 9.0], np.float32)).tolist() == [7, -1]
 
 
 def test_equal_scores_are_told_apart_by_the_items_number() -> None:
