@@ -141,7 +141,7 @@ CANDIDATES = define(
     column("score", REAL, "PMRS score for this list, 0 to 1: taste x P(g|track) x percentile"),
     column("percentile", REAL, "s(u,c): share of the user's unheard tracks that are not above this one, 0 to 1"),
     column("taste", REAL, "theta_u(g): the list's genre among the user's ratings, 0 to 1; 1 for overall"),
-    optional("because_track_id", TEXT, "well rated track of the user's whose factors are nearest by cosine"),
+    optional("because_track_id", TEXT, "liked track of the user's that carried most of the score"),
 )
 RANKED = define(
     "ranked",
