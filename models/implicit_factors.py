@@ -1,6 +1,6 @@
 """Implicit-feedback matrix factors, asked by anybody: closed-form fold-in (Hu, Koren, Volinsky 2008, Eq. 4).
 
-The asker's factors are the row that the last half-step of ALS would have given (models/ials.py has the equation), exactly: for a
+The asker's factors are the row that the last half-step of ALS would have given (equation: models/als_rows.py), exactly: for a
 user whose likes were learned from as for anybody else. score(u, i) = x_u . y_i.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from models.ials import Fixed, Objective, fixed, solve, stacks, strengths
+from models.als_rows import Fixed, Objective, fixed, solve, stacks, strengths
 from models.top_n import Floats, Ints, Tensors
 
 

@@ -20,7 +20,8 @@ from scipy.sparse import csr_array
 
 from jobs.errors import LakeError
 from jobs.lake.collect import DRIVER_BYTES, bounded
-from models.ials import Fixed, IALSConfig, block_rows, first, fixed, half_step, solve
+from models.als_rows import Fixed, fixed, solve
+from models.ials import IALSConfig, block_rows, first, half_step
 from models.top_n import Floats
 
 ID_BYTES = 60
@@ -71,7 +72,7 @@ def factorised(
     pairs = strengths.join(users, "user_id").join(items, "track_id").select("user", "item", "strength")
     tracks = bounded(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
     with likes_of(pairs, users.count(), len(tracks)) as likes:
-        found = fit(likes, config, told=told)
+        found = fit(likes, config, told)
         factors = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), config.rank).cast(pa.list_(pa.float32()))
         item_factors = pairs.sparkSession.createDataFrame(tracks.append_column("factors", factors))
         yield item_factors, folded(likes, found, config).join(users, "user").select("user_id", "factors")
@@ -122,10 +123,10 @@ def _blocks(pairs: DataFrame, row: str, column: str, rows: int, across: int, lik
     return Blocks(frame, rows, across, frame.toArrow().to_batches() if size >= rows else None)
 
 
-def fit(likes: Likes, config: IALSConfig, start: Floats | None = None, told: Callable[[int], object] = lambda _: None) -> Floats:
-    """Item factors Y [I, F], as models/ials.py fits them on one machine. Raises LakeError where the driver cannot hold both sides.
+def fit(likes: Likes, config: IALSConfig, told: Callable[[int], object]) -> Floats:
+    """Item factors Y [I, F], as models/ials.py fits them on one machine; `told` hears of each iteration.
 
-    `start`: Y of a fit before; `told`: hears of each iteration.
+    Raises LakeError where the driver cannot hold both sides.
     """
     users, items = likes.by_user.rows, likes.by_item.rows
     needed = 4 * config.rank * (users + items)
@@ -134,7 +135,7 @@ def fit(likes: Likes, config: IALSConfig, start: Floats | None = None, told: Cal
             f"Factors of {users:,} users and {items:,} tracks by {config.rank} numbers are {needed / 2**30:.1f} GiB, more than "
             f"the driver's {DRIVER_BYTES / 2**30:.1f} GiB; take a lower rank, or raise DRIVER_BYTES with PMRS_DRIVER_MEMORY."
         )
-    theirs = first(items, config.rank, config.seed).numpy() if start is None else start
+    theirs = first(items, config.rank, config.seed).numpy()
     mine = np.zeros((users, config.rank), np.float32)
     for iteration in range(config.iterations):
         mine = _half_step(likes.by_user, theirs, mine, config)

@@ -8,7 +8,7 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from models.ials import Objective
+from models.als_rows import Objective
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from jobs.context import JobContext, Night
 from jobs.errors import EvaluationError
 from jobs.evaluate import listening
 from jobs.evaluate.evaluate import Facts
-from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal
+from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split
+from jobs.evaluate.temporal import Temporal
 from jobs.publish import embedded
 from jobs.settings import Settings
 from jobs.sources.config import load_sources, newest_date

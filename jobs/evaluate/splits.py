@@ -4,7 +4,6 @@ Whatever is drawn is drawn by SHA-256 of `seed|user_id[|track_id]`, so that any 
 of rows. Each way to split can also be applied to a split's own training part: on that, and on nothing else, models are tuned.
 """
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,8 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.errors import EvaluationError
-from jobs.evaluate.listening import Listening, ratings_of
-from jobs.evaluate.sessions import in_order
+from jobs.evaluate.listening import Listening
 from models.top_n import Offered
 
 
@@ -62,86 +60,6 @@ def draw(seed: int, *names: str) -> Column:
 # -- by time ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Temporal:
-    """Global temporal split: everybody's past before one moment, everybody's future after it."""
-
-    cut: dt.datetime
-    """UTC; what happened before it is learned from."""
-    days: int = 14
-    """Length of the future that is asked for; tuning asks for as long a time before the cut."""
-    recent_days: int = 28
-    """Length of the window of windowed popularity: the four weeks over which charts are usually made."""
-    min_rating: float = 1.0
-    """T_R: what is played again or first heard counts where its rating in the future is at least this."""
-    most_sessions: int = 4_000
-    """Sessions asked, drawn by hash, so that a run stays within minutes; intervals tell what that costs."""
-    session_look_back: int = 20
-    """Tracks of a session that the model is told: those just before the next one."""
-    seed: int = 7
-
-    def split(self, listening: Listening) -> Split:
-        """Discovery and re-listening of users; next track and rest of session where plays have sessions."""
-        until, at = self.cut + dt.timedelta(days=self.days), F.col("played_at")
-        before = listening.events.where(at < F.lit(self.cut))
-        after = listening.events.where((at >= F.lit(self.cut)) & (at < F.lit(until)))
-        recent = before.where(at >= F.lit(self.cut - dt.timedelta(days=self.recent_days)))
-        past = listening.of_events(before).localCheckpoint()
-        require_before(past, "last_heard", self.cut, "the training ratings")
-        plays = in_order(before, listening.min_play_ms)
-        train, charts = ratings_of(past), ratings_of(listening.of_events(recent)).localCheckpoint()
-        future = ratings_of(listening.of_events(after).where(F.col("rating") >= self.min_rating)).localCheckpoint()
-        tasks = (*_of_users(train, future), *self._of_sessions(after, listening.min_play_ms))
-        earlier = replace(self, cut=self.cut - dt.timedelta(days=self.days))
-        protocol = (
-            f"learned from everything before {self.cut:%Y-%m-%d %H:%M} UTC, asked for the {self.days} days from then on"
-        )
-        if undated := listening.history.where("last_heard IS NULL").count():
-            protocol += f"; {undated:,} ratings without a time (play counts) are left out"
-        return Split(
-            "temporal", protocol, train, charts, tasks,
-            lambda: earlier.split(replace(listening, events=before)), before, plays,
-        )  # fmt: skip
-
-    def _of_sessions(self, events: DataFrame, min_play_ms: int) -> tuple[Task, ...]:
-        placed = in_order(events, min_play_ms)
-        if placed.isEmpty():
-            return ()
-        long = placed.groupBy("session").agg(F.max("place").alias("last")).where("last >= 2")
-        drawn = long.orderBy(draw(self.seed, "session"), "session").limit(self.most_sessions)
-        one = placed.join(drawn, "session").select("session", "user_id", "track_id", "place", "last")
-        # one place of each session, drawn: sessions count alike, however long
-        place = (2 + draw(self.seed + 1, "session") % (F.col("last") - 1)).alias("at")
-        query = F.concat_ws("#", "session", place.cast("string")).alias("query_id")
-        whole = one.select(query, "user_id", "track_id", "place", place).localCheckpoint()
-        before = whole.where((F.col("place") < F.col("at")) & (F.col("place") >= F.col("at") - self.session_look_back))
-        told = before.select("query_id", "place", "track_id")
-        asked = before.groupBy("query_id", "user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
-        answers = {"next track": F.col("place") == F.col("at"), "rest of session": F.col("place") >= F.col("at")}
-        known = (
-            f"anybody, told up to {self.session_look_back} tracks of a session before one place of it, and nothing else; "
-            "any track may be answered"
-        )
-        columns = ("query_id", "track_id", F.lit(1.0).alias("rating"))
-        truths = {
-            name: whole.where(is_it).select(*columns).distinct().localCheckpoint() for name, is_it in answers.items()
-        }
-        return tuple(Task(name, known, asked, truth, "all", told) for name, truth in truths.items())
-
-
-def _of_users(train: DataFrame, future: DataFrame) -> tuple[Task, Task]:
-    """Tracks new to the user, and tracks heard again: two questions, two lists."""
-    pair = ["user_id", "track_id"]
-    known = train.select(*pair)
-    new, again = future.join(known, pair, "left_anti"), future.join(known, pair, "left_semi")
-    unheard = "tracks that users with a past had never heard; heard ones are masked"
-    heard = "tracks that users had heard before; each user's own heard tracks are ranked"
-    return (
-        Task("discovery", unheard, _asked(train, new), _truth(new, train), "unheard"),
-        Task("re-listening", heard, _asked(train, again), _truth(again, train), "heard"),
-    )
-
-
 def require_untold(split: Split) -> None:
     """No relevant track of a task that masks heard ones is among what the user was learned from or told.
 
@@ -159,28 +77,16 @@ def require_untold(split: Split) -> None:
             )
 
 
-def _asked(train: DataFrame, truth: DataFrame) -> DataFrame:
+def asked_of(train: DataFrame, truth: DataFrame) -> DataFrame:
+    """What is told of the users who are asked for something: `query_id`, `user_id`, `track_id`, `rating` of training."""
     known = train.join(truth.select("user_id").distinct(), "user_id", "left_semi")
     return known.select(F.col("user_id").alias("query_id"), "user_id", "track_id", "rating").localCheckpoint()
 
 
-def _truth(truth: DataFrame, train: DataFrame) -> DataFrame:
+def truth_of(truth: DataFrame, train: DataFrame) -> DataFrame:
+    """What is asked for, of users whom training knows: `query_id`, `track_id`, `rating`."""
     known = truth.join(train.select("user_id").distinct(), "user_id", "left_semi")
     return known.select(F.col("user_id").alias("query_id"), "track_id", "rating").localCheckpoint()
-
-
-def require_before(frame: DataFrame, column: str, cut: dt.datetime, what: str) -> DataFrame:
-    """`frame`, if no row of it is of the cut or later. Raises EvaluationError with the number of rows that know the future."""
-    late = frame.where(F.col(column) >= F.lit(cut)).agg(F.count("*").alias("n"), F.max(column).alias("newest")).first()
-    if late is not None and late["n"]:
-        raise EvaluationError(
-            f"{what}: {late['n']} rows know what happened from {cut:%Y-%m-%d %H:%M} UTC on (the newest: {late['newest']}); "
-            "a model that learns from them would be asked for what it was told."
-        )
-    return frame
-
-
-# -- without times ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -236,8 +142,8 @@ def _held_back(
     task = Task(
         "discovery",
         "the held tracks among all that the user is not known to have heard",
-        _asked(train, truth),
-        _truth(truth, train),
+        asked_of(train, truth),
+        truth_of(truth, train),
         "unheard",
     )
     return Split(name, protocol, train, train, (task,), lambda: again(replace(listening, history=rest)))
@@ -292,7 +198,7 @@ class HeldOutUsers:
         columns = ("user_id", "track_id", "rating")
         asked, truth = parts.where("told").select(*columns), parts.where("NOT told").select(*columns)
         untold = "the untold tracks of users that no model has learned from"
-        return Task("discovery", untold, _asked(asked, truth), _truth(truth, asked), "unheard")
+        return Task("discovery", untold, asked_of(asked, truth), truth_of(truth, asked), "unheard")
 
     def _dense(self, rows: DataFrame) -> DataFrame:
         """Tracks first, then users, once each, as theirs."""

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from jobs.collaborative import ials
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.errors import LakeError
+from models import als_rows
 from models import ials as model
 from models.ials import IALSConfig
 
@@ -53,7 +54,7 @@ def test_spark_gives_the_bits_of_one_machine(
     tracks, listeners, told = factorised(history)
     assert told == [1, 2, 3]
     np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG, threads=2))
-    folded = model.solve(model.strengths(ratings, 1.0), model.fixed(torch.from_numpy(tracks)), CONFIG.objective)
+    folded = als_rows.solve(als_rows.strengths(ratings, 1.0), als_rows.fixed(torch.from_numpy(tracks)), CONFIG.objective)
     np.testing.assert_array_equal(listeners, folded.float().numpy())
 
 

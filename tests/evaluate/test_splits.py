@@ -11,7 +11,8 @@ from jobs.errors import EvaluationError
 from jobs.evaluate import command
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.registering import window_of
-from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, Temporal, require_before, require_untold
+from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split, require_untold
+from jobs.evaluate.temporal import Temporal, require_before
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 EVENTS = "user_id string, track_id string, event string, played_at timestamp, ms_played long, rating double, session_id string"

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models import ials
-from models.ials import IALSConfig, Objective
+from models import als_rows, ials
+from models.als_rows import Objective
+from models.ials import IALSConfig
 
 Floats = NDArray[np.floating]
 HU = Objective(unobserved=1.0, regularisation=0.3, exponent=0.0)
@@ -42,18 +43,18 @@ def plainly(strength: Floats, items: Floats, objective: Objective) -> Floats:
 
 @EACH
 def test_solving_is_ridge_regression_and_steps_lead_there(objective: Objective) -> None:
-    likes = ials.strengths(listening(), 1.0)
+    likes = als_rows.strengths(listening(), 1.0)
     items = np.random.default_rng(1).normal(size=(30, 6))
     expected = plainly(likes.toarray(), items, objective)
-    side = ials.fixed(torch.from_numpy(items.astype(np.float32)))
-    np.testing.assert_allclose(ials.solve(likes, side, objective).numpy(), expected, atol=1e-5)
-    walked = ials.approach(likes, side, torch.zeros(60, 6), objective, 12)
+    side = als_rows.fixed(torch.from_numpy(items.astype(np.float32)))
+    np.testing.assert_allclose(als_rows.solve(likes, side, objective).numpy(), expected, atol=1e-5)
+    walked = als_rows.approach(likes, side, torch.zeros(60, 6), objective, 12)
     np.testing.assert_allclose(walked.numpy(), expected, atol=1e-4)
 
 
 @EACH
 def test_the_loss_is_the_sum_over_every_pair(objective: Objective) -> None:
-    likes = ials.strengths(listening(), 1.0)
+    likes = als_rows.strengths(listening(), 1.0)
     draw = np.random.default_rng(2)
     users, items = draw.normal(size=(60, 5)), draw.normal(size=(30, 5))
     dense = likes.toarray().astype(np.float64)
@@ -67,11 +68,11 @@ def test_the_loss_is_the_sum_over_every_pair(objective: Objective) -> None:
 @pytest.mark.parametrize("steps", [0, 3])
 def test_every_iteration_lessens_the_loss(steps: int) -> None:
     ratings = listening()
-    likes, losses = ials.strengths(ratings, 1.0), []
+    likes, losses = als_rows.strengths(ratings, 1.0), []
     for iterations in (1, 2, 4, 8, 16):
         config = IALSConfig(rank=6, iterations=iterations, steps=steps)
         items = ials.fit(ratings, config)
-        users = ials.solve(likes, ials.fixed(torch.from_numpy(items)), config.objective).numpy()
+        users = als_rows.solve(likes, als_rows.fixed(torch.from_numpy(items)), config.objective).numpy()
         losses.append(ials.loss(likes, users, items, config.objective))
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.9 * losses[0]
@@ -93,7 +94,7 @@ def test_equal_seeds_give_equal_factors_and_others_do_not() -> None:
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(1, 64))
 def test_every_row_with_a_like_is_solved_once(counts: list[int], least: int) -> None:
-    groups = ials._of_equal_length(np.array(counts), 500, least)
+    groups = als_rows._of_equal_length(np.array(counts), 500, least)
     rows = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
     assert sorted(rows) == [row for row, count in enumerate(counts) if count]
     assert all(max(counts[r] for r in group) <= 1.25 * min(counts[r] for r in group) for group in groups)
@@ -101,10 +102,10 @@ def test_every_row_with_a_like_is_solved_once(counts: list[int], least: int) -> 
 
 
 def test_what_carried_a_score_adds_up_to_it() -> None:
-    likes, objective = ials.strengths(listening(), 1.0), RENDLE
+    likes, objective = als_rows.strengths(listening(), 1.0), RENDLE
     items = torch.from_numpy(np.random.default_rng(4).normal(size=(30, 6)))
-    side = ials.fixed(items)
-    scores = ials.solve(likes, side, objective) @ items.T
-    for stack in ials.stacks(likes, side, objective):
+    side = als_rows.fixed(items)
+    scores = als_rows.solve(likes, side, objective) @ items.T
+    for stack in als_rows.stacks(likes, side, objective):
         picked = torch.arange(30).expand(len(stack.rows), 30)
         np.testing.assert_allclose(stack.carried(items, picked).sum(2), scores[stack.rows], atol=1e-9)

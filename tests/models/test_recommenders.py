@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from models import ease, item_knn, popularity
-from models.ials import Objective
+from models.als_rows import Objective
 from models.implicit_factors import ImplicitFactors
 from models.stored import from_bytes, to_bytes
 from models.top_n import Floats, Recommender, Tensors, strongest, top_n
