@@ -35,8 +35,8 @@ mongo: setup ## start the embedded MongoDB and say how to connect
 stop: ## stop the embedded MongoDB; its data stays
 	@if [ -x $(PMRS) ]; then $(PMRS) mongo stop; fi
 
-test: setup ## run all tests  [ARGS='-k lake -x']
-	@.venv/bin/python $(if $(ARGS),-m pytest $(ARGS),tests/halves.py)
+test: setup ## run the tests  [SLOW=1 all of them] [ARGS='-k lake -x']
+	@.venv/bin/python $(if $(ARGS),-m pytest $(ARGS),tests/halves.py $(if $(SLOW),,-m 'not slow'))
 
 bench: setup ## measure against peers in the same run, into bench/results/  [ONLY=ingest]
 	@.venv/bin/python -m bench $(ONLY)

@@ -89,6 +89,7 @@ def path_without_java(folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_without_java_on_the_path_the_packaged_one_serves(world: World, tmp_path: Path) -> None:
     script = (
         "from jobs.settings import Settings; from jobs.spark import session\n"

@@ -119,6 +119,7 @@ def test_what_was_fitted_is_registered_as_a_candidate_with_its_figures(world: Wo
     assert f"{result['metrics']['NDCG@20']['mean']:.4f}" in page
 
 
+@pytest.mark.slow
 def test_the_gate_lets_the_better_model_in_and_keeps_the_worse_one_out(
     world: World, told: command.Told, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -269,6 +269,7 @@ def _manifests_and_counts_tell(house: House, old: dict[tuple[str, str], Manifest
                 assert all(found == list(range(1, len(found) + 1)) for found in ranks)
 
 
+@pytest.mark.slow
 def test_a_quiet_night_costs_next_to_nothing_and_a_log_read_again_brings_nobody_back(
     house: House, asked: dict[str, Any]
 ) -> None:
@@ -285,6 +286,7 @@ def test_a_quiet_night_costs_next_to_nothing_and_a_log_read_again_brings_nobody_
     assert names_of_pairs(house, asked) == []
 
 
+@pytest.mark.slow
 def test_the_night_again_is_whole_without_the_forgotten(house: House, asked: dict[str, Any]) -> None:
     run_id = run_night(house.settings, house.date, families=("prepare", "recommend", "publish"))
     assert _live(house) == run_id

@@ -148,6 +148,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, mongo_uri: SecretStr, spark:
     return house
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_forgets_all_and_tells_of_it_once(house: House) -> None:
     before = house.sizes()
     assert house.pairs() == 3
@@ -179,6 +180,7 @@ def _told(house: House) -> list[dict[str, Any]]:
     return [row for file in folder.glob("*.parquet") for row in pq.read_table(file, partitioning=None).to_pylist()]
 
 
+@pytest.mark.slow
 def test_an_older_date_that_is_run_again_brings_nobody_back(house: House) -> None:
     before = house.sizes()
     house.run("events", "snapshots", "forget", day=DAYS[0])

@@ -72,6 +72,7 @@ def _publish_in_own_process(world: World, run_id: str, point: str) -> int:
     return subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, check=False, timeout=300).returncode
 
 
+@pytest.mark.slow
 def test_an_older_night_is_published_beside_the_live_one(world: World) -> None:
     with world.store() as store:
         live = views.live_run(store)
@@ -102,6 +103,7 @@ def test_a_second_run_of_one_date_is_refused_while_the_first_lives(world: World)
     assert close_run(world.settings, sources, first)[0] == "failed"
 
 
+@pytest.mark.slow
 def test_a_missing_source_stops_the_night_and_the_live_one_stays(world: World) -> None:
     with world.store() as store:
         live = views.live_run(store)

@@ -51,6 +51,7 @@ def test_a_track_is_finite_stereo_and_below_full_scale() -> None:
     assert 0.05 < np.abs(wave).max() < 1.0
 
 
+@pytest.mark.slow
 def test_logistic_regression_on_the_mean_spectrum_stays_below_90_percent(data: Data) -> None:
     mels, labels, tracks, held = data
     means = mels.astype(np.float32).mean(axis=1)

@@ -79,6 +79,7 @@ def test_every_text_format_meets_any_bytes() -> None:
     assert {kind for batch in BATCHES for kind in batch} == set(FORMATS) - other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", BATCHES, ids=lambda kinds: kinds[0])
 def test_any_bytes_are_accounted_for(spark: SparkSession, tmp_path: Path, kinds: tuple[str, ...]) -> None:
     asked, written = [], {}
