@@ -14,13 +14,14 @@ is any recommender's (models/top_n.py); PMRS's own is matrix factorisation. Of a
 genres, the overall list is s alone.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from models.top_n import Floats, Ints, worth_sorting
+from models.lists import OVERALL, Lists, joined
+from models.top_n import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -38,73 +39,74 @@ class Catalogue:
         return int(self.genre_probabilities.shape[1])
 
 
-@dataclass(frozen=True)
-class Listener:
-    """One user: `heard`, item numbers never to be offered; `rated` and `ratings`, those with R >= T_R."""
-
-    heard: Ints
-    rated: Ints
-    ratings: Floats
-
-
-@dataclass(frozen=True)
-class Picks:
-    """The top of one list of one user: item numbers [n], their scores and percentiles, and theta of the list's genre."""
-
-    genre: int
-    """The list's genre, or -1 for the overall list."""
-    items: Ints
-    scores: Floats
-    percentiles: Floats
-    taste: float
+def tastes(asked: csr_array, catalogue: Catalogue, least: float) -> Floats:
+    """Profiles theta [B, G + 1] of users by their ratings `asked` [B, I] of at least `least` (T_R); zeros where there is none."""
+    weights = asked.astype(np.float32)
+    weights.data = np.where(weights.data >= least, weights.data, np.float32(0))
+    total = np.asarray(weights.sum(axis=1), dtype=np.float32).reshape(-1, 1)
+    summed = np.asarray(weights @ catalogue.genre_probabilities, dtype=np.float32)
+    return np.divide(summed, total, out=np.zeros_like(summed), where=total > 0)
 
 
-def genre_profile(listener: Listener, catalogue: Catalogue) -> Floats:
-    """theta_u [G + 1]; zeros for a user without ratings."""
-    weights = listener.ratings
-    if weights.size == 0 or float(weights.sum()) == 0.0:
-        return np.zeros(catalogue.classes, dtype=np.float32)
-    profile: Floats = weights @ catalogue.genre_probabilities[listener.rated] / weights.sum()
-    return profile.astype(np.float32)
-
-
-def percentiles(scores: Floats, listeners: list[Listener]) -> Floats:
+def percentiles(scores: Floats, heard: csr_array) -> Floats:
     """S [B, I]: (n - rank) / n among the n unheard tracks of which a recommender knows something, best first; -1 for the others.
 
-    `scores` [B, I]: a recommender's, in which 0 exactly says that nothing is known.
+    `scores` [B, I]: a recommender's, in which 0 exactly says that nothing is known; `heard` [B, I]. Ties: first id first.
     """
-    found = torch.from_numpy(np.where(scores == 0, -np.inf, scores).astype(np.float32))
-    for row, one in enumerate(listeners):
-        found[row, torch.from_numpy(one.heard)] = -torch.inf
-    order = torch.sort(found, dim=1, descending=True, stable=True).indices  # ties: first id first
-    offered = torch.isfinite(found).sum(dim=1, keepdim=True)  # [B, 1]
-    rank = torch.arange(found.shape[1]).expand_as(order)
-    share = torch.where(rank < offered, (offered - rank) / offered.clamp(min=1), -1.0).float()
-    return np.asarray(torch.empty_like(share).scatter_(1, order, share).numpy())
+    offered = np.asarray(scores != 0)
+    offered[np.repeat(np.arange(heard.shape[0]), np.diff(heard.indptr)), heard.indices] = False
+    found = np.full(scores.shape, -1.0, dtype=np.float32)
+    numbers = np.arange(scores.shape[1], dtype=np.uint64)
+    for row, line in enumerate(offered):
+        order = np.sort(_falling(scores[row, line]) | numbers[line]) & np.uint64(0xFFFF_FFFF)
+        count = order.size
+        found[row, order.astype(np.int64)] = ((count - np.arange(count)) / max(1, count)).astype(np.float32)
+    return found
+
+
+def _falling(scores: Floats) -> NDArray[np.uint64]:
+    """Whole numbers that rise where float32 scores fall, in the upper half of 64 bits: those are sorted several times faster."""
+    bits = np.ascontiguousarray(scores, dtype=np.float32).view(np.uint32)
+    falling = np.where(bits >> np.uint32(31), bits, ~(bits ^ np.uint32(0x8000_0000)))
+    return falling.astype(np.uint64) << np.uint64(32)
 
 
 def top_lists(
-    scores: Floats, listeners: list[Listener], catalogue: Catalogue, overall: int, per_genre: int, by_taste: bool = True
-) -> Iterator[list[Picks]]:
-    """For each user the overall list's best `overall` tracks, and each genre's best `per_genre`; exact, never a heard one.
+    scores: Floats,
+    asked: csr_array,
+    catalogue: Catalogue,
+    least: float,
+    overall: int,
+    per_genre: int,
+    by_taste: bool = True,
+) -> Lists:
+    """Each user's overall list of the best `overall` tracks, and each genre's best `per_genre`; exact, never a rated track.
 
-    `scores` [B, I]: the collaborative ones; `by_taste`: whether theta has a say in the overall list, as PMRS has it.
+    `scores` [B, I]: the collaborative ones; `asked` [B, I]: ratings; `by_taste`: whether theta has a say in the overall list,
+    as PMRS has it.
     """
-    members = [np.flatnonzero(catalogue.genre == g) for g in range(catalogue.classes - 1)]
+    share, taste = percentiles(scores, asked), tastes(asked, catalogue, least)
     every = np.arange(len(catalogue.genre))
-    for one, share in zip(listeners, percentiles(scores, listeners), strict=True):
-        taste = genre_profile(one, catalogue)
-        fit = catalogue.genre_probabilities @ taste if by_taste else 1.0  # [I]: sum over g of theta(g) P(g|c)
-        lists = [_best(every, fit * share, share, overall, -1, 1.0)]
-        for g, inside in enumerate(members):
-            score = catalogue.genre_probabilities[inside, g] * share[inside]
-            lists.append(_best(inside, score, share[inside], per_genre, g, float(taste[g])))
-        yield [picks for picks in lists if picks.items.size]
+    # sum over g of theta(g) P(g|c)
+    value = (taste @ catalogue.genre_probabilities.T) * share if by_taste else share
+    parts = [_best(every, value, share, overall, OVERALL, np.ones(len(share), np.float32))]
+    for genre in range(catalogue.classes - 1 if per_genre else 0):
+        inside = np.flatnonzero(catalogue.genre == genre)
+        shares = share[:, inside]
+        value = catalogue.genre_probabilities[inside, genre] * shares
+        parts.append(_best(inside, value, shares, per_genre, genre, taste[:, genre]))
+    return joined(parts)
 
 
-def _best(items: Ints, scores: Floats, share: Floats, most: int, genre: int, taste: float) -> Picks:
-    """The `most` best offered of these items: by score, then percentile, then id."""
-    allowed = worth_sorting(scores, np.flatnonzero(share >= 0), most)
-    order = np.lexsort((items[allowed], -share[allowed], -scores[allowed]))[:most]
-    chosen = allowed[order]
-    return Picks(genre, items[chosen], scores[chosen].astype(np.float32), share[chosen], taste)
+def _best(items: Ints, scores: Floats, share: Floats, most: int, genre: int, taste: Floats) -> Lists:
+    """The `most` best offered of these items [M] by `scores` [B, M]: by score, then percentile, then id."""
+    offered = share >= 0
+    if most < items.size:
+        able = np.where(offered, scores, -np.inf)
+        offered &= able >= np.partition(able, items.size - most, axis=1)[:, items.size - most, None]
+    row, place = np.nonzero(offered)
+    score, percentile = scores[row, place].astype(np.float32), share[row, place]
+    order = np.lexsort((items[place], -percentile, -score, row))
+    order = order[np.arange(order.size) - np.searchsorted(row, row) < most]
+    row, place = row[order], place[order]
+    return Lists(row, np.full(row.size, genre), items[place], score[order], percentile[order], taste[row])

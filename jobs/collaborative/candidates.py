@@ -6,7 +6,7 @@ job `collaborative` is fitted here, on the driver.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +15,21 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.collaborative.methods import catalogue_of, factors_of, listener
+from jobs.collaborative.methods import catalogue_of, factors_of
 from jobs.collaborative.ratings import genre_shares, learn
 from jobs.collaborative.recipe import RANKING, Recipe, live_recipe
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.schemas import table
-from models.pmrs_cf import Catalogue, Picks, top_lists
-from models.top_n import Ints, Recommender, strongest
+from models import inner_product
+from models.implicit_factors import ImplicitFactors
+from models.lists import OVERALL as OVERALL_LIST
+from models.lists import Lists, because, by_factors
+from models.pmrs_cf import Catalogue, top_lists
+from models.top_n import Recommender
 
 OVERALL = "overall"
-NOTHING = np.empty(0, np.int64)
 SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
 
 
@@ -57,6 +60,24 @@ class Shelf:
     by_taste: bool
     min_rating: float
     """T_R: ratings from here on make the user's taste."""
+
+    @cached_property
+    def ids(self) -> pa.Array:
+        """`track_ids`, to be taken from."""
+        return pa.array(self.track_ids, pa.string())
+
+    @cached_property
+    def _factors(self) -> inner_product.Shelf | None:
+        """Item factors as they are searched; None where the score is not theirs alone."""
+        return inner_product.arranged(self.model.factors) if isinstance(self.model, ImplicitFactors) else None
+
+    def lists_of(self, asked: csr_array, config: Config) -> Lists:
+        """The lists of users with ratings `asked` [B, I]."""
+        if isinstance(self.model, ImplicitFactors) and self._factors and not config.per_genre and not self.by_taste:
+            # a genre's list, and PMRS's overall list, want the percentile of every track; this one does not
+            return by_factors(self.model, self._factors, asked, config.overall)
+        scores = self.model.score(asked)
+        return top_lists(scores, asked, self.catalogue, self.min_rating, config.overall, config.per_genre, self.by_taste)
 
 
 def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Recommender, tuple[str, ...]]:
@@ -95,53 +116,38 @@ def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> Data
         torch.set_num_threads(1)  # Spark runs one task per core already
         for batch in batches:
             for start in range(0, batch.num_rows, config.users_per_block):
-                block = batch.slice(start, config.users_per_block).to_pylist()
-                yield score_block(block, everywhere.value, config)
+                block = batch.slice(start, config.users_per_block)
+                asked = _matrix(block, len(everywhere.value.track_ids))
+                yield score_block(block["user_id"], asked, everywhere.value, config)
 
     return listeners.mapInArrow(score, table("candidates").read_schema)
 
 
-def score_block(block: list[dict[str, Any]], shelf: Shelf, config: Config) -> pa.RecordBatch:
-    """The candidates of some users, as rows of table `candidates`."""
-    asked = _matrix(block, len(shelf.track_ids))
-    users = [
-        listener(np.array(row["items"], np.int64), np.array(row["ratings"], np.float32), shelf.min_rating) for row in block
-    ]
-    scores = shelf.model.score(asked)
-    lists = list(top_lists(scores, users, shelf.catalogue, config.overall, config.per_genre, shelf.by_taste))
-    picked = [np.concatenate([NOTHING, *(picks.items for picks in each)]) for each in lists]
-    carried = shelf.model.carried(asked, picked)
-    parts = [
-        _rows(row["user_id"], each, strongest(shares, user.heard, np.array(row["ratings"])), shelf)
-        for row, user, each, shares in zip(block, users, lists, carried, strict=True)
-        if each
-    ]
-    return pa.concat_batches(parts or [SCHEMA.empty_table().to_batches()[0]])
-
-
-def _matrix(block: list[dict[str, Any]], tracks: int) -> csr_array:
-    """What each user of the block has rated [B, I]."""
-    ends = np.cumsum([0, *(len(row["items"]) for row in block)])
-    items, ratings = (np.concatenate([row[key] for row in block]) for key in ("items", "ratings"))
-    return csr_array((ratings.astype(np.float32), items.astype(np.int64), ends), shape=(len(block), tracks))
-
-
-def _rows(user_id: str, lists: list[Picks], because: Ints, shelf: Shelf) -> pa.RecordBatch:
-    """One user's candidates: vectors as long as all the lists together, names looked up at once."""
-    counts = [len(picks.items) for picks in lists]
-    items = np.concatenate([picks.items for picks in lists])
-    names = [OVERALL if picks.genre < 0 else shelf.lists[picks.genre] for picks in lists]
+def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Config) -> pa.RecordBatch:
+    """The candidates of some users, who have rated `asked` [B, I], as rows of table `candidates`."""
+    lists = shelf.lists_of(asked, config)
+    said = because(shelf.model, asked, lists)
+    # the overall list stands behind the genres, where -1 finds it
+    names, tracks = pa.array([*shelf.lists, OVERALL]), shelf.ids
     columns = {
-        "user_id": [user_id] * len(items),
-        "list": np.repeat(names, counts).tolist(),
-        "track_id": [shelf.track_ids[item] for item in items],
-        "method": [shelf.method] * len(items),
-        "score": np.concatenate([picks.scores for picks in lists]).astype(np.float64).round(6),
-        "percentile": np.concatenate([picks.percentiles for picks in lists]).astype(np.float64).round(6),
-        "taste": np.repeat([picks.taste for picks in lists], counts).round(6),
-        "because_track_id": [shelf.track_ids[item] if item >= 0 else None for item in because],
+        "user_id": user_ids.take(pa.array(lists.row)),
+        "list": names.take(pa.array(np.where(lists.genre == OVERALL_LIST, len(shelf.lists), lists.genre))),
+        "track_id": tracks.take(pa.array(lists.item)),
+        "method": pa.repeat(shelf.method, lists.row.size),
+        "score": pa.array(lists.score.astype(np.float64).round(6)),
+        "percentile": pa.array(lists.percentile.astype(np.float64).round(6)),
+        "taste": pa.array(lists.taste.astype(np.float64).round(6)),
+        "because_track_id": tracks.take(pa.array(said, mask=said < 0)),
     }
-    return pa.record_batch([pa.array(columns[field.name], field.type) for field in SCHEMA], SCHEMA)
+    return pa.record_batch([columns[field.name].cast(field.type) for field in SCHEMA], SCHEMA)
+
+
+def _matrix(batch: pa.RecordBatch, tracks: int) -> csr_array:
+    """What each user of the batch has rated [B, I]."""
+    items, ratings = batch["items"], batch["ratings"]
+    ends = np.append(0, np.cumsum(pa.compute.list_value_length(items).to_numpy())).astype(np.int64)
+    values = ratings.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    return csr_array((values, items.flatten().to_numpy(zero_copy_only=False).astype(np.int64), ends), shape=(len(batch), tracks))
 
 
 def run(ctx: JobContext) -> None:

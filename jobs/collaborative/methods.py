@@ -75,9 +75,8 @@ class _PmrsCf:
     catalogue: pmrs_cf.Catalogue
 
     def score(self, asked: csr_array) -> Floats:
-        listeners = [self._listener(asked, row) for row in range(asked.shape[0])]
-        share = pmrs_cf.percentiles(self.collaborative.score(asked), listeners)
-        taste = np.stack([pmrs_cf.genre_profile(one, self.catalogue) for one in listeners])
+        share = pmrs_cf.percentiles(self.collaborative.score(asked), asked)
+        taste = pmrs_cf.tastes(asked, self.catalogue, self.collaborative.min_rating)
         # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
         return np.asarray(taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share)
 
@@ -86,16 +85,6 @@ class _PmrsCf:
 
     def tensors(self) -> Tensors:
         return {**self.collaborative.tensors(), "genre_probabilities": self.catalogue.genre_probabilities}
-
-    def _listener(self, asked: csr_array, row: int) -> pmrs_cf.Listener:
-        span = slice(asked.indptr[row], asked.indptr[row + 1])
-        return listener(asked.indices[span].astype(np.int64), asked.data[span], self.collaborative.min_rating)
-
-
-def listener(items: Ints, ratings: Floats, min_rating: float) -> pmrs_cf.Listener:
-    """One user by what was heard: item numbers, upwards, with their ratings."""
-    liked = ratings >= min_rating
-    return pmrs_cf.Listener(items, items[liked], ratings[liked])
 
 
 def catalogue_of(shares: Floats) -> pmrs_cf.Catalogue:

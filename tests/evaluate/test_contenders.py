@@ -7,7 +7,6 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.collaborative import mllib_als
-from jobs.collaborative.methods import listener
 from jobs.collaborative.ratings import Learned, learn
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.evaluate.contenders import named
@@ -16,6 +15,7 @@ from jobs.evaluate.splits import PerUserRandom
 from models import pmrs_cf
 from models.ials import IALSConfig
 from models.implicit_factors import ImplicitFactors
+from models.lists import OVERALL
 from models.top_n import top_n
 
 MLLIB = mllib_als.Config(rank=4, iterations=5, blocks=2)
@@ -66,11 +66,10 @@ def test_pmrs_is_asked_for_the_very_list_that_the_night_makes(learned: Learned) 
     factors = plain.method.fit(learned, CONFIG, 7)
     assert isinstance(factors, ImplicitFactors)
     catalogue = pmrs_cf.Catalogue(learned.genres, learned.genres.argmax(axis=1))
-    heard = [learned.ratings[user : user + 1] for user in range(learned.ratings.shape[0])]
-    listeners = [listener(row.indices.astype(np.int64), row.data, CONFIG.min_rating) for row in heard]
-    for user, picks in enumerate(pmrs_cf.top_lists(factors.score(learned.ratings), listeners, catalogue, 10, 1)):
-        overall = next(p for p in picks if p.genre < 0)
-        assert lists[user] == overall.items.tolist()
+    asked = learned.ratings
+    made = pmrs_cf.top_lists(factors.score(asked), asked, catalogue, CONFIG.min_rating, 10, 1)
+    for user in range(asked.shape[0]):
+        assert lists[user] == made.item[(made.row == user) & (made.genre == OVERALL)].tolist()
 
 
 def test_popularity_of_the_last_days_counts_those_days_alone(learned: Learned) -> None:

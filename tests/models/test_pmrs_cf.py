@@ -4,15 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array, vstack
 
-from models.pmrs_cf import Catalogue, Listener, genre_profile, percentiles, top_lists
+from models import inner_product
+from models.als_rows import Objective
+from models.implicit_factors import ImplicitFactors
+from models.lists import OVERALL, Lists, because, by_factors
+from models.pmrs_cf import Catalogue, percentiles, tastes, top_lists
 from models.top_n import Floats
 
-NOBODY = Listener(np.array([], np.int64), np.array([], np.int64), np.array([], np.float32))
+LEAST = 1.0
 
 
-def make(seed: int, tracks: int = 40, genres: int = 3, heard: int = 6) -> tuple[Floats, Catalogue, Listener]:
-    """Scores [1, I], the catalogue and one user."""
+def make(seed: int, tracks: int = 40, genres: int = 3, heard: int = 6) -> tuple[Floats, Catalogue, csr_array]:
+    """Scores [1, I], the catalogue and one user's ratings [1, I]."""
     rng = np.random.default_rng(seed)
     genre = rng.integers(0, genres + 1, tracks)
     probabilities = np.zeros((tracks, genres + 1), dtype=np.float32)
@@ -24,20 +29,32 @@ def make(seed: int, tracks: int = 40, genres: int = 3, heard: int = 6) -> tuple[
     factors = rng.normal(size=(tracks, 4)).astype(np.float32)
     items = np.sort(rng.choice(tracks, heard, replace=False))
     ratings = rng.integers(0, 5, heard).astype(np.float32)
-    liked = ratings >= 1
     scores = rng.normal(size=(1, 4)).astype(np.float32) @ factors.T
-    return scores, Catalogue(probabilities, genre), Listener(items, items[liked], ratings[liked])
+    return scores, Catalogue(probabilities, genre), rated(items, ratings, tracks)
+
+
+def rated(items: object, ratings: object, tracks: int) -> csr_array:
+    """One user [1, I]; a rating of 0 is stored."""
+    numbers = np.asarray(items, np.int64)
+    return csr_array((np.asarray(ratings, np.float32), numbers, [0, numbers.size]), shape=(1, tracks))
+
+
+def listed(lists: Lists, row: int = 0) -> dict[int, list[int]]:
+    """The items of each list of one user."""
+    mine = lists.row == row
+    return {int(genre): lists.item[mine & (lists.genre == genre)].tolist() for genre in np.unique(lists.genre[mine])}
 
 
 def by_hand(
-    scores: Floats, catalogue: Catalogue, user: Listener, genre: int, most: int, by_taste: bool = True
+    scores: Floats, catalogue: Catalogue, user: csr_array, genre: int, most: int, by_taste: bool = True
 ) -> list[int]:
     """Equations as they are read in the module's docstring, one track at a time."""
     scores = scores[0]
-    unheard = [t for t in range(len(scores)) if t not in set(user.heard.tolist())]
+    heard = set(user.indices.tolist())
+    unheard = [t for t in range(len(scores)) if t not in heard]
     order = sorted(unheard, key=lambda t: (-scores[t], t))
     share = {t: (len(order) - place) / len(order) for place, t in enumerate(order)}
-    theta = genre_profile(user, catalogue)
+    theta = tastes(user, catalogue, LEAST)[0]
     if genre < 0:
         fit = catalogue.genre_probabilities @ theta if by_taste else np.ones(len(scores))
         value = {t: float(fit[t]) * share[t] for t in unheard}
@@ -52,55 +69,76 @@ def by_hand(
 @pytest.mark.parametrize("seed", range(8))
 def test_lists_follow_the_equations(seed: int, by_taste: bool) -> None:
     scores, catalogue, user = make(seed)
-    for picks in next(iter(top_lists(scores, [user], catalogue, 5, 3, by_taste))):
-        wanted = by_hand(scores, catalogue, user, picks.genre, 5 if picks.genre < 0 else 3, by_taste)
-        assert picks.items.tolist() == wanted
+    for genre, items in listed(top_lists(scores, user, catalogue, LEAST, 5, 3, by_taste)).items():
+        assert items == by_hand(scores, catalogue, user, genre, 5 if genre < 0 else 3, by_taste)
 
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), heard=st.integers(0, 39), most=st.integers(1, 60))
 def test_never_a_heard_track_and_never_short(seed: int, heard: int, most: int) -> None:
     scores, catalogue, user = make(seed, heard=heard)
-    lists = next(iter(top_lists(scores, [user], catalogue, most, most)))
-    for picks in lists:
-        inside = np.arange(40) if picks.genre < 0 else np.flatnonzero(catalogue.genre == picks.genre)
-        assert not set(picks.items.tolist()) & set(user.heard.tolist())
-        assert len(picks.items) == min(most, len(set(inside.tolist()) - set(user.heard.tolist())))
-        assert len(set(picks.items.tolist())) == len(picks.items)
+    for genre, items in listed(top_lists(scores, user, catalogue, LEAST, most, most)).items():
+        inside = range(40) if genre < 0 else np.flatnonzero(catalogue.genre == genre).tolist()
+        assert not set(items) & set(user.indices.tolist())
+        assert len(items) == len(set(items)) == min(most, len(set(inside) - set(user.indices.tolist())))
 
 
 def test_a_batch_gives_what_each_user_alone_gives() -> None:
     made = [make(1, heard=n) for n in (0, 3, 9)]
-    scores, catalogue, users = np.concatenate([m[0] for m in made]), made[0][1], [m[2] for m in made]
-    together = list(top_lists(scores, users, catalogue, 5, 3))
-    for row, (user, lists) in enumerate(zip(users, together, strict=True)):
-        for alone, both in zip(
-            next(iter(top_lists(scores[row : row + 1], [user], catalogue, 5, 3))), lists, strict=True
-        ):
-            assert alone.items.tolist() == both.items.tolist()
+    catalogue, users = made[0][1], vstack([m[2] for m in made], format="csr")
+    scores = np.concatenate([m[0] for m in made])
+    together = top_lists(scores, csr_array(users), catalogue, LEAST, 5, 3)
+    for row in range(3):
+        alone = top_lists(scores[row : row + 1], made[row][2], catalogue, LEAST, 5, 3)
+        assert listed(together, row) == listed(alone)
+    assert [*zip(together.row, together.genre, strict=True)] == sorted(zip(together.row, together.genre, strict=True))
 
 
 def test_percentiles_rank_unheard_tracks_with_ties_by_id() -> None:
-    user = Listener(np.array([0]), np.array([0]), np.array([1.0], np.float32))
-    found = percentiles(np.array([[1.0, 2.0, 2.0, -3.0]], np.float32), [user])
+    found = percentiles(np.array([[1.0, 2.0, 2.0, -3.0]], np.float32), rated([0], [1], 4))
     assert found.tolist() == [[-1.0, 1.0, pytest.approx(2 / 3), pytest.approx(1 / 3)]]
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
+def test_percentiles_fall_as_scores_do(drawn: list[float]) -> None:
+    scores = np.array([drawn], np.float32)
+    share = percentiles(scores, csr_array(scores.shape, dtype=np.float32))[0]
+    known = [t for t in range(len(drawn)) if scores[0, t] != 0]
+    wanted = sorted(known, key=lambda t: (-scores[0, t], t))
+    assert sorted(known, key=lambda t: -share[t]) == wanted
+    assert all(share[t] == -1 for t in range(len(drawn)) if t not in known)
 
 
 def test_a_track_of_which_nothing_is_known_is_not_offered() -> None:
     catalogue = Catalogue(np.ones((4, 1), np.float32), np.ones(4, np.int64))
-    (picks,) = next(
-        iter(top_lists(np.array([[0.0, 0.5, 0.0, -1.0]], np.float32), [NOBODY], catalogue, 4, 4, by_taste=False))
-    )
-    assert picks.items.tolist() == [1, 3]
+    nobody, scores = rated([], [], 4), np.array([[0.0, 0.5, 0.0, -1.0]], np.float32)
+    assert listed(top_lists(scores, nobody, catalogue, LEAST, 4, 4, by_taste=False)) == {OVERALL: [1, 3]}
 
 
 def test_negative_scores_do_not_invert_a_list() -> None:
     catalogue = Catalogue(np.array([[1, 0], [1, 0]], np.float32), np.zeros(2, np.int64))
-    lists = next(iter(top_lists(np.array([[-1.0, -2.0]], np.float32), [NOBODY], catalogue, 2, 2)))
-    assert lists[1].items.tolist() == [0, 1]
+    lists = top_lists(np.array([[-1.0, -2.0]], np.float32), rated([], [], 2), catalogue, LEAST, 2, 2)
+    assert listed(lists)[0] == [0, 1]
 
 
-def test_the_genre_profile_weighs_by_rating() -> None:
-    catalogue = Catalogue(np.array([[1, 0], [0, 1]], np.float32), np.array([0, 1]))
-    user = Listener(np.array([0, 1]), np.array([0, 1]), np.array([3.0, 1.0], np.float32))
-    assert genre_profile(user, catalogue).tolist() == [0.75, 0.25]
+def test_the_genre_profile_weighs_by_rating_and_only_what_is_liked() -> None:
+    catalogue = Catalogue(np.array([[1, 0], [0, 1], [0, 1]], np.float32), np.array([0, 1, 1]))
+    assert tastes(rated([0, 1, 2], [3, 1, 0.5], 3), catalogue, LEAST).tolist() == [[0.75, 0.25]]
+    assert tastes(rated([2], [0.5], 3), catalogue, LEAST).tolist() == [[0, 0]]
+
+
+def test_by_factors_is_by_scores_without_the_scores() -> None:
+    draw = np.random.default_rng(9)
+    factors = draw.normal(size=(60, 5)).astype(np.float32)
+    factors[7] = 0
+    model = ImplicitFactors(factors, Objective())
+    asked = csr_array((draw.random((30, 60)) < 0.2) * draw.integers(0, 4, (30, 60)).astype(np.float32))
+    catalogue = Catalogue(np.ones((60, 1), np.float32), np.zeros(60, np.int64))
+    slowly = top_lists(model.score(asked), asked, catalogue, LEAST, 10, 0, by_taste=False)
+    quickly = by_factors(model, inner_product.arranged(factors), asked, 10)
+    for name in ("row", "genre", "item", "taste"):
+        np.testing.assert_array_equal(getattr(quickly, name), getattr(slowly, name))
+    np.testing.assert_allclose(quickly.percentile, slowly.percentile, rtol=1e-6)
+    np.testing.assert_array_equal(quickly.score, quickly.percentile)
+    np.testing.assert_array_equal(because(model, asked, quickly), because(model, asked, slowly))
+    assert set(because(model, asked, quickly)[quickly.row == 0]) <= set(asked[[0]].indices.tolist())
