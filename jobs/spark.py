@@ -4,8 +4,9 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,21 @@ def at_once(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(len(calls)) as pool:
         made = [pool.submit(inheritable_thread_target(spark)(call)) for call in calls]
     return [future.result() for future in made]
+
+
+@contextmanager
+def rows_per_batch(spark: SparkSession, rows: int) -> Iterator[None]:
+    """While it is open, as many rows go to Python and back at once: spark_conf/ has few, because of rows that hold audio.
+
+    It holds for what is run, and not for what is only planned, meanwhile.
+    """
+    key = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    usual = spark.conf.get(key)
+    spark.conf.set(key, str(rows))
+    try:
+        yield
+    finally:
+        spark.conf.set(key, str(usual))
 
 
 def _remember_classes(spark: SparkSession) -> None:

@@ -11,6 +11,7 @@ that is all a worker must be sent.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -18,6 +19,10 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from models.top_n import Ints
+
+COMPILES = find_spec("numba") is not None
+if COMPILES:
+    from models.als_kernel import descend
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,31 @@ def strengths(ratings: csr_array, least: float) -> csr_array:
 
 def approach(likes: csr_array, side: Fixed, start: Tensor, objective: Objective, steps: int) -> Tensor:
     """[B, F] float32: `steps` of conjugate gradients from `start` [B, F]; `likes` [B, I]: strengths, a column per row of Y.
+
+    On the processor by compiled code, a row at a time (models/als_kernel.py); on a GPU, and where numba is missing, `batched`.
+    """
+    if start.is_cuda or not COMPILES:
+        return batched(likes, side, start, objective, steps)
+    counts = torch.from_numpy(np.diff(likes.indptr)).float()
+    found = torch.empty_like(start)
+    descend(
+        (0,) * start.shape[1],
+        likes.indptr.astype(np.int64),
+        likes.indices.astype(np.int32),
+        likes.data.astype(np.float32),
+        side.factors.numpy(),
+        (objective.unobserved * side.gram).float().numpy(),
+        objective.penalty(counts, side.rows).numpy(),
+        np.float32(objective.unobserved),  # type: ignore[arg-type]
+        start.numpy(),
+        steps,
+        found.numpy(),
+    )
+    return found
+
+
+def batched(likes: csr_array, side: Fixed, start: Tensor, objective: Objective, steps: int) -> Tensor:
+    """As `approach`, for all rows of a block at once.
 
     Rows of about equal length go together, so few that what they need of Y is fetched once and stays in the processor's cache
     for all the steps.

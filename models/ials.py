@@ -73,35 +73,55 @@ def block_rows(rows: int, likes: int) -> int:
     return max(1, -(-rows // max(1, -(-likes // BLOCK_LIKES))))
 
 
-def fit(
-    ratings: csr_array,
+def fit(ratings: csr_array, config: IALSConfig) -> Floats:
+    """Item factors Y [I, F] of `ratings` [U, I], on one machine."""
+    return alternate(strengths(ratings, config.min_rating), config)
+
+
+def alternate(
+    likes: csr_array,
     config: IALSConfig,
     start: Floats | None = None,
     told: Callable[[int], object] = lambda _: None,
     threads: int = 0,
 ) -> Floats:
-    """Item factors Y [I, F] of `ratings` [U, I], on one machine: blocks of rows are dealt out to threads.
+    """Item factors Y [I, F] of `likes` [U, I] (strengths), on one machine: blocks of rows are dealt out to threads.
 
     `start`: Y of a fit before; `told`: hears of each iteration; `threads`: 0: as many as there are cores. The same bits
     whatever their number.
     """
-    likes = strengths(ratings, config.min_rating)
     listeners = csr_array(likes.T.tocsr())
     items = first(likes.shape[1], config.rank, config.seed) if start is None else torch.from_numpy(start.copy())
     users = torch.zeros(likes.shape[0], config.rank)
-    # a thread each for torch too: it would deal out every small product anew
-    with ThreadPoolExecutor(threads or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with _threads(threads) as pool:
 
         def step(rows: csr_array, other: Tensor, own: Tensor) -> Tensor:
-            side, size = pool.submit(fixed, other).result(), block_rows(rows.shape[0], rows.nnz)
-            spans = [slice(begin, begin + size) for begin in range(0, rows.shape[0], size)]
-            return torch.cat(list(pool.map(lambda span: half_step(rows[span], side, own[span], config), spans)))
+            side = pool.submit(fixed, other).result()
+            return torch.cat(list(pool.map(lambda span: half_step(rows[span], side, own[span], config), _spans(rows))))
 
         for iteration in range(config.iterations):
             users = step(likes, items, users)
             items = step(listeners, users, items)
             told(iteration + 1)
     return np.asarray(items.numpy())
+
+
+def folded(likes: csr_array, items: Floats, config: IALSConfig, threads: int = 0) -> Floats:
+    """Every user's factors [U, F], solved exactly for item factors Y [I, F]; dealt out as above."""
+    with _threads(threads) as pool:
+        side = pool.submit(fixed, torch.from_numpy(items)).result()
+        parts = pool.map(lambda span: solve(likes[span], side, config.objective).float(), _spans(likes))
+        return np.asarray(torch.cat(list(parts)).numpy())
+
+
+def _threads(threads: int) -> ThreadPoolExecutor:
+    # one for torch in each: it would deal out every small product anew
+    return ThreadPoolExecutor(threads or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+
+
+def _spans(rows: csr_array) -> list[slice]:
+    size = block_rows(rows.shape[0], rows.nnz)
+    return [slice(begin, begin + size) for begin in range(0, rows.shape[0], size)]
 
 
 def loss(likes: csr_array, users: NDArray[np.floating], items: NDArray[np.floating], objective: Objective) -> float:

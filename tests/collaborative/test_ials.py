@@ -1,5 +1,7 @@
 """iALS on Spark: blocks dealt out to tasks give what one machine gives, to the last bit."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -7,14 +9,14 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from scipy.sparse import csr_array
 
-from jobs.collaborative import ials
+from jobs.collaborative import blocks, ials
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.errors import LakeError
 from models import als_rows
 from models import ials as model
 from models.ials import IALSConfig
 
-CONFIG = IALSConfig(rank=4, iterations=3)
+CONFIG = IALSConfig(rank=6, iterations=3)
 USERS, TRACKS = 50, 23
 
 
@@ -46,26 +48,42 @@ def factorised(history: DataFrame) -> tuple[NDArray[np.float32], NDArray[np.floa
     return tracks, listeners, told
 
 
-@pytest.mark.parametrize("likes", [10_000, 60], ids=["one block", "many blocks"])
+@pytest.mark.parametrize("where", ["driver", "tasks"])
 def test_spark_gives_the_bits_of_one_machine(
-    history: DataFrame, ratings: csr_array, likes: int, monkeypatch: pytest.MonkeyPatch
+    history: DataFrame, ratings: csr_array, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "BLOCK_LIKES", likes)
+    monkeypatch.setattr(model, "BLOCK_LIKES", 60)
+    if where == "tasks":
+        monkeypatch.setattr(blocks, "LIKE_BYTES", 2**40)
     tracks, listeners, told = factorised(history)
     assert told == [1, 2, 3]
-    np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG, threads=2))
-    folded = als_rows.solve(als_rows.strengths(ratings, 1.0), als_rows.fixed(torch.from_numpy(tracks)), CONFIG.objective)
+    np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG))
+    folded = als_rows.solve(
+        als_rows.strengths(ratings, 1.0), als_rows.fixed(torch.from_numpy(tracks)), CONFIG.objective
+    )
     np.testing.assert_array_equal(listeners, folded.float().numpy())
+
+
+def test_on_a_cluster_many_likes_go_to_the_tasks_and_few_to_the_driver(history: DataFrame) -> None:
+    cluster = Mock(sparkSession=Mock(sparkContext=Mock(getConf=lambda: {"spark.master": "spark://somewhere:7077"})))
+    assert blocks.fits_here(cluster, 1_000, 1_000)
+    assert not blocks.fits_here(cluster, 1_001, 1_000)
+    assert blocks.fits_here(history, 1_001, 1_000)
+    assert not blocks.fits_here(history, 2**31 // blocks.LIKE_BYTES + 1, 1_000)
 
 
 def test_a_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "BLOCK_LIKES", 60)
-    np.testing.assert_array_equal(model.fit(ratings, CONFIG, threads=1), model.fit(ratings, CONFIG, threads=3))
+    likes = als_rows.strengths(ratings, 1.0)
+    one, three = (model.alternate(likes, CONFIG, threads=threads) for threads in (1, 3))
+    np.testing.assert_array_equal(one, three)
+    alone, together = (model.folded(likes, one, CONFIG, threads=threads) for threads in (1, 3))
+    np.testing.assert_array_equal(alone, together)
 
 
 def test_factors_that_the_driver_cannot_hold_are_refused_with_the_numbers(
     history: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ials, "DRIVER_BYTES", 1_000)
-    with pytest.raises(LakeError, match=r"Factors of 50 users and 23 tracks by 4 numbers are .* take a lower rank"):
+    with pytest.raises(LakeError, match=r"Factors of 50 users and 23 tracks by 6 numbers are .* take a lower rank"):
         factorised(history)

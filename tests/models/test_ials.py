@@ -48,8 +48,35 @@ def test_solving_is_ridge_regression_and_steps_lead_there(objective: Objective) 
     expected = plainly(likes.toarray(), items, objective)
     side = als_rows.fixed(torch.from_numpy(items.astype(np.float32)))
     np.testing.assert_allclose(als_rows.solve(likes, side, objective).numpy(), expected, atol=1e-5)
-    walked = als_rows.approach(likes, side, torch.zeros(60, 6), objective, 12)
-    np.testing.assert_allclose(walked.numpy(), expected, atol=1e-4)
+    for approach in (als_rows.approach, als_rows.batched):
+        walked = approach(likes, side, torch.zeros(60, 6), objective, 12)
+        np.testing.assert_allclose(walked.numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("rank", [3, 6])
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_compiled_and_batched_steps_are_the_same_steps(rank: int, steps: int) -> None:
+    likes, start = als_rows.strengths(listening(), 1.0), ials.first(60, rank, 3)
+    side = als_rows.fixed(ials.first(30, rank, 4) * 20)
+    compiled, batched = (
+        approach(likes, side, start, RENDLE, steps).numpy() for approach in (als_rows.approach, als_rows.batched)
+    )
+    np.testing.assert_allclose(compiled, batched, rtol=2e-4, atol=2e-5)
+    if not steps:
+        np.testing.assert_array_equal(compiled[0], start[0])
+    assert not compiled[3].any()  # likes nothing
+
+
+def test_a_row_of_many_likes_is_a_row_like_others() -> None:
+    """More than compiled code makes room for at first."""
+    many = 3_000
+    likes = csr_array(np.random.default_rng(5).integers(0, 3, (4, many)).astype(np.float32))
+    side, start = als_rows.fixed(ials.first(many, 6, 1) * 20), torch.zeros(4, 6)
+    together = als_rows.approach(likes, side, start, RENDLE, 6).numpy()
+    np.testing.assert_allclose(together, als_rows.solve(likes, side, RENDLE).numpy(), atol=1e-4)
+    for row in range(4):
+        alone = als_rows.approach(likes[[row]], side, start[[row]], RENDLE, 6).numpy()
+        np.testing.assert_array_equal(alone[0], together[row])
 
 
 @EACH
@@ -81,7 +108,7 @@ def test_every_iteration_lessens_the_loss(steps: int) -> None:
 def test_a_warm_start_begins_where_the_last_fit_ended() -> None:
     ratings, config = listening(), IALSConfig(rank=6, iterations=30, steps=0)
     settled = ials.fit(ratings, config)
-    again = ials.fit(ratings, IALSConfig(rank=6, iterations=1, steps=0), start=settled)
+    again = ials.alternate(als_rows.strengths(ratings, 1.0), IALSConfig(rank=6, iterations=1, steps=0), start=settled)
     cold = ials.fit(ratings, IALSConfig(rank=6, iterations=1, steps=0))
     assert np.abs(again - settled).max() < 0.1 * np.abs(cold - settled).max()
 

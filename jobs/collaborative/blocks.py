@@ -1,0 +1,118 @@
+"""The matrix of likes: whole, on the driver, or cut into blocks of rows that Spark's tasks solve.
+
+Few likes are brought to the driver, and on one machine, where the driver is all there is, as many as it may hold: a block that
+goes to a task is packed, sent and unpacked, at twice the price of solving it. What a block is stands in models/ials.py; the results
+are the same bits.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from scipy.sparse import coo_array, csr_array
+
+from jobs.lake.collect import DRIVER_BYTES, bounded
+from jobs.spark import rows_per_batch
+from models.ials import block_rows
+
+Solve = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+BLOCK = "first int, rows int, ends binary, columns binary, strengths binary"
+"""Rows `first` to `first + rows` of a sparse matrix: where each ends (int64), columns (int32) and strengths (float32)."""
+LIKE_BYTES = 24
+"""Of a like on the driver: two numbers and a strength, as they come, and once more as a sparse matrix."""
+ROWS_PER_BATCH = 100_000
+"""Rows of three numbers that go to Python at once: 1.2 MB."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """One side of the likes, in blocks of rows."""
+
+    frame: DataFrame
+    """Columns of BLOCK, kept."""
+    rows: int
+    across: int
+
+    def solved(self, solve: Solve, schema: str) -> pa.Table:
+        """What `solve` makes of the blocks, in the columns of `schema`."""
+        return self.frame.mapInArrow(solve, schema).toArrow()
+
+
+@dataclass(frozen=True)
+class Likes:
+    """The likes of U users for I tracks, by either."""
+
+    by_user: Blocks
+    by_item: Blocks
+
+
+def fits_here(pairs: DataFrame, likes: int, few: int) -> bool:
+    """Whether the driver takes so many likes whole: a `few`, and on one machine as many as it may hold."""
+    alone = pairs.sparkSession.sparkContext.getConf().get("spark.master", "").startswith("local")
+    return likes <= few or (alone and likes * LIKE_BYTES <= DRIVER_BYTES)
+
+
+def whole(pairs: DataFrame, users: int, items: int) -> csr_array:
+    """Strengths [U, I] of `pairs`: `user`, `item` (numbers from 0) and `strength`."""
+    numbers = F.col("user").cast("int").alias("user"), F.col("item").cast("int").alias("item")
+    with rows_per_batch(pairs.sparkSession, ROWS_PER_BATCH):
+        rows = bounded(pairs.select(*numbers, "strength"), LIKE_BYTES, "the likes")
+    user, item, strength = (rows[name].to_numpy() for name in ("user", "item", "strength"))
+    # numbers of 4 bytes stay so
+    made = csr_array(coo_array((strength.astype(np.float32), (user, item)), shape=(users, items)))
+    made.sort_indices()
+    return made
+
+
+@contextmanager
+def likes_of(pairs: DataFrame, users: int, items: int, likes: int) -> Iterator[Likes]:
+    """The matrix of `pairs`, as above but all numbers have a like, in blocks. Kept while it is open."""
+    sides = [_blocks(pairs, *side, likes) for side in (("user", "item", users, items), ("item", "user", items, users))]
+    try:
+        yield Likes(*sides)
+    finally:
+        for side in sides:
+            side.frame.unpersist()
+
+
+def _blocks(pairs: DataFrame, row: str, column: str, rows: int, across: int, likes: int) -> Blocks:
+    frame = build_blocks(pairs, row, column, rows, block_rows(rows, likes)).persist(StorageLevel.MEMORY_AND_DISK)
+    with rows_per_batch(pairs.sparkSession, ROWS_PER_BATCH):
+        frame.count()
+    return Blocks(frame, rows, across)
+
+
+def build_blocks(pairs: DataFrame, row: str, column: str, rows: int, size: int) -> DataFrame:
+    """Columns of BLOCK: the matrix of `pairs` (`strength`; numbers from 0 in `row` and `column`), `size` rows a block."""
+
+    def pack(key: tuple[pa.Scalar, ...], found: pa.Table) -> pa.Table:
+        begin = key[0].as_py() * size
+        many = min(size, rows - begin)
+        where = found["row"].to_numpy() - begin
+        order = np.lexsort((found["column"].to_numpy(), where))
+        ends = np.cumsum(np.bincount(where, minlength=many), dtype=np.int64)
+        columns = found["column"].to_numpy()[order].astype(np.int32)
+        strengths = found["strength"].to_numpy()[order].astype(np.float32)
+        parts = [[part.tobytes()] for part in (ends, columns, strengths)]
+        kinds = (pa.int32(), pa.int32(), pa.binary(), pa.binary(), pa.binary())
+        names = ("first", "rows", "ends", "columns", "strengths")
+        data = [pa.array(part, kind) for part, kind in zip([[begin], [many], *parts], kinds, strict=True)]
+        return pa.table(dict(zip(names, data, strict=True)))
+
+    numbers = F.col(row).cast("int").alias("row"), F.col(column).cast("int").alias("column")
+    placed = pairs.select(F.expr(f"cast({row} div {size} as int)").alias("block"), *numbers, "strength")
+    return placed.groupBy("block").applyInArrow(pack, BLOCK)
+
+
+def unpacked(block: dict[str, Any], across: int) -> csr_array:
+    """The sparse matrix of a row of BLOCK [rows, across]."""
+    kinds = {"ends": np.int64, "columns": np.int32, "strengths": np.float32}
+    # copies: torch wants arrays that may be written to
+    ends, columns, strengths = (np.frombuffer(block[name], kind).copy() for name, kind in kinds.items())
+    return csr_array((strengths, columns, np.append(0, ends)), shape=(block["rows"], across))
