@@ -5,7 +5,7 @@ import sys
 
 from bench.harness import save
 
-NAMES = ("ingest", "counts", "incremental", "heavy")
+NAMES = ("ingest", "counts", "incremental", "heavy", "factors")
 
 
 def main(names: list[str]) -> None:

@@ -1,7 +1,7 @@
 """A file of the Taste Profile's size (48,373,586 rows, synthetic) on two cores and 4 GiB of heap, against Spark's bare reader."""
 
 from bench.data import taste_profile
-from bench.harness import HEAP, Row, measured
+from bench.harness import HEAP, Row, house, measured
 
 ROWS = 48_373_586
 
@@ -9,7 +9,7 @@ ROWS = 48_373_586
 def rows() -> list[Row]:
     """One comparison; that it comes in at all is the goal."""
     given = str(taste_profile(ROWS))
-    found = measured({"ours": ["ours_counts", given, HEAP], "peer": ["peer_counts", given, HEAP]}, times=1)
+    found = measured({"ours": house("ours_counts", given, HEAP), "peer": house("peer_counts", given, HEAP)}, times=1)
     ours, peer = found["ours"], found["peer"]
     name = "spark.read.schema(S).csv -> parquet"
     memory = {"ours": ours.peak_mib, "peer": peer.peak_mib}

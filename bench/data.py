@@ -3,9 +3,14 @@
 import datetime as dt
 import gzip
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, save_npz
 
 from bench.harness import WORK
 
@@ -82,3 +87,53 @@ def taste_profile(rows: int) -> Path:
             )
     aside.rename(path)
     return path
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Likes drawn from a power law over users and tracks and 40 tastes, as files: synthetic."""
+
+    train: Path
+    """Sparse matrix [U, I] of play counts, as scipy keeps it."""
+    held: Path
+    """The held-out likes of QUERIES users [U, I]."""
+    pairs: Path
+    """`train` as Parquet: `user`, `item`, `strength`."""
+
+
+LISTENERS, SONGS, LIKES, TASTES, QUERIES = 200_000, 50_000, 5_190_000, 40, 10_000
+
+
+def listening(seed: int = 7) -> Listening:
+    """Of QUERIES users with at least five likes a fifth is held out; the others' are LIKES in all."""
+    found = Listening(*(WORK / f"listening-{seed}-{name}" for name in ("train.npz", "held.npz", "pairs.parquet")))
+    if found.pairs.exists():
+        return found
+    WORK.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(seed)
+    user, item = _likes(draw, LIKES + 10 * QUERIES)
+    counts = np.bincount(user, minlength=LISTENERS)
+    asked = np.zeros(LISTENERS, dtype=bool)
+    asked[draw.permutation(np.flatnonzero(counts >= 5))[:QUERIES]] = True
+    held = asked[user] & (draw.random(user.size) < 0.2)
+    plays = np.minimum(draw.geometric(0.5, user.size), 999).astype(np.float32)
+    train = np.flatnonzero(~held)[:LIKES]
+    for path, rows in ((found.train, train), (found.held, np.flatnonzero(held))):
+        save_npz(path, csr_array((plays[rows], (user[rows], item[rows])), shape=(LISTENERS, SONGS)))
+    columns = {"user": user[train].astype(np.int32), "item": item[train].astype(np.int32)}
+    pq.write_table(pa.table({**columns, "strength": (1 + np.log2(plays[train])).astype(np.float32)}), found.pairs)
+    return found
+
+
+def _likes(draw: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """So many different (user, song): three of five are of the user's own taste, the others of any."""
+    users, songs = draw.pareto(1.6, LISTENERS) + 0.3, 1 / np.arange(1, SONGS + 1) ** 0.8
+    taste, kind = draw.integers(0, TASTES, LISTENERS), draw.integers(0, TASTES, SONGS)
+    user = draw.choice(LISTENERS, count * 13 // 10, p=users / users.sum())
+    item = draw.choice(SONGS, user.size, p=songs / songs.sum())
+    own = draw.random(user.size) < 0.6
+    for one in range(TASTES):
+        who, what = np.flatnonzero(own & (taste[user] == one)), np.flatnonzero(kind == one)
+        item[who] = draw.choice(what, who.size, p=songs[what] / songs[what].sum())
+    pairs = draw.permutation(np.unique(user * SONGS + item))[:count]
+    return pairs // SONGS, pairs % SONGS

@@ -16,6 +16,7 @@ from jobs.cli.child import descendants
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
+PEERS = ROOT / ".venv-peers" / "bin" / "python"
 WORK = ROOT / "var" / "bench"
 """Generated input and what the runs write; kept between runs, so that input is generated once."""
 HEAP = "4g"
@@ -52,8 +53,20 @@ class Measured:
     peak_mib: int
 
 
+def house(*arguments: str) -> list[str]:
+    """`python -m bench.ways ...`, in our environment."""
+    return [sys.executable, "-m", "bench.ways", *arguments]
+
+
+def guest(*arguments: str) -> list[str]:
+    """A program of the peers', in theirs. Raises SystemExit where it was not made."""
+    if not PEERS.is_file():
+        raise SystemExit("The peers' environment is missing; requirements/peers.in says at its head how it is made.")
+    return [str(PEERS), *arguments]
+
+
 def measured(ways: Mapping[str, Sequence[str]], times: int = 2) -> dict[str, Measured]:
-    """Run each way (a name, and the arguments of `python -m bench.ways`) in turn, over and over, each in a fresh process.
+    """Run each way (a name, and a command that takes `times` as its last argument) in turn, over and over, each in a fresh process.
 
     `times`: how often a process does its work.
     """
@@ -84,19 +97,24 @@ def compared(what: str, ours: Measured, peer: Measured, peer_name: str, limit: f
     return [Row(f"{what}, {name}", "s", a, b, peer_name, a / b, goal, a / b <= limit, memory) for name, (a, b) in found.items()]
 
 
-def _run(arguments: Sequence[str]) -> tuple[list[float], int]:
+def _run(command: Sequence[str]) -> tuple[list[float], int]:
     """Seconds as the process tells them, and peak MiB as seen from outside."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.ways", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
-    )
+    found, peak = told(command)
+    return [float(one) for one in found["seconds"]], peak
+
+
+def told(command: Sequence[str]) -> tuple[dict[str, Any], int]:
+    """The line of JSON that the process ends with, and its peak MiB as seen from outside."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
     peak = 0
     while process.poll() is None:
         peak = max(peak, sum(_resident(pid) for pid in (process.pid, *descendants(process.pid))))
         time.sleep(1)
     out = process.stdout.read() if process.stdout else ""
     if process.returncode:
-        raise SystemExit(f"python -m bench.ways {' '.join(arguments)} ended with {process.returncode}; run it by itself.")
-    return [float(one) for one in json.loads(out.splitlines()[-1])["seconds"]], peak // 2**20
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}; run it by itself.")
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return found, peak // 2**20
 
 
 def _resident(pid: int) -> int:

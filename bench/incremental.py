@@ -4,7 +4,7 @@ import datetime as dt
 import shutil
 
 from bench.data import DAYS, LAST_DAY, app_log
-from bench.harness import HEAP, Row, compared, measured
+from bench.harness import HEAP, Row, compared, house, measured
 from bench.ingest import LINES
 
 GOAL = 0.1
@@ -24,10 +24,10 @@ def _rows(lines: int, times: int) -> list[Row]:
     new = app_log(lines // 100, "new", next_day, 1) / f"dt={next_day}"
     fresh = root / new.name
     shutil.rmtree(fresh, ignore_errors=True)
-    full = measured({"full load": ["ours_log", str(root), HEAP]}, times)["full load"]
+    full = measured({"full load": house("ours_log", str(root), HEAP)}, times)["full load"]
     shutil.copytree(new, fresh)
     try:
-        night = measured({"night": ["ours_next_night", str(root), HEAP]})["night"]
+        night = measured({"night": house("ours_next_night", str(root), HEAP)})["night"]
     finally:
         shutil.rmtree(fresh)
     what = f"a night with 1 % new after {lines // 1_000_000} M lines"

@@ -11,8 +11,6 @@ from numba import njit
 
 from models.top_n import Floats, Ints
 
-SETTLED = np.float32(1e-20)
-"""Squared length of a residual from which on a row has no way to go."""
 KEPT = 1_024
 """Likes of a row for which there is room at first."""
 
@@ -36,7 +34,7 @@ def _add_seen(mine: Floats, strengths: Floats, begin: int, count: int, by: Float
     """Add the sum over the row's likes of s y (y . by)."""
     j = 0
     while j + 4 <= count:
-        d0 = d1 = d2 = d3 = np.float32(0)
+        d0 = d1 = d2 = d3 = by[0] - by[0]  # 0 of the same kind
         for f in range(rank):
             d0 += mine[j, f] * by[f]
             d1 += mine[j + 1, f] * by[f]
@@ -50,7 +48,7 @@ def _add_seen(mine: Floats, strengths: Floats, begin: int, count: int, by: Float
             to[f] += d0 * mine[j, f] + d1 * mine[j + 1, f] + d2 * mine[j + 2, f] + d3 * mine[j + 3, f]
         j += 4
     while j < count:
-        d0 = np.float32(0)
+        d0 = by[0] - by[0]
         for f in range(rank):
             d0 += mine[j, f] * by[f]
         d0 *= strengths[begin + j]
@@ -84,8 +82,8 @@ def _fetch(
 
 @njit(inline="always", fastmath=True, nogil=True, cache=True)
 def _dot(one: Floats, other: Floats, rank: int) -> np.float32:
-    found = np.float32(0)
-    for f in range(rank):
+    found = one[0] * other[0]
+    for f in range(1, rank):
         found += one[f] * other[f]
     return found
 
@@ -121,25 +119,29 @@ def descend(
     unobserved: float,
     start: Floats,
     steps: int,
+    tolerance: float,
     found: Floats,
 ) -> None:
     """Write `found` [B, F]: `steps` of conjugate gradients from `start` [B, F]; rows without a like become 0.
 
+    A row is done sooner where the square of what is left is at most `tolerance` times that of its right side.
+
     `sized`: a tuple of F numbers. `ends` [B + 1] (int64), `columns` (int32), `strengths`: the rows as a sparse matrix has them;
-    `items` Y [I, F], `gram` a Y'Y [F, F], `penalties` [B]. All but the whole numbers are float32.
+    `items` Y [I, F], `gram` a Y'Y [F, F], `penalties` [B]. All but the whole numbers are float32, or all float64.
     """
     rank = len(sized)
-    at, left = np.empty(rank, np.float32), np.empty(rank, np.float32)
-    way, ahead = np.empty(rank, np.float32), np.empty(rank, np.float32)
-    mine = np.empty((KEPT, rank), np.float32)
+    at, left = np.empty(rank, items.dtype), np.empty(rank, items.dtype)
+    way, ahead = np.empty(rank, items.dtype), np.empty(rank, items.dtype)
+    mine = np.empty((KEPT, rank), items.dtype)
     for row in range(ends.size - 1):
         begin, count, penalty = ends[row], ends[row + 1] - ends[row], penalties[row]
         if count == 0:
             found[row] = 0
             continue
         if count > mine.shape[0]:
-            mine = np.empty((count + count // 2, rank), np.float32)
+            mine = np.empty((count + count // 2, rank), items.dtype)
         _fetch(columns, strengths, begin, count, items, unobserved, mine, left, rank)
+        settled = tolerance * _dot(left, left, rank)
         at[:] = start[row]
         _times(mine, strengths, begin, count, gram, penalty, at, ahead, rank)
         for f in range(rank):
@@ -147,7 +149,7 @@ def descend(
             way[f] = left[f]
         length = _dot(left, left, rank)
         for _ in range(steps):
-            if length < SETTLED:
+            if length <= settled:
                 break
             _times(mine, strengths, begin, count, gram, penalty, way, ahead, rank)
             along = length / _dot(way, ahead, rank)

@@ -1,0 +1,94 @@
+"""One way to fit factors per process: `python -m bench.factor_ways ours|mllib INPUT LISTS`; prints one line of JSON.
+
+The second fit is told of, as implicit's is: compiled code is loaded, Java is warm.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import DataFrame
+from scipy.sparse import csr_array, load_npz
+
+from bench.data import LISTENERS, SONGS
+from bench.harness import WORK
+from jobs.settings import Settings
+from jobs.spark import session
+from models import ials, inner_product
+from models.als_rows import strengths
+from models.ials import IALSConfig
+from models.top_n import Floats, Ints
+
+RANK, ITERATIONS, CORES, MOST = 64, 5, 2, 20
+REGULARISATION, UNOBSERVED = 0.001, 0.1
+MLLIB_REGULARISATION, MLLIB_ALPHA = 0.05, 10.0
+"""Both chosen by hand, by NDCG@20 on another draw of the data (bench.data.listening(8))."""
+
+
+def ours(given: str, lists: str) -> dict[str, float]:
+    """models/ials.py by threads, and the lists by models/inner_product.py."""
+    ratings = csr_array(load_npz(given))
+    config = IALSConfig(rank=RANK, iterations=ITERATIONS, regularisation=REGULARISATION, unobserved=UNOBSERVED)
+    ials.fit(ratings[:2_000], config)
+    likes, began = strengths(ratings, config.min_rating), time.monotonic()
+    items = ials.alternate(likes, config, threads=CORES)
+    users = ials.folded(likes, items, config, CORES)
+    fitted, began = time.monotonic() - began, time.monotonic()
+    shelf = inner_product.arranged(items)
+    parts = [slice(begin, begin + 10_000) for begin in range(0, len(users), 10_000)]
+    with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        found = list(pool.map(lambda part: inner_product.best(users[part], shelf, ratings[part], MOST), parts))
+    took = time.monotonic() - began
+    sizes = [min(10_000, len(users) - part.start) for part in parts]
+    np.save(lists, np.concatenate([_table(best, size) for best, size in zip(found, sizes, strict=True)]))
+    return {"fit": round(fitted, 2), "top": round(took, 2)}
+
+
+def mllib(given: str, lists: str) -> dict[str, float]:
+    """Spark's ALS, with the machine's own BLAS where it has one, and `recommendForAllUsers`, which leaves heard tracks in."""
+    spark = session("bench", Settings(var=WORK, master=f"local[{CORES}]", driver_memory="8g"))
+    blas = spark._jvm.dev.ludovic.netlib.blas.BLAS.getInstance().getClass().getName()  # type: ignore[union-attr]
+    pairs = spark.read.parquet(given).cache()
+    pairs.count()
+    als = ALS(
+        rank=RANK, maxIter=ITERATIONS, regParam=MLLIB_REGULARISATION, alpha=MLLIB_ALPHA, implicitPrefs=True, seed=7,
+        userCol="user", itemCol="item", ratingCol="strength", numUserBlocks=CORES, numItemBlocks=CORES,
+    )
+    began = time.monotonic()
+    model = als.fit(pairs)
+    fitted, began = time.monotonic() - began, time.monotonic()
+    model.recommendForAllUsers(MOST).write.format("noop").mode("overwrite").save()
+    took = time.monotonic() - began
+    print(f"BLAS: {blas}", file=sys.stderr)
+    # what is judged are lists without heard tracks, of its factors
+    users, items = (_dense(frame, rows) for frame, rows in ((model.userFactors, LISTENERS), (model.itemFactors, SONGS)))
+    known = pairs.toArrow()
+    heard = csr_array((known["strength"].to_numpy(), (known["user"], known["item"])), shape=(LISTENERS, SONGS))
+    np.save(lists, _table(inner_product.best(users, inner_product.arranged(items), heard, MOST), len(users)))
+    return {"fit": round(fitted, 2), "top": round(took, 2)}
+
+
+def _dense(frame: DataFrame, rows: int) -> Floats:
+    """[rows, RANK] of MLlib's `id` and `features`."""
+    told = frame.toArrow()
+    found = np.zeros((rows, RANK), np.float32)
+    found[told["id"].to_numpy()] = np.array(told["features"].to_pylist(), np.float32)
+    return found
+
+
+def _table(best: inner_product.Best, users: int) -> Ints:
+    """Items [U, MOST], best first, -1 where there is none."""
+    whole = np.full((users, MOST), -1, np.int64)
+    whole[best.row, best.rank] = best.item
+    return whole
+
+
+WAYS: dict[str, Callable[[str, str], dict[str, float]]] = {"ours": ours, "mllib": mllib}
+
+if __name__ == "__main__":
+    print(json.dumps(WAYS[sys.argv[1]](sys.argv[2], sys.argv[3])))

@@ -1,0 +1,65 @@
+"""Implicit ALS and the top 20 of all users: ours by one machine's threads, against implicit's and Spark MLlib's."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_array, load_npz
+
+from bench.data import listening
+from bench.harness import ROOT, RUNS, WORK, Row, guest, told
+
+MOST = 20
+SLOW = frozenset({"mllib"})
+"""Takes minutes: run once."""
+LIMITS = {"implicit": {"fit": 1.5, "top": 1.0}, "mllib": {"fit": 1 / 5, "top": 1 / 20}}
+"""Largest share of the peer's time that is good."""
+TITLES = {"fit": "fit, 5 iterations of 64 factors", "top": "top 20 of 200,000 users"}
+
+
+def rows() -> list[Row]:
+    """Time of the fit and of the lists against both peers, and how good the lists are."""
+    data = listening()
+    ours = [sys.executable, "-m", "bench.factor_ways"]
+    commands = {
+        "ours": [*ours, "ours", str(data.train), _lists("ours")],
+        "implicit": guest(str(ROOT / "bench" / "peer_factors.py"), str(data.train), _lists("implicit")),
+        "mllib": [*ours, "mllib", str(data.pairs), _lists("mllib")],
+    }
+    seconds: dict[str, dict[str, list[float]]] = {name: {"fit": [], "top": []} for name in commands}
+    memory = dict.fromkeys(commands, 0)
+    for turn in range(RUNS):
+        for name, command in commands.items():
+            if turn and name in SLOW:
+                continue
+            found, peak = told(command)
+            memory[name] = max(memory[name], peak)
+            for what in ("fit", "top"):
+                seconds[name][what].append(found[what])
+            took = f"fit {found['fit']} s, top {found['top']} s, {peak:,} MiB"
+            print(f"  {name}, run {turn + 1}: {took}", file=sys.stderr, flush=True)
+    quality = {name: ndcg(np.load(_lists(name)), csr_array(load_npz(data.held))) for name in commands}
+    made = []
+    for peer, limits in LIMITS.items():
+        both = {name: memory[name] for name in ("ours", peer)}
+        for what, limit in limits.items():
+            mine, theirs = (float(np.median(seconds[name][what])) for name in ("ours", peer))
+            ratio = mine / theirs
+            made.append(Row(TITLES[what], "s", mine, theirs, peer, ratio, f"at most {limit:.2g} x", ratio <= limit, both))
+        mine, theirs = quality["ours"], quality[peer]
+        made.append(Row("NDCG@20 of held-out likes", "", mine, theirs, peer, mine / theirs, "at least 1 x", mine >= theirs, both))
+    return made
+
+
+def _lists(name: str) -> str:
+    return str(Path(WORK) / f"factors-{name}.npy")
+
+
+def ndcg(lists: np.ndarray, held: csr_array) -> float:
+    """Mean NDCG@20 of the users with held-out likes; `lists` [U, 20]: items, best first, -1 where there is none."""
+    gains = 1 / np.log2(np.arange(2, MOST + 2))
+    found = []
+    for row in np.flatnonzero(np.diff(held.indptr)):
+        wanted = held.indices[held.indptr[row] : held.indptr[row + 1]]
+        found.append(gains[np.isin(lists[row], wanted)].sum() / gains[: min(MOST, wanted.size)].sum())
+    return float(np.mean(found))
