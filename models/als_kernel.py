@@ -82,7 +82,7 @@ def _fetch(
 
 @njit(inline="always", fastmath=True, nogil=True, cache=True)
 def _dot(one: Floats, other: Floats, rank: int) -> np.float32:
-    found = one[0] * other[0]
+    found: np.float32 = one[0] * other[0]
     for f in range(1, rank):
         found += one[f] * other[f]
     return found
