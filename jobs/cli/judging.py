@@ -24,6 +24,7 @@ def evaluate(
     export: Annotated[Path | None, typer.Option(help="Folder for the split's tables, user ids included.")] = None,
     tune: Annotated[bool, typer.Option(help="Choose settings on a split of the training part.")] = True,
     register: Annotated[bool, typer.Option("--register", help="Keep the fitted models as candidates: see `pmrs models`.")] = False,
+    against: Annotated[str, typer.Option(help="Another model, beside popularity, to tell the paired differences from.")] = "",
     full: Annotated[bool, typer.Option("--full", help="Print every metric with its interval; --json always has them.")] = False,
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
@@ -40,7 +41,7 @@ def evaluate(
     settings = settings_with(sources)
     config = Config(split, words(models), days, tune, str(day(date)) if date else "")
     with bar("evaluating") as notify:
-        options = command.Options(tuple(lists or ()), task, export, register)
+        options = command.Options(tuple(lists or ()), task, export, register, against)
         told = command.run(settings, config, options, lambda step: notify(step, 0, 0))
     if register:
         show_everywhere(settings)

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Options:
     """Folder to which the split's tables are written, for other tools."""
     register: bool = False
     """Keep every model that was fitted in the registry, as a candidate."""
+    against: str = ""
+    """Name of another model, beside popularity, from which the differences are told."""
 
 
 def run(settings: Settings, config: Config, options: Options, say: Callable[[str], object]) -> Told:
@@ -54,6 +56,7 @@ def run(settings: Settings, config: Config, options: Options, say: Callable[[str
     except ValueError as error:
         raise EvaluationError(f"--models: {error}.") from None
     given = _named_lists(options.lists)
+    _require_known(options.against, given)
     question = put(settings, config)
     ctx, split = question.ctx, question.split
     if options.export:
@@ -70,13 +73,22 @@ def run(settings: Settings, config: Config, options: Options, say: Callable[[str
             ctx.write(f"evaluated/{split.name}_{asked.results[0].model}", asked.evaluated)
             ctx.commit()  # what was asked stays, whatever happens to the models that follow
             kept += [asked] if options.register else []
-        asked_now = any(result.model == POPULARITY for result in results)
-        stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluated"), POPULARITY)
-    compare(results, POPULARITY, stored)
+        for reference in dict.fromkeys(name for name in (POPULARITY, options.against) if name):
+            asked_now = any(result.model == reference for result in results)
+            stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluated"), reference)
+            compare(results, reference, stored)
+        if options.against and not any(options.against in result.against for result in results):
+            evaluation.left_out[f"difference from {options.against}"] = "it was not asked on this split; name it in --models too"
     told = _told(ctx, evaluation, config, results)
     told["registered"] = register(ctx, evaluation, kept, told) if kept else {}
     _store(settings, ctx.night.sources, told)
     return told
+
+
+def _require_known(against: str, given: Iterable[str]) -> None:
+    known = [*(one.name for one in CONTENDERS), *given]
+    if against and against not in known:
+        raise EvaluationError(f"--against: there is no model {against!r}; there are {', '.join(known)}.")
 
 
 def _read_lists(ctx: JobContext, path: Path) -> DataFrame:

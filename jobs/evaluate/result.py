@@ -51,7 +51,7 @@ class Result:
 
 
 def compare(results: Sequence[Result], reference: str, stored: Mapping[str, NDArray[np.float64]] | None = None) -> None:
-    """Fill `against` of every result with its paired difference from the model `reference` on the same task.
+    """Add to `against` of every result with its paired difference from the model `reference` on the same task.
 
     `stored`: by task, `per_user` of the reference from an earlier run, for tasks of which `results` has none.
     """

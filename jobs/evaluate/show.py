@@ -10,13 +10,25 @@ from jobs.evaluate.result import JUDGED_BY
 
 FIRST, OTHERS = JUDGED_BY, ("R_liang@20", "HR@10", "MRR@20", "MAP@20")
 HEAD = ("model", FIRST, "95 %", *OTHERS, "coverage", "lift", "seconds", "from popularity")
-
+"""And, where differences from another model are told too, a column for it."""
 NEEDS = {"MAP@20": 140, "lift": 140, "seconds": 140, "R_liang@20": 110, "HR@10": 110, "MRR@20": 110}
 """Columns of characters that a terminal must have for one of the table; --markdown and --json have them always."""
 
 
+def references(told: dict[str, Any]) -> dict[str, str]:
+    """Titles, by name, of the models beside popularity from which differences are told."""
+    titles = {r["model"]: r["title"] for r in told["results"]}
+    names = sorted({name for r in told["results"] for name in r["against"]} - {"popularity"})
+    return {name: titles.get(name, name) for name in names}
+
+
+def head_of(told: dict[str, Any]) -> tuple[str, ...]:
+    """Of the columns of `rows_of`."""
+    return (*HEAD, *(f"from {title}" for title in references(told).values()))
+
+
 def rows_of(told: dict[str, Any], task: str) -> Iterator[tuple[str, ...]]:
-    """A row of cells for each model, best NDCG@20 first; `*`: the difference from popularity is significant."""
+    """A row of cells for each model, best NDCG@20 first; `*`: the difference is significant."""
     found = [r for r in told["results"] if r["task"] == task]
     for one in sorted(found, key=lambda r: (-r["metrics"][FIRST]["mean"], r["model"])):
         best, lift, gap = one["metrics"][FIRST], one["beyond"].get("popularity_lift"), one["against"].get("popularity")
@@ -28,8 +40,16 @@ def rows_of(told: dict[str, Any], task: str) -> Iterator[tuple[str, ...]]:
             f"{one['beyond']['coverage']:.1%}",
             f"{lift:+.2f}" if lift is not None else "",
             f"{one['fit_seconds'] + one['list_seconds']:.1f}",
-            f"{gap['mean']:+.4f}{'*' if gap['significant'] else ''}" if gap else "",
+            _gap(gap),
+            *[_gap(one["against"].get(name), with_interval=True) for name in references(told)],
         )
+
+
+def _gap(gap: dict[str, Any] | None, with_interval: bool = False) -> str:
+    if not gap:
+        return ""
+    interval = f" ({gap['low']:+.4f} to {gap['high']:+.4f})" if with_interval else ""
+    return f"{gap['mean']:+.4f}{'*' if gap['significant'] else ''}{interval}"
 
 
 def every_metric(told: dict[str, Any], task: str) -> tuple[list[str], list[tuple[str, ...]]]:
@@ -59,14 +79,15 @@ def print_table(told: dict[str, Any], console: Console, full: bool = False) -> N
             continue
         asked = next(r for r in told["results"] if r["task"] == task)
         table = Table(title=f"{task}: {protocol} ({asked['queries']:,} queries of {asked['users']:,} users)")
-        shown = [name for name in HEAD if console.width >= NEEDS.get(name, 0)]
+        head = head_of(told)
+        shown = [name for name in head if console.width >= NEEDS.get(name, 0)]
         for name in shown:
-            is_name = name == HEAD[0]
+            is_name = name == head[0]
             table.add_column(
                 name, justify="left" if is_name else "right", no_wrap=not is_name, min_width=18 if is_name else None
             )
         for row in rows:
-            table.add_row(*[cell for name, cell in zip(HEAD, row, strict=True) if name in shown])
+            table.add_row(*[cell for name, cell in zip(head, row, strict=True) if name in shown])
         console.print(table)
         if full:
             names, figures = every_metric(told, task)
@@ -100,15 +121,15 @@ def claims_of(told: dict[str, Any]) -> list[str]:
 
 def markdown(told: dict[str, Any], full: bool = False) -> str:
     """The same for docs/results.md."""
-    lines = []
+    lines, head = [], head_of(told)
     for task, protocol in told["tasks"].items():
         rows = list(rows_of(told, task))
         if rows:
             lines += [
                 f"**{task}**: {protocol}.",
                 "",
-                "| " + " | ".join(HEAD) + " |",
-                "|---|" + "---:|" * (len(HEAD) - 1),
+                "| " + " | ".join(head) + " |",
+                "|---|" + "---:|" * (len(head) - 1),
             ]
             lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
             lines += _full(told, task) if full else []

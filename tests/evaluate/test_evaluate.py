@@ -63,7 +63,8 @@ def found(evaluation: Evaluation) -> dict[str, tuple[Result, DataFrame]]:
     few = [replace(one, grid=one.grid[: 1 + (one.name == "item_knn")]) for one in named(["popularity", "item_knn", "ease"])]
     for asked in evaluation.of_models(few):
         results[asked.results[0].model] = asked.results[0], asked.evaluated
-    compare([result for result, _ in results.values()], "popularity")
+    for reference in ("popularity", "ease"):
+        compare([result for result, _ in results.values()], reference)
     return results
 
 
@@ -72,7 +73,15 @@ def test_who_knows_the_tastes_beats_popularity_significantly(found: dict[str, tu
         gap = found[name][0].against["popularity"]
         assert gap.significant
         assert gap.mean > 0.1
-    assert not found["popularity"][0].against
+    assert set(found["popularity"][0].against) == {"ease"}
+
+
+def test_the_difference_from_any_model_is_told_and_is_the_other_way_round_for_the_other(
+    found: dict[str, tuple[Result, DataFrame]],
+) -> None:
+    ours, theirs = found["ease"][0].against["popularity"], found["popularity"][0].against["ease"]
+    assert (ours.mean, ours.low, ours.high) == pytest.approx((-theirs.mean, -theirs.high, -theirs.low))
+    assert set(found["item_knn"][0].against) == {"popularity", "ease"}
 
 
 def test_every_query_is_kept_and_gives_the_means_again(found: dict[str, tuple[Result, DataFrame]]) -> None:

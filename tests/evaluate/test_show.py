@@ -34,6 +34,20 @@ def test_every_metric_is_told_with_its_interval_where_that_is_wanted() -> None:
     assert "| MAP@20 | 0.5" not in markdown(TOLD)
 
 
+def test_the_difference_from_another_model_has_a_column_with_its_interval() -> None:
+    gap = {"mean": 0.25, "low": 0.125, "high": 0.375, "p": 0.002, "significant": True}
+    better = one("item-kNN", 0.5) | {"against": {"ease": gap, "popularity": gap}}
+    told = {**TOLD, "results": [one("popularity", 0.25), one("ease", 0.25) | {"title": "EASE"}, better]}
+    head, _, *rows = (line.split(" | ") for line in markdown(told).splitlines() if line.startswith("|"))
+    assert head[-2:] == ["from popularity", "from EASE |"]
+    assert [row[-2:] for row in rows] == [
+        ["+0.2500*", "+0.2500* (+0.1250 to +0.3750) |"], ["", " |"], ["", " |"],
+    ]  # fmt: skip
+    page = io.StringIO()
+    print_table(told, Console(file=page, width=200))
+    assert "+0.2500* (+0.1250 to +0.3750)" in page.getvalue()
+
+
 @pytest.mark.parametrize("width", [80, 110, 160])
 def test_every_model_and_its_figure_can_be_read_on_a_terminal_of_any_width(width: int) -> None:
     page = io.StringIO()
