@@ -187,6 +187,23 @@ def test_ease_solves_its_own_problem() -> None:
     assert not weights.diagonal().any()
 
 
+def test_what_ease_learns_with_dropout_is_what_it_learns_from_many_copies_with_likes_hidden() -> None:
+    """Each column is the ridge regression of that track on all others, where these are hidden by chance: here in all ways drawn."""
+    ratings = random_ratings()
+    weights = ease.fit(ratings, ease.EASEConfig(regularisation=3.0, dropout=0.4)).weights
+    dense, copies, track = ratings.toarray().astype(np.float64), 4_000, 7
+    others = [t for t in range(25) if t != track]
+    left, right = np.zeros((24, 24)), np.zeros(24)
+    for _ in range(copies):
+        # what is left weighs as much more as others are hidden
+        hidden = dense[:, others] * (DRAW.random((60, 24)) >= 0.4) / 0.6
+        left += hidden.T @ hidden / copies
+        right += hidden.T @ dense[:, track] / copies
+    expected = np.linalg.solve(left + 3.0 * np.eye(24), right)
+    np.testing.assert_allclose(weights[others, track], expected, atol=0.01)
+    assert np.abs(weights[others, track]).max() > 0.1
+
+
 def test_ease_refuses_a_catalogue_that_would_not_fit() -> None:
     with pytest.raises(ValueError, match="20,000 tracks, and this one has 20,001"):
         ease.fit(csr_array((1, 20_001), dtype=np.float32), ease.EASEConfig())
