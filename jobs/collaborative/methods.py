@@ -14,7 +14,7 @@ from jobs.collaborative import ials, mllib_als
 from jobs.collaborative.ratings import Learned
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.lake.collect import bounded
-from models import ease, item_knn, pmrs_cf, popularity
+from models import blend, ease, item_knn, pmrs_cf, popularity
 from models import ials as ials_model
 from models.ials import IALSConfig
 from models.implicit_factors import ImplicitFactors
@@ -108,6 +108,7 @@ METHODS = {
     "item_knn": Method("item-kNN", item_knn.ItemKNNConfig, lambda d, c, _: item_knn.fit(d.ratings, c)),
     "ease": Method("EASE", ease.EASEConfig, lambda d, c, _: ease.fit(d.ratings, c)),
     "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorised),
+    "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed))),
     "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorised),
     "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorised, by_taste=True),
 }

@@ -68,6 +68,7 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
         ("item_knn", {"neighbours": 5}),
         ("ease", {"regularisation": 5.0}),
         ("als", {"rank": 4}),
+        ("blend", {"rank": 4, "regularisation": 5.0}),
         ("als_mllib", {"rank": 4, "iterations": 4, "blocks": 99}),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from models import ease, item_knn, popularity
+from models import blend, ease, item_knn, popularity
 from models.als_rows import Objective
 from models.implicit_factors import ImplicitFactors
 from models.stored import from_bytes, to_bytes
@@ -33,6 +33,7 @@ FITS: dict[str, Callable[[csr_array], Recommender]] = {
     "item_knn": lambda r: item_knn.fit(r, item_knn.ItemKNNConfig(neighbours=5)),
     "ease": lambda r: ease.fit(r, ease.EASEConfig(regularisation=5.0)),
     "factors": factors,
+    "blend": lambda r: blend.fit(r, blend.BlendConfig(rank=2)),
 }
 EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 
@@ -87,7 +88,7 @@ def test_who_asks_without_ratings_gets_a_list_of_numbers(fit: Callable[[csr_arra
     assert len(lists(model, nobody, 5)[0]) == 5
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "factors"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "factors", "blend"])
 def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> None:
     ratings = checkerboard()
     for user, items in lists(FITS[name](ratings), ratings, 2).items():
@@ -103,8 +104,19 @@ def rebuilt(name: str, arrays: Tensors) -> Recommender:
         return ease.EASE(arrays["weights"], 1.0)
     if name == "factors":
         return ImplicitFactors(arrays["factors"], Objective())
+    if name == "blend":
+        return rebuilt_blend(arrays)
     similar = csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20))
     return item_knn.ItemKNN(similar, 1.0)
+
+
+def rebuilt_blend(arrays: Tensors) -> blend.Blend:
+    linear = ease.EASE(arrays["ease.weights"], 1.0)
+    als = ImplicitFactors(arrays["als.factors"], blend.BlendConfig().als.objective)
+    popular = popularity.Popularity(arrays["popularity.listeners"])
+    models: dict[str, Recommender] = {"ease": linear, "als": als, "popularity": popular}
+    parts = [blend.Part(name, model, float(arrays[f"{name}.weight"][0])) for name, model in models.items()]
+    return blend.Blend(tuple(parts[:2]), parts[2])
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -134,7 +146,7 @@ def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
         np.testing.assert_allclose(shares.sum(axis=1), scores[row, picked[row]], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "factors"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "factors", "blend"])
 def test_tracks_of_ones_own_taste_carry_a_track(name: str) -> None:
     dense = checkerboard().toarray()
     dense[4, 5] = 1.0  # a slip into the other taste

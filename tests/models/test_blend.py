@@ -1,0 +1,126 @@
+"""The blend of EASE, implicit ALS and popularity: what it sums, and what carries it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from models import blend, ease, ials, popularity
+from models.blend import Blend, BlendConfig, Part
+from models.implicit_factors import ImplicitFactors
+from models.top_n import Floats, Ints, Recommender, Tensors, TooLarge, by_weights, liked, top_n
+
+USERS, TRACKS = 120, 30
+CONFIG = BlendConfig(
+    factors=0.3, popularity=0.4, rank=4, unobserved=0.1, factor_regularisation=0.02, regularisation=5.0
+)
+
+
+@pytest.fixture(scope="module")
+def ratings() -> csr_array:
+    """Who plays what falls off with the number of the track; the last user likes nothing, the one before has heard one track."""
+    draw = np.random.default_rng(5)
+    dense = (draw.random((USERS, TRACKS)) < np.linspace(0.6, 0.05, TRACKS)).astype(np.float32)
+    dense *= draw.integers(1, 9, dense.shape)
+    dense[::7, 3] = 0.5  # heard and not liked
+    dense[-2:] = 0.0
+    dense[-2, 3] = 2.0
+    return csr_array(dense)
+
+
+@pytest.fixture(scope="module")
+def blended(ratings: csr_array) -> Blend:
+    return blend.fit(ratings, CONFIG)
+
+
+def parts_of(ratings: csr_array) -> tuple[Recommender, Recommender, Recommender]:
+    """Each fitted by itself."""
+    factors = ImplicitFactors(ials.fit(ratings, CONFIG.als), CONFIG.als.objective)
+    popular = popularity.fit(ratings, popularity.PopularityConfig())
+    return ease.fit(ratings, ease.EASEConfig(regularisation=5.0)), factors, popular
+
+
+def test_the_score_is_the_sum_of_the_parts_each_by_the_size_of_its_scores(ratings: csr_array, blended: Blend) -> None:
+    scores = [model.score(ratings).astype(np.float64) for model in parts_of(ratings)]
+    sized = [each / np.sqrt((each**2).mean()) for each in scores]
+    expected = 0.7 * sized[0] + 0.3 * sized[1] + 0.4 * sized[2]
+    expected[-1] = 0.0
+    np.testing.assert_allclose(blended.score(ratings), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_settings_reach_the_parts() -> None:
+    found = replace(CONFIG, min_rating=2.0, seed=3).als
+    assert (found.min_rating, found.rank, found.unobserved, found.regularisation, found.seed) == (2.0, 4, 0.1, 0.02, 3)
+
+
+def test_ratings_below_the_bound_are_no_likes_of_any_part(ratings: csr_array) -> None:
+    config = replace(CONFIG, min_rating=3.0)
+    strict, same = blend.fit(ratings, config), blend.fit(ratings.multiply(ratings >= 3.0).tocsr(), config)
+    np.testing.assert_allclose(strict.score(ratings), same.score(ratings), rtol=1e-4, atol=1e-6)
+
+
+def test_what_carried_adds_up_to_the_score_less_popularity(ratings: csr_array, blended: Blend) -> None:
+    picked = [np.arange(row % 4, TRACKS, 3) for row in range(USERS)]
+    prior = blended.prior.weight * blended.prior.model.score(ratings)
+    scores = blended.score(ratings) - np.where(blended.score(ratings) != 0, prior, 0)
+    for row, shares in enumerate(blended.carried(ratings, picked)):
+        mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
+        assert shares.shape == (picked[row].size, mine.size)
+        assert not shares[:, mine < 1].any()
+        np.testing.assert_allclose(shares.sum(axis=1), scores[row, picked[row]], rtol=1e-3, atol=1e-4)
+
+
+def test_popularity_weighs_less_the_more_a_history_holds(ratings: csr_array, blended: Blend) -> None:
+    """The prior stays as it is; what the likes say grows with them."""
+    lengths = np.diff(liked(ratings, 1.0).indptr)
+    personal = blended.score(ratings) - blended.prior.weight * blended.prior.model.score(ratings)
+    size = np.sqrt((personal**2).mean(axis=1))
+    assert size[lengths > 10].mean() > 2 * size[-2]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A model whose scores are given: [I, I] from history to track."""
+
+    weights: Floats
+
+    def score(self, asked: csr_array) -> Floats:
+        return np.asarray(asked @ self.weights, dtype=np.float32)
+
+    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        return by_weights(asked, picked, lambda history, items: self.weights[np.ix_(history, items)], 0.0)
+
+    def tensors(self) -> Tensors:
+        return {"weights": self.weights}
+
+
+def test_popularity_alone_makes_no_track_known_and_orders_those_that_are() -> None:
+    weights = np.zeros((4, 4), dtype=np.float32)
+    weights[0, 1:3] = 1.0
+    popular = popularity.Popularity(np.array([0.1, 0.2, 0.3, 0.9], dtype=np.float32))
+    found = Blend((Part("fixed", Fixed(weights), 2.0),), Part("popularity", popular, 0.5))
+    asked = csr_array(np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
+    np.testing.assert_allclose(found.score(asked), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    (first, *_) = next(iter(top_n(found, asked[:1], 2)))[1]
+    assert first == 2
+
+
+def test_the_size_of_many_users_scores_is_that_of_every_nth(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = np.eye(2, dtype=np.float32)
+    ratings = csr_array(np.array([[3, 4], [100, 100], [0, 0], [100, 100]], dtype=np.float32))
+    monkeypatch.setattr(blend, "SIZED_BY", 2)
+    monkeypatch.setattr(blend, "BLOCK", 1)
+    assert blend.size_of(Fixed(weights), ratings) == pytest.approx(np.sqrt(25 / 4))
+
+
+def test_a_part_that_says_nothing_has_no_say() -> None:
+    """Nobody likes anything: no weight is a division by 0."""
+    nothing = blend.fit(csr_array(np.full((3, 4), 0.5, dtype=np.float32)), CONFIG)
+    assert not nothing.score(csr_array(np.ones((1, 4), dtype=np.float32))).any()
+
+
+def test_it_refuses_what_ease_refuses() -> None:
+    with pytest.raises(TooLarge, match="20,000 tracks, and this one has 20,001"):
+        blend.fit(csr_array((1, 20_001), dtype=np.float32), CONFIG)
