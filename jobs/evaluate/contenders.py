@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.collaborative import mllib_als
 from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW, Method
-from models import ease, item_knn, popularity
+from models import blend, ease, item_knn, popularity
 from models.ials import IALSConfig
 from models.top_n import Offered
 
@@ -39,21 +39,36 @@ BLOCKS = 2
 """MLlib cuts its work into so many parts; more of them cost more on one machine and change nothing but the last bits."""
 # the first of each grid are the settings that stand where nothing is tuned
 ALS_GRID = tuple(
-    IALSConfig(regularisation=r, unobserved=a) for r, a in ((0.001, 0.1), (0.003, 0.1), (0.01, 0.1), (0.001, 1.0), (0.003, 1.0))
-)
+    IALSConfig(regularisation=r, unobserved=a, rank=f)
+    for r, a, f in (
+        (0.001, 0.1, 64), (0.003, 0.1, 64), (0.01, 0.1, 64), (0.001, 1.0, 64), (0.003, 1.0, 64), (0.1, 0.01, 64), (0.1, 0.01, 128),
+    )
+)  # fmt: skip
 MLLIB_GRID = tuple(
     mllib_als.Config(regularisation=r, alpha=a, blocks=BLOCKS)
     for r, a in ((0.05, 10.0), (0.01, 10.0), (0.1, 10.0), (0.05, 1.0))
 )
 PLAIN = (popularity.PopularityConfig(),)
 KNN_GRID = tuple(item_knn.ItemKNNConfig(neighbours=k, shrinkage=s) for k in (200, 50) for s in (10.0, 0.0, 50.0))
-EASE_GRID = tuple(ease.EASEConfig(regularisation=r) for r in (100.0, 10.0, 30.0, 300.0))
+EASE_GRID = tuple(
+    ease.EASEConfig(regularisation=r, dropout=p)
+    for r, p in ((100.0, 0.0), (10.0, 0.0), (30.0, 0.0), (300.0, 0.0), (30.0, 0.5), (100.0, 0.5), (300.0, 0.5))
+)
+BLEND_GRID = (
+    blend.BlendConfig(), blend.BlendConfig(popularity=0.1), blend.BlendConfig(factors=0.3), blend.BlendConfig(rank=128),
+    # where histories are long
+    *(
+        blend.BlendConfig(factors=0.3, popularity=p, regularisation=300.0, unobserved=0.1, factor_regularisation=0.003)
+        for p in (0.0, 0.1)
+    ),
+)  # fmt: skip
 CONTENDERS = (
     Contender(POPULARITY, PLAIN),
     Contender(POPULARITY_WINDOW, PLAIN, wants_times=True),
     Contender("item_knn", KNN_GRID),
     Contender("ease", EASE_GRID),
     Contender("als", ALS_GRID, SEEDS),
+    Contender("blend", BLEND_GRID, SEEDS),
     Contender("als_mllib", MLLIB_GRID, SEEDS, unasked=False),
     Contender("pmrs_cf", (IALSConfig(),), SEEDS, ("unheard",)),
 )
