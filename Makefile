@@ -12,9 +12,9 @@ export PYTHON
 PMRS := .venv/bin/pmrs
 sources = $(if $(SOURCES),--sources '$(SOURCES)')
 
-.PHONY: help setup nightly backfill sample mongo stop test bench lint docs clean
+.PHONY: help setup nightly backfill sample mongo stop test bench bench-full lint docs clean
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make both environments from the locks (again: under 2 s)
 	@requirements/setup.sh
@@ -40,6 +40,9 @@ test: setup ## run the tests  [SLOW=1 all of them] [ARGS='-k lake -x']
 
 bench: setup ## measure against peers in the same run, into bench/results/  [ONLY=ingest]
 	@.venv/bin/python -m bench $(ONLY)
+
+bench-full: setup ## a night of the Taste Profile's size, synthetic  SIZE=1|1/2|1/4|1/8
+	@.venv/bin/python -m bench.full $(or $(SIZE),1/8)
 
 lint: setup ## ruff and mypy --strict
 	@.venv/bin/ruff check .

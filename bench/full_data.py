@@ -68,7 +68,7 @@ def full(size: Fraction, folder: Path) -> Full:
 def _counts(draw: np.random.Generator, users: int, rows: int, most: int) -> NDArray[np.int64]:
     """Songs of each user, `rows` in all: FEWEST and a lognormal number on top, `most` about."""
     drawn = FEWEST + np.minimum(draw.lognormal(np.log(17), 1.256, users), most - FEWEST)
-    counts = np.maximum(FEWEST, np.floor(drawn * (rows / drawn.sum()))).astype(np.int64)
+    counts: NDArray[np.int64] = np.maximum(FEWEST, np.floor(drawn * (rows / drawn.sum()))).astype(np.int64)
     # what rounding has left over or taken goes to the users with most
     order = np.argsort(-counts, kind="stable")
     rest = rows - int(counts.sum())
@@ -78,7 +78,7 @@ def _counts(draw: np.random.Generator, users: int, rows: int, most: int) -> NDAr
 
 
 def _weights(songs: int) -> NDArray[np.float64]:
-    """How likely each song is: a power law, flat at its head: the first song has TOP listeners of USERS, the middle one some ten."""
+    """How likely each song is: a power law, flat at its head: the first has TOP listeners of USERS, the middle one some ten."""
     return np.asarray((np.arange(songs) + 130.0) ** -1.3)
 
 
@@ -111,7 +111,7 @@ def _drawn(
 ) -> NDArray[np.int64]:
     """A song for each taste: of its own group or of any."""
     songs = steps[0].size
-    song = np.minimum(np.searchsorted(steps[0], draw.random(taste.size) * steps[0][-1]), songs - 1)
+    song = np.asarray(np.minimum(np.searchsorted(steps[0], draw.random(taste.size) * steps[0][-1]), songs - 1))
     own = np.flatnonzero(draw.random(taste.size) < OWN)
     order = own[np.argsort(taste[own], kind="stable")]
     edges = np.searchsorted(taste[order], np.arange(TASTES + 1))

@@ -1,0 +1,147 @@
+"""A night of the Taste Profile's size, synthetic, from triplets to published lists: `python -m bench.full 1/8` (`make bench-full`).
+
+One document per user: the overall top 20, each place with its reason. Every job runs in a process of its own and is told of in
+bench/results/full-1_8.json when it is done; run again, the jobs that are done are passed over.
+"""
+
+import datetime as dt
+import json
+import os
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bench.full_data import Full, full
+from bench.harness import RESULTS, WORK, machine, told
+from jobs.collaborative import candidates
+from jobs.collaborative.recipe import RANKING
+from jobs.context import Config, JobContext, Night
+from jobs.publish import embedded, lease, night, runs
+from jobs.publish.store import connect
+from jobs.ranking import rank
+from jobs.registry import jobs_named
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+from jobs.spark import session
+
+DATE = dt.date(2026, 11, 14)
+JOBS = (
+    "snapshots", "catalogue", "history", "mel", "genre_score", "classify", "collaborative", "candidates", "rank", "publish",
+)  # fmt: skip
+RECIPE = {"method": "als", "settings": {"rank": 64, "iterations": 10}}
+SOURCES = """name = "full"
+genres = "pmrs7"
+
+[[source]]
+format = "taste_profile"
+path = "{triplets}"
+as_of = 2026-11-01
+
+[[source]]
+format = "msd_unique_tracks"
+path = "{tracks}"
+"""
+CORES, HEAP = 2, "8g"
+OVERALL_ONLY: dict[str, Config] = {
+    "candidates": candidates.Config(per_genre=0), "rank": rank.Config(per_genre=0), "publish": night.Config(per_genre=0),
+}  # fmt: skip
+
+
+def main(size: str) -> None:
+    """Make what is missing, run what is left, tell all."""
+    folder = WORK / f"full-{size.replace('/', '_')}"
+    settings = Settings(var=folder, lake=str(folder / "lake"), master=f"local[{CORES}]", driver_memory=HEAP)
+    began = time.monotonic()
+    data = full(Fraction(size), folder)
+    print(f"{data.rows:,} triplets, {data.users:,} users, {data.songs:,} songs ({time.monotonic() - began:.0f} s)", file=sys.stderr)
+    (folder / "sources.toml").write_text(SOURCES.format(triplets=data.triplets, tracks=data.tracks))
+    result = RESULTS / f"full-{size.replace('/', '_')}.json"
+    kept: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
+    stages: dict[str, Any] = kept.get("stages", {}) if (folder / "lake").exists() else {}
+    embedded.start(settings)
+    try:
+        for name in JOBS:
+            if name not in stages:
+                took, peak = told([sys.executable, "-m", "bench.full", size, name])
+                stages[name] = {**took, "peak_mib": peak, "disk_mib": _disk(folder)}
+                print(f"  {name}: {took['seconds']} s, {peak:,} MiB", file=sys.stderr, flush=True)
+                _save(result, size, data, stages)
+        published = _published(settings)
+    finally:
+        embedded.stop(settings)
+    _save(result, size, data, stages, published)
+    whole = sum(stage["seconds"] for stage in stages.values())
+    print(f"from triplets to published lists: {whole / 60:.1f} min; {published}")
+
+
+def _save(result: Path, size: str, data: Full, stages: dict[str, Any], published: dict[str, Any] | None = None) -> None:
+    whole = {
+        "bench": "full",
+        "command": f"make bench-full SIZE={size}",
+        "machine": machine(),
+        "users": data.users,
+        "songs": data.songs,
+        "triplets": data.rows,
+        "recipe": RECIPE,
+        "stages": stages,
+        "seconds": round(sum(stage["seconds"] for stage in stages.values()), 1),
+        "peak_mib": max(stage["peak_mib"] for stage in stages.values()),
+        "published": published,
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def _disk(folder: Path) -> dict[str, int]:
+    """MiB of the lake, and of MongoDB's files."""
+    return {
+        name: sum(file.stat().st_size for file in (folder / name).rglob("*") if file.is_file()) // 2**20
+        for name in ("lake", "mongo")
+    }
+
+
+def _published(settings: Settings) -> dict[str, Any]:
+    """What an analyst finds."""
+    with connect(settings, "full") as store:
+        lists = store["recommendations"]
+        places = [{"$project": {"n": {"$size": "$items"}, "tiers": "$items.tier", "whys": "$items.why"}}]
+        short = next(lists.aggregate([*places, {"$match": {"n": {"$ne": 20}}}, {"$count": "n"}]), {"n": 0})["n"]
+        sample = list(lists.aggregate([{"$limit": 1_000}, *places]))
+        named = sum(why.startswith("because you played") for one in sample for why in one["whys"])
+        return {
+            "documents": lists.count_documents({}),
+            "not_of_20_places": short,
+            "places_with_a_named_reason": round(named / max(1, sum(one["n"] for one in sample)), 4),
+        }
+
+
+def stage(size: str, name: str) -> None:
+    """One job, as `pmrs run` runs it but with overall lists only; prints its seconds, without Spark's start."""
+    folder = WORK / f"full-{size.replace('/', '_')}"
+    settings = Settings(var=folder, lake=str(folder / "lake"), master=f"local[{CORES}]", driver_memory=HEAP)
+    sources = load_sources(folder / "sources.toml")
+    (job,) = [one for one in jobs_named(name) if one.name == name]
+    began = time.monotonic()
+    spark = session(f"bench {name}", settings)
+    spark.range(1).count()
+    started, began = time.monotonic() - began, time.monotonic()
+    with connect(settings, sources.name) as store:
+        run_id = runs.new_run_id(store, DATE)
+        lease.take(store, DATE.isoformat(), run_id, os.getpid())
+        one = Night(DATE, run_id, sources, settings, spark)
+        one.models.register(RANKING, b"recipe", RECIPE)
+        module = job.load()
+        ctx = JobContext(one, name, OVERALL_ONLY.get(name, module.Config()))
+        module.run(ctx)
+        ctx.commit()
+        lease.release(store, DATE.isoformat(), run_id)
+    print(json.dumps({"seconds": round(time.monotonic() - began, 1), "start_of_spark": round(started, 1)}))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        stage(sys.argv[1], sys.argv[2])
+    else:
+        main(sys.argv[1])
