@@ -74,7 +74,7 @@ def _best(scores: Floats, most: int) -> tuple[Ints, Ints]:
     return np.concatenate(rows), np.concatenate(items)
 
 
-def worth_sorting(scores: Floats, allowed: Ints, most: int) -> Ints:
+def worth_sorting(scores: NDArray[np.floating], allowed: Ints, most: int) -> Ints:
     """Those of `allowed` that can be among the `most` best: everything from the most-th score on, ties included."""
     if allowed.size <= 4 * most:
         return allowed
