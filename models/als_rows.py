@@ -118,7 +118,7 @@ def batched(likes: csr_array, side: Fixed, start: Tensor, objective: Objective, 
     """
     items, gram = side.factors, (objective.unobserved * side.gram).to(side.factors)
     found = torch.zeros_like(start)
-    for rows, columns, strength in _stacked(likes, items, CACHED):
+    for rows, columns, strength in stacked(likes, items, CACHED):
         mine = items.index_select(0, columns.flatten()).view(*columns.shape, -1)  # [b, n, F]
         likes_of = (strength > 0).sum(1, keepdim=True).to(items)
         ridge = objective.penalty(likes_of, side.rows)  # [b, 1]
@@ -163,7 +163,7 @@ CELLS = 4_000_000
 """Numbers that the rows of one stack of `stacks` have together: 32 MB."""
 
 
-def _stacked(likes: csr_array, items: Tensor, cells: int, least: int = 1) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def stacked(likes: csr_array, items: Tensor, cells: int, least: int = 1) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Rows [b], columns [b, n] and strengths [b, n] of rows that have a like; where a row is shorter, of strength 0.
 
     So many rows that they have `cells` numbers of Y, where a row counts as one of `least` likes.
@@ -230,7 +230,7 @@ def stacks(likes: csr_array, side: Fixed, objective: Objective) -> Iterator[Stac
     """All rows of `likes` [B, I] (strengths) that have a like, on the device of the factors, in float64."""
     items = side.factors.double()
     unseen = objective.unobserved * side.gram.to(items)
-    for rows, columns, strength in _stacked(likes, items, CELLS, items.shape[1]):
+    for rows, columns, strength in stacked(likes, items, CELLS, items.shape[1]):
         mine = items[columns]  # [b, n, F]
         left = mine.mT @ (mine * strength[:, :, None]) + unseen
         penalty = objective.penalty((strength > 0).sum(1, keepdim=True).to(items), side.rows)
