@@ -14,7 +14,7 @@ from jobs.collaborative import ials, mllib_als
 from jobs.collaborative.ratings import Learned
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.lake.collect import bounded
-from models import blend, ease, item_knn, pmrs_cf, popularity
+from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
 from models.ials import IALSConfig
 from models.implicit_factors import ImplicitFactors
@@ -107,6 +107,8 @@ METHODS = {
     ),
     "item_knn": Method("item-kNN", item_knn.ItemKNNConfig, lambda d, c, _: item_knn.fit(d.ratings, c)),
     "ease": Method("EASE", ease.EASEConfig, lambda d, c, _: ease.fit(d.ratings, c)),
+    "sparse_ease": Method("sparse EASE", sparse_ease.SparseEASEConfig, lambda d, c, _: sparse_ease.fit(d.ratings, c)),
+    "bpr": Method("BPR", bpr.BPRConfig, lambda d, c, seed: bpr.fit(d.ratings, replace(c, seed=seed))),
     "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorised),
     "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed))),
     "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorised),

@@ -5,7 +5,8 @@ from typing import Any
 
 from jobs.collaborative import mllib_als
 from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW, Method
-from models import blend, ease, item_knn, popularity
+from models import blend, ease, item_knn, popularity, sparse_ease
+from models.bpr import BPRConfig
 from models.ials import IALSConfig
 from models.top_n import Offered
 
@@ -62,11 +63,19 @@ BLEND_GRID = (
         for p in (0.0, 0.1)
     ),
 )  # fmt: skip
+SPARSE_EASE_GRID = tuple(
+    sparse_ease.SparseEASEConfig(neighbours=k, regularisation=r) for k in (100, 200) for r in (100.0, 30.0, 300.0)
+)
+BPR_GRID = tuple(
+    BPRConfig(rank=f, regularisation=r) for f, r in ((64, 0.01), (64, 0.003), (64, 0.03), (128, 0.01), (128, 0.02))
+)
 CONTENDERS = (
     Contender(POPULARITY, PLAIN),
     Contender(POPULARITY_WINDOW, PLAIN, wants_times=True),
     Contender("item_knn", KNN_GRID),
     Contender("ease", EASE_GRID),
+    Contender("sparse_ease", SPARSE_EASE_GRID),
+    Contender("bpr", BPR_GRID, SEEDS),
     Contender("als", ALS_GRID, SEEDS),
     Contender("blend", BLEND_GRID, SEEDS),
     Contender("als_mllib", MLLIB_GRID, SEEDS, unasked=False),

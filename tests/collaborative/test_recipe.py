@@ -67,6 +67,8 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
     [
         ("item_knn", {"neighbours": 5}),
         ("ease", {"regularisation": 5.0}),
+        ("sparse_ease", {"neighbours": 3, "shrinkage": 1.0, "regularisation": 5.0}),
+        ("bpr", {"rank": 4, "passes": 40}),
         ("als", {"rank": 4}),
         ("blend", {"rank": 4, "regularisation": 5.0}),
         ("als_mllib", {"rank": 4, "iterations": 4, "blocks": 99}),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from models import blend, ease, item_knn, popularity
+from models import blend, bpr, ease, item_knn, popularity, sparse_ease
 from models.als_rows import Objective
 from models.implicit_factors import ImplicitFactors
+from models.item_weights import ItemWeights
+from models.pairwise_factors import FoldIn, PairwiseFactors
 from models.stored import from_bytes, to_bytes
 from models.top_n import Floats, Recommender, Tensors, strongest, top_n
 
@@ -32,6 +34,10 @@ FITS: dict[str, Callable[[csr_array], Recommender]] = {
     "popularity": lambda r: popularity.fit(r, popularity.PopularityConfig()),
     "item_knn": lambda r: item_knn.fit(r, item_knn.ItemKNNConfig(neighbours=5)),
     "ease": lambda r: ease.fit(r, ease.EASEConfig(regularisation=5.0)),
+    "sparse_ease": lambda r: sparse_ease.fit(
+        r, sparse_ease.SparseEASEConfig(neighbours=5, shrinkage=1.0, regularisation=5.0)
+    ),
+    "bpr": lambda r: bpr.fit(r, bpr.BPRConfig(rank=4, passes=40)),
     "factors": factors,
     "blend": lambda r: blend.fit(r, blend.BlendConfig(rank=2)),
 }
@@ -88,7 +94,7 @@ def test_who_asks_without_ratings_gets_a_list_of_numbers(fit: Callable[[csr_arra
     assert len(lists(model, nobody, 5)[0]) == 5
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "factors", "blend"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "blend"])
 def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> None:
     ratings = checkerboard()
     for user, items in lists(FITS[name](ratings), ratings, 2).items():
@@ -106,8 +112,9 @@ def rebuilt(name: str, arrays: Tensors) -> Recommender:
         return ImplicitFactors(arrays["factors"], Objective())
     if name == "blend":
         return rebuilt_blend(arrays)
-    similar = csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20))
-    return item_knn.ItemKNN(similar, 1.0)
+    if name == "bpr":
+        return PairwiseFactors(arrays["factors"], arrays["biases"], arrays["rivals"], FoldIn())
+    return ItemWeights(csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20)), 1.0)
 
 
 def rebuilt_blend(arrays: Tensors) -> blend.Blend:
@@ -132,7 +139,7 @@ def test_what_is_stored_is_the_whole_model(name: str) -> None:
     assert stored != to_bytes(model, tracks, name, {"k": 6})
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "factors"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "factors"])
 def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
     ratings = checkerboard()
     ratings.data[::7] = 0.5  # heard and not liked: carries nothing
@@ -146,7 +153,7 @@ def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
         np.testing.assert_allclose(shares.sum(axis=1), scores[row, picked[row]], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "factors", "blend"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "blend"])
 def test_tracks_of_ones_own_taste_carry_a_track(name: str) -> None:
     dense = checkerboard().toarray()
     dense[4, 5] = 1.0  # a slip into the other taste
@@ -223,7 +230,7 @@ def test_ease_refuses_a_catalogue_that_would_not_fit() -> None:
 
 def test_item_knn_is_a_shrunken_cosine_of_the_nearest() -> None:
     ratings = random_ratings()
-    found = item_knn.fit(ratings, item_knn.ItemKNNConfig(neighbours=4, shrinkage=2.0)).similar.toarray()
+    found = item_knn.fit(ratings, item_knn.ItemKNNConfig(neighbours=4, shrinkage=2.0)).weights.toarray()
     dense = ratings.toarray().astype(np.float64)
     common = dense.T @ dense
     length = np.sqrt(np.outer(common.diagonal(), common.diagonal()))

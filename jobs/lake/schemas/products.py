@@ -137,7 +137,7 @@ CANDIDATES = define(
     USER,
     LIST,
     TRACK,
-    column("method", TEXT, "the live recipe's: pmrs_cf, als, als_mllib, ease, item_knn or blend"),
+    column("method", TEXT, "the live recipe's: pmrs_cf, als, als_mllib, ease, sparse_ease, item_knn, bpr or blend"),
     column("score", REAL, "PMRS score for this list, 0 to 1: taste x P(g|track) x percentile"),
     column("percentile", REAL, "s(u,c): share of the user's unheard tracks that are not above this one, 0 to 1"),
     column("taste", REAL, "theta_u(g): the list's genre among the user's ratings, 0 to 1; 1 for overall"),
