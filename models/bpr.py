@@ -17,9 +17,9 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from models.neighbours import workers
 from models.pairwise_factors import FoldIn, PairwiseFactors
 from models.top_n import liked
+from models.workers import workers
 
 BATCH = 1_024
 """Pairs of one step: few against the tracks of a catalogue, many against the cost of a step."""

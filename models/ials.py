@@ -9,9 +9,7 @@ regularisation of Rendle et al. (their Eq. 7; nu = 1 is their best, nu = 0 is Hu
 the other's rows, each by itself: models/als_rows.py.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from models.als_rows import Fixed, Objective, approach, fixed, solve, strengths
 from models.top_n import Floats
+from models.workers import workers
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def alternate(
     listeners = csr_array(likes.T.tocsr())
     items = first(likes.shape[1], config.rank, config.seed) if start is None else torch.from_numpy(start.copy())
     users = torch.zeros(likes.shape[0], config.rank)
-    with _threads(threads) as pool:
+    with workers(threads) as pool:
 
         def step(rows: csr_array, other: Tensor, own: Tensor) -> Tensor:
             side = pool.submit(fixed, other).result()
@@ -108,15 +107,10 @@ def alternate(
 
 def folded(likes: csr_array, items: Floats, config: IALSConfig, threads: int = 0) -> Floats:
     """Every user's factors [U, F], solved exactly for item factors Y [I, F]; dealt out as above."""
-    with _threads(threads) as pool:
+    with workers(threads) as pool:
         side = pool.submit(fixed, torch.from_numpy(items)).result()
         parts = pool.map(lambda span: solve(likes[span], side, config.objective).float(), _spans(likes))
         return np.asarray(torch.cat(list(parts)).numpy())
-
-
-def _threads(threads: int) -> ThreadPoolExecutor:
-    # one for torch in each: it would deal out every small product anew
-    return ThreadPoolExecutor(threads or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
 
 
 def _spans(rows: csr_array) -> list[slice]:

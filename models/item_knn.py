@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from scipy.sparse import csr_array
 
 from models.item_weights import ItemWeights
-from models.neighbours import Audience, nearest, workers
+from models.neighbours import Audience, nearest
 from models.top_n import liked
+from models.workers import workers
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,11 @@
 The shrinkage is that of Bell and Koren 2007; the k nearest are those of each *target* track, as Deshpande and Karypis 2004 have it.
 """
 
-import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -23,13 +19,6 @@ AT_ONCE = 4_000_000
 """Likes of a track's listeners that are counted at once: some 50 MB, whatever the track's fame and its listeners' zeal."""
 SORTED = 16
 """A track whose listeners have fewer likes than one in so many tracks is counted by sorting: a count for every track costs more."""
-
-
-@contextmanager
-def workers(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """`threads` threads (0: as many as there are cores), of one thread each for torch, which would deal out every product anew."""
-    with ThreadPoolExecutor(threads or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield pool
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from models.item_weights import ItemWeights
-from models.neighbours import PIECES, Audience, nearest, workers
+from models.neighbours import PIECES, Audience, nearest
 from models.top_n import Floats, Ints, TooLarge, liked
+from models.workers import workers
 
 MOST_BYTES = 8 * 1024**3
 """Of neighbourhoods (24 bytes a weight) or of one system (24 bytes a pair of neighbours), whichever is more."""
