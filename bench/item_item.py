@@ -13,7 +13,9 @@ from scipy.sparse import csr_array
 
 from models import sparse_ease
 
-TASTES, LONGEST, SEED = 200, 4_000, 7
+TASTES, SEED = 200, 7
+LONGEST = 4_000
+"""Times the usual one: where histories are cut off, before likes are drawn."""
 
 
 def listening(users: int, tracks: int, likes: int) -> csr_array:

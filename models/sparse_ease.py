@@ -66,8 +66,7 @@ def fit(ratings: csr_array, config: SparseEASEConfig, threads: int = 0) -> ItemW
     with workers(threads) as pool:
         near = _everything_else(tracks) if most >= tracks - 1 else nearest(audience, most, config.shrinkage, pool)
         for targets in _together(near, max(1, GRAMS // (4 * most**2))):
-            systems = _set_up(audience, near, targets, pool)
-            near.data[systems.places[systems.real]] = _solve(systems, config.regularisation, pool)[systems.real]
+            _weigh(audience, near, targets, config.regularisation, pool)
     return ItemWeights(csr_array(near.T.tocsr()), config.min_rating)
 
 
@@ -80,6 +79,12 @@ def _together(near: csr_array, most: int) -> list[Ints]:
     """Targets in sets of at most `most`, neighbours beside one another, so that a set needs few rows of X'X."""
     order = reverse_cuthill_mckee(near, symmetric_mode=False).astype(np.int64)
     return [order[begin : begin + most] for begin in range(0, order.size, most)]
+
+
+def _weigh(audience: Audience, near: csr_array, targets: Ints, regularisation: float, pool: ThreadPoolExecutor) -> None:
+    """Put the targets' weights in the place of their similarities; what that takes is gone before the next set is set up."""
+    systems = _set_up(audience, near, targets, pool)
+    near.data[systems.places[systems.real]] = _solve(systems, regularisation, pool)[systems.real]
 
 
 @dataclass(frozen=True)
