@@ -59,9 +59,13 @@ def run(ctx: JobContext) -> None:
     candidates, track_genres = ctx.need("candidates"), ctx.need("track_genres")
     personal = rank_personal(candidates, reasons.named(ctx.need("tracks")), config)
     members = shelf.list_members(track_genres)
-    never = shelf.never_offered(history, forgotten_pairs(listeners, ctx.read("deletions", "all")))
-    heard = shelf.heard_per_list(never, members)
-    wanted = shelf.sizes(listeners, members, heard, list_limit(config))
+    room = shelf.with_room(listeners, members, personal, list_limit(config)).cache()
+    if room.isEmpty():
+        ctx.write("ranked", personal)
+        return
+    forgotten = forgotten_pairs(listeners, ctx.read("deletions", "all"))
+    never = shelf.never_offered(history, forgotten).join(room, "user_id", "left_semi")
+    wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), list_limit(config))
     short = shelf.missing(wanted, personal)
     shelves = shelf.build_shelves(members, history, track_genres)
     filled = shelf.fill(short, shelves, never, personal)

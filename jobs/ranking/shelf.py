@@ -36,6 +36,15 @@ def sizes(listeners: DataFrame, members: DataFrame, heard: DataFrame, limit: Col
     return every.select("user_id", "list", F.least(limit, unheard).cast("int").alias("wanted"))
 
 
+def with_room(listeners: DataFrame, members: DataFrame, personal: DataFrame, limit: Column) -> DataFrame:
+    """`user_id` of whoever has a list that the personal places leave short of N, or of all its tracks: the others need no count."""
+    tracks = members.groupBy("list").agg(F.count("*").alias("tracks"))
+    lists = tracks.select("list", F.least(limit, "tracks").alias("full")).where("full > 0")
+    have = personal.groupBy("user_id", "list").agg(F.count("*").alias("have"))
+    every = listeners.select("user_id").crossJoin(F.broadcast(lists)).join(have, ["user_id", "list"], "left")
+    return every.where(F.coalesce("have", F.lit(0)) < F.col("full")).select("user_id").distinct()
+
+
 def missing(wanted: DataFrame, candidates: DataFrame) -> DataFrame:
     """`user_id`, `list`, `have`, `short`: lists that the personal candidates do not fill."""
     have = candidates.groupBy("user_id", "list").agg(F.count("*").alias("have"))

@@ -2,6 +2,7 @@
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from jobs.ranking import shelf
 from jobs.ranking.rank import Config, list_limit, rank_filled, rank_personal
@@ -29,7 +30,8 @@ def lists(spark: SparkSession, genres: DataFrame, history: DataFrame, candidates
     personal = rank_personal(candidates, names, config)
     members = shelf.list_members(genres)
     users = spark.createDataFrame([("old", 0), ("new", 0)], "user_id string, heard long")
-    wanted = shelf.sizes(users, members, shelf.heard_per_list(history, members), list_limit(config))
+    room = shelf.with_room(users, members, personal, list_limit(config))
+    wanted = shelf.sizes(room, members, shelf.heard_per_list(history, members), list_limit(config))
     shelves = shelf.build_shelves(members, history, genres)
     filled = shelf.fill(shelf.missing(wanted, personal), shelves, history, personal)
     rows = personal.unionByName(rank_filled(filled, genres)).orderBy("user_id", "list", "rank").collect()
@@ -56,3 +58,16 @@ def test_a_list_ends_where_the_unheard_tracks_end(spark: SparkSession, genres: D
     found = lists(spark, genres, spark.createDataFrame(heard, HEARD), spark.createDataFrame([], CANDIDATES))
     assert found["old", "Rock"] == [("t5", "unplayed")]
     assert found["old", "overall"] == [("t5", "unplayed"), ("x", "unplayed")]
+
+
+def test_only_who_lacks_places_has_room(spark: SparkSession, genres: DataFrame) -> None:
+    """Lists of two: `full` has all, `short` lacks one of the overall list, `new` has none; nobody can have a second `x`."""
+    members = shelf.list_members(genres.where("track_id IN ('t0', 't1', 't2', 'x')"))
+    config = Config(overall=2, per_genre=0)
+    places = [("full", "overall", "t0"), ("full", "overall", "x"), ("short", "overall", "t0"), ("short", "Rock", "t1")]
+    personal = spark.createDataFrame(places, "user_id string, list string, track_id string")
+    users = spark.createDataFrame([("full",), ("short",), ("new",)], "user_id string")
+    found = shelf.with_room(users, members, personal, list_limit(config)).collect()
+    assert sorted(row["user_id"] for row in found) == ["new", "short"]
+    whole = shelf.with_room(users.where("user_id = 'full'"), members.where("track_id IN ('t0', 'x')"), personal, F.lit(9))
+    assert [row["user_id"] for row in whole.collect()] == ["full"]  # Rock lacks t0, the overall list nothing
