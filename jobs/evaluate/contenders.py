@@ -75,7 +75,7 @@ CONTENDERS = (
     Contender("item_knn", KNN_GRID),
     Contender("ease", EASE_GRID),
     Contender("sparse_ease", SPARSE_EASE_GRID),
-    Contender("bpr", BPR_GRID, SEEDS),
+    Contender("bpr", BPR_GRID, SEEDS, unasked=False),
     Contender("als", ALS_GRID, SEEDS),
     Contender("blend", BLEND_GRID, SEEDS),
     Contender("als_mllib", MLLIB_GRID, SEEDS, unasked=False),
