@@ -25,7 +25,7 @@ from models.ials import IALSConfig
 from models.top_n import Floats, Ints
 
 RANK, ITERATIONS, CORES, MOST = 64, 5, 2, 20
-REGULARISATION, UNOBSERVED = 0.001, 0.1
+REGULARISATION, UNOBSERVED = 0.003, 0.3
 MLLIB_REGULARISATION, MLLIB_ALPHA = 0.05, 10.0
 """Both chosen by hand, by NDCG@20 on another draw of the data (bench.data.listening(8))."""
 

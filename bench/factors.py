@@ -1,4 +1,4 @@
-"""Implicit ALS and the top 20 of all users: ours by one machine's threads, against implicit's and Spark MLlib's."""
+"""Implicit ALS and the top 20 of all users: ours by one machine's threads, against implicit's, or Spark MLlib's."""
 
 import sys
 from pathlib import Path
@@ -17,37 +17,35 @@ LIMITS = {"implicit": {"fit": 1.5, "top": 1.0}, "mllib": {"fit": 1 / 5, "top": 1
 TITLES = {"fit": "fit, 5 iterations of 64 factors", "top": "top 20 of 200,000 users"}
 
 
-def rows() -> list[Row]:
-    """Time of the fit and of the lists against both peers, and how good the lists are."""
+def rows(peer: str = "implicit") -> list[Row]:
+    """Time of the fit and of the lists against one peer, and how good the lists are."""
     data = listening()
-    ours = [sys.executable, "-m", "bench.factor_ways"]
+    ways = [sys.executable, "-m", "bench.factor_ways"]
     commands = {
-        "ours": [*ours, "ours", str(data.train), _lists("ours")],
+        "ours": [*ways, "ours", str(data.train), _lists("ours")],
         "implicit": guest(str(ROOT / "bench" / "peer_factors.py"), str(data.train), _lists("implicit")),
-        "mllib": [*ours, "mllib", str(data.pairs), _lists("mllib")],
+        "mllib": [*ways, "mllib", str(data.pairs), _lists("mllib")],
     }
-    seconds: dict[str, dict[str, list[float]]] = {name: {"fit": [], "top": []} for name in commands}
-    memory = dict.fromkeys(commands, 0)
+    both = ("ours", peer)
+    seconds: dict[str, dict[str, list[float]]] = {name: {"fit": [], "top": []} for name in both}
+    memory = dict.fromkeys(both, 0)
     for turn in range(RUNS):
-        for name, command in commands.items():
+        for name in both:
             if turn and name in SLOW:
                 continue
-            found, peak = told(command)
+            found, peak = told(commands[name])
             memory[name] = max(memory[name], peak)
             for what in ("fit", "top"):
                 seconds[name][what].append(found[what])
             took = f"fit {found['fit']} s, top {found['top']} s, {peak:,} MiB"
             print(f"  {name}, run {turn + 1}: {took}", file=sys.stderr, flush=True)
-    quality = {name: ndcg(np.load(_lists(name)), csr_array(load_npz(data.held))) for name in commands}
     made = []
-    for peer, limits in LIMITS.items():
-        both = {name: memory[name] for name in ("ours", peer)}
-        for what, limit in limits.items():
-            mine, theirs = (float(np.median(seconds[name][what])) for name in ("ours", peer))
-            ratio = mine / theirs
-            made.append(Row(TITLES[what], "s", mine, theirs, peer, ratio, f"at most {limit:.2g} x", ratio <= limit, both))
-        mine, theirs = quality["ours"], quality[peer]
-        made.append(Row("NDCG@20 of held-out likes", "", mine, theirs, peer, mine / theirs, "at least 1 x", mine >= theirs, both))
+    for what, limit in LIMITS[peer].items():
+        mine, theirs = (float(np.median(seconds[name][what])) for name in both)
+        ratio = mine / theirs
+        made.append(Row(TITLES[what], "s", mine, theirs, peer, ratio, f"at most {limit:.2g} x", ratio <= limit, memory))
+    mine, theirs = (ndcg(np.load(_lists(name)), csr_array(load_npz(data.held))) for name in both)
+    made.append(Row("NDCG@20 of held-out likes", "", mine, theirs, peer, mine / theirs, "at least 1 x", mine >= theirs, memory))
     return made
 
 
