@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, save_npz
 
 from bench.harness import WORK
+from bench.tastes import Numbers, songs_of
 
 LAST_DAY = dt.date(2026, 11, 14)
 DAYS, FILES = 10, 8
@@ -68,27 +68,6 @@ def _events(draw: np.random.Generator, count: int, day: dt.date, users: int = US
     return lines
 
 
-def taste_profile(rows: int) -> Path:
-    """Triplets of the Taste Profile's size and shape: 1,019,318 users, 384,546 songs, most counts 1."""
-    path = WORK / f"triplets-{rows}.txt"
-    if path.exists():
-        return path
-    WORK.mkdir(parents=True, exist_ok=True)
-    draw = np.random.default_rng(8)
-    aside = path.with_suffix(".part")
-    with aside.open("w") as stream:
-        for start in range(0, rows, 1_000_000):
-            count = min(1_000_000, rows - start)
-            users = np.sort((start + np.arange(count)) * 1_019_318 // rows)
-            songs = (384_546 * draw.random(count) ** 2.5).astype(int)
-            plays = np.minimum(draw.geometric(0.5, count), 9_999)
-            stream.writelines(
-                f"{u:040x}\tSO{s:016X}\t{n}\n" for u, s, n in zip(users.tolist(), songs.tolist(), plays.tolist(), strict=True)
-            )
-    aside.rename(path)
-    return path
-
-
 @dataclass(frozen=True)
 class Listening:
     """Likes drawn from a power law over users and tracks and 40 tastes, as files: synthetic."""
@@ -111,7 +90,7 @@ def listening(seed: int = 7) -> Listening:
         return found
     WORK.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(seed)
-    user, item = _likes(draw, LIKES + 10 * QUERIES)
+    user, item = likes(draw, LIKES + 10 * QUERIES)
     counts = np.bincount(user, minlength=LISTENERS)
     asked = np.zeros(LISTENERS, dtype=bool)
     asked[draw.permutation(np.flatnonzero(counts >= 5))[:QUERIES]] = True
@@ -125,15 +104,11 @@ def listening(seed: int = 7) -> Listening:
     return found
 
 
-def _likes(draw: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """So many different (user, song): three of five are of the user's own taste, the others of any."""
-    users, songs = draw.pareto(1.6, LISTENERS) + 0.3, 1 / np.arange(1, SONGS + 1) ** 0.8
-    taste, kind = draw.integers(0, TASTES, LISTENERS), draw.integers(0, TASTES, SONGS)
-    user = draw.choice(LISTENERS, count * 13 // 10, p=users / users.sum())
-    item = draw.choice(SONGS, user.size, p=songs / songs.sum())
-    own = draw.random(user.size) < 0.6
-    for one in range(TASTES):
-        who, what = np.flatnonzero(own & (taste[user] == one)), np.flatnonzero(kind == one)
-        item[who] = draw.choice(what, who.size, p=songs[what] / songs[what].sum())
-    pairs = draw.permutation(np.unique(user * SONGS + item))[:count]
-    return pairs // SONGS, pairs % SONGS
+def likes(draw: np.random.Generator, count: int, users: int = LISTENERS, songs: int = SONGS) -> tuple[Numbers, Numbers]:
+    """So many different (user, song): users by a Pareto law, songs by their rank to the power of -0.8, and by taste."""
+    zeal = draw.pareto(1.6, users) + 0.3
+    known = songs_of(draw, 1 / np.arange(1, songs + 1) ** 0.8, TASTES)
+    taste = draw.integers(0, TASTES, users)
+    user = draw.choice(users, count * 13 // 10, p=zeal / zeal.sum())
+    pairs = draw.permutation(np.unique(user * songs + known.drawn(draw, taste[user])))[:count]
+    return pairs // songs, pairs % songs

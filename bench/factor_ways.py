@@ -1,16 +1,14 @@
 """One way to fit factors per process: `python -m bench.factor_ways ours|mllib INPUT LISTS`; prints one line of JSON.
 
-The second fit is told of, as implicit's is: compiled code is loaded, Java is warm.
+Compiled code is loaded before the clock starts, as implicit's is when it is imported; Java is as cold as it starts.
 """
 
 import json
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame
 from scipy.sparse import csr_array, load_npz
@@ -23,11 +21,13 @@ from models import ials, inner_product
 from models.als_rows import strengths
 from models.ials import IALSConfig
 from models.top_n import Floats, Ints
+from models.workers import workers
 
 RANK, ITERATIONS, CORES, MOST = 64, 5, 2, 20
 REGULARISATION, UNOBSERVED = 0.003, 0.3
+"""Chosen by hand, by NDCG@20 on another draw of the data (bench.data.listening(8))."""
 MLLIB_REGULARISATION, MLLIB_ALPHA = 0.05, 10.0
-"""Both chosen by hand, by NDCG@20 on another draw of the data (bench.data.listening(8))."""
+"""As jobs/collaborative/mllib_als.py has them; not chosen on this data."""
 
 
 def ours(given: str, lists: str) -> dict[str, float]:
@@ -41,7 +41,7 @@ def ours(given: str, lists: str) -> dict[str, float]:
     fitted, began = time.monotonic() - began, time.monotonic()
     shelf = inner_product.arranged(items)
     parts = [slice(begin, begin + 10_000) for begin in range(0, len(users), 10_000)]
-    with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with workers(CORES) as pool:
         found = list(pool.map(lambda part: inner_product.best(users[part], shelf, ratings[part], MOST), parts))
     took = time.monotonic() - began
     sizes = [min(10_000, len(users) - part.start) for part in parts]

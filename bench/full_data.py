@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from bench.tastes import Numbers, Songs, songs_of
+
 USERS, SONGS, TRIPLETS = 1_019_318, 384_546, 48_373_586
 FEWEST, MOST = 10, 4_400
 """Songs of a user; the median is 27 and the mean 47.5 (McFee et al. 2012). In small parts nobody has over a twentieth of all."""
 TASTES = 200
-OWN = 0.6
-"""Share of a user's songs that is of the user's own taste."""
 TOP = 110_479
 """Listeners of the most popular song."""
 TASTEFUL = 4
@@ -48,16 +47,13 @@ def full(size: Fraction, folder: Path) -> Full:
     aside = found.triplets.with_suffix(".part")
     draw = np.random.default_rng(12)
     counts = _counts(draw, users, rows, min(MOST, songs // 20))
-    weights = _weights(songs)
-    kind = draw.integers(0, TASTES, songs)
-    groups = [np.flatnonzero(kind == one) for one in range(TASTES)]
-    steps = [np.cumsum(weights), *(np.cumsum(weights[group]) for group in groups)]
+    known = songs_of(draw, _weights(songs), TASTES)
     names = pa.array([f"SO{n}" for n in numbers])
     options = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
     schema = pa.schema([("user", pa.string()), ("song", pa.string()), ("plays", pa.int64())])
     with csv.CSVWriter(aside, schema, write_options=options) as out:
         for begin in range(0, users, AT_ONCE):
-            user, song = _pairs(draw, counts[begin : begin + AT_ONCE], groups, steps)
+            user, song = _pairs(draw, counts[begin : begin + AT_ONCE], known)
             ids = pa.array([f"{one:040x}" for one in range(begin, min(begin + AT_ONCE, users))])
             plays = np.minimum(draw.geometric(0.5, user.size), 9_999)
             out.write_table(pa.table([ids.take(pa.array(user)), names.take(pa.array(song)), pa.array(plays)], schema=schema))
@@ -65,10 +61,10 @@ def full(size: Fraction, folder: Path) -> Full:
     return found
 
 
-def _counts(draw: np.random.Generator, users: int, rows: int, most: int) -> NDArray[np.int64]:
+def _counts(draw: np.random.Generator, users: int, rows: int, most: int) -> Numbers:
     """Songs of each user, `rows` in all: FEWEST and a lognormal number on top, `most` about."""
     drawn = FEWEST + np.minimum(draw.lognormal(np.log(17), 1.256, users), most - FEWEST)
-    counts: NDArray[np.int64] = np.maximum(FEWEST, np.floor(drawn * (rows / drawn.sum()))).astype(np.int64)
+    counts: Numbers = np.maximum(FEWEST, np.floor(drawn * (rows / drawn.sum()))).astype(np.int64)
     # what rounding has left over or taken goes to the users with most
     order = np.argsort(-counts, kind="stable")
     rest = rows - int(counts.sum())
@@ -82,11 +78,9 @@ def _weights(songs: int) -> NDArray[np.float64]:
     return np.asarray((np.arange(songs) + 130.0) ** -1.3)
 
 
-def _pairs(
-    draw: np.random.Generator, counts: NDArray[np.int64], groups: list[NDArray[np.int64]], steps: list[NDArray[np.float64]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pairs(draw: np.random.Generator, counts: Numbers, known: Songs) -> tuple[Numbers, Numbers]:
     """(user, song), all different, as many as each user counts: drawn over and over, in the end without taste."""
-    songs = steps[0].size
+    songs = known.fame[0].size
     taste = draw.integers(0, TASTES, counts.size)
     found = np.empty(0, dtype=np.int64)
     lacking = counts.copy()
@@ -94,7 +88,7 @@ def _pairs(
     while lacking.any():
         tries += 1
         user = np.repeat(np.arange(counts.size), lacking + lacking // 4)
-        song = _drawn(draw, taste[user], groups, steps) if tries <= TASTEFUL else draw.integers(0, songs, user.size)
+        song = known.drawn(draw, taste[user]) if tries <= TASTEFUL else draw.integers(0, songs, user.size)
         new = np.setdiff1d(np.unique(user * songs + song), found)
         new = new[np.argsort(draw.random(new.size))]
         new = new[np.argsort(new // songs, kind="stable")]
@@ -104,18 +98,3 @@ def _pairs(
         lacking -= np.bincount(new // songs, minlength=counts.size)
     found.sort()
     return found // songs, found % songs
-
-
-def _drawn(
-    draw: np.random.Generator, taste: NDArray[np.int64], groups: list[NDArray[np.int64]], steps: list[NDArray[np.float64]]
-) -> NDArray[np.int64]:
-    """A song for each taste: of its own group or of any."""
-    songs = steps[0].size
-    song = np.asarray(np.minimum(np.searchsorted(steps[0], draw.random(taste.size) * steps[0][-1]), songs - 1))
-    own = np.flatnonzero(draw.random(taste.size) < OWN)
-    order = own[np.argsort(taste[own], kind="stable")]
-    edges = np.searchsorted(taste[order], np.arange(TASTES + 1))
-    for group, step, (first, last) in zip(groups, steps[1:], pairwise(edges), strict=True):
-        place = np.searchsorted(step, draw.random(last - first) * step[-1])
-        song[order[first:last]] = group[np.minimum(place, step.size - 1)]
-    return song

@@ -40,7 +40,7 @@ class IALSConfig:
     exponent: float = 1.0
     """nu of the regularisation's scale."""
     steps: int = 3
-    """Of conjugate gradients in a half-step; 0: exactly, by Cholesky."""
+    """Of conjugate gradients in a half-step; 0: exactly."""
     seed: int = 7
     """Of the first item factors."""
 

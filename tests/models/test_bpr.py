@@ -105,7 +105,9 @@ def test_whoever_asks_gets_the_minimum_of_the_same_loss() -> None:
         rivals = rivals[rivals % 3 == 0]
         apart = (model.factors[mine][:, None] - model.factors[rivals]).reshape(-1, 4)
         ahead = (model.biases[mine][:, None] - model.biases[rivals]).ravel()
-        best = minimize(lambda x, a=apart, b=ahead: np.logaddexp(0, -(a @ x + b)).mean() + 0.05 / 2 * x @ x, np.zeros(4))
+        best = minimize(
+            lambda x, a=apart, b=ahead: np.logaddexp(0, -(a @ x + b)).mean() + 0.05 / 2 * x @ x, np.zeros(4)
+        )
         np.testing.assert_allclose(found[user], best.x, atol=1e-3)
     few, more = (np.abs(asked_of(steps).fold_in(listening()) - found).max() for steps in (5, 30))
     assert more < few / 4

@@ -42,15 +42,18 @@ def plainly(strength: Floats, items: Floats, objective: Objective) -> Floats:
 
 
 @EACH
-def test_solving_is_ridge_regression_and_steps_lead_there(objective: Objective) -> None:
+@pytest.mark.parametrize("compiles", [True, False])
+def test_solving_is_ridge_regression_and_steps_lead_there(
+    objective: Objective, compiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(als_rows, "COMPILES", compiles)
     likes = als_rows.strengths(listening(), 1.0)
     items = np.random.default_rng(1).normal(size=(30, 6))
     expected = plainly(likes.toarray(), items, objective)
     side = als_rows.fixed(torch.from_numpy(items.astype(np.float32)))
     np.testing.assert_allclose(als_rows.solve(likes, side, objective).numpy(), expected, atol=1e-5)
-    for approach in (als_rows.approach, als_rows.batched):
-        walked = approach(likes, side, torch.zeros(60, 6), objective, 12)
-        np.testing.assert_allclose(walked.numpy(), expected, atol=1e-4)
+    walked = als_rows.approach(likes, side, torch.zeros(60, 6), objective, 12)
+    np.testing.assert_allclose(walked.numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("rank", [3, 6])
