@@ -127,19 +127,19 @@ def descend(
     A row is done sooner where the square of what is left is at most `tolerance` times that of its right side.
 
     `sized`: a tuple of F numbers. `ends` [B + 1] (int64), `columns` (int32), `strengths`: the rows as a sparse matrix has them;
-    `items` Y [I, F], `gram` a Y'Y [F, F], `penalties` [B]. All but the whole numbers are float32, or all float64.
+    `items` Y [I, F] float32, `gram` a Y'Y [F, F], `penalties` [B]. The others but whole numbers are float32, or all float64.
     """
     rank = len(sized)
-    at, left = np.empty(rank, items.dtype), np.empty(rank, items.dtype)
-    way, ahead = np.empty(rank, items.dtype), np.empty(rank, items.dtype)
-    mine = np.empty((KEPT, rank), items.dtype)
+    at, left = np.empty(rank, start.dtype), np.empty(rank, start.dtype)
+    way, ahead = np.empty(rank, start.dtype), np.empty(rank, start.dtype)
+    mine = np.empty((KEPT, rank), start.dtype)
     for row in range(ends.size - 1):
         begin, count, penalty = ends[row], ends[row + 1] - ends[row], penalties[row]
         if count == 0:
             found[row] = 0
             continue
         if count > mine.shape[0]:
-            mine = np.empty((count + count // 2, rank), items.dtype)
+            mine = np.empty((count + count // 2, rank), start.dtype)
         _fetch(columns, strengths, begin, count, items, unobserved, mine, left, rank)
         settled = tolerance * _dot(left, left, rank)
         at[:] = start[row]

@@ -8,7 +8,7 @@ Each row is a least-squares problem of its own:
 it. Both look at the rows of Y that the block likes and at Y'Y, and at nothing else: that is all a worker must be sent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -17,11 +17,12 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from models.top_n import Ints
+from models.top_n import Floats, Ints
 
 COMPILES = find_spec("numba") is not None
 if COMPILES:
     from models.als_kernel import descend
+    from models.als_shares import share
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _descended(
         likes.indptr.astype(np.int64),
         likes.indices.astype(np.int32),
         torch.from_numpy(likes.data).to(kind).numpy(),
-        side.factors.to(kind).numpy(),
+        side.factors.numpy(),
         (objective.unobserved * side.gram).to(kind).numpy(),
         objective.penalty(counts, side.rows).numpy(),
         torch.tensor(objective.unobserved, dtype=kind).item(),
@@ -244,12 +245,49 @@ def solve(likes: csr_array, side: Fixed, objective: Objective) -> Tensor:
     By compiled steps until nothing is left of the residual, which takes a third of the time of Cholesky; on a GPU, and where
     numba is missing, by Cholesky.
     """
+    found = torch.zeros(likes.shape[0], side.factors.shape[1], dtype=torch.float64, device=side.factors.device)
+    if COMPILES and not found.is_cuda:
+        return _descended(likes, side, found, objective, MOST_STEPS, 1e-24)
     items = side.factors.double()
-    found = torch.zeros(likes.shape[0], items.shape[1], dtype=torch.float64, device=items.device)
-    if COMPILES and not items.is_cuda:
-        return _descended(likes, Fixed(items, side.gram, side.rows), found, objective, MOST_STEPS, 1e-24)
     for stack in stacks(likes, side, objective):
         found[stack.rows] = stack.solve(items)
+    return found
+
+
+def carried(likes: csr_array, side: Fixed, objective: Objective, picked: Sequence[Ints]) -> list[Floats]:
+    """What each like of a row [n] adds to the scores of the items `picked` for it [N]: [N, n] float32 for each row."""
+    counts = np.diff(likes.indptr)
+    if not COMPILES or side.factors.is_cuda:
+        return _carried_by_stacks(likes, side, objective, picked)
+    sizes = np.array([items.size for items in picked], np.int64)
+    found = np.empty(int(sizes @ counts), np.float32)
+    share(
+        (0,) * side.factors.shape[1],
+        likes.indptr.astype(np.int64),
+        likes.indices.astype(np.int32),
+        likes.data.astype(np.float64),
+        side.factors.numpy(),
+        (objective.unobserved * side.gram).numpy(),
+        objective.penalty(torch.from_numpy(counts).double(), side.rows).numpy(),
+        objective.unobserved,
+        np.append(0, np.cumsum(sizes)),
+        np.concatenate([*picked, np.empty(0, np.int64)]),
+        found,
+    )
+    parts = np.split(found, np.cumsum(sizes * counts)[:-1])
+    return [part.reshape(size, count) for part, size, count in zip(parts, sizes, counts, strict=True)]
+
+
+def _carried_by_stacks(likes: csr_array, side: Fixed, objective: Objective, picked: Sequence[Ints]) -> list[Floats]:
+    found = [np.zeros((items.size, 0), np.float32) for items in picked]
+    items = side.factors.double()
+    for stack in stacks(likes, side, objective):
+        rows = stack.rows.tolist()
+        most = max(picked[row].size for row in rows)
+        padded = np.stack([np.pad(picked[row], (0, most - picked[row].size)) for row in rows])
+        shares = stack.carried(items, torch.from_numpy(padded).to(items.device)).float().cpu().numpy()
+        for place, row in enumerate(rows):
+            found[row] = shares[place, : picked[row].size, : likes.indptr[row + 1] - likes.indptr[row]]
     return found
 
 

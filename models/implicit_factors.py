@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from models.als_rows import Fixed, Objective, fixed, solve, stacks, strengths
+from models.als_rows import Fixed, Objective, carried, fixed, solve, strengths
 from models.top_n import Floats, Ints, Tensors
 
 
@@ -40,18 +40,15 @@ class ImplicitFactors:
 
     def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
         """What each like adds to x_u . y_i, by the fold-in's own equation (Hu, Koren, Volinsky, section 5)."""
-        lengths = np.diff(asked.indptr)
-        found = [np.zeros((items.size, lengths[row]), np.float32) for row, items in enumerate(picked)]
-        items = self._side.factors.double()
         kept = strengths(asked, self.min_rating)
-        for stack in stacks(kept, self._side, self.objective):
-            rows = stack.rows.tolist()
-            most = max(picked[row].size for row in rows)
-            padded = np.stack([np.pad(picked[row], (0, most - picked[row].size)) for row in rows])
-            shares = stack.carried(items, torch.from_numpy(padded)).float().numpy()
-            for place, row in enumerate(rows):
-                likes = asked.data[asked.indptr[row] : asked.indptr[row + 1]] >= self.min_rating
-                found[row][:, likes] = shares[place, : picked[row].size, : likes.sum()]
+        parts = carried(kept, self._side, self.objective, picked)
+        if kept.nnz == asked.nnz:
+            return parts
+        found = []
+        for row, part in enumerate(parts):
+            likes = asked.data[asked.indptr[row] : asked.indptr[row + 1]] >= self.min_rating
+            found.append(np.zeros((len(part), likes.size), np.float32))
+            found[row][:, likes] = part
         return found
 
     def tensors(self) -> Tensors:

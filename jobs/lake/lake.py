@@ -82,9 +82,10 @@ class Lake:
     def read(self, spark: SparkSession, name: str, rule: str, date: str) -> DataFrame:
         """Rows of the partitions that `rule` picks, in the schema's columns; no rows where it picks none."""
         schema = table_of(name).read_schema
-        manifests = [m for m in self.select(name, rule, date) if m.folder]
+        manifests = [m for m in self.select(name, rule, date) if m.folder and m.rows]
         if not manifests:
-            return spark.createDataFrame([], schema)
+            # false in so many words: the optimiser drops joins with it before anything is hashed for them
+            return spark.createDataFrame([], schema).where("false")
         paths = [self.store.pattern(f"{m.table}/{m.folder}") for m in manifests]
         return spark.read.schema(schema).parquet(*paths)
 

@@ -131,11 +131,31 @@ def test_every_row_with_a_like_is_solved_once(counts: list[int], least: int) -> 
     assert all(len(group) * max(least, *(counts[r] for r in group)) <= max(500, least, *counts) for group in groups)
 
 
-def test_what_carried_a_score_adds_up_to_it() -> None:
-    likes, objective = als_rows.strengths(listening(), 1.0), RENDLE
-    items = torch.from_numpy(np.random.default_rng(4).normal(size=(30, 6)))
+@EACH
+@pytest.mark.parametrize("compiles", [True, False])
+@pytest.mark.parametrize("rank", [5, 8])
+def test_what_carried_a_score_adds_up_to_it(
+    objective: Objective, compiles: bool, rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is picked: for some rows all items, for some none, for others a few; user 3 likes nothing."""
+    monkeypatch.setattr(als_rows, "COMPILES", compiles)
+    likes, draw = als_rows.strengths(listening(), 1.0), np.random.default_rng(4)
+    items = torch.from_numpy(draw.normal(size=(30, rank)).astype(np.float32))
     side = als_rows.fixed(items)
-    scores = als_rows.solve(likes, side, objective) @ items.T
-    for stack in als_rows.stacks(likes, side, objective):
-        picked = torch.arange(30).expand(len(stack.rows), 30)
-        np.testing.assert_allclose(stack.carried(items, picked).sum(2), scores[stack.rows], atol=1e-9)
+    scores = (als_rows.solve(likes, side, objective) @ items.double().T).numpy()
+    picked = [draw.permutation(30)[: draw.choice([0, 3, 30])] for _ in range(60)]
+    found = als_rows.carried(likes, side, objective, picked)
+    for row, (shares, chosen) in enumerate(zip(found, picked, strict=True)):
+        assert shares.shape == (chosen.size, likes.indptr[row + 1] - likes.indptr[row])
+        np.testing.assert_allclose(shares.sum(1), scores[row, chosen], atol=2e-5)
+
+
+def test_what_one_like_carried_is_what_is_missing_without_its_right_side() -> None:
+    """By the book: (y_i' W y_j) (a + s_j), W the inverse of the whole left side."""
+    likes, items = als_rows.strengths(listening(), 1.0), np.random.default_rng(4).normal(size=(30, 6)).astype(np.float32)
+    strength = likes[[7]].toarray()[0].astype(np.float64)
+    liked, wide = np.flatnonzero(strength), items.astype(np.float64)
+    left = (wide.T * (RENDLE.unobserved + strength)) @ wide + RENDLE.penalty(torch.tensor(float(liked.size)), 30).item() * np.eye(6)
+    expected = wide @ np.linalg.inv(left) @ wide[liked].T * (RENDLE.unobserved + strength[liked])
+    (shares,) = als_rows.carried(likes[[7]], als_rows.fixed(torch.from_numpy(items)), RENDLE, [np.arange(30)])
+    np.testing.assert_allclose(shares, expected, atol=1e-5)
