@@ -58,11 +58,11 @@ def fits_here(pairs: DataFrame, likes: int, few: int) -> bool:
     return likes <= few or (alone and likes * LIKE_BYTES <= DRIVER_BYTES)
 
 
-def whole(pairs: DataFrame, users: int, items: int) -> csr_array:
-    """Strengths [U, I] of `pairs`: `user`, `item` (numbers from 0) and `strength`."""
+def whole(pairs: DataFrame, users: int, items: int, likes: int) -> csr_array:
+    """Strengths [U, I] of `pairs`, `likes` rows: `user`, `item` (numbers from 0) and `strength`."""
     numbers = F.col("user").cast("int").alias("user"), F.col("item").cast("int").alias("item")
     with rows_per_batch(pairs.sparkSession, ROWS_PER_BATCH):
-        rows = bounded(pairs.select(*numbers, "strength"), LIKE_BYTES, "the likes")
+        rows = bounded(pairs.select(*numbers, "strength"), LIKE_BYTES, "the likes", rows=likes)
     user, item, strength = (rows[name].to_numpy() for name in ("user", "item", "strength"))
     # numbers of 4 bytes stay so
     made = csr_array(coo_array((strength.astype(np.float32), (user, item)), shape=(users, items)))

@@ -22,6 +22,7 @@ from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.schemas import table
+from jobs.spark import rows_per_batch
 from models import inner_product
 from models.implicit_factors import ImplicitFactors
 from models.lists import OVERALL as OVERALL_LIST
@@ -44,7 +45,8 @@ class Config:
     users_per_task: int = 2_000
     """Fixes which users share a block, so that equal inputs give equal bits on any number of cores."""
     users_per_block: int = 250
-    """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays live at a time."""
+    """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays live at a time. Where the best are found
+    without all scores, `inner_product.USERS` go together instead."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,13 @@ class Shelf:
         """Item factors as they are searched; None where the score is not theirs alone."""
         return inner_product.arranged(self.model.factors) if isinstance(self.model, ImplicitFactors) else None
 
+    def searches(self, config: Config) -> bool:
+        """Whether lists are found without the scores of all tracks: a genre's list, and PMRS's own, want every percentile."""
+        return isinstance(self.model, ImplicitFactors) and not config.per_genre and not self.by_taste
+
     def lists_of(self, asked: csr_array, config: Config) -> Lists:
         """The lists of users with ratings `asked` [B, I]."""
-        if isinstance(self.model, ImplicitFactors) and self._factors and not config.per_genre and not self.by_taste:
-            # a genre's list, and PMRS's overall list, want the percentile of every track; this one does not
+        if isinstance(self.model, ImplicitFactors) and self._factors and self.searches(config):
             return by_factors(self.model, self._factors, asked, config.overall)
         scores = self.model.score(asked)
         return top_lists(scores, asked, self.catalogue, self.min_rating, config.overall, config.per_genre, self.by_taste)
@@ -109,14 +114,15 @@ def build_listeners(history: DataFrame, shelf: Shelf, tasks: int) -> DataFrame:
 def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> DataFrame:
     """Table `candidates`, scored block by block."""
     everywhere = listeners.sparkSession.sparkContext.broadcast(shelf)
+    together = inner_product.USERS if shelf.searches(config) else config.users_per_block
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
 
         torch.set_num_threads(1)  # Spark runs one task per core already
         for batch in batches:
-            for start in range(0, batch.num_rows, config.users_per_block):
-                block = batch.slice(start, config.users_per_block)
+            for start in range(0, batch.num_rows, together):
+                block = batch.slice(start, together)
                 asked = _matrix(block, len(everywhere.value.track_ids))
                 yield score_block(block["user_id"], asked, everywhere.value, config)
 
@@ -165,4 +171,5 @@ def run(ctx: JobContext) -> None:
     barred = forgotten_pairs(everybody, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)
     tasks = max(1, -(-everybody.count() // config.users_per_task))
-    ctx.write("candidates", build_candidates(build_listeners(heard, shelf, tasks), shelf, config))
+    with rows_per_batch(ctx.spark, inner_product.USERS):
+        ctx.write("candidates", build_candidates(build_listeners(heard, shelf, tasks), shelf, config))

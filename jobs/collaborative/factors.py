@@ -16,7 +16,8 @@ def run(ctx: JobContext) -> None:
     """Reads `history`, writes `item_factors` and `user_factors`: empty where nothing was rated, or a recipe has no use for them."""
     recipe, notify = live_recipe(ctx), ctx.night.notify
     factorised, settings = recipe.method.factorised, recipe.settings
-    strengths = build_strengths(ctx.need("history"), settings.min_rating).cache()
+    # read from the lake each time it is asked, a column or two: kept with its ids it would fill the heap
+    strengths = build_strengths(ctx.need("history"), settings.min_rating)
     if factorised is None or strengths.isEmpty():
         for table, key in (("item_factors", "track_id"), ("user_factors", "user_id")):
             ctx.write(table, ctx.spark.createDataFrame([], f"{key} string, factors array<float>"))

@@ -45,7 +45,7 @@ def factorised(
     pairs = strengths.join(F.broadcast(items), "track_id").join(known, "user_id").select("user", "item", "strength")
     spark = pairs.sparkSession
     if blocks.fits_here(pairs, likes, ials.BLOCK_LIKES):
-        matrix = blocks.whole(pairs, many, len(tracks))
+        matrix = blocks.whole(pairs, many, len(tracks), likes)
         found = ials.alternate(matrix, config, told=told)
         listeners = bounded(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
         yield _frame(spark, tracks, found), _frame(spark, listeners, ials.folded(matrix, found, config))

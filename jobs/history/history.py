@@ -44,9 +44,12 @@ def from_events(events: DataFrame, min_play_ms: int) -> DataFrame:
 
 
 def from_counts(counts: DataFrame, song_tracks: DataFrame) -> DataFrame:
-    """The same shape from play counts per song; songs without a track are left out (and counted by `run`)."""
-    joined = counts.join(song_tracks, "song_id")
-    plays = joined.groupBy("user_id", "track_id").agg(F.sum("plays").alias("plays"))
+    """The same shape from play counts per song, where a track of several songs has several rows.
+
+    Songs without a track are left out (and counted by `run`).
+    """
+    # the songs of a catalogue fit into every task's memory; a history does not want to be sorted by song
+    plays = counts.join(F.broadcast(song_tracks.select("song_id", "track_id")), "song_id")
     return plays.select(
         "user_id", "track_id", "plays",
         F.lit(None).cast("double").alias("stars"),
@@ -88,7 +91,7 @@ def run(ctx: JobContext) -> None:
     users = without_forgotten(ctx.read("users").select("user_id"), deletions)
     ctx.write("listeners", build_listeners(history, users))
     late = events.where("NOT on_time").count()
-    songless = kept_counts.join(songs, "song_id", "left_anti").count()
+    songless = kept_counts.join(F.broadcast(songs), "song_id", "left_anti").count()
     losses = [
         counted("events received more than 3 days after they happened", events.count(), late),
         counted("play counts whose song has no track in the catalogue", kept_counts.count(), songless),

@@ -1,12 +1,35 @@
-"""What a night must be before it may become live. A check is a pure function of the lists; the first that fails stops it."""
+"""What a night must be before it may become live. A check is a pure function of the lists; the first that fails stops it.
+
+Every list must have min(N, unheard tracks of the list) places. A list that is as long as N, or as all its tracks, and passes the
+checks before that has them for certain; so heard tracks are counted only for users with a shorter one.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import AuditError
+from jobs.ranking import shelf
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the lists are held against."""
+
+    listeners: DataFrame
+    """`user_id` of everybody who gets lists."""
+    members: DataFrame
+    """`list`, `track_id`: which tracks a list may have."""
+    never: DataFrame
+    """`user_id`, `track_id`: what no list may offer; rows may be there twice."""
+    limit: Column
+    """N by `list`."""
+    users_before: int = 0
+    """Users of the live night; 0: there is none."""
+    keep_share: float = 0.5
+    """Least share of them that must get lists again."""
 
 
 @dataclass(frozen=True)
@@ -18,46 +41,76 @@ class Audited:
     items: int
 
 
-def audit(ranked: DataFrame, history: DataFrame, wanted: DataFrame, users_before: int, keep_share: float) -> Audited:
-    """Count the lists, and raise AuditError naming what is wrong with them.
-
-    `wanted`: `user_id`, `list`, `wanted` lengths; `users_before`: users of the live night (0: none);
-    `keep_share`: least share of them that must get lists again.
-    """
-    found = _count(ranked)
-    for problem in (*_size_problems(found, users_before, keep_share), *_row_problems(ranked, history, wanted)):
-        raise AuditError(f"The night is not published: {problem}. The live night stays.")
-    return found
-
-
-def _count(ranked: DataFrame) -> Audited:
-    row = ranked.agg(
-        F.countDistinct("user_id").alias("users"),
-        F.countDistinct("user_id", "list").alias("lists"),
-        F.count("*").alias("items"),
-    ).first()
-    return Audited(row["users"], row["lists"], row["items"]) if row else Audited(0, 0, 0)
+def audit(ranked: DataFrame, expected: Expected) -> Audited:
+    """Count the lists, and raise AuditError naming what is wrong with them."""
+    lists = build_lists(ranked, expected.limit).persist()
+    try:
+        found, problems = _sums(lists)
+        for problem in (*_size_problems(found, expected), *problems, *_row_problems(ranked, lists, expected)):
+            raise AuditError(f"The night is not published: {problem}. The live night stays.")
+        return found
+    finally:
+        lists.unpersist()
 
 
-def _size_problems(found: Audited, users_before: int, keep_share: float) -> Iterator[str]:
+def build_lists(ranked: DataFrame, limit: Column) -> DataFrame:
+    """`user_id`, `list`, `n` places, how many have a `bad` score, whether the list is `torn`, and whether it is too `long`."""
+    no_score = F.col("score").isNull() | F.isnan("score") | (F.col("score") < 0) | (F.col("score") > 1)
+    per_list = ranked.groupBy("user_id", "list").agg(
+        F.collect_list("track_id").alias("tracks"), F.collect_list("rank").alias("ranks"), F.count_if(no_score).alias("bad")
+    )
+    many = F.size("ranks")
+    torn = (F.size(F.array_distinct("tracks")) != many) | (F.array_sort("ranks") != F.sequence(F.lit(1), many))
+    return per_list.select("user_id", "list", many.alias("n"), "bad", torn.alias("torn"), (many > limit).alias("long"))
+
+
+def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
+    """What there is, and what is wrong with lists by themselves: one pass."""
+    row = lists.agg(
+        F.count_distinct("user_id").alias("users"),
+        F.count("*").alias("lists"),
+        F.coalesce(F.sum("n"), F.lit(0)).alias("items"),
+        F.coalesce(F.sum("bad"), F.lit(0)).alias("bad"),
+        F.count_if("torn").alias("torn"),
+        F.count_if("long").alias("long"),
+    ).collect()[0]
+    wrong = {
+        "scores that are no number from 0 to 1": row["bad"],
+        "lists with a track twice or a place missing": row["torn"],
+        "lists longer than N": row["long"],
+    }
+    return Audited(row["users"], row["lists"], row["items"]), [f"{count} {what}" for what, count in wrong.items() if count]
+
+
+def _size_problems(found: Audited, expected: Expected) -> Iterator[str]:
     if found.items == 0:
         yield "there is no list at all"
-    if found.users < keep_share * users_before:
-        yield f"only {found.users} users have lists, the live night has {users_before}"
+    if found.users < expected.keep_share * expected.users_before:
+        yield f"only {found.users} users have lists, the live night has {expected.users_before}"
 
 
-def _row_problems(ranked: DataFrame, history: DataFrame, wanted: DataFrame) -> Iterator[str]:
-    bad_score = F.col("score").isNull() | F.isnan("score") | (F.col("score") < 0) | (F.col("score") > 1)
-    yield from _some(ranked.where(bad_score), "scores that are no number from 0 to 1")
-    per_list = ranked.groupBy("user_id", "list").agg(
-        F.count("*").alias("n"), F.countDistinct("track_id").alias("tracks"), F.max("rank").alias("last")
-    )
-    yield from _some(per_list.where("n <> tracks OR n <> last"), "lists with a track twice or a place missing")
-    heard = ranked.join(history.select("user_id", "track_id"), ["user_id", "track_id"], "left_semi")
-    yield from _some(heard, "places with a track that the user has heard")
-    lengths = wanted.join(per_list.select("user_id", "list", "n"), ["user_id", "list"], "left")
-    wrong = lengths.where("coalesce(n, 0) <> wanted")
-    yield from _some(wrong, "lists shorter or longer than min(N, unheard tracks)")
+def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> Iterator[str]:
+    listeners, members = expected.listeners.select("user_id"), expected.members
+    strangers = ranked.join(F.broadcast(members.select("list", "track_id")), ["list", "track_id"], "left_anti")
+    yield from _some(strangers, "places with a track that is not of the list's genre")
+    yield from _some(lists.join(listeners, "user_id", "left_anti"), "lists of users who are to get none")
+    yield from _some(_heard(ranked, expected.never), "places with a track that the user has heard or wants forgotten")
+    room = shelf.with_room(listeners, members, lists.select("user_id", "list", F.col("n").alias("have")), expected.limit)
+    room = room.persist()
+    never = expected.never.join(room, "user_id", "left_semi").distinct()
+    wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), expected.limit).where("wanted > 0")
+    lengths = wanted.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
+    yield from _some(lengths.where("coalesce(n, 0) <> wanted"), "lists shorter or longer than min(N, unheard tracks)")
+    room.unpersist()
+
+
+def _heard(ranked: DataFrame, never: DataFrame) -> DataFrame:
+    """Places with a pair of `never`. Pairs of equal 64-bit hashes are looked at themselves: in a good night there are none."""
+    pair = F.xxhash64("user_id", "track_id").alias("pair")
+    suspects = ranked.select("user_id", "track_id", pair).join(never.select(pair), "pair", "left_semi")
+    if suspects.isEmpty():
+        return suspects
+    return suspects.join(never, ["user_id", "track_id"], "left_semi")
 
 
 def _some(rows: DataFrame, what: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from jobs.context import JobContext
 from jobs.errors import AuditError
 from jobs.forget.wishes import forgotten_pairs
 from jobs.publish import collections, insert, lease, models, repair, views
-from jobs.publish.audit import Audited, audit
+from jobs.publish.audit import Audited, Expected, audit
 from jobs.publish.store import Document, Store, connect, database_name
 from jobs.ranking import shelf
 
@@ -51,16 +51,13 @@ def run(ctx: JobContext) -> None:
 
 def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
     ctx.night.notify("auditing the lists", 0, 0)
-    listeners, members = ctx.need("listeners"), shelf.list_members(ctx.need("track_genres")).cache()
-    forgotten = forgotten_pairs(listeners, ctx.read("deletions", "all"))
-    never = shelf.never_offered(ctx.need("history"), forgotten).cache()
+    listeners, members = ctx.need("listeners"), shelf.list_members(ctx.need("track_genres"))
+    never = shelf.never_offered(ctx.need("history"), forgotten_pairs(listeners, ctx.read("deletions", "all")))
     limit = F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
-    heard = shelf.heard_per_list(never, members)
-    wanted = shelf.sizes(listeners, members, heard, limit).where("wanted > 0")
     live = store.publications.find_one({"_id": views.live_run(store)}) or {}
     # an older night, backfilled, may well have fewer users than the live one; it does not replace it
     before = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
-    return audit(ctx.need("ranked"), never, wanted, before, config.keep_users)
+    return audit(ctx.need("ranked"), Expected(listeners, members, never, limit, before, config.keep_users))
 
 
 def _insert(ctx: JobContext, config: Config, store: Store) -> None:
@@ -74,8 +71,7 @@ def _insert(ctx: JobContext, config: Config, store: Store) -> None:
         name = collections.collection_name(view, night.run_id)
         night.notify(f"writing {view}", 0, 0)
         insert.prepare(store, name, collections.VALIDATORS[view], collections.INDEXES[view])
-        parts = frame.repartition(config.tasks, "_id")
-        sent = insert.insert_all(parts, night.settings, database_name(night.sources.name), name, stamp)
+        sent = insert.insert_all(frame.coalesce(config.tasks), night.settings, database_name(night.sources.name), name, stamp)
         if (held := store[name].count_documents({})) != sent:
             raise AuditError(f"{name} holds {held} documents, {sent} were sent; the night is not published. Run it again.")
 

@@ -59,12 +59,13 @@ def run(ctx: JobContext) -> None:
     candidates, track_genres = ctx.need("candidates"), ctx.need("track_genres")
     personal = rank_personal(candidates, reasons.named(ctx.need("tracks")), config)
     members = shelf.list_members(track_genres)
-    room = shelf.with_room(listeners, members, personal, list_limit(config)).cache()
+    # counted before they are put in order: that many get a place, but for those over N
+    room = shelf.with_room(listeners, members, shelf.places(candidates), list_limit(config)).cache()
     if room.isEmpty():
         ctx.write("ranked", personal)
         return
     forgotten = forgotten_pairs(listeners, ctx.read("deletions", "all"))
-    never = shelf.never_offered(history, forgotten).join(room, "user_id", "left_semi")
+    never = shelf.never_offered(history, forgotten).join(room, "user_id", "left_semi").distinct()
     wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), list_limit(config))
     short = shelf.missing(wanted, personal)
     shelves = shelf.build_shelves(members, history, track_genres)

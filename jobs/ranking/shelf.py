@@ -17,8 +17,11 @@ def list_members(track_genres: DataFrame) -> DataFrame:
 
 
 def never_offered(history: DataFrame, forgotten: DataFrame) -> DataFrame:
-    """`user_id`, `track_id`: what a user has heard, and what a user asked to forget: the wish holds, so no list brings it back."""
-    return history.select("user_id", "track_id").unionByName(forgotten).distinct()
+    """`user_id`, `track_id`: what a user has heard, and what a user asked to forget: the wish holds, so no list brings it back.
+
+    What is both is there twice.
+    """
+    return history.select("user_id", "track_id").unionByName(forgotten)
 
 
 def heard_per_list(history: DataFrame, members: DataFrame) -> DataFrame:
@@ -36,19 +39,25 @@ def sizes(listeners: DataFrame, members: DataFrame, heard: DataFrame, limit: Col
     return every.select("user_id", "list", F.least(limit, unheard).cast("int").alias("wanted"))
 
 
-def with_room(listeners: DataFrame, members: DataFrame, personal: DataFrame, limit: Column) -> DataFrame:
-    """`user_id` of whoever has a list that the personal places leave short of N, or of all its tracks: the others need no count."""
+def with_room(listeners: DataFrame, members: DataFrame, lists: DataFrame, limit: Column) -> DataFrame:
+    """`user_id` of whoever has a list that is short of N, and of all the list's tracks: the others need no count.
+
+    `lists`: `user_id`, `list`, `have` places.
+    """
     tracks = members.groupBy("list").agg(F.count("*").alias("tracks"))
-    lists = tracks.select("list", F.least(limit, "tracks").alias("full")).where("full > 0")
-    have = personal.groupBy("user_id", "list").agg(F.count("*").alias("have"))
-    every = listeners.select("user_id").crossJoin(F.broadcast(lists)).join(have, ["user_id", "list"], "left")
+    full = tracks.select("list", F.least(limit, "tracks").alias("full")).where("full > 0")
+    every = listeners.select("user_id").crossJoin(F.broadcast(full)).join(lists, ["user_id", "list"], "left")
     return every.where(F.coalesce("have", F.lit(0)) < F.col("full")).select("user_id").distinct()
+
+
+def places(personal: DataFrame) -> DataFrame:
+    """`user_id`, `list`, `have`: how many places each list has."""
+    return personal.groupBy("user_id", "list").agg(F.count("*").alias("have"))
 
 
 def missing(wanted: DataFrame, candidates: DataFrame) -> DataFrame:
     """`user_id`, `list`, `have`, `short`: lists that the personal candidates do not fill."""
-    have = candidates.groupBy("user_id", "list").agg(F.count("*").alias("have"))
-    joined = wanted.join(have, ["user_id", "list"], "left").withColumn("have", F.coalesce("have", F.lit(0)))
+    joined = wanted.join(places(candidates), ["user_id", "list"], "left").withColumn("have", F.coalesce("have", F.lit(0)))
     return joined.withColumn("short", F.col("wanted") - F.col("have")).where("short > 0").drop("wanted")
 
 

@@ -30,7 +30,7 @@ def lists(spark: SparkSession, genres: DataFrame, history: DataFrame, candidates
     personal = rank_personal(candidates, names, config)
     members = shelf.list_members(genres)
     users = spark.createDataFrame([("old", 0), ("new", 0)], "user_id string, heard long")
-    room = shelf.with_room(users, members, personal, list_limit(config))
+    room = shelf.with_room(users, members, shelf.places(personal), list_limit(config))
     wanted = shelf.sizes(room, members, shelf.heard_per_list(history, members), list_limit(config))
     shelves = shelf.build_shelves(members, history, genres)
     filled = shelf.fill(shelf.missing(wanted, personal), shelves, history, personal)
@@ -67,7 +67,8 @@ def test_only_who_lacks_places_has_room(spark: SparkSession, genres: DataFrame) 
     places = [("full", "overall", "t0"), ("full", "overall", "x"), ("short", "overall", "t0"), ("short", "Rock", "t1")]
     personal = spark.createDataFrame(places, "user_id string, list string, track_id string")
     users = spark.createDataFrame([("full",), ("short",), ("new",)], "user_id string")
-    found = shelf.with_room(users, members, personal, list_limit(config)).collect()
+    found = shelf.with_room(users, members, shelf.places(personal), list_limit(config)).collect()
     assert sorted(row["user_id"] for row in found) == ["new", "short"]
-    whole = shelf.with_room(users.where("user_id = 'full'"), members.where("track_id IN ('t0', 'x')"), personal, F.lit(9))
+    few = members.where("track_id IN ('t0', 'x')")
+    whole = shelf.with_room(users.where("user_id = 'full'"), few, shelf.places(personal), F.lit(9))
     assert [row["user_id"] for row in whole.collect()] == ["full"]  # Rock lacks t0, the overall list nothing
