@@ -1,0 +1,72 @@
+"""Equal input gives equal tables, to the last bit, however many cores there are and however Spark plans."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.settings import REPOSITORY
+
+SOURCES = """
+name = "small"
+genres = "pmrs7"
+[[source]]
+format = "taste_profile"
+path = "{folder}/train_triplets.txt"
+as_of = 2026-11-01
+[[source]]
+format = "msd_unique_tracks"
+path = "{folder}/unique_tracks.txt"
+"""
+NIGHT = """
+import datetime as dt, json, sys
+from pathlib import Path
+from jobs.context import JobContext, Night
+from jobs.registry import JOBS
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+from jobs.spark import session
+
+folder, var, cores, adaptive = sys.argv[1:]
+settings = Settings(var=Path(var), master=f"local[{cores}]", driver_memory="2g")
+overrides = {"spark.sql.adaptive.enabled": adaptive, "spark.sql.files.maxPartitionBytes": "64k"}
+spark = session("same bits", settings, overrides)
+night = Night(dt.date(2026, 11, 14), "r", load_sources(Path(folder) / "sources.toml"), settings, spark)
+found = {}
+for job in JOBS:
+    if job.name in {"snapshots", "catalogue", "history", "mel", "genre_score", "classify", "collaborative", "candidates", "rank"}:
+        ctx = JobContext(night, job.name, job.load().Config())
+        job.load().run(ctx)
+        found |= {manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()}
+print(json.dumps(found))
+"""
+
+
+def tables(folder: Path, cores: int, adaptive: bool) -> dict[str, tuple[int, str]]:
+    """Rows and digest of every table of a night, in a Spark of its own."""
+    var = folder / f"var-{cores}-{adaptive}"
+    command = [sys.executable, "-c", NIGHT, str(folder), str(var), str(cores), str(adaptive).lower()]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, tuple[int, str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_cores_and_adaptive_planning_change_no_bit(tmp_path: Path) -> None:
+    draw = np.random.default_rng(3)
+    songs = draw.zipf(1.4, (400, 30)) % 300
+    rows = {(user, song): draw.geometric(0.4) for user, line in enumerate(songs) for song in line}
+    triplets = "".join(f"{user:040x}\tSO{song:016X}\t{plays}\n" for (user, song), plays in rows.items())
+    (tmp_path / "train_triplets.txt").write_text(triplets)
+    tracks = "".join(f"TR{song:016X}<SEP>SO{song:016X}<SEP>Artist {song % 7}<SEP>Song {song}\n" for song in range(300))
+    (tmp_path / "unique_tracks.txt").write_text(tracks)
+    (tmp_path / "sources.toml").write_text(SOURCES.format(folder=tmp_path))
+    one, three = tables(tmp_path, 1, adaptive=False), tables(tmp_path, 3, adaptive=True)
+    assert one["ranked"][0] == 400 * 20
+    assert one == three
