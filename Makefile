@@ -41,7 +41,7 @@ test: setup ## run the tests  [SLOW=1 all of them] [ARGS='-k lake -x']
 bench: setup ## measure against peers in the same run, into bench/results/  [ONLY=ingest]
 	@.venv/bin/python -m bench $(ONLY)
 
-bench-full: setup ## a night of the Taste Profile's size, synthetic  SIZE=1|1/2|1/4|1/8
+bench-full: setup ## a night of the Taste Profile's size, synthetic  SIZE=1|1/2|1/4|1/8|1/8-genres
 	@.venv/bin/python -m bench.full $(or $(SIZE),1/8)
 
 lint: setup ## ruff and mypy --strict

@@ -1,7 +1,8 @@
 """A night of the Taste Profile's size, synthetic, from triplets to published lists: `python -m bench.full 1/8` (`make bench-full`).
 
-One document per user: the overall top 20, each place with its reason. Every job runs in a process of its own and is told of in
-bench/results/full-1_8.json when it is done; run again, the jobs that are done are passed over.
+One document per user: the overall top 20, each place with its reason. `python -m bench.full 1/8-genres`: every track has a genre,
+and every user a top 10 of each genre as well. Every job runs in a process of its own and is told of in bench/results/full-1_8.json
+when it is done; run again, the jobs that are done are passed over.
 """
 
 import datetime as dt
@@ -43,6 +44,12 @@ as_of = 2026-11-01
 format = "msd_unique_tracks"
 path = "{tracks}"
 """
+LABELS = """
+[[source]]
+format = "genre_labels"
+path = "{labels}"
+"""
+WITH_GENRES = "-genres"
 CORES, HEAP = 2, "8g"
 OVERALL_ONLY: dict[str, Config] = {
     "candidates": candidates.Config(per_genre=0), "rank": rank.Config(per_genre=0), "publish": night.Config(per_genre=0),
@@ -54,9 +61,10 @@ def main(size: str) -> None:
     folder = WORK / f"full-{size.replace('/', '_')}"
     settings = Settings(var=folder, lake=str(folder / "lake"), master=f"local[{CORES}]", driver_memory=HEAP)
     began = time.monotonic()
-    data = full(Fraction(size), folder)
+    data = full(Fraction(size.removesuffix(WITH_GENRES)), folder)
     print(f"{data.rows:,} triplets, {data.users:,} users, {data.songs:,} songs ({time.monotonic() - began:.0f} s)", file=sys.stderr)
-    (folder / "sources.toml").write_text(SOURCES.format(triplets=data.triplets, tracks=data.tracks))
+    sources = SOURCES + (LABELS if size.endswith(WITH_GENRES) else "")
+    (folder / "sources.toml").write_text(sources.format(**vars(data)))
     result = RESULTS / f"full-{size.replace('/', '_')}.json"
     kept: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
     stages: dict[str, Any] = kept.get("stages", {}) if (folder / "lake").exists() else {}
@@ -106,13 +114,14 @@ def _published(settings: Settings) -> dict[str, Any]:
     """What an analyst finds."""
     with connect(settings, "full") as store:
         lists = store["recommendations"]
-        places = [{"$project": {"n": {"$size": "$items"}, "tiers": "$items.tier", "whys": "$items.why"}}]
+        shown = {"n": {"$size": "$items"}, "whys": "$items.why"}
+        places: list[dict[str, Any]] = [{"$match": {"list": "overall"}}, {"$project": shown}]
         short = next(lists.aggregate([*places, {"$match": {"n": {"$ne": 20}}}, {"$count": "n"}]), {"n": 0})["n"]
         sample = list(lists.aggregate([{"$limit": 1_000}, *places]))
         named = sum(why.startswith("because you played") for one in sample for why in one["whys"])
         return {
             "documents": lists.count_documents({}),
-            "not_of_20_places": short,
+            "overall_not_of_20_places": short,
             "places_with_a_named_reason": round(named / max(1, sum(one["n"] for one in sample)), 4),
         }
 
@@ -133,7 +142,8 @@ def stage(size: str, name: str) -> None:
         one = Night(DATE, run_id, sources, settings, spark)
         one.models.register(RANKING, b"recipe", RECIPE)
         module = job.load()
-        ctx = JobContext(one, name, OVERALL_ONLY.get(name, module.Config()))
+        config = module.Config() if size.endswith(WITH_GENRES) else OVERALL_ONLY.get(name, module.Config())
+        ctx = JobContext(one, name, config)
         module.run(ctx)
         ctx.commit()
         lease.release(store, DATE.isoformat(), run_id)

@@ -19,6 +19,8 @@ TOP = 110_479
 """Listeners of the most popular song."""
 TASTEFUL = 4
 """Rounds of drawing by taste; who has heard nearly all of it would be drawn for without end."""
+GENRES = ("Breakbeat", "Dancehall", "Drum and bass", "Funky house", "Hip Hop", "Rock", "Trance")
+"""Of the genre set `pmrs7`."""
 AT_ONCE = 20_000
 """Users drawn at once."""
 
@@ -30,6 +32,8 @@ class Full:
     triplets: Path
     tracks: Path
     """unique_tracks.txt: a track for each song."""
+    labels: Path
+    """genres.cls: one of GENRES for each track."""
     users: int
     songs: int
     rows: int
@@ -38,12 +42,15 @@ class Full:
 def full(size: Fraction, folder: Path) -> Full:
     """Made once, and kept. Users, songs and triplets shrink alike, so that users and songs keep as many triplets each."""
     users, songs, rows = (round(whole * size) for whole in (USERS, SONGS, TRIPLETS))
-    found = Full(folder / "train_triplets.txt", folder / "unique_tracks.txt", users, songs, rows)
+    names = ("train_triplets.txt", "unique_tracks.txt", "genres.cls")
+    found = Full(*(folder / name for name in names), users, songs, rows)
     if found.triplets.exists():
         return found
     folder.mkdir(parents=True, exist_ok=True)
     numbers = [f"{n:016X}" for n in range(songs)]
     found.tracks.write_text("".join(f"TR{n}<SEP>SO{n}<SEP>Artist {i % 9973}<SEP>Song {i}\n" for i, n in enumerate(numbers)))
+    kinds = np.random.default_rng(13).choice(GENRES, songs)
+    found.labels.write_text("".join(f"TR{n}\t{kind}\n" for n, kind in zip(numbers, kinds, strict=True)))
     aside = found.triplets.with_suffix(".part")
     draw = np.random.default_rng(12)
     counts = _counts(draw, users, rows, min(MOST, songs // 20))
