@@ -42,8 +42,8 @@ class Full:
 def full(size: Fraction, folder: Path) -> Full:
     """Made once, and kept. Users, songs and triplets shrink alike, so that users and songs keep as many triplets each."""
     users, songs, rows = (round(whole * size) for whole in (USERS, SONGS, TRIPLETS))
-    names = ("train_triplets.txt", "unique_tracks.txt", "genres.cls")
-    found = Full(*(folder / name for name in names), users, songs, rows)
+    files = folder / "train_triplets.txt", folder / "unique_tracks.txt", folder / "genres.cls"
+    found = Full(*files, users, songs, rows)
     if found.triplets.exists():
         return found
     folder.mkdir(parents=True, exist_ok=True)
