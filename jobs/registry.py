@@ -37,7 +37,7 @@ JOBS = (
     Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",)),
     Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
     Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
-    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", ("candidates",)),
+    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", ("candidates", "scored")),
     Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
     Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
     Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists against what the day brought", ("quality",)),

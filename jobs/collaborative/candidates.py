@@ -10,11 +10,14 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
+from jobs.collaborative.kept import build_scored, scored_before, unchanged
+from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.methods import catalogue_of, factors_of
 from jobs.collaborative.ratings import genre_shares, learn
 from jobs.collaborative.recipe import RANKING, Recipe, live_recipe
@@ -99,18 +102,6 @@ def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Re
     return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
 
 
-def build_listeners(history: DataFrame, shelf: Shelf, tasks: int) -> DataFrame:
-    """`user_id`, `items`, `ratings`: the heard tracks, as catalogue numbers in their order, of each user who likes one of them."""
-    spark = history.sparkSession
-    numbers = pa.table({"track_id": pa.array(shelf.track_ids, pa.string()), "item": list(range(len(shelf.track_ids)))})
-    indexed = history.join(F.broadcast(spark.createDataFrame(numbers)), "track_id")
-    pair = F.struct("item", F.col("rating").cast("float").alias("rating"))
-    heard, best = F.sort_array(F.collect_list(pair)).alias("heard"), F.max("rating").alias("best")
-    per_user = indexed.groupBy("user_id").agg(heard, best).where(F.col("best") >= shelf.min_rating)
-    flat = per_user.select("user_id", F.col("heard.item").alias("items"), F.col("heard.rating").alias("ratings"))
-    return flat.repartition(tasks, "user_id").sortWithinPartitions("user_id")
-
-
 def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> DataFrame:
     """Table `candidates`, scored block by block."""
     everywhere = listeners.sparkSession.sparkContext.broadcast(shelf)
@@ -120,11 +111,9 @@ def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> Data
         import torch
 
         torch.set_num_threads(1)  # Spark runs one task per core already
-        for batch in batches:
-            for start in range(0, batch.num_rows, together):
-                block = batch.slice(start, together)
-                asked = _matrix(block, len(everywhere.value.track_ids))
-                yield score_block(block["user_id"], asked, everywhere.value, config)
+        shelf = everywhere.value
+        for user_ids, asked in blocks_of(batches, together, len(shelf.track_ids)):
+            yield score_block(user_ids, asked, shelf, config)
 
     return listeners.mapInArrow(score, table("candidates").read_schema)
 
@@ -148,21 +137,14 @@ def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Conf
     return pa.record_batch([columns[field.name].cast(field.type) for field in SCHEMA], SCHEMA)
 
 
-def _matrix(batch: pa.RecordBatch, tracks: int) -> csr_array:
-    """What each user of the batch has rated [B, I]."""
-    items, ratings = batch["items"], batch["ratings"]
-    ends = np.append(0, np.cumsum(pa.compute.list_value_length(items).to_numpy())).astype(np.int64)
-    values = ratings.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    return csr_array((values, items.flatten().to_numpy(zero_copy_only=False).astype(np.int64), ends), shape=(len(batch), tracks))
-
-
 def run(ctx: JobContext) -> None:
-    """Reads the recipe, its factors if it has some, history, listeners, genres and wishes; writes `candidates`."""
+    """Reads the recipe, its factors if it has some, history, listeners, genres and wishes; writes `candidates` and `scored`."""
     config: Config = ctx.config  # type: ignore[assignment]
     recipe, history, everybody = live_recipe(ctx), ctx.need("history"), ctx.need("listeners")
     model, tracks = build_model(ctx, recipe, history)
     if not tracks:
-        ctx.write("candidates", ctx.spark.createDataFrame([], table("candidates").schema))
+        for name in ("candidates", "scored"):
+            ctx.write(name, ctx.spark.createDataFrame([], table(name).schema))
         return
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
     shares = genre_shares(ctx.need("track_genres"), genres, tracks)
@@ -171,5 +153,17 @@ def run(ctx: JobContext) -> None:
     barred = forgotten_pairs(everybody, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)
     tasks = max(1, -(-everybody.count() // config.users_per_task))
+    listeners = build_listeners(heard, tracks, least, tasks).persist(StorageLevel.DISK_ONLY)
     with rows_per_batch(ctx.spark, inner_product.USERS):
-        ctx.write("candidates", build_candidates(build_listeners(heard, shelf, tasks), shelf, config))
+        scored = ctx.write("scored", build_scored(listeners))
+        # all scores of a block are one product, whose last bits depend on the block: what does not search is scored whole
+        before = scored_before(ctx) if shelf.searches(config) and recipe.method.factorised and not ctx.force else None
+        if before is None:
+            ctx.write("candidates", build_candidates(listeners, shelf, config))
+        else:
+            same = unchanged(scored, before).persist()
+            kept = before.candidates.join(same, "user_id", "left_semi")
+            fresh = build_candidates(listeners.join(same, "user_id", "left_anti"), shelf, config)
+            ctx.write("candidates", fresh.unionByName(kept))
+            same.unpersist()
+    listeners.unpersist()

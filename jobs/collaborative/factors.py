@@ -1,26 +1,50 @@
 """Factors of tracks and users, where the live recipe is made of them: `pmrs run collaborative --date D`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from jobs.collaborative.kept import kept_items
+from jobs.collaborative.listeners import blocks_of, build_listeners
+from jobs.collaborative.methods import factors_of
 from jobs.collaborative.recipe import live_recipe
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.context import JobContext
+from jobs.lake.schemas import table
+from models.implicit_factors import ImplicitFactors
+from models.inner_product import USERS
 
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing of its own: the live recipe has the settings (jobs/collaborative/methods.py), and is an input."""
+    """When is fitted; what is fitted, and how, is the live recipe's affair (jobs/collaborative/methods.py), and an input."""
+
+    fit_every: int = 1
+    """Nights that share a fit of the tracks: 7 fits once a week, and in between folds users in, scoring those alone who listened.
+    1: every night fits, so that a track that is new today is in tonight's lists."""
+    users_per_task: int = 2_000
+    """Users that a task folds in."""
 
 
 def run(ctx: JobContext) -> None:
     """Reads `history`, writes `item_factors` and `user_factors`: empty where nothing was rated, or a recipe has no use for them."""
-    recipe, notify = live_recipe(ctx), ctx.night.notify
+    config: Config = ctx.config  # type: ignore[assignment]
+    recipe, history, notify = live_recipe(ctx), ctx.need("history"), ctx.night.notify
     factorised, settings = recipe.method.factorised, recipe.settings
     # read from the lake each time it is asked, a column or two: kept with its ids it would fill the heap
-    strengths = build_strengths(ctx.need("history"), settings.min_rating)
+    strengths = build_strengths(history, settings.min_rating)
     if factorised is None or strengths.isEmpty():
-        for table, key in (("item_factors", "track_id"), ("user_factors", "user_id")):
-            ctx.write(table, ctx.spark.createDataFrame([], f"{key} string, factors array<float>"))
+        for name in ("item_factors", "user_factors"):
+            ctx.write(name, ctx.spark.createDataFrame([], table(name).schema))
+        return
+    items_before = kept_items(ctx, recipe, config.fit_every)
+    if items_before is not None:
+        notify("folding listeners in", 0, 0)
+        ctx.write("item_factors", items_before)
+        tasks = -(-ctx.need("listeners").count() // config.users_per_task)
+        ctx.write("user_factors", build_folded(history, *factors_of(items_before, settings), tasks))
         return
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
     step = f"fitting {recipe.method.title}"
@@ -28,3 +52,16 @@ def run(ctx: JobContext) -> None:
     with factorised(strengths, users, items, settings, lambda done: notify(step, done, settings.iterations)) as (tracks, listeners):
         ctx.write("item_factors", tracks)
         ctx.write("user_factors", listeners)
+
+
+def build_folded(history: DataFrame, model: ImplicitFactors, track_ids: tuple[str, ...], tasks: int) -> DataFrame:
+    """Table `user_factors`: everybody who likes one of the tracks, folded in by factors that stay (Hu, Koren, Volinsky, Eq. 4)."""
+    everywhere = history.sparkSession.sparkContext.broadcast(model)
+    schema = table("user_factors").read_schema
+
+    def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for user_ids, asked in blocks_of(batches, USERS, len(track_ids)):
+            factors = pa.array(list(everywhere.value.fold_in(asked)), pa.list_(pa.float32()))
+            yield pa.record_batch([user_ids, factors], schema.names)
+
+    return build_listeners(history, track_ids, model.min_rating, max(1, tasks)).mapInArrow(fold, schema)

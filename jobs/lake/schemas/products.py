@@ -143,6 +143,14 @@ CANDIDATES = define(
     column("taste", REAL, "theta_u(g): the list's genre among the user's ratings, 0 to 1; 1 for overall"),
     optional("because_track_id", TEXT, "liked track of the user's that carried most of the score"),
 )
+SCORED = define(
+    "scored",
+    "user whose candidates were made, and of what: whoever has the same inputs the next night keeps them",
+    "candidates",
+    ("user_id",),
+    USER,
+    column("inputs", LONG, "64-bit hash of the heard tracks' numbers and ratings"),
+)
 RANKED = define(
     "ranked",
     "place in a user's list",
@@ -213,6 +221,7 @@ TABLES = (
     ITEM_FACTORS,
     USER_FACTORS,
     CANDIDATES,
+    SCORED,
     RANKED,
     FORGOTTEN,
     EVALUATED,

@@ -1,0 +1,76 @@
+"""What a night keeps of the one before: the fit of the tracks, and the candidates of users for whom nothing has changed.
+
+A fit is kept where the settings say so (`fit_every`), the recipe is the same, and nobody has asked to be forgotten since: then
+users alone are folded in, new ones and those with a single play like all others. Lists of equal users by equal factors are equal,
+whoever is scored beside them; so only users with other ratings than before are scored, and the table is that of a whole run.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.collaborative.recipe import RANKING, Recipe
+from jobs.context import JobContext, config_dict
+from jobs.lake.manifest import Manifest, code_version
+
+WISHES = "deletions|all"
+ASKED_OF = ("item_factors|on", "track_genres|on", f"model|{RANKING}", WISHES)
+"""Inputs of the job `candidates` besides what users have heard."""
+
+
+def kept_items(ctx: JobContext, recipe: Recipe, fit_every: int) -> DataFrame | None:
+    """Table `item_factors` of the night before, where tonight is to go by it; None: fit.
+
+    Dates are counted from a fixed one, so that a night backfilled is fitted where the first run fitted.
+    """
+    if fit_every < 2:
+        return None
+    ctx.read("deletions", "all")  # an input of every night that others may go by
+    if ctx.date.toordinal() % fit_every == 0:
+        return None
+    eve = (ctx.night.date - dt.timedelta(days=1)).isoformat()
+    made = ctx.night.lake.manifest("item_factors", eve)
+    before = ctx.read("item_factors", "before")
+    if made is None or not made.rows:
+        return None
+    same = made.inputs.get(f"model|{RANKING}") == recipe.digest and made.inputs.get(WISHES) == ctx.inputs[WISHES]
+    return before if same else None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An earlier night's candidates, made by what tonight's would be made by."""
+
+    candidates: DataFrame
+    inputs: DataFrame
+    """Table `scored`."""
+
+
+def build_scored(listeners: DataFrame) -> DataFrame:
+    """Table `scored`: `user_id`, `inputs`, a 64-bit hash of `items` and `ratings`, the columns of `build_listeners`."""
+    return listeners.select("user_id", F.xxhash64("items", "ratings").alias("inputs"))
+
+
+def scored_before(ctx: JobContext) -> Scored | None:
+    """The newest candidates up to tonight, where everything that they were made of but the histories is as it is now."""
+    lake, night = ctx.night.lake, ctx.night.date.isoformat()
+    dates = [date for date in lake.dates("candidates") if date <= night]
+    pair = [lake.manifest(name, dates[-1]) for name in ("candidates", "scored")] if dates else []
+    found = [made for made in pair if made is not None and made.folder and _made_alike(ctx, made)]
+    # of two runs, one of which died between its two tables, neither goes with the other
+    if len(found) < 2 or found[0].run_id != found[1].run_id:
+        return None
+    rows, inputs = (lake.rows(ctx.spark, made.table, made.folder) for made in found)
+    return Scored(rows, inputs)
+
+
+def _made_alike(ctx: JobContext, made: Manifest) -> bool:
+    same_inputs = all(made.inputs.get(label) == ctx.inputs.get(label) for label in ASKED_OF)
+    return same_inputs and made.config == config_dict(ctx.config) and made.code == code_version()
+
+
+def unchanged(scored: DataFrame, before: Scored) -> DataFrame:
+    """`user_id` of whoever has in `scored` the inputs of before."""
+    return scored.join(before.inputs, ["user_id", "inputs"], "left_semi").select("user_id")
