@@ -29,20 +29,20 @@ if SEARCHES or TYPE_CHECKING:
     import faiss
 
 LISTS = 2_048
-"""Most lists: with twice as many the index of 2 million items took three times as long to build, for no better lists."""
+"""Most lists: half as many found as much of 384,546 items in as much time, and the time to build grows with their square."""
 ITEMS_PER_LIST = 128
 """Of smaller catalogues, on the average: fewer make centres that cost as much to look at as the lists."""
 SAMPLE = 64
 """Items per list from which centres are learned, long ones rather than short ones, by their length."""
 STEPS = 10
-"""Of k-means: more were not tried, as recall is cheaper to have from one more list."""
+"""Of k-means; more were not tried."""
 SEED = 7
 PROBES = 64
-"""Lists that a user looks into, if it has heard little; with them 99 % of the best 20 were found (docs/performance.md)."""
+"""Lists that a user looks into, if it has heard little; with them 99 % of the best 20 of 384,546 were found (docs/performance.md)."""
 LIGHT = 128
 """Places up to which a user counts as one who has heard little; whoever asks for twice as many looks into twice as many lists."""
 SPARE = 10
-"""Places asked for beyond what is wanted and heard, so that equal scores at the end rarely want a second search."""
+"""Places asked for beyond what is wanted and heard: among them ties are settled by number, and a second search is rarely wanted."""
 CELLS = 1_000_000
 """Places asked for at once, by all users of a search together: 12 MB."""
 
@@ -126,7 +126,7 @@ def _centres(factors: Floats, lengths: Floats, count: int) -> Floats:
 def best(users: Floats, shelf: Shelf, heard: csr_array, most: int) -> Best:
     """As models/inner_product.best, of the items in the lists that each user looks into. Raises FaissMissing.
 
-    As many places as there the list has always; its scores are exact. Nothing depends on how users are cut up.
+    Each list has as many places as there, and its scores are exact. Nothing depends on how users are cut up.
     """
     with _one_thread():
         ask = _Asked(users, shelf, heard, most)
@@ -169,8 +169,8 @@ class _Asked:
         self._users, self._shelf, self._most = users, shelf, most
         row = np.repeat(np.arange(heard.shape[0]), np.diff(heard.indptr))
         met = shelf.place[heard.indices] >= 0
-        self._heard = np.sort(row[met] * len(shelf.factors) + heard.indices[met])
-        self.known: Ints = np.bincount(row[met], minlength=heard.shape[0])
+        self._heard = np.unique(row[met] * len(shelf.factors) + heard.indices[met])
+        self.known: Ints = np.bincount(self._heard // max(1, len(shelf.factors)), minlength=heard.shape[0])
         """[B] how many items of the index each has heard."""
         self._offered = np.count_nonzero(shelf.place >= 0) - self.known
 
@@ -181,13 +181,15 @@ class _Asked:
         row, column = np.nonzero((items >= 0) & ~self._was_heard(rows, items))
         item, near = items[row, column], scores[row, column]
         counts = np.bincount(row, minlength=rows.size)
-        short = (counts < np.minimum(self._most, self._offered[rows])) & (lists < len(self._shelf.centres))
+        everywhere = lists == len(self._shelf.centres)
+        short = (counts < np.minimum(self._most, self._offered[rows])) & (not everywhere)
         # each row's `most`-th of those unheard: scores come in falling order
         last = np.full(rows.size, -np.inf)
         rank = np.arange(row.size) - np.searchsorted(row, row)
         last[row[rank == self._most - 1]] = near[rank == self._most - 1]
         slack = 2 * ROUNDING * np.linalg.norm(self._users[rows], axis=1) * self._shelf.longest
-        crowded = full & ~short & (scores[:, -1] >= last - slack)
+        # who has not looked everywhere has missed worse than an equal
+        crowded = full & (scores[:, -1] >= last - slack) & everywhere
         kept = ~(short | crowded)[row] & (near >= (last - slack)[row])
         return self._settled(rows, row[kept], item[kept]), short, crowded
 
