@@ -5,7 +5,7 @@ import sys
 
 from bench.harness import save
 
-NAMES = ("ingest", "counts", "incremental", "heavy", "factors", "factors_mllib")
+NAMES = ("ingest", "counts", "incremental", "heavy", "factors", "factors_mllib", "approximate")
 
 
 def main(names: list[str]) -> None:

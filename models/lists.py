@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csr_array
 
-from models import inner_product
+from models import approximate, inner_product
 from models.implicit_factors import ImplicitFactors
 from models.top_n import Floats, Ints, Recommender, strongest
 
@@ -38,15 +38,22 @@ def joined(parts: list[Lists]) -> Lists:
     return Lists(row[order], genre[order], *(other[order] for other in others))
 
 
-def by_factors(model: ImplicitFactors, shelf: inner_product.Shelf, asked: csr_array, most: int) -> Lists:
+def by_factors(
+    model: ImplicitFactors, shelf: inner_product.Shelf | approximate.Shelf, asked: csr_array, most: int
+) -> Lists:
     """The overall list by scores x_u . y_i alone, without the scores of all other tracks.
 
-    A track's percentile is its place among the tracks unheard: the share of those that are not above it.
+    A track's percentile is its place among the tracks unheard: the share of those that are not above it. (Of an approximate shelf,
+    as if what was not found were below.)
     """
-    found = inner_product.best(model.fold_in(asked), shelf, asked, most)
+    users = model.fold_in(asked)
+    if isinstance(shelf, approximate.Shelf):
+        found = approximate.best(users, shelf, asked, most)
+    else:
+        found = inner_product.best(users, shelf, asked, most)
     known = np.zeros(asked.shape[0], dtype=np.int64)
     np.add.at(known, np.repeat(np.arange(asked.shape[0]), np.diff(asked.indptr)), shelf.place[asked.indices] >= 0)
-    offered = (len(shelf.factors) - known)[found.row]
+    offered = (np.count_nonzero(shelf.place >= 0) - known)[found.row]
     share = ((offered - found.rank) / offered).astype(np.float32)
     return Lists(found.row, np.full(found.row.size, OVERALL), found.item, share, share, np.ones_like(share))
 

@@ -26,7 +26,7 @@ from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.schemas import table
 from jobs.spark import rows_per_batch
-from models import inner_product
+from models import approximate, inner_product
 from models.implicit_factors import ImplicitFactors
 from models.lists import OVERALL as OVERALL_LIST
 from models.lists import Lists, because, by_factors
@@ -50,6 +50,10 @@ class Config:
     users_per_block: int = 250
     """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays live at a time. Where the best are found
     without all scores, `inner_product.USERS` go together instead."""
+    approximate_from: int = 0
+    """Tracks from which a recipe of factors has its overall list searched approximately (models/approximate.py), where there are no
+    lists of genres; 0: never, because up to 2 million tracks the exact search is as quick where lengths are spread as fitted ones
+    are (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Shelf:
     by_taste: bool
     min_rating: float
     """T_R: ratings from here on make the user's taste."""
+    index: approximate.Shelf | None = None
+    """The item factors, where they are searched approximately: built once, on the driver."""
 
     @cached_property
     def ids(self) -> pa.Array:
@@ -72,8 +78,10 @@ class Shelf:
         return pa.array(self.track_ids, pa.string())
 
     @cached_property
-    def _factors(self) -> inner_product.Shelf | None:
+    def _factors(self) -> inner_product.Shelf | approximate.Shelf | None:
         """Item factors as they are searched; None where the score is not theirs alone."""
+        if self.index:
+            return self.index
         return inner_product.arranged(self.model.factors) if isinstance(self.model, ImplicitFactors) else None
 
     def searches(self, config: Config) -> bool:
@@ -100,6 +108,13 @@ def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Re
     learned = learn(history.where("rating > 0"), None, None, ())
     ctx.night.notify(f"fitting {recipe.method.title}", 0, 0)
     return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
+
+
+def build_index(model: Recommender, by_taste: bool, config: Config) -> approximate.Shelf | None:
+    """What `Config.approximate_from` asks for; None where lists are exact, or want the score of every track."""
+    if not isinstance(model, ImplicitFactors) or by_taste or config.per_genre:
+        return None
+    return approximate.arranged(model.factors) if 0 < config.approximate_from <= len(model.factors) else None
 
 
 def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> DataFrame:
@@ -148,7 +163,8 @@ def run(ctx: JobContext) -> None:
         return
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
     shares = genre_shares(ctx.need("track_genres"), genres, tracks)
-    shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least)
+    index = build_index(model, method.by_taste, config)
+    shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least, index)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
     barred = forgotten_pairs(everybody, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)

@@ -1,12 +1,14 @@
 """PMRS's lists against a plain reading of the equations, and a checkerboard whose answer is known."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array, vstack
 
-from models import inner_product
+from models import approximate, inner_product
 from models.als_rows import Objective
 from models.implicit_factors import ImplicitFactors
 from models.lists import OVERALL, Lists, because, by_factors
@@ -127,7 +129,10 @@ def test_the_genre_profile_weighs_by_rating_and_only_what_is_liked() -> None:
     assert tastes(rated([2], [0.5], 3), catalogue, LEAST).tolist() == [[0, 0]]
 
 
-def test_by_factors_is_by_scores_without_the_scores() -> None:
+@pytest.mark.parametrize("arranged", [inner_product.arranged, approximate.arranged])
+def test_by_factors_is_by_scores_without_the_scores(
+    arranged: Callable[[Floats], inner_product.Shelf | approximate.Shelf],
+) -> None:
     draw = np.random.default_rng(9)
     factors = draw.normal(size=(60, 5)).astype(np.float32)
     factors[7] = 0
@@ -135,7 +140,7 @@ def test_by_factors_is_by_scores_without_the_scores() -> None:
     asked = csr_array((draw.random((30, 60)) < 0.2) * draw.integers(0, 4, (30, 60)).astype(np.float32))
     catalogue = Catalogue(np.ones((60, 1), np.float32), np.zeros(60, np.int64))
     slowly = top_lists(model.score(asked), asked, catalogue, LEAST, 10, 0, by_taste=False)
-    quickly = by_factors(model, inner_product.arranged(factors), asked, 10)
+    quickly = by_factors(model, arranged(factors), asked, 10)
     for name in ("row", "genre", "item", "taste"):
         np.testing.assert_array_equal(getattr(quickly, name), getattr(slowly, name))
     np.testing.assert_allclose(quickly.percentile, slowly.percentile, rtol=1e-6)
