@@ -52,7 +52,7 @@ class Config:
     without all scores, `inner_product.USERS` go together instead."""
     approximate_from: int = 0
     """Tracks from which a recipe of factors has its overall list searched approximately (models/approximate.py), where there are no
-    lists of genres; 0: never, because up to 2 million tracks the exact search is as quick where lengths are spread as fitted ones
+    lists of genres; 0: never, because up to 2 million tracks the exact search is the quicker one where lengths are spread as fitted ones
     are (docs/performance.md)."""
 
 
