@@ -52,8 +52,8 @@ class Config:
     without all scores, `inner_product.USERS` go together instead."""
     approximate_from: int = 0
     """Tracks from which a recipe of factors has its overall list searched approximately (models/approximate.py), where there are no
-    lists of genres; 0: never, because up to 2 million tracks the exact search is the quicker one where lengths are spread as fitted ones
-    are (docs/performance.md)."""
+    lists of genres; 0: never, because up to 2 million tracks the exact search is the quicker one where lengths are spread as those
+    of fitted factors are (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
