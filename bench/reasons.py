@@ -1,0 +1,68 @@
+"""Ten users' lists with their reasons, to be read: `PMRS_REAL_DATA=DIR python -m bench.reasons`, on the Taste Profile's real sample.
+
+Beside each reason stands what a second look gives, which knows nothing of the decomposition: each track of the history is left out
+in turn, and the score computed anew. `1 of 9`: leaving the named track out makes the score fall most.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from models import ials, inner_product
+from models.ials import IALSConfig
+from models.implicit_factors import ImplicitFactors
+from models.lists import because, by_factors
+from models.top_n import Floats
+
+USERS, PLACES, FEWEST, MOST, SEED = 10, 5, 8, 40, 10
+"""Ten users of 8 to 40 songs, so that a person can read the histories; five places each."""
+
+
+def main() -> None:
+    """Prints histories, places and reasons."""
+    folder = Path(os.environ["PMRS_REAL_DATA"]) / "taste_profile"
+    triplets = pd.read_csv(folder / "topUsers_10000.txt", sep=r"[ \t]", engine="python", names=["user", "song", "plays"])
+    user, _ = pd.factorize(triplets["user"], sort=True)
+    song, songs = pd.factorize(triplets["song"], sort=True)
+    plays = csr_array((triplets["plays"].to_numpy(np.float32), (user, song)), shape=(user.max() + 1, len(songs)))
+    plays.sort_indices()
+    names = _names(folder / "songlist.txt")
+    told = [names.get(one, one) for one in songs]
+    config = IALSConfig()
+    model = ImplicitFactors(ials.fit(plays, config), config.objective, config.min_rating)
+    many = np.diff(plays.indptr)
+    chosen = np.random.default_rng(SEED).choice(np.flatnonzero((many >= FEWEST) & (many <= MOST)), USERS, replace=False)
+    asked = plays[np.sort(chosen)]
+    lists = by_factors(model, inner_product.arranged(model.factors), asked, PLACES)
+    said, first = because(model, asked, lists), 0
+    for row, item, reason in zip(lists.row, lists.item, said, strict=True):
+        span = slice(asked.indptr[row], asked.indptr[row + 1])
+        heard, rated = asked.indices[span], asked.data[span]
+        if item == lists.item[lists.row == row][0]:
+            best = sorted(zip(-rated, heard, strict=True))
+            print(f"\nuser {row}: " + " | ".join(f"{told[one]} x{-times:g}" for times, one in best))
+        place = 1 + int(np.flatnonzero(heard[np.argsort(-_falls(model, asked[[row]], item))] == reason)[0])
+        first += place == 1
+        print(f"    {told[item]}, because {told[reason]} ({place} of {heard.size})")
+    print(f"\nThe named track's absence costs most in {first} of {said.size} places.")
+
+
+def _falls(model: ImplicitFactors, asked: csr_array, item: int) -> Floats:
+    """By how much the item's score falls where each track of the history [H] is left out."""
+    without = csr_array(np.repeat(asked.toarray(), asked.nnz, axis=0))
+    without[np.arange(asked.nnz), asked.indices] = 0
+    scores = model.fold_in(without) @ model.factors[item]
+    return np.asarray(model.fold_in(asked)[0] @ model.factors[item] - scores)
+
+
+def _names(file: Path) -> dict[str, str]:
+    """Title and artist by song."""
+    fields = (line.rstrip("\n").split("<SEP>") for line in file.read_text("latin-1").splitlines())
+    return {one[1]: f"{one[3]} by {one[2]}" for one in fields if len(one) == 4}
+
+
+if __name__ == "__main__":
+    main()
