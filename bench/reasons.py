@@ -1,4 +1,4 @@
-"""Ten users' lists with their reasons, to be read: `PMRS_REAL_DATA=DIR python -m bench.reasons`, on the Taste Profile's real sample.
+"""Ten users' lists with their reasons, to be read: `PMRS_REAL_DATA=DIR python -m bench.reasons`, on the real Taste Profile sample.
 
 Beside each reason stands what a second look gives, which knows nothing of the decomposition: each track of the history is left out
 in turn, and the score computed anew. `1 of 9`: leaving the named track out makes the score fall most.
@@ -29,7 +29,8 @@ def main() -> None:
     song, songs = pd.factorize(triplets["song"], sort=True)
     plays = csr_array((triplets["plays"].to_numpy(np.float32), (user, song)), shape=(user.max() + 1, len(songs)))
     plays.sort_indices()
-    names = _names(folder / "songlist.txt")
+    names = _names(folder / "songlist.txt", "latin-1") | _names(folder.parent / "msd" / "subset_unique_tracks.txt", "utf-8")
+    print(f"{sum(one in names for one in songs):,} of {len(songs):,} songs have a name")
     told = [names.get(one, one) for one in songs]
     config = IALSConfig()
     model = ImplicitFactors(ials.fit(plays, config), config.objective, config.min_rating)
@@ -58,9 +59,9 @@ def _falls(model: ImplicitFactors, asked: csr_array, item: int) -> Floats:
     return np.asarray(model.fold_in(asked)[0] @ model.factors[item] - scores)
 
 
-def _names(file: Path) -> dict[str, str]:
+def _names(file: Path, encoding: str) -> dict[str, str]:
     """Title and artist by song."""
-    fields = (line.rstrip("\n").split("<SEP>") for line in file.read_text("latin-1").splitlines())
+    fields = (line.rstrip("\n").split("<SEP>") for line in file.read_text(encoding).splitlines())
     return {one[1]: f"{one[3]} by {one[2]}" for one in fields if len(one) == 4}
 
 
