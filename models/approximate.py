@@ -38,7 +38,7 @@ STEPS = 10
 """Of k-means; more were not tried."""
 SEED = 7
 PROBES = 64
-"""Lists that a user looks into, if it has heard little; with them 99 % of the best 20 of 384,546 were found (docs/performance.md)."""
+"""Lists that a user looks into, if it has heard little: 99 % of the best 20 of 384,546 were in them (docs/performance.md)."""
 LIGHT = 128
 """Places up to which a user counts as one who has heard little; whoever asks for twice as many looks into twice as many lists."""
 SPARE = 10

@@ -47,8 +47,8 @@ class Config:
     """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays live at a time."""
     approximate_from: int = 0
     """Tracks from which a recipe of factors has its overall list searched approximately (models/approximate.py), where there are no
-    lists of genres; 0: never, because up to 2 million tracks the exact search is as quick where lengths are spread as fitted ones
-    are (docs/performance.md)."""
+    lists of genres; 0: never, because up to 2 million tracks the exact search is the quicker one where lengths are spread as
+    fitted ones are (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
