@@ -10,7 +10,7 @@ the other's rows, each by itself: models/als_rows.py.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -109,6 +109,8 @@ def folded(likes: csr_array, items: Floats, config: IALSConfig, threads: int = 0
     """Every user's factors [U, F], solved exactly for item factors Y [I, F]; dealt out as above."""
     with workers(threads) as pool:
         side = pool.submit(fixed, torch.from_numpy(items)).result()
+        # once, and not in every thread
+        side = replace(side, factors=side.factors.double())
         parts = pool.map(lambda span: solve(likes[span], side, config.objective).float(), _spans(likes))
         return np.asarray(torch.cat(list(parts)).numpy())
 

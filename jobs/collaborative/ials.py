@@ -15,16 +15,14 @@ from pyspark.sql import functions as F
 
 from jobs.collaborative import blocks
 from jobs.collaborative.blocks import Blocks, Likes
-from jobs.errors import LakeError
-from jobs.lake.collect import DRIVER_BYTES, bounded
+from jobs.collaborative.preflight import ID_BYTES, counted, on_driver
+from jobs.lake.collect import bounded
 from jobs.spark import rows_per_batch
 from models import ials
 from models.als_rows import Fixed, fixed, solve
 from models.ials import IALSConfig, first, half_step
 from models.top_n import Floats
 
-ID_BYTES = 60
-"""Of an id on the driver."""
 MOST_BROADCAST = 5_000_000
 """Users whose numbers are sent to every worker (some 100 bytes each there), so that likes need not be sorted by user."""
 
@@ -36,32 +34,23 @@ def factorised(
     """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
 
     `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: each id with its number; `told` hears of each iteration.
-    Raises LakeError where the driver cannot hold both sides' factors.
+    Raises LakeError where the memory would not do (jobs/collaborative/preflight.py).
     """
+    counts = counted(strengths)
+    here, many = on_driver(strengths, counts, config), counts.users.rows
     tracks = bounded(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
-    many, likes = users.count(), strengths.count()
-    _require_room(many, len(tracks), config.rank)
     known = F.broadcast(users) if many <= MOST_BROADCAST else users
     pairs = strengths.join(F.broadcast(items), "track_id").join(known, "user_id").select("user", "item", "strength")
     spark = pairs.sparkSession
-    if blocks.fits_here(pairs, likes, ials.BLOCK_LIKES):
+    if here:
         matrix = blocks.whole(pairs, many, len(tracks))
         found = ials.alternate(matrix, config, told=told)
         listeners = bounded(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
         yield _frame(spark, tracks, found), _frame(spark, listeners, ials.folded(matrix, found, config))
         return
-    with blocks.likes_of(pairs, many, len(tracks), likes) as matrix_of:
+    with blocks.likes_of(pairs, many, len(tracks), counts.likes) as matrix_of:
         found = fit(matrix_of, config, told)
         yield _frame(spark, tracks, found), folded(matrix_of, found, config).join(users, "user").select("user_id", "factors")
-
-
-def _require_room(users: int, items: int, rank: int) -> None:
-    needed = 4 * rank * (users + items)
-    if needed > DRIVER_BYTES:
-        raise LakeError(
-            f"Factors of {users:,} users and {items:,} tracks by {rank} numbers are {needed / 2**30:.1f} GiB, more than "
-            f"the driver's {DRIVER_BYTES / 2**30:.1f} GiB; take a lower rank, or raise DRIVER_BYTES with PMRS_DRIVER_MEMORY."
-        )
 
 
 def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
@@ -115,7 +104,7 @@ def folded(likes: Likes, items: Floats, config: IALSConfig) -> DataFrame:
 
     def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         torch.set_num_threads(1)
-        side = Fixed(torch.from_numpy(sent.value), gram, across)
+        side = Fixed(torch.from_numpy(sent.value).double(), gram, across)  # once, and not for every block
         for batch in batches:
             for block in batch.to_pylist():
                 found = solve(blocks.unpacked(block, across), side, config.objective).float().numpy()

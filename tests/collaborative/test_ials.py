@@ -11,7 +11,6 @@ from scipy.sparse import csr_array
 
 from jobs.collaborative import blocks, ials
 from jobs.collaborative.strengths import build_strengths, numbered
-from jobs.errors import LakeError
 from models import als_rows
 from models import ials as model
 from models.ials import IALSConfig
@@ -79,11 +78,3 @@ def test_a_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pyt
     np.testing.assert_array_equal(one, three)
     alone, together = (model.folded(likes, one, CONFIG, threads=threads) for threads in (1, 3))
     np.testing.assert_array_equal(alone, together)
-
-
-def test_factors_that_the_driver_cannot_hold_are_refused_with_the_numbers(
-    history: DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ials, "DRIVER_BYTES", 1_000)
-    with pytest.raises(LakeError, match=r"Factors of 50 users and 23 tracks by 6 numbers are .* take a lower rank"):
-        factorised(history)
