@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.collaborative import blocks
@@ -48,6 +48,8 @@ class Counts:
 
     users: Side
     tracks: Side
+    digest: str = ""
+    """Of the likes, whatever their order."""
 
     @property
     def likes(self) -> int:
@@ -77,18 +79,20 @@ class Need:
 
 
 def counted(strengths: DataFrame) -> Counts:
-    """Users, tracks, likes and the longest row of either side, by one Spark job over `user_id`, `track_id`."""
+    """Users, tracks, likes and the longest row of either side, by one Spark job over `user_id`, `track_id`, `strength`."""
 
-    def side(key: str) -> DataFrame:
-        rows = strengths.groupBy(key).agg(F.count("*").alias("likes"))
+    def side(key: str, hashed: Column) -> DataFrame:
+        rows = strengths.groupBy(key).agg(F.count("*").alias("likes"), F.bit_xor(hashed).alias("hashed"))
         longest = F.max(F.struct("likes", F.col(key).alias("name"))).alias("longest")
-        return rows.agg(F.count("*").alias("rows"), F.sum("likes").alias("likes"), longest)
+        return rows.agg(F.count("*").alias("rows"), F.sum("likes").alias("likes"), longest, F.bit_xor("hashed").alias("hashed"))
 
-    # one row of each side, which comes in the order of the union
-    found = side("user_id").union(side("track_id")).collect()
+    # one row of each side, which comes in the order of the union; no like is there twice, which an exclusive or would not see
+    by_user = side("user_id", F.xxhash64("user_id", "track_id", "strength"))
+    found = by_user.union(side("track_id", F.lit(0).cast("long"))).collect()
     users, tracks = (Side(row["rows"], row["likes"], row["longest"]["likes"], row["longest"]["name"]) for row in found)
-    return Counts(replace(users, name=f"the user of SHA-256 {sha256(users.name.encode()).hexdigest()[:12]}..."),
-                  replace(tracks, name=f"track {tracks.name}"))  # fmt: skip
+    whose = f"the user of SHA-256 {sha256(users.name.encode()).hexdigest()[:12]}..."
+    digest = f"{found[0]['hashed'] % 2**64:016x}"
+    return Counts(replace(users, name=whose), replace(tracks, name=f"track {tracks.name}"), digest)
 
 
 def whole_need(counts: Counts, rank: int) -> Need:

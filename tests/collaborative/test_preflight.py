@@ -1,15 +1,18 @@
 """A fit that the memory would not hold is refused before it begins, with the numbers and what to change; others are let through."""
 
 from hashlib import sha256
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from jobs.collaborative import blocks, ials, preflight
 from jobs.collaborative.preflight import Counts, Side, block_needs, counted, on_driver, whole_need
 from jobs.collaborative.strengths import numbered
 from jobs.errors import LakeError
+from jobs.lake.files import Store
 from models.ials import IALSConfig
 
 CONFIG = IALSConfig(rank=8, min_rating=2.0)
@@ -26,7 +29,17 @@ def strengths(spark: SparkSession) -> DataFrame:
 
 
 def test_what_there_is_to_fit_is_counted_with_the_longest_rows(strengths: DataFrame) -> None:
-    assert counted(strengths) == Counts(Side(5, 9, 4, f"the user of SHA-256 {ANNA}..."), Side(4, 9, 3, "track hit"))
+    found = counted(strengths)
+    assert (found.users, found.tracks) == (Side(5, 9, 4, f"the user of SHA-256 {ANNA}..."), Side(4, 9, 3, "track hit"))
+
+
+def test_the_digest_is_of_the_likes_and_not_of_their_order(strengths: DataFrame) -> None:
+    digest = counted(strengths).digest
+    assert counted(strengths.orderBy("track_id").repartition(3)).digest == digest
+    stronger = F.when(F.col("user_id") == "emil", F.lit(2.0)).otherwise(F.col("strength")).cast("float")
+    swapped = F.when(F.col("user_id") == "emil", "c").when(F.col("user_id") == "dora", "d").otherwise(F.col("track_id"))
+    for other in (strengths.withColumn("strength", stronger), strengths.withColumn("track_id", swapped)):
+        assert counted(other).digest != digest
 
 
 def test_a_plan_that_fits_passes_and_says_in_one_line_what_it_needs(strengths: DataFrame) -> None:
@@ -57,18 +70,19 @@ def test_likes_that_the_driver_cannot_hold_beside_the_factors_go_to_the_tasks(
     ],
 )
 def test_a_doomed_plan_is_refused_with_the_numbers_and_the_settings_before_anything_is_collected(
-    strengths: DataFrame, limit: str, place: str, setting: str, monkeypatch: pytest.MonkeyPatch
+    strengths: DataFrame, limit: str, place: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
     monkeypatch.setattr(blocks, "LIKE_BYTES", 2**40)
     monkeypatch.setattr(preflight, limit, 500)
     told: list[int] = []
+    store = Store(str(tmp_path))
     said = f"Factors of 5 users and 4 tracks by 8 numbers, of 9 likes, need {place}.*, more than 500 bytes; "
     said += f"take a lower rank than 8 or a higher min_rating than 2 in the recipe, or {setting}"
     with (
         patch.object(ials, "bounded", side_effect=AssertionError("collected")),
         pytest.raises(LakeError, match=said),
-        ials.factorised(strengths, users, items, CONFIG, told.append),
+        ials.factorised(strengths, users, items, CONFIG, told.append, store),
     ):
         pass
     assert not told
