@@ -56,6 +56,23 @@ def first(rows: int, rank: int, seed: int) -> Tensor:
     return torch.randn(rows, rank, generator=torch.Generator().manual_seed(seed)) * scale
 
 
+@dataclass(frozen=True)
+class State:
+    """Where a fit stands: whoever goes on from it gets the bits of one that was never interrupted."""
+
+    users: Floats
+    """X [U, F]."""
+    items: Floats
+    """Y [I, F]."""
+    iteration: int = 0
+    """How many are done."""
+
+
+def cold(users: int, items: int, config: IALSConfig) -> State:
+    """Where a fit of so many rows begins."""
+    return State(np.zeros((users, config.rank), np.float32), first(items, config.rank, config.seed).numpy())
+
+
 def half_step(likes: csr_array, side: Fixed, start: Tensor, config: IALSConfig) -> Tensor:
     """The rows' new factors [B, F] float32, by as many steps as the config has."""
     if config.steps:
@@ -80,29 +97,29 @@ def fit(ratings: csr_array, config: IALSConfig) -> Floats:
 def alternate(
     likes: csr_array,
     config: IALSConfig,
-    start: Floats | None = None,
-    told: Callable[[int], object] = lambda _: None,
+    start: State | None = None,
+    told: Callable[[State], object] = lambda _: None,
     threads: int = 0,
 ) -> Floats:
     """Item factors Y [I, F] of `likes` [U, I] (strengths), on one machine: blocks of rows are dealt out to threads.
 
-    `start`: Y of a fit before; `told`: hears of each iteration; `threads`: 0: as many as there are cores. The same bits
+    `start`: where to go on, else cold; `told`: hears of each iteration; `threads`: 0: as many as there are cores. The same bits
     whatever their number.
     """
     listeners = csr_array(likes.T.tocsr())
-    items = first(likes.shape[1], config.rank, config.seed) if start is None else torch.from_numpy(start.copy())
-    users = torch.zeros(likes.shape[0], config.rank)
+    state = cold(likes.shape[0], likes.shape[1], config) if start is None else start
     with workers(threads) as pool:
 
-        def step(rows: csr_array, other: Tensor, own: Tensor) -> Tensor:
-            side = pool.submit(fixed, other).result()
-            return torch.cat(list(pool.map(lambda span: half_step(rows[span], side, own[span], config), _spans(rows))))
+        def step(rows: csr_array, other: Floats, own: Floats) -> Floats:
+            side, before = pool.submit(fixed, torch.from_numpy(other)).result(), torch.from_numpy(own)
+            parts = pool.map(lambda span: half_step(rows[span], side, before[span], config), _spans(rows))
+            return np.asarray(torch.cat(list(parts)).numpy())
 
-        for iteration in range(config.iterations):
-            users = step(likes, items, users)
-            items = step(listeners, users, items)
-            told(iteration + 1)
-    return np.asarray(items.numpy())
+        for iteration in range(state.iteration, config.iterations):
+            users = step(likes, state.items, state.users)
+            state = State(users, step(listeners, users, state.items), iteration + 1)
+            told(state)
+    return state.items
 
 
 def folded(likes: csr_array, items: Floats, config: IALSConfig, threads: int = 0) -> Floats:

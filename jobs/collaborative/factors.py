@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from jobs.collaborative import ials
 from jobs.collaborative.kept import kept_items
 from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.methods import factors_of
 from jobs.collaborative.recipe import live_recipe
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.context import JobContext
+from jobs.lake.checkpoints import clear
 from jobs.lake.schemas import table
 from models.implicit_factors import ImplicitFactors
 from models.inner_product import USERS
@@ -35,6 +37,9 @@ def run(ctx: JobContext) -> None:
     factorised, settings = recipe.method.factorised, recipe.settings
     # read from the lake each time it is asked, a column or two: kept with its ids it would fill the heap
     strengths = build_strengths(history, settings.min_rating)
+    if factorised is not ials.factorised:
+        # what a fit that died has left is nobody's any more
+        clear(ctx.night.lake.store, ials.CHECKPOINT)
     if factorised is None or strengths.isEmpty():
         for name in ("item_factors", "user_factors"):
             ctx.write(name, ctx.spark.createDataFrame([], table(name).schema))
@@ -49,7 +54,11 @@ def run(ctx: JobContext) -> None:
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
     step = f"fitting {recipe.method.title}"
     notify(step, 0, settings.iterations)
-    with factorised(strengths, users, items, settings, lambda done: notify(step, done, settings.iterations)) as (tracks, listeners):
+
+    def told(done: int) -> None:
+        notify(step, done, settings.iterations)
+
+    with factorised(strengths, users, items, settings, told, ctx.night.lake.store) as (tracks, listeners):
         ctx.write("item_factors", tracks)
         ctx.write("user_factors", listeners)
 

@@ -6,6 +6,8 @@ the same bits. To a task the other side's factors are broadcast.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -15,53 +17,68 @@ from pyspark.sql import functions as F
 
 from jobs.collaborative import blocks
 from jobs.collaborative.blocks import Blocks, Likes
-from jobs.errors import LakeError
-from jobs.lake.collect import DRIVER_BYTES, bounded
+from jobs.collaborative.preflight import ID_BYTES, counted, on_driver
+from jobs.lake.checkpoints import Checkpoint
+from jobs.lake.collect import bounded
+from jobs.lake.files import Store
+from jobs.log import logger
 from jobs.spark import rows_per_batch
 from models import ials
 from models.als_rows import Fixed, fixed, solve
-from models.ials import IALSConfig, first, half_step
+from models.ials import IALSConfig, State, cold, half_step
 from models.top_n import Floats
 
-ID_BYTES = 60
-"""Of an id on the driver."""
+LOG = logger(__name__)
+CHECKPOINT = "collaborative"
+"""Name of this fit's checkpoints in the lake."""
+FORM = 1
+"""To be raised where the way of fitting changes, so that no fit goes on from where another program was."""
 MOST_BROADCAST = 5_000_000
 """Users whose numbers are sent to every worker (some 100 bytes each there), so that likes need not be sorted by user."""
 
 
 @contextmanager
 def factorised(
-    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object]
+    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: Store
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
 
-    `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: each id with its number; `told` hears of each iteration.
-    Raises LakeError where the driver cannot hold both sides' factors.
+    `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: theirs, as `numbered` has them; `told` hears of each iteration.
+    `store`: the lake's, where a fit of the same likes with the same settings that died has left a checkpoint; this one's goes when
+    the factors were used without an error. Raises LakeError where the memory would not do (jobs/collaborative/preflight.py).
     """
+    counts = counted(users, items)
+    here, many = on_driver(strengths, counts, config), counts.users.rows
+    checkpoint = Checkpoint(store, CHECKPOINT, {"form": FORM, "likes": asdict(counts), "settings": asdict(config)})
+    start, kept = _reached(checkpoint), partial(_keep, checkpoint, told)
     tracks = bounded(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
-    many, likes = users.count(), strengths.count()
-    _require_room(many, len(tracks), config.rank)
-    known = F.broadcast(users) if many <= MOST_BROADCAST else users
-    pairs = strengths.join(F.broadcast(items), "track_id").join(known, "user_id").select("user", "item", "strength")
+    by_user, by_item = users.select("user_id", "user"), items.select("track_id", "item")
+    known = F.broadcast(by_user) if many <= MOST_BROADCAST else by_user
+    pairs = strengths.join(F.broadcast(by_item), "track_id").join(known, "user_id").select("user", "item", "strength")
     spark = pairs.sparkSession
-    if blocks.fits_here(pairs, likes, ials.BLOCK_LIKES):
-        matrix = blocks.whole(pairs, many, len(tracks), likes)
-        found = ials.alternate(matrix, config, told=told)
+    if here:
+        matrix = blocks.whole(pairs, many, len(tracks), counts.likes)
+        found = ials.alternate(matrix, config, start, kept)
         listeners = bounded(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
         yield _frame(spark, tracks, found), _frame(spark, listeners, ials.folded(matrix, found, config))
-        return
-    with blocks.likes_of(pairs, many, len(tracks), likes) as matrix_of:
-        found = fit(matrix_of, config, told)
-        yield _frame(spark, tracks, found), folded(matrix_of, found, config).join(users, "user").select("user_id", "factors")
+    else:
+        with blocks.likes_of(pairs, many, len(tracks), counts.likes) as matrix_of:
+            found = fit(matrix_of, config, start, kept)
+            yield _frame(spark, tracks, found), folded(matrix_of, found, config).join(users, "user").select("user_id", "factors")
+    checkpoint.drop()
 
 
-def _require_room(users: int, items: int, rank: int) -> None:
-    needed = 4 * rank * (users + items)
-    if needed > DRIVER_BYTES:
-        raise LakeError(
-            f"Factors of {users:,} users and {items:,} tracks by {rank} numbers are {needed / 2**30:.1f} GiB, more than "
-            f"the driver's {DRIVER_BYTES / 2**30:.1f} GiB; take a lower rank, or raise DRIVER_BYTES with PMRS_DRIVER_MEMORY."
-        )
+def _keep(checkpoint: Checkpoint, told: Callable[[int], object], state: State) -> None:
+    checkpoint.keep({"users": state.users, "items": state.items, "iteration": np.array(state.iteration)})
+    told(state.iteration)
+
+
+def _reached(checkpoint: Checkpoint) -> State | None:
+    """Where a fit before came to."""
+    if (found := checkpoint.load()) is None:
+        return None
+    LOG.info("going on with a fit that died", iterations_done=int(found["iteration"]))
+    return State(found["users"], found["items"], int(found["iteration"]))
 
 
 def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
@@ -71,15 +88,14 @@ def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
         return spark.createDataFrame(ids.append_column("factors", column))
 
 
-def fit(likes: Likes, config: IALSConfig, told: Callable[[int], object]) -> Floats:
-    """Item factors Y [I, F], as models/ials.py fits them on one machine; `told` hears of each iteration."""
-    theirs = first(likes.by_item.rows, config.rank, config.seed).numpy()
-    mine = np.zeros((likes.by_user.rows, config.rank), np.float32)
-    for iteration in range(config.iterations):
-        mine = _half_step(likes.by_user, theirs, mine, config)
-        theirs = _half_step(likes.by_item, mine, theirs, config)
-        told(iteration + 1)
-    return theirs
+def fit(likes: Likes, config: IALSConfig, start: State | None, told: Callable[[State], object]) -> Floats:
+    """Item factors Y [I, F], as models/ials.py fits them on one machine."""
+    state = cold(likes.by_user.rows, likes.by_item.rows, config) if start is None else start
+    for iteration in range(state.iteration, config.iterations):
+        mine = _half_step(likes.by_user, state.items, state.users, config)
+        state = State(mine, _half_step(likes.by_item, mine, state.items, config), iteration + 1)
+        told(state)
+    return state.items
 
 
 def _half_step(rows: Blocks, other: Floats, own: Floats, config: IALSConfig) -> Floats:

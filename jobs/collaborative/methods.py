@@ -14,6 +14,7 @@ from jobs.collaborative import ials, mllib_als
 from jobs.collaborative.ratings import Learned
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.lake.collect import bounded
+from jobs.lake.files import Store
 from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
 from models.ials import IALSConfig
@@ -23,7 +24,7 @@ from models.top_n import Floats, Ints, Recommender, Tensors
 Fit = Callable[[Learned, Any, int], Recommender]
 """From what is learned from, the method's settings, and a seed."""
 Factorised = Callable[
-    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object]], AbstractContextManager[tuple[DataFrame, DataFrame]]
+    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], Store], AbstractContextManager[tuple[DataFrame, DataFrame]]
 ]
 """See `jobs.collaborative.ials.factorised`."""
 

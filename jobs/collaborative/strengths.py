@@ -10,9 +10,12 @@ def build_strengths(history: DataFrame, min_rating: float) -> DataFrame:
     return rated.select("user_id", "track_id", (1 + F.log2("rating")).cast("float").alias("strength"))
 
 
-def numbered(frame: DataFrame, key: str, number: str) -> DataFrame:
-    """Distinct values of `key` with their place in sorted order, from 0.
+def numbered(strengths: DataFrame, key: str, number: str) -> DataFrame:
+    """Distinct values of `key`, each with its place in sorted order, from 0, and how many `likes` it has, all of them `hashed`.
 
     One task sorts them all: a million ids take seconds, and a number that depends on partitions would not reproduce.
     """
-    return frame.select(key).distinct().withColumn(number, F.row_number().over(Window.orderBy(key)) - 1)
+    # no like is there twice, which an exclusive or would not see
+    whole = F.bit_xor(F.xxhash64("user_id", "track_id", "strength")).alias("hashed")
+    rows = strengths.groupBy(key).agg(F.count("*").alias("likes"), whole)
+    return rows.withColumn(number, F.row_number().over(Window.orderBy(key)) - 1)

@@ -14,7 +14,7 @@ from jobs.context import JobContext
 from jobs.forget import nights, places, quarantine, record, rows
 from jobs.forget.amend import Change, amend, by_tail, sweep
 from jobs.forget.known import makers, wishes_of
-from jobs.forget.registered import clean_models
+from jobs.forget.registered import clean_checkpoints, clean_models
 from jobs.forget.reports import clean_reports
 from jobs.forget.wishes import Wishes
 from jobs.lake.files import File
@@ -70,7 +70,7 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bo
     steps: list[tuple[str, Callable[[], list[Change] | None]]] = [
         ("listeners' tables", lambda: _tables(ctx, lake, named, wishes, opened is not None)),
         ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), wishes, opened is not None)),
-        ("models", lambda: clean_models(lake.store, wishes)),
+        ("models", lambda: [*clean_models(lake.store, wishes), *clean_checkpoints(lake.store)]),
         ("nights in MongoDB", lambda: nights.clean_nights(store, night.run_id, wishes)),
         ("records in MongoDB", lambda: nights.clean_records(store, wishes)),
         ("reports", lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], wishes)),

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from jobs.lake.checkpoints import FOLDER as CHECKPOINTS
 from jobs.lake.files import File, Store
 from jobs.lake.manifest import Manifest
 from jobs.lake.schemas import TABLES
@@ -48,7 +49,7 @@ def table_name(folder: str) -> str:
 
 def unknown(files: Iterable[File]) -> list[str]:
     """Folders of the lake that are no table of this program's: an older one's, or somebody's."""
-    return sorted({table_name(f.name) for f in files if "/" in f.name} - {*TABLES, "models", "stage"})
+    return sorted({table_name(f.name) for f in files if "/" in f.name} - {*TABLES, "models", "stage", CHECKPOINTS})
 
 
 def written(file: File) -> dt.datetime:

@@ -1,6 +1,7 @@
 """Registered models and whoever asks to be forgotten. What names a user is dropped. Of a recommender, which learned from listening,
 the weights go: nobody's listening can be taken out of them. Its card, which holds means over users, stays, and with it the recipe
-that a night fits anew. The genre CNN learns from audio and labels; user factors are a table of the lake.
+that a night fits anew. Checkpoints of fits go whole. The genre CNN learns from audio and labels; user factors are a table of the
+lake.
 """
 
 import json
@@ -9,6 +10,7 @@ from typing import Any
 
 from jobs.forget.amend import Change
 from jobs.forget.wishes import Wishes
+from jobs.lake.checkpoints import FOLDER
 from jobs.lake.files import Store
 
 WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
@@ -33,6 +35,13 @@ def clean_models(store: Store, wishes: Wishes) -> list[Change]:
             elif _without_weights(store, f"models/{name}/{digest}"):
                 changes.append(Change(f"models/{name}", "", 0, 1))
     return changes
+
+
+def clean_checkpoints(store: Store) -> list[Change]:
+    """Delete where unfinished fits stand, all of them: they hold factors by number, and nobody can tell which are whose."""
+    found = len(store.walk(FOLDER))
+    store.remove(FOLDER)
+    return [Change(FOLDER, "", found)] if found else []
 
 
 def _without_weights(store: Store, folder: str) -> bool:

@@ -10,6 +10,7 @@ from jobs.collaborative import candidates, factors
 from jobs.collaborative.recipe import RANKING, of_card
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError
+from jobs.lake import checkpoints
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -101,6 +102,42 @@ def test_the_recipe_is_an_input_of_what_it_makes(night: Night) -> None:
         made = night.lake.manifest(name, night.date.isoformat())
         assert made is not None
         assert made.inputs[f"model|{RANKING}"] == digest
+
+
+def test_a_night_that_died_in_the_fit_goes_on_to_the_same_factors(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    done: list[int] = []
+    dies_at = 4
+
+    def notify(step: str, iteration: int, total: int) -> None:
+        done.append(iteration)
+        if iteration == dies_at:
+            raise KeyboardInterrupt
+
+    def fitted() -> list[str]:
+        ctx = JobContext(night, "collaborative", factors.Config())
+        factors.run(ctx)
+        return [manifest.digest for manifest in ctx.commit()]
+
+    whole = fitted()
+    night.notify = notify
+    with pytest.raises(KeyboardInterrupt):
+        fitted()
+    assert night.lake.store.walk("checkpoints")
+    done.clear()
+    dies_at = -1
+    assert fitted() == whole
+    assert done == [0, *range(5, 11)]
+    assert not night.lake.store.walk("checkpoints")
+
+
+def test_a_recipe_without_factors_leaves_no_checkpoint_of_a_former_one(night: Night) -> None:
+    night.lake.store.write_bytes("checkpoints/collaborative/0a.safetensors", b"factors")
+    night.models.register(RANKING, b"weights", {"method": "item_knn", "settings": {}})
+    factors.run(JobContext(night, "collaborative", factors.Config()))
+    assert not night.lake.store.walk("checkpoints")
 
 
 def test_factors_of_another_recipe_are_not_taken(night: Night) -> None:

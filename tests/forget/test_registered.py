@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import LakeError
-from jobs.forget.registered import clean_models
+from jobs.forget import places
+from jobs.forget.registered import clean_checkpoints, clean_models
 from jobs.forget.wishes import Wish, Wishes, sha256
 from jobs.lake.files import Store
 from jobs.lake.models import registry_of
@@ -29,3 +30,13 @@ def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: P
     assert kept is not None
     assert kept.digest == hearing
     assert clean_models(store, asked) == [], "a second time there is nothing left to do"
+
+
+def test_where_unfinished_fits_stand_is_deleted_with_what_a_kill_left_half_written(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for name in ("0a.safetensors", ".1b.tmp"):
+        store.write_bytes(f"checkpoints/collaborative/{name}", b"factors of anna")
+    assert not places.unknown(store.walk())
+    assert [(c.what, c.removed) for c in clean_checkpoints(store)] == [("checkpoints", 2)]
+    assert not store.exists("checkpoints")
+    assert clean_checkpoints(store) == []

@@ -111,7 +111,8 @@ def test_every_iteration_lessens_the_loss(steps: int) -> None:
 def test_a_warm_start_begins_where_the_last_fit_ended() -> None:
     ratings, config = listening(), IALSConfig(rank=6, iterations=30, steps=0)
     settled = ials.fit(ratings, config)
-    again = ials.alternate(als_rows.strengths(ratings, 1.0), IALSConfig(rank=6, iterations=1, steps=0), start=settled)
+    start = ials.State(np.zeros((60, 6), np.float32), settled)
+    again = ials.alternate(als_rows.strengths(ratings, 1.0), IALSConfig(rank=6, iterations=1, steps=0), start)
     cold = ials.fit(ratings, IALSConfig(rank=6, iterations=1, steps=0))
     assert np.abs(again - settled).max() < 0.1 * np.abs(cold - settled).max()
 
@@ -159,3 +160,15 @@ def test_what_one_like_carried_is_what_is_missing_without_its_right_side() -> No
     expected = wide @ np.linalg.inv(left) @ wide[liked].T * (RENDLE.unobserved + strength[liked])
     (shares,) = als_rows.carried(likes[[7]], als_rows.fixed(torch.from_numpy(items)), RENDLE, [np.arange(30)])
     np.testing.assert_allclose(shares, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_fit_that_goes_on_gives_the_bits_of_one_that_was_never_interrupted(steps: int) -> None:
+    likes, config = als_rows.strengths(listening(), 1.0), IALSConfig(rank=6, iterations=4, steps=steps)
+    states: list[ials.State] = []
+    whole = ials.alternate(likes, config, told=states.append)
+    assert [state.iteration for state in states] == [1, 2, 3, 4]
+    for state in states:
+        further: list[ials.State] = []
+        np.testing.assert_array_equal(ials.alternate(likes, config, state, further.append), whole)
+        assert [state.iteration for state in further] == list(range(state.iteration + 1, 5))

@@ -192,6 +192,7 @@ def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
     before, old = neighbours(house, asked), {(m.table, m.date): m for m in house.manifests()}
     with house.store() as store:
         store.runs.update_one({"_id": _live(house)}, {"$set": {"note": f"dup key: {{_id: '{asked['example']}|overall'}}"}})
+    house.lake.store.write_bytes("checkpoints/collaborative/0a.safetensors", b"where an unfinished fit stands")
     _heed(house, asked)
     for place, name, at in ((Lake, "commit", 1), (Lake, "commit", 3), (Files, "remove", 3), (nights, "recount", 1)):
         with monkeypatch.context() as patch:
@@ -203,6 +204,7 @@ def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
     done = run_named(house.settings, "forget", house.date)
     assert holding(house, *asked["users"]) == set()
     assert names_of_pairs(house, asked) == []
+    assert not house.lake.store.exists("checkpoints")
     after = neighbours(house, asked)
     assert {key: after[key] for key in before} == before
     page = house.report.read_text()

@@ -1,0 +1,74 @@
+"""Where a long computation stands, so that one which died is taken up: a file, named by a digest of what determines the result.
+
+It is a convenience: where it cannot be written or read, the work goes on, or begins anew. Only one is kept of each name. What lies
+there was learned from listening and names nobody; whoever asks to be forgotten has all of them deleted (jobs/forget/).
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from jobs.lake.files import Store
+from jobs.log import logger
+from models.top_n import Tensors
+
+LOG = logger(__name__)
+FOLDER = "checkpoints"
+EVERY = 60.0
+"""Seconds of work at least between two checkpoints: what a death costs, at most, beside the step it fell into."""
+
+
+class Checkpoint:
+    """The arrays of `checkpoints/NAME/<digest>.safetensors`. Opening it removes those of other digests."""
+
+    def __init__(self, store: Store, name: str, determined_by: Mapping[str, Any]) -> None:
+        """`determined_by`: all that the result depends on, as JSON holds it."""
+        digest = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]
+        self._store, self._file = store, f"{FOLDER}/{name}/{digest}.safetensors"
+        self._written = time.monotonic()
+        clear(store, name, but=self._file)
+
+    def load(self) -> Tensors | None:
+        """What was kept last; None where nothing was, or it cannot be read."""
+        try:
+            found: Tensors = load(self._store.read_bytes(self._file))
+        except FileNotFoundError:
+            return None
+        except (OSError, SafetensorError) as error:
+            LOG.warning("a checkpoint cannot be read; beginning anew", file=self._file, error=str(error))
+            return None
+        return found
+
+    def keep(self, arrays: Tensors) -> None:
+        """Put these in the place of the former ones, at once or not at all; does nothing where those are young."""
+        if time.monotonic() - self._written < EVERY:
+            return
+        try:
+            self._store.write_bytes(self._file, save(arrays))
+        except OSError as error:
+            LOG.warning("a checkpoint cannot be written; going on without", file=self._file, error=str(error))
+        # behind the writing: a slow store shall not be written to all the time
+        self._written = time.monotonic()
+
+    def drop(self) -> None:
+        """Remove it: the result lies elsewhere."""
+        _remove(self._store, self._file)
+
+
+def clear(store: Store, name: str, but: str = "") -> None:
+    """Remove the checkpoints of a name, and what a kill has left of them half written."""
+    for file in store.walk(f"{FOLDER}/{name}"):
+        if file.name != but:
+            _remove(store, file.name)
+
+
+def _remove(store: Store, file: str) -> None:
+    # another night's fit may have removed it meanwhile
+    with suppress(FileNotFoundError):
+        store.remove(file)
