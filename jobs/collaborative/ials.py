@@ -43,7 +43,7 @@ def factorised(
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
 
-    `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: theirs, as `numbered` has them; `told` hears of each iteration.
+    `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: as `numbered` has them; `told` hears of each iteration.
     `store`: the lake's, where a fit of the same likes with the same settings that died has left a checkpoint; this one's goes when
     the factors were used without an error. Raises LakeError where the memory would not do (jobs/collaborative/preflight.py).
     """
