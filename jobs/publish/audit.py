@@ -94,23 +94,23 @@ def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> It
     strangers = ranked.join(F.broadcast(members.select("list", "track_id")), ["list", "track_id"], "left_anti")
     yield from _some(strangers, "places with a track that is not of the list's genre")
     yield from _some(lists.join(listeners, "user_id", "left_anti"), "lists of users who are to get none")
-    yield from _some(_heard(ranked, expected.never), "places with a track that the user has heard or wants forgotten")
-    room = shelf.with_room(listeners, members, lists.select("user_id", "list", F.col("n").alias("have")), expected.limit)
-    room = room.persist()
-    never = expected.never.join(room, "user_id", "left_semi").distinct()
-    wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), expected.limit).where("wanted > 0")
-    lengths = wanted.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
-    yield from _some(lengths.where("coalesce(n, 0) <> wanted"), "lists shorter or longer than min(N, unheard tracks)")
+    if heard := _heard(ranked, expected.never):
+        yield f"{heard} places with a track that the user has heard or wants forgotten"
+    have = lists.select("user_id", "list", F.col("n").alias("have"))
+    room = shelf.with_room(listeners, members, have, expected.limit).persist()
+    if not room.isEmpty():
+        never = expected.never.join(room, "user_id", "left_semi").distinct()
+        wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), expected.limit).where("wanted > 0")
+        lengths = wanted.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
+        yield from _some(lengths.where("coalesce(n, 0) <> wanted"), "lists shorter or longer than min(N, unheard tracks)")
     room.unpersist()
 
 
-def _heard(ranked: DataFrame, never: DataFrame) -> DataFrame:
-    """Places with a pair of `never`. Pairs of equal 64-bit hashes are looked at themselves: in a good night there are none."""
+def _heard(ranked: DataFrame, never: DataFrame) -> int:
+    """How many places have a pair of `never`. In a good night not even two 64-bit hashes are equal."""
     pair = F.xxhash64("user_id", "track_id").alias("pair")
     suspects = ranked.select("user_id", "track_id", pair).join(never.select(pair), "pair", "left_semi")
-    if suspects.isEmpty():
-        return suspects
-    return suspects.join(never, ["user_id", "track_id"], "left_semi")
+    return 0 if suspects.isEmpty() else suspects.join(never, ["user_id", "track_id"], "left_semi").count()
 
 
 def _some(rows: DataFrame, what: str) -> Iterator[str]:
