@@ -82,7 +82,8 @@ def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame
     """One document per user and list: `_id`, `user_id`, `list`, `items` in the order of rank, `digest` of all of it."""
     described = tracks.select("track_id", "title", "artist").join(track_genres.select("track_id", "genre"), "track_id")
     items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
-    documents = ranked.join(described, "track_id").groupBy("user_id", "list").agg(items.alias("items"))
+    # what is said of a catalogue fits into every task's memory; a night's lists do not want to be sorted by track
+    documents = ranked.join(F.broadcast(described), "track_id").groupBy("user_id", "list").agg(items.alias("items"))
     identity = F.concat_ws("|", "user_id", "list").alias("_id")
     return documents.select(identity, "user_id", "list", "items", content_digest("user_id", "list", "items"))
 
