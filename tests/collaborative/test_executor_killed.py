@@ -1,0 +1,63 @@
+"""An executor that is killed in the middle of a fit takes blocks and shuffles with it; the fit ends with the same bits."""
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.collaborative import factors
+from jobs.collaborative.recipe import RANKING
+from jobs.context import JobContext, Night
+from jobs.lake.schemas import table
+from jobs.settings import REPOSITORY, Settings
+from jobs.sources.config import load_sources
+
+DATE = dt.date(2026, 11, 14)
+SOURCES = """
+name = "small"
+genres = "pmrs7"
+[[source]]
+format = "app_log"
+path = "/logs"
+"""
+
+
+@pytest.fixture
+def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
+    """Synthetic: 60 users of 25 tracks."""
+    file = tmp_path / "sources.toml"
+    file.write_text(SOURCES)
+    night = Night(DATE, "r", load_sources(file), settings, spark)
+    draw = np.random.default_rng(4)
+    heard = [
+        (f"u{u:02d}", f"t{t:02d}", float(draw.integers(1, 9)), 1, False, None)
+        for u in range(60) for t in range(25) if draw.random() < 0.4
+    ]  # fmt: skip
+    ctx = JobContext(night, "history", factors.Config())
+    ctx.write("history", spark.createDataFrame(heard, table("history").schema))
+    ctx.commit()
+    night.models.register(RANKING, b"weights", {"method": "als", "settings": {"rank": 6, "iterations": 4}})
+    return night
+
+
+@pytest.mark.slow
+def test_a_fit_outlives_two_of_its_executors_and_gives_the_bits_of_one_machine(night: Night, tmp_path: Path) -> None:
+    alone = JobContext(night, "collaborative", factors.Config())
+    factors.run(alone)
+    arguments = [str(night.settings.var), str(tmp_path / "sources.toml"), DATE.isoformat()]
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.collaborative.on_a_cluster", *arguments],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-4_000:]
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert len(set(told["killed"])) == 2
+    before, behind, last = told["kept"]
+    assert behind < before, "the first executor held nothing that the fit needs"
+    assert last == before, "what was lost is there again"
+    assert told["digests"] == {manifest.table: manifest.digest for manifest in alone.pending}
