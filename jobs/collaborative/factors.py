@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from jobs.collaborative import ials
-from jobs.collaborative.kept import kept_items
+from jobs.collaborative.kept import kept_items, warm_start
 from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.methods import factors_of
 from jobs.collaborative.recipe import live_recipe
@@ -26,6 +26,9 @@ class Config:
     fit_every: int = 1
     """Nights that share a fit of the tracks: 7 fits once a week, and in between folds users in, scoring those alone who listened.
     1: every night fits, so that a track that is new today is in tonight's lists."""
+    warm_iterations: int = 0
+    """Iterations of a fit that begins with the night before's track factors, where the recipe is the same, nobody has asked to be
+    forgotten since, and no later night is there; 0: every fit begins anew, and a night is the same whichever were before it."""
     users_per_task: int = 2_000
     """Users that a task folds in."""
 
@@ -58,7 +61,8 @@ def run(ctx: JobContext) -> None:
     def told(done: int) -> None:
         notify(step, done, settings.iterations)
 
-    with factorised(strengths, users, items, settings, told, ctx.night.lake.store) as (tracks, listeners):
+    before = warm_start(ctx, recipe, config.warm_iterations)
+    with factorised(strengths, users, items, settings, told, ctx.night.lake.store, before) as (tracks, listeners):
         ctx.write("item_factors", tracks)
         ctx.write("user_factors", listeners)
 

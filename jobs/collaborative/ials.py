@@ -6,7 +6,7 @@ the same bits. To a task the other side's factors are broadcast.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -37,21 +37,39 @@ MOST_BROADCAST = 5_000_000
 """Users whose numbers are sent to every worker (some 100 bytes each there), so that likes need not be sorted by user."""
 
 
+@dataclass(frozen=True)
+class Before:
+    """Where a warm fit begins: the track factors of a night before."""
+
+    items: DataFrame
+    """`track_id`, `factors`."""
+    digest: str
+    """Of these rows."""
+    iterations: int
+    """Of a fit that begins here, at most as many as the settings have."""
+
+
 @contextmanager
 def factorised(
-    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: Store
+    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: Store,
+    before: Before | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
 
     `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: as `numbered` has them; `told` hears of each iteration.
     `store`: the lake's, where a fit of the same likes with the same settings that died has left a checkpoint; this one's goes when
-    the factors were used without an error. Raises LakeError where the memory would not do (jobs/collaborative/preflight.py).
+    the factors were used without an error. `before`: where the tracks begin; None: at random numbers. Raises LakeError where the
+    memory would not do (jobs/collaborative/preflight.py).
     """
     counts = counted(users, items)
     here, many = on_driver(strengths, counts, config), counts.users.rows
-    checkpoint = Checkpoint(store, CHECKPOINT, {"form": FORM, "likes": asdict(counts), "settings": asdict(config)})
-    start, kept = _reached(checkpoint), partial(_keep, checkpoint, told)
+    determined_by = {"form": FORM, "likes": asdict(counts), "settings": asdict(config)}
+    if before:
+        config = replace(config, iterations=min(before.iterations, config.iterations))
+        determined_by |= {"before": before.digest, "iterations": config.iterations}
+    checkpoint = Checkpoint(store, CHECKPOINT, determined_by)
     tracks = bounded(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
+    start, kept = _reached(checkpoint) or _begun(before, many, tracks, config), partial(_keep, checkpoint, told)
     by_user, by_item = users.select("user_id", "user"), items.select("track_id", "item")
     known = F.broadcast(by_user) if many <= MOST_BROADCAST else by_user
     pairs = strengths.join(F.broadcast(by_item), "track_id").join(known, "user_id").select("user", "item", "strength")
@@ -81,6 +99,17 @@ def _reached(checkpoint: Checkpoint) -> State | None:
     return State(found["users"], found["items"], int(found["iteration"]))
 
 
+def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConfig) -> State:
+    """A cold start, but for the tracks that were there before."""
+    state = cold(users, len(tracks), config)
+    if before:
+        known = bounded(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
+        place = pa.compute.index_in(known["track_id"], tracks["track_id"].combine_chunks())
+        known, place = known.filter(place.is_valid()), place.drop_null()
+        state.items[place.to_numpy()] = np.array(known["factors"].to_pylist(), np.float32).reshape(-1, config.rank)
+    return state
+
+
 def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
     """Ids with their factors [N, F]."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(factors.ravel()), factors.shape[1]).cast(pa.list_(pa.float32()))
@@ -88,9 +117,9 @@ def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
         return spark.createDataFrame(ids.append_column("factors", column))
 
 
-def fit(likes: Likes, config: IALSConfig, start: State | None, told: Callable[[State], object]) -> Floats:
+def fit(likes: Likes, config: IALSConfig, start: State, told: Callable[[State], object]) -> Floats:
     """Item factors Y [I, F], as models/ials.py fits them on one machine."""
-    state = cold(likes.by_user.rows, likes.by_item.rows, config) if start is None else start
+    state = start
     for iteration in range(state.iteration, config.iterations):
         mine = _half_step(likes.by_user, state.items, state.users, config)
         state = State(mine, _half_step(likes.by_item, mine, state.items, config), iteration + 1)

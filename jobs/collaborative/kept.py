@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.collaborative.ials import Before
 from jobs.collaborative.recipe import RANKING, Recipe
 from jobs.context import JobContext, config_dict
 from jobs.lake.manifest import Manifest, code_version
@@ -28,8 +29,23 @@ def kept_items(ctx: JobContext, recipe: Recipe, fit_every: int) -> DataFrame | N
     if fit_every < 2:
         return None
     ctx.read("deletions", "all")  # an input of every night that others may go by
-    if ctx.date.toordinal() % fit_every == 0:
+    return None if ctx.date.toordinal() % fit_every == 0 else _eve(ctx, recipe)
+
+
+def warm_start(ctx: JobContext, recipe: Recipe, iterations: int) -> Before | None:
+    """Where tonight's fit begins; None: at random numbers, as every fit does without `iterations`, and one in the past."""
+    if not iterations:
         return None
+    ctx.read("deletions", "all")
+    night = ctx.night.date.isoformat()
+    if any(date > night for date in ctx.night.lake.dates("item_factors")):
+        return None
+    items = _eve(ctx, recipe)
+    return None if items is None else Before(items, ctx.inputs["item_factors|before"], iterations)
+
+
+def _eve(ctx: JobContext, recipe: Recipe) -> DataFrame | None:
+    """Table `item_factors` of the night before, where it has some of this recipe and nobody has asked to be forgotten since."""
     eve = (ctx.night.date - dt.timedelta(days=1)).isoformat()
     made = ctx.night.lake.manifest("item_factors", eve)
     before = ctx.read("item_factors", "before")

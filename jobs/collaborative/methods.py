@@ -24,7 +24,8 @@ from models.top_n import Floats, Ints, Recommender, Tensors
 Fit = Callable[[Learned, Any, int], Recommender]
 """From what is learned from, the method's settings, and a seed."""
 Factorised = Callable[
-    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], Store], AbstractContextManager[tuple[DataFrame, DataFrame]]
+    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], Store, ials.Before | None],
+    AbstractContextManager[tuple[DataFrame, DataFrame]],
 ]
 """See `jobs.collaborative.ials.factorised`."""
 

@@ -8,6 +8,7 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.collaborative.ials import Before
 from jobs.lake.files import Store
 from models.als_rows import Objective
 
@@ -39,9 +40,10 @@ class Config:
 
 @contextmanager
 def factorised(
-    strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config, told: Callable[[int], object], store: Store
+    strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config, told: Callable[[int], object], store: Store,
+    before: Before | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
-    """As jobs/collaborative/ials.py has it; MLlib tells of no iteration, and begins anew after each death."""
+    """As jobs/collaborative/ials.py has it; MLlib tells of no iteration, and always begins at random numbers."""
     item_factors, user_factors = fit(strengths, users, items, config)
     yield (
         item_factors.join(items, "item").select("track_id", "factors"),

@@ -1,18 +1,22 @@
 """Nights that share a fit: users are folded in the same night; whoever has the same history keeps the same rows, nobody else."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
+from scipy.sparse import csr_array
 
 from jobs.collaborative import candidates, factors, kept
-from jobs.collaborative.recipe import RANKING
+from jobs.collaborative.recipe import RANKING, live_recipe
 from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
+from models.ials import IALSConfig, loss
 from tests.collaborative.test_recipe import SOURCES
 
 MONDAY = dt.date.fromordinal(7 * 105_700)
@@ -119,3 +123,55 @@ def test_every_night_fits_where_nothing_else_is_said(nights: list[Night]) -> Non
     for night in nights[:2]:
         given(night, HEARD | {"more": {"t01": 2.0 + night.date.day}})
     assert run(nights[0], factors.Config())["item_factors"] != run(nights[1], factors.Config())["item_factors"]
+
+
+WARM = factors.Config(warm_iterations=1)
+
+
+def test_a_warm_fit_begins_where_the_night_before_ended(nights: list[Night]) -> None:
+    """One iteration from there loses less than three from random numbers; a track that is new begins like any other."""
+    more = {"newcomer": {"t01": 1.0, "t99": 3.0}}
+    given(nights[0], HEARD)
+    given(nights[1], HEARD | more)
+    run(nights[0], WARM)
+    warm, cold = run(nights[1], WARM), run(nights[1], factors.Config())
+    assert warm["item_factors"] != cold["item_factors"]
+    rows = nights[1].lake.read(nights[1].spark, "item_factors", "on", nights[1].date.isoformat())
+    assert rows.where("track_id = 't99'").count() == 1
+    given(nights[1], HEARD)
+    assert loss_of(nights[1], WARM) < loss_of(nights[1], factors.Config())
+
+
+def loss_of(night: Night, config: factors.Config) -> float:
+    """What the factors of a night cost, its users folded in."""
+    run(night, config)
+    date = night.date.isoformat()
+    items, users = (night.lake.read(night.spark, name, "on", date).toArrow() for name in ("item_factors", "user_factors"))
+    items, users = items.sort_by("track_id"), users.sort_by("user_id")
+    tracks = {track: at for at, track in enumerate(items["track_id"].to_pylist())}
+    likes = np.zeros((users.num_rows, items.num_rows), np.float32)
+    for row, user in enumerate(users["user_id"].to_pylist()):
+        for track, rating in HEARD[user].items():
+            likes[row, tracks[track]] = 1 + np.log2(rating)
+    mine, theirs = (np.array(side["factors"].to_pylist(), np.float32) for side in (users, items))
+    return loss(csr_array(likes), mine, theirs, IALSConfig().objective)
+
+
+def test_a_past_night_and_one_after_a_wish_begin_anew(nights: list[Night]) -> None:
+    for night in nights[:3]:
+        given(night, HEARD | {"more": {"t01": 2.0 + night.date.day}})
+    run(nights[0], WARM)
+    with_tomorrow = JobContext(nights[1], "collaborative", WARM)
+    recipe = live_recipe(with_tomorrow)
+    begun = kept.warm_start(with_tomorrow, recipe, 1)
+    assert begun is not None
+    assert begun.items.count() == 12
+    assert kept.warm_start(with_tomorrow, recipe, 0) is None
+    assert kept.warm_start(with_tomorrow, replace(recipe, digest="another"), 1) is None
+    run(nights[2], WARM)
+    assert kept.warm_start(with_tomorrow, recipe, 1) is None
+    wish = {field.name: None for field in table("deletions").schema} | {"user_hash": "0" * 64}
+    ctx = JobContext(nights[3], "literal", WEEKLY)
+    ctx.write_rows("deletions/app_log", {nights[3].date.isoformat(): [wish]}, {nights[3].date.isoformat(): {}})
+    ctx.commit()
+    assert kept.warm_start(JobContext(nights[3], "collaborative", WARM), recipe, 1) is None
