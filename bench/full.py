@@ -117,7 +117,7 @@ def _published(settings: Settings) -> dict[str, Any]:
         shown = {"n": {"$size": "$items"}, "whys": "$items.why"}
         places: list[dict[str, Any]] = [{"$match": {"list": "overall"}}, {"$project": shown}]
         short = next(lists.aggregate([*places, {"$match": {"n": {"$ne": 20}}}, {"$count": "n"}]), {"n": 0})["n"]
-        sample = list(lists.aggregate([{"$limit": 1_000}, *places]))
+        sample = list(lists.aggregate([places[0], {"$limit": 1_000}, places[1]]))
         named = sum(why.startswith("because you played") for one in sample for why in one["whys"])
         return {
             "documents": lists.count_documents({}),

@@ -16,7 +16,8 @@ GROUPS = {"catalogue": SMALL, "mel": SMALL, "genre_score": SMALL, "classify": SM
 
 def main() -> None:
     """Bars of minutes, the smallest size first."""
-    found = {Fraction(path.stem.removeprefix("full-").replace("_", "/")): path for path in RESULTS.glob("full-*.json")}
+    files = (path for path in RESULTS.glob("full-*.json") if "genres" not in path.stem)
+    found = {Fraction(path.stem.removeprefix("full-").replace("_", "/")): path for path in files}
     nights = {size: json.loads(path.read_text()) for size, path in sorted(found.items())}
     groups = list(dict.fromkeys(GROUPS.get(job, job) for night in nights.values() for job in night["stages"]))
     with plt.rc_context(STYLE):

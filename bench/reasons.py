@@ -40,6 +40,7 @@ def main() -> None:
     lists = by_factors(model, inner_product.arranged(model.factors), asked, PLACES)
     said, first = because(model, asked, lists), 0
     for row, item, reason in zip(lists.row, lists.item, said, strict=True):
+        assert reason >= 0, "a place without a reason"
         span = slice(asked.indptr[row], asked.indptr[row + 1])
         heard, rated = asked.indices[span], asked.data[span]
         if item == lists.item[lists.row == row][0]:

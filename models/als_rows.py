@@ -255,13 +255,16 @@ def solve(likes: csr_array, side: Fixed, objective: Objective) -> Tensor:
 
 
 def carried(likes: csr_array, side: Fixed, objective: Objective, picked: Sequence[Ints]) -> list[Floats]:
-    """What each like of a row [n] adds to the scores of the items `picked` for it [N]: [N, n] float32 for each row."""
+    """What each like of a row [n] adds to the scores of the items `picked` for it [N]: [N, n] float32 for each row.
+
+    Raises ValueError (without numba torch's LinAlgError) where rows cannot be solved for lack of regularisation.
+    """
     counts = np.diff(likes.indptr)
     if not COMPILES or side.factors.is_cuda:
         return _carried_by_stacks(likes, side, objective, picked)
     sizes = np.array([items.size for items in picked], np.int64)
     found = np.empty(int(sizes @ counts), np.float32)
-    share(
+    sound = share(
         (0,) * side.factors.shape[1],
         likes.indptr.astype(np.int64),
         likes.indices.astype(np.int32),
@@ -274,7 +277,9 @@ def carried(likes: csr_array, side: Fixed, objective: Objective, picked: Sequenc
         np.concatenate([*picked, np.empty(0, np.int64)]),
         found,
     )
-    parts = np.split(found, np.cumsum(sizes * counts)[:-1])
+    if not sound:
+        raise ValueError("The left side of a row is not positive definite: implicit ALS wants some regularisation.")
+    parts = np.split(found, np.cumsum(sizes * counts))[:-1]
     return [part.reshape(size, count) for part, size, count in zip(parts, sizes, counts, strict=True)]
 
 

@@ -48,9 +48,19 @@ def _left_side(
 
 
 @njit(inline="always", fastmath=True, nogil=True, cache=True)
-def _decompose(lower: Doubles, column: Doubles, rank: int) -> None:
-    """Cholesky in place: what stands above the diagonal afterwards means nothing."""
+def _fetch(columns: Ints, begin: int, count: int, items: Floats, mine: Doubles, rank: int) -> None:
+    """Bring the row's items into `mine` [n, F]."""
+    for j in range(count):
+        for f in range(rank):
+            mine[j, f] = items[columns[begin + j], f]
+
+
+@njit(inline="always", fastmath=True, nogil=True, cache=True)
+def _decompose(lower: Doubles, column: Doubles, rank: int) -> bool:
+    """Cholesky in place: what stands above the diagonal afterwards means nothing. False where there is none."""
     for k in range(rank):
+        if not lower[k, k] > 0.0:
+            return False
         root = np.sqrt(lower[k, k])
         lower[k, k] = root
         for i in range(k + 1, rank):
@@ -60,6 +70,7 @@ def _decompose(lower: Doubles, column: Doubles, rank: int) -> None:
             by = column[i]
             for j in range(k + 1, i + 1):
                 lower[i, j] -= by * column[j]
+    return True
 
 
 @njit(inline="always", fastmath=True, nogil=True, cache=True)
@@ -94,8 +105,10 @@ def share(
     picked_ends: Ints,
     picked: Ints,
     found: Floats,
-) -> None:
+) -> bool:
     """Write `found`: for each row, [N, n] of its N picked items and n likes, one row after the other.
+
+    False where a row's left side is not positive definite: what is found is not to be used then.
 
     `sized`: a tuple of F numbers. `ends` [B + 1], `columns`, `strengths` (float64): the rows' likes as a sparse matrix has them;
     `items` Y [I, F] float32, `gram` a Y'Y [F, F], `penalties` [B]; `picked_ends` [B + 1] and `picked`: the items of each row.
@@ -114,11 +127,10 @@ def share(
             mine = np.empty((count + count // 2, rank))
         if many > towards.shape[1]:
             towards = np.empty((rank, many))
-        for j in range(count):
-            for f in range(rank):
-                mine[j, f] = items[columns[begin + j], f]
+        _fetch(columns, begin, count, items, mine, rank)
         _left_side(mine, strengths, begin, count, gram, penalties[row], lower, rank)
-        _decompose(lower, column, rank)
+        if not _decompose(lower, column, rank):
+            return False
         for n in range(many):
             for f in range(rank):
                 towards[f, n] = items[chosen[n], f]
@@ -132,3 +144,4 @@ def share(
                     carried += column[f] * mine[j, f]
                 found[at + n * count + j] = carried * (strengths[begin + j] + unobserved)
         at += many * count
+    return True

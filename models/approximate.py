@@ -126,7 +126,7 @@ def _centres(factors: Floats, lengths: Floats, count: int) -> Floats:
 def best(users: Floats, shelf: Shelf, heard: csr_array, most: int) -> Best:
     """As models/inner_product.best, of the items in the lists that each user looks into. Raises FaissMissing.
 
-    Each list has as many places as there, and its scores are exact. Nothing depends on how users are cut up.
+    Each list has as many places as there, and its scores are exact. But for rounding nothing depends on how users are cut up.
     """
     with _one_thread():
         ask = _Asked(users, shelf, heard, most)

@@ -46,7 +46,8 @@ class ImplicitFactors:
             return parts
         found = []
         for row, part in enumerate(parts):
-            likes = asked.data[asked.indptr[row] : asked.indptr[row + 1]] >= self.min_rating
+            mine = kept.indices[kept.indptr[row] : kept.indptr[row + 1]]
+            likes = np.isin(asked.indices[asked.indptr[row] : asked.indptr[row + 1]], mine)
             found.append(np.zeros((len(part), likes.size), np.float32))
             found[row][:, likes] = part
         return found

@@ -166,20 +166,28 @@ def run(ctx: JobContext) -> None:
     index = build_index(model, method.by_taste, config)
     shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least, index)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
-    barred = forgotten_pairs(everybody, ctx.read("deletions", "all")).withColumn("rating", F.lit(0.0))
+    barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)
     tasks = max(1, -(-everybody.count() // config.users_per_task))
     listeners = build_listeners(heard, tracks, least, tasks).persist(StorageLevel.DISK_ONLY)
-    with rows_per_batch(ctx.spark, inner_product.USERS):
-        scored = ctx.write("scored", build_scored(listeners))
-        # all scores of a block are one product, whose last bits depend on the block: what does not search is scored whole
-        before = scored_before(ctx) if shelf.searches(config) and recipe.method.factorised and not ctx.force else None
-        if before is None:
-            ctx.write("candidates", build_candidates(listeners, shelf, config))
-        else:
-            same = unchanged(scored, before).persist()
-            kept = before.candidates.join(same, "user_id", "left_semi")
-            fresh = build_candidates(listeners.join(same, "user_id", "left_anti"), shelf, config)
-            ctx.write("candidates", fresh.unionByName(kept))
-            same.unpersist()
-    listeners.unpersist()
+    try:
+        with rows_per_batch(ctx.spark, inner_product.USERS):
+            _write(ctx, listeners, shelf, config, recipe)
+    finally:
+        listeners.unpersist()
+
+
+def _write(ctx: JobContext, listeners: DataFrame, shelf: Shelf, config: Config, recipe: Recipe) -> None:
+    scored = ctx.write("scored", build_scored(listeners))
+    # all scores of a block are one product, whose last bits depend on the block: what does not search is scored whole
+    before = scored_before(ctx) if shelf.searches(config) and recipe.method.factorised and not ctx.force else None
+    if before is None:
+        ctx.write("candidates", build_candidates(listeners, shelf, config))
+        return
+    same = unchanged(scored, before).persist()
+    try:
+        kept = before.candidates.join(same, "user_id", "left_semi")
+        fresh = build_candidates(listeners.join(same, "user_id", "left_anti"), shelf, config)
+        ctx.write("candidates", fresh.unionByName(kept))
+    finally:
+        same.unpersist()

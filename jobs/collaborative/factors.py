@@ -15,6 +15,7 @@ from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.context import JobContext
 from jobs.lake.checkpoints import clear
 from jobs.lake.schemas import table
+from jobs.spark import rows_per_batch
 from models.implicit_factors import ImplicitFactors
 from models.inner_product import USERS
 
@@ -24,8 +25,8 @@ class Config:
     """When is fitted; what is fitted, and how, is the live recipe's affair (jobs/collaborative/methods.py), and an input."""
 
     fit_every: int = 1
-    """Nights that share a fit of the tracks: 7 fits once a week, and in between folds users in, scoring those alone who listened.
-    1: every night fits, so that a track that is new today is in tonight's lists."""
+    """Nights that share a fit of the tracks: 7 fits once a week, and in between folds users in, scoring those alone who listened
+    where there are no lists of genres. 1: every night fits, so that a track that is new today is in tonight's lists."""
     warm_iterations: int = 0
     """Iterations of a fit that begins with the night before's track factors, where the recipe is the same, nobody has asked to be
     forgotten since, and no later night is there; 0: every fit begins anew, and a night is the same whichever were before it."""
@@ -50,9 +51,10 @@ def run(ctx: JobContext) -> None:
     items_before = kept_items(ctx, recipe, config.fit_every)
     if items_before is not None:
         notify("folding listeners in", 0, 0)
-        ctx.write("item_factors", items_before)
+        kept = ctx.write("item_factors", items_before)
         tasks = -(-ctx.need("listeners").count() // config.users_per_task)
-        ctx.write("user_factors", build_folded(history, *factors_of(items_before, settings), tasks))
+        with rows_per_batch(ctx.spark, USERS):
+            ctx.write("user_factors", build_folded(history, *factors_of(kept, settings), tasks))
         return
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
     step = f"fitting {recipe.method.title}"
@@ -65,6 +67,8 @@ def run(ctx: JobContext) -> None:
     with factorised(strengths, users, items, settings, told, ctx.night.lake.store, before) as (tracks, listeners):
         ctx.write("item_factors", tracks)
         ctx.write("user_factors", listeners)
+    for numbers in (users, items):
+        numbers.unpersist()
 
 
 def build_folded(history: DataFrame, model: ImplicitFactors, track_ids: tuple[str, ...], tasks: int) -> DataFrame:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from jobs.collaborative.preflight import ID_BYTES, counted, on_driver
 from jobs.lake.checkpoints import Checkpoint
 from jobs.lake.collect import bounded
 from jobs.lake.files import Store
+from jobs.lake.manifest import code_version
 from jobs.log import logger
 from jobs.spark import rows_per_batch
 from models import ials
@@ -31,8 +33,6 @@ from models.top_n import Floats
 LOG = logger(__name__)
 CHECKPOINT = "collaborative"
 """Name of this fit's checkpoints in the lake."""
-FORM = 1
-"""To be raised where the way of fitting changes, so that no fit goes on from where another program was."""
 MOST_BROADCAST = 5_000_000
 """Users whose numbers are sent to every worker (some 100 bytes each there), so that likes need not be sorted by user."""
 
@@ -63,7 +63,7 @@ def factorised(
     """
     counts = counted(users, items)
     here, many = on_driver(strengths, counts, config), counts.users.rows
-    determined_by = {"form": FORM, "likes": asdict(counts), "settings": asdict(config)}
+    determined_by: dict[str, Any] = {"code": code_version(), "likes": asdict(counts), "settings": asdict(config)}
     if before:
         config = replace(config, iterations=min(before.iterations, config.iterations))
         determined_by |= {"before": before.digest, "iterations": config.iterations}

@@ -1,8 +1,9 @@
 """What a night keeps of the one before: the fit of the tracks, and the candidates of users for whom nothing has changed.
 
-A fit is kept where the settings say so (`fit_every`), the recipe is the same, and nobody has asked to be forgotten since: then
-users alone are folded in, new ones and those with a single play like all others. Lists of equal users by equal factors are equal,
-whoever is scored beside them; so only users with other ratings than before are scored, and the table is that of a whole run.
+A fit is kept where the settings say so (`fit_every`), recipe and program are the same, and nobody has asked to be forgotten since:
+then users alone are folded in, new ones and those with a single play like all others. Where lists are found by searching factors
+(no genre lists, and not PMRS's own), lists of equal users are equal, whoever is scored beside them: only users with other ratings
+than before are scored, and the table is that of a whole run.
 """
 
 import datetime as dt
@@ -16,19 +17,19 @@ from jobs.collaborative.recipe import RANKING, Recipe
 from jobs.context import JobContext, config_dict
 from jobs.lake.manifest import Manifest, code_version
 
-WISHES = "deletions|all"
-ASKED_OF = ("item_factors|on", "track_genres|on", f"model|{RANKING}", WISHES)
+WISHES = "deletions|said"
+ASKED_OF = ("item_factors|on", f"model|{RANKING}", WISHES)
 """Inputs of the job `candidates` besides what users have heard."""
 
 
 def kept_items(ctx: JobContext, recipe: Recipe, fit_every: int) -> DataFrame | None:
     """Table `item_factors` of the night before, where tonight is to go by it; None: fit.
 
-    Dates are counted from a fixed one, so that a night backfilled is fitted where the first run fitted.
+    Dates are counted from a fixed one, so that backfilled weeks are fitted on the days on which the first run fitted.
     """
     if fit_every < 2:
         return None
-    ctx.read("deletions", "all")  # an input of every night that others may go by
+    ctx.read("deletions", "said")  # an input of every night that others may go by
     return None if ctx.date.toordinal() % fit_every == 0 else _eve(ctx, recipe)
 
 
@@ -36,7 +37,7 @@ def warm_start(ctx: JobContext, recipe: Recipe, iterations: int) -> Before | Non
     """Where tonight's fit begins; None: at random numbers, as every fit does without `iterations`, and one in the past."""
     if not iterations:
         return None
-    ctx.read("deletions", "all")
+    ctx.read("deletions", "said")
     night = ctx.night.date.isoformat()
     if any(date > night for date in ctx.night.lake.dates("item_factors")):
         return None
@@ -45,14 +46,18 @@ def warm_start(ctx: JobContext, recipe: Recipe, iterations: int) -> Before | Non
 
 
 def _eve(ctx: JobContext, recipe: Recipe) -> DataFrame | None:
-    """Table `item_factors` of the night before, where it has some of this recipe and nobody has asked to be forgotten since."""
+    """Table `item_factors` of the night before, of tracks that are still in the catalogue; None where it has
+    none of this recipe and this program, or somebody has asked to be forgotten since.
+    """
     eve = (ctx.night.date - dt.timedelta(days=1)).isoformat()
     made = ctx.night.lake.manifest("item_factors", eve)
     before = ctx.read("item_factors", "before")
     if made is None or not made.rows:
         return None
     same = made.inputs.get(f"model|{RANKING}") == recipe.digest and made.inputs.get(WISHES) == ctx.inputs[WISHES]
-    return before if same else None
+    if not same or made.code != code_version():
+        return None
+    return before.join(ctx.need("tracks").select("track_id"), "track_id", "left_semi")
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def scored_before(ctx: JobContext) -> Scored | None:
     pair = [lake.manifest(name, dates[-1]) for name in ("candidates", "scored")] if dates else []
     found = [made for made in pair if made is not None and made.folder and _made_alike(ctx, made)]
     # of two runs, one of which died between its two tables, neither goes with the other
-    if len(found) < 2 or found[0].run_id != found[1].run_id:
+    if len(found) < 2 or (found[0].run_id, found[0].inputs) != (found[1].run_id, found[1].inputs):
         return None
     rows, inputs = (lake.rows(ctx.spark, made.table, made.folder) for made in found)
     return Scored(rows, inputs)

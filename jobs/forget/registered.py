@@ -38,10 +38,17 @@ def clean_models(store: Store, wishes: Wishes) -> list[Change]:
 
 
 def clean_checkpoints(store: Store) -> list[Change]:
-    """Delete where unfinished fits stand, all of them: they hold factors by number, and nobody can tell which are whose."""
-    found = len(store.walk(FOLDER))
-    store.remove(FOLDER)
-    return [Change(FOLDER, "", found)] if found else []
+    """Delete where unfinished fits stand, all of them: they hold factors by number, and nobody can tell which are whose.
+
+    So too the hashes of who was scored by what: a hash of one person's tracks could be found again by trying. A new wish has
+    everybody scored anew, so that nobody misses them.
+    """
+    changes = []
+    for folder in (FOLDER, "scored"):
+        found = len(store.walk(folder))
+        store.remove(folder)
+        changes += [Change(folder, "", found)] if found else []
+    return changes
 
 
 def _without_weights(store: Store, folder: str) -> bool:

@@ -59,7 +59,7 @@ class Lake:
 
     def select(self, name: str, rule: str, date: str) -> list[Manifest]:
         """Manifests that `rule` picks over all parts: `on` that date, `before` it by one day exactly, `upto` it, `latest` up
-        to it, or `all` there are.
+        to it, or `all` there are; `said` picks as `all` does.
         """
         # whoever wants all there ever was has no date to tell
         eve = (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat() if rule == "before" else ""
@@ -68,12 +68,15 @@ class Lake:
             dates = self.dates(part)
             upto = [d for d in dates if d <= date]
             one_day = {"on": [d for d in upto if d == date], "before": [d for d in upto if d == eve]}
-            chosen = (one_day | {"upto": upto, "latest": upto[-1:], "all": dates})[rule]
+            chosen = (one_day | {"upto": upto, "latest": upto[-1:], "all": dates, "said": dates})[rule]
             picked += [m for d in chosen if (m := self.manifest(part, d)) is not None]
         return picked
 
     def digest_of(self, name: str, rule: str, date: str) -> str:
         """One digest of what `read` with the same arguments would give: of one date's rows, whatever the date is."""
+        if rule == "said":
+            # the same rows, read again for another night, and nights of no rows, say nothing new
+            return combined({f"{m.table}:{m.digest}": "" for m in self.select(name, rule, date) if m.rows})
         many = rule in {"upto", "all"}
         return combined({f"{m.table}@{m.date}" if many else m.table: m.digest for m in self.select(name, rule, date)})
 

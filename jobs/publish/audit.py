@@ -96,14 +96,22 @@ def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> It
     yield from _some(lists.join(listeners, "user_id", "left_anti"), "lists of users who are to get none")
     if heard := _heard(ranked, expected.never):
         yield f"{heard} places with a track that the user has heard or wants forgotten"
+    yield from _length_problems(lists, expected)
+
+
+def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
     have = lists.select("user_id", "list", F.col("n").alias("have"))
-    room = shelf.with_room(listeners, members, have, expected.limit).persist()
-    if not room.isEmpty():
+    room = shelf.with_room(expected.listeners.select("user_id"), expected.members, have, expected.limit).persist()
+    try:
+        if room.isEmpty():
+            return
         never = expected.never.join(room, "user_id", "left_semi").distinct()
-        wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), expected.limit).where("wanted > 0")
+        heard = shelf.heard_per_list(never, expected.members)
+        wanted = shelf.sizes(room, expected.members, heard, expected.limit).where("wanted > 0")
         lengths = wanted.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
         yield from _some(lengths.where("coalesce(n, 0) <> wanted"), "lists shorter or longer than min(N, unheard tracks)")
-    room.unpersist()
+    finally:
+        room.unpersist()
 
 
 def _heard(ranked: DataFrame, never: DataFrame) -> int:

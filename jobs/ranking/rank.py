@@ -71,3 +71,4 @@ def run(ctx: JobContext) -> None:
     shelves = shelf.build_shelves(members, history, track_genres)
     filled = shelf.fill(short, shelves, never, personal)
     ctx.write("ranked", personal.unionByName(rank_filled(filled, track_genres)))
+    room.unpersist()

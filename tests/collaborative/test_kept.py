@@ -40,6 +40,11 @@ def given(night: Night, heard: dict[str, dict[str, float]]) -> None:
     rows = [(user, track, rating, 1, False, None) for user, ratings in heard.items() for track, rating in ratings.items()]
     ctx.write("history", spark.createDataFrame(rows, table("history").schema))
     ctx.write("listeners", spark.createDataFrame([(user, len(one)) for user, one in heard.items()], table("listeners").schema))
+    tracks = sorted({track for ratings in heard.values() for track in ratings})
+    catalogue = [(track, None, None, None, None, False, None, None, "plays") for track in tracks]
+    ctx.write("tracks", spark.createDataFrame(catalogue, table("tracks").schema))
+    # as an ingest leaves it: a day without a wish is written down too
+    ctx.empty_days("deletions/app_log", {night.date.isoformat(): {}})
     genres: list[tuple[Any, ...]] = [(f"t{t:02d}", None, 0.0, [], "none", None) for t in range(12)]
     ctx.write("track_genres", spark.createDataFrame(genres, table("track_genres").schema))
     ctx.commit()
@@ -117,6 +122,18 @@ def test_another_recipe_or_another_catalogue_keeps_nothing(nights: list[Night], 
     assert kept.scored_before(JobContext(nights[1], "candidates", OVERALL, dict(made.inputs))) is not None
     for label in kept.ASKED_OF:
         assert kept.scored_before(JobContext(nights[1], "candidates", OVERALL, made.inputs | {label: "other"})) is None
+
+
+def test_a_track_that_leaves_the_catalogue_leaves_the_fit(nights: list[Night]) -> None:
+    given(nights[0], HEARD)
+    run(nights[0])
+    without = {user: {track: one for track, one in ratings.items() if track != "t04"} for user, ratings in HEARD.items()}
+    given(nights[1], without)
+    run(nights[1])
+    date, spark = nights[1].date.isoformat(), nights[1].spark
+    kept_tracks = {row["track_id"] for row in nights[1].lake.read(spark, "item_factors", "on", date).collect()}
+    assert kept_tracks == {f"t{t:02d}" for t in range(12)} - {"t04"}
+    assert nights[1].lake.read(spark, "candidates", "on", date).where("track_id = 't04'").count() == 0
 
 
 def test_every_night_fits_where_nothing_else_is_said(nights: list[Night]) -> None:

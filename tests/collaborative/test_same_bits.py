@@ -25,11 +25,13 @@ path = "{folder}/unique_tracks.txt"
 NIGHT = """
 import datetime as dt, json, sys
 from pathlib import Path
+from jobs.collaborative.recipe import RANKING
 from jobs.context import JobContext, Night
 from jobs.registry import JOBS
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.spark import session
+from models import ials
 
 folder, var, cores, adaptive = sys.argv[1:]
 settings = Settings(var=Path(var), master=f"local[{cores}]", driver_memory="2g")
@@ -37,11 +39,21 @@ overrides = {"spark.sql.adaptive.enabled": adaptive, "spark.sql.files.maxPartiti
 spark = session("same bits", settings, overrides)
 night = Night(dt.date(2026, 11, 14), "r", load_sources(Path(folder) / "sources.toml"), settings, spark)
 found = {}
-for job in JOBS:
-    if job.name in {"snapshots", "catalogue", "history", "mel", "genre_score", "classify", "collaborative", "candidates", "rank"}:
-        ctx = JobContext(night, job.name, job.load().Config())
-        job.load().run(ctx)
-        found |= {manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()}
+# several blocks for the threads, and several tasks for the cores
+ials.BLOCK_LIKES = 700
+
+def run(names, label, **config):
+    for job in JOBS:
+        if job.name in names:
+            own = config if job.name == "candidates" else {}
+            ctx = JobContext(night, job.name, job.load().Config(**own))
+            job.load().run(ctx)
+            found.update({label + manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()})
+
+before = {"snapshots", "catalogue", "history", "mel", "genre_score", "classify"}
+run(before | {"collaborative", "candidates", "rank"}, "", users_per_task=60)
+night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
+run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
 print(json.dumps(found))
 """
 
