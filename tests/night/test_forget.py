@@ -205,8 +205,9 @@ def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
     assert holding(house, *asked["users"]) == set()
     assert names_of_pairs(house, asked) == []
     assert not house.lake.store.exists("checkpoints")
+    assert not house.lake.store.exists("scored")
     after = neighbours(house, asked)
-    assert {key: after[key] for key in before} == before
+    assert {key: after.get(key) for key in before if key[0] != "scored"} == {k: v for k, v in before.items() if k[0] != "scored"}
     page = house.report.read_text()
     assert page.count("Cut out") == 1
     assert len(re.findall('<code class="user">', page)) == len(re.findall('<a class="example"', page)) > 1
