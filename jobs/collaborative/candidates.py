@@ -5,7 +5,7 @@ job `collaborative` is fitted here, on the driver.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -110,11 +110,12 @@ def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Re
     return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
 
 
-def build_index(model: Recommender, by_taste: bool, config: Config) -> approximate.Shelf | None:
-    """What `Config.approximate_from` asks for; None where lists are exact, or want the score of every track."""
-    if not isinstance(model, ImplicitFactors) or by_taste or config.per_genre:
-        return None
-    return approximate.arranged(model.factors) if 0 < config.approximate_from <= len(model.factors) else None
+def indexed(shelf: Shelf, config: Config) -> Shelf:
+    """The shelf with the index that `Config.approximate_from` asks for, if it does."""
+    if not isinstance(shelf.model, ImplicitFactors) or not shelf.searches(config):
+        return shelf
+    wanted = 0 < config.approximate_from <= len(shelf.track_ids)
+    return replace(shelf, index=approximate.arranged(shelf.model.factors)) if wanted else shelf
 
 
 def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> DataFrame:
@@ -163,8 +164,7 @@ def run(ctx: JobContext) -> None:
         return
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
     shares = genre_shares(ctx.need("track_genres"), genres, tracks)
-    index = build_index(model, method.by_taste, config)
-    shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least, index)
+    shelf = indexed(Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least), config)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
     barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)

@@ -106,8 +106,13 @@ def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConf
         known = bounded(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
         place = pa.compute.index_in(known["track_id"], tracks["track_id"].combine_chunks())
         known, place = known.filter(place.is_valid()), place.drop_null()
-        state.items[place.to_numpy()] = np.array(known["factors"].to_pylist(), np.float32).reshape(-1, config.rank)
+        state.items[place.to_numpy()] = factors_in(known)
     return state
+
+
+def factors_in(rows: pa.Table) -> Floats:
+    """Column `factors` [N, F]."""
+    return np.asarray(pa.compute.list_flatten(rows["factors"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))
 
 
 def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
@@ -117,9 +122,8 @@ def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
         return spark.createDataFrame(ids.append_column("factors", column))
 
 
-def fit(likes: Likes, config: IALSConfig, start: State, told: Callable[[State], object]) -> Floats:
-    """Item factors Y [I, F], as models/ials.py fits them on one machine."""
-    state = start
+def fit(likes: Likes, config: IALSConfig, state: State, told: Callable[[State], object]) -> Floats:
+    """Item factors Y [I, F], from `state` on, as models/ials.py fits them on one machine."""
     for iteration in range(state.iteration, config.iterations):
         mine = _half_step(likes.by_user, state.items, state.users, config)
         state = State(mine, _half_step(likes.by_item, mine, state.items, config), iteration + 1)

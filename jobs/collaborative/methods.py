@@ -65,8 +65,7 @@ def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> Impli
 def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
     """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
     rows = bounded(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
-    factors = pa.compute.list_flatten(rows["factors"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1)
-    return ImplicitFactors(factors, config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
+    return ImplicitFactors(ials.factors_in(rows), config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
 
 
 @dataclass(frozen=True)

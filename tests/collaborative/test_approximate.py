@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 
-from jobs.collaborative.candidates import Config, Shelf, build_candidates, build_index
+from jobs.collaborative.candidates import Config, Shelf, build_candidates, indexed
 from models import approximate
 from models.als_rows import Objective
 from models.implicit_factors import ImplicitFactors
@@ -14,6 +14,8 @@ from models.pmrs_cf import Catalogue
 
 TRACKS = 400
 MODEL = ImplicitFactors(np.random.default_rng(3).normal(size=(TRACKS, 6)).astype(np.float32), Objective())
+CATALOGUE = Catalogue(np.ones((TRACKS, 1), np.float32), np.zeros(TRACKS, np.int64))
+EXACT = Shelf(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in range(TRACKS)), ("Rock",), "als", False, 1.0)
 LARGE = Config(overall=5, per_genre=0, approximate_from=TRACKS)
 
 
@@ -23,26 +25,23 @@ def told(listeners: DataFrame, shelf: Shelf, config: Config) -> list[Row]:
 
 def test_tasks_search_the_index_and_find_the_lists(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approximate, "ITEMS_PER_LIST", 20)
-    catalogue = Catalogue(np.ones((TRACKS, 1), np.float32), np.zeros(TRACKS, np.int64))
-    tracks = tuple(f"t{number:03d}" for number in range(TRACKS))
-    exact = Shelf(MODEL, catalogue, tracks, ("Rock",), "als", False, 1.0)
     heard = [(f"u{user}", list(range(user, 300, user + 3)), [1.0] * len(range(user, 300, user + 3))) for user in range(9)]
     schema = "user_id string, items array<int>, ratings array<float>"
     listeners = spark.createDataFrame(heard, schema).repartition(2, "user_id").sortWithinPartitions("user_id")
-    index = build_index(MODEL, False, LARGE)
+    index = indexed(EXACT, LARGE).index
     assert index is not None
     assert len(index.centres) == TRACKS // 20
-    wanted = told(listeners, exact, LARGE)
+    wanted = told(listeners, EXACT, LARGE)
     assert len(wanted) == 9 * 5
-    everywhere = replace(exact, index=replace(index, probes=approximate.LISTS))
+    everywhere = replace(EXACT, index=replace(index, probes=approximate.LISTS))
     assert told(listeners, everywhere, LARGE) == wanted
-    nearly = told(listeners, replace(exact, index=replace(index, probes=1)), LARGE)
+    nearly = told(listeners, replace(EXACT, index=replace(index, probes=1)), LARGE)
     assert len(nearly) == len(wanted)
     assert nearly != wanted  # the index was asked, and not the factors
 
 
 def test_lists_are_exact_unless_a_large_catalogue_s_are_not_to_be() -> None:
-    assert build_index(MODEL, False, Config(per_genre=0)) is None
-    assert build_index(MODEL, False, replace(LARGE, approximate_from=TRACKS + 1)) is None
-    assert build_index(MODEL, False, replace(LARGE, per_genre=3)) is None
-    assert build_index(MODEL, True, LARGE) is None
+    assert indexed(EXACT, Config(per_genre=0)).index is None
+    assert indexed(EXACT, replace(LARGE, approximate_from=TRACKS + 1)).index is None
+    assert indexed(EXACT, replace(LARGE, per_genre=3)).index is None
+    assert indexed(replace(EXACT, by_taste=True), LARGE).index is None

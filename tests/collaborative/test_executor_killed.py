@@ -16,15 +16,9 @@ from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
 from jobs.settings import REPOSITORY, Settings
 from jobs.sources.config import load_sources
+from tests.collaborative.test_recipe import SOURCES
 
 DATE = dt.date(2026, 11, 14)
-SOURCES = """
-name = "small"
-genres = "pmrs7"
-[[source]]
-format = "app_log"
-path = "/logs"
-"""
 
 
 @pytest.fixture
