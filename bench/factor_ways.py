@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame
 from scipy.sparse import csr_array, load_npz
@@ -38,6 +39,7 @@ def ours(given: str, lists: str) -> dict[str, float]:
     ials.fit(ratings[:2_000], config)
     likes, began = strengths(ratings, config.min_rating), time.monotonic()
     items = ials.alternate(likes, config, threads=CORES)
+    alternated = time.monotonic() - began
     users = ials.folded(likes, items, config, CORES)
     fitted, began = time.monotonic() - began, time.monotonic()
     shelf = inner_product.arranged(items)
@@ -47,7 +49,32 @@ def ours(given: str, lists: str) -> dict[str, float]:
     took = time.monotonic() - began
     sizes = [min(10_000, len(users) - part.start) for part in parts]
     np.save(lists, np.concatenate([_table(best, size) for best, size in zip(found, sizes, strict=True)]))
-    return {"fit": round(fitted, 2), "top": round(took, 2)}
+    speeds = {
+        "half_steps": half_step_flops(likes, config) / alternated / 1e9,
+        "scores": 2.0 * len(users) * len(items) * RANK / took / 1e9,
+        "product": product_flops() / 1e9,
+    }
+    return {"fit": round(fitted, 2), "top": round(took, 2)} | {name: round(speed, 1) for name, speed in speeds.items()}
+
+
+def half_step_flops(likes: csr_array, config: IALSConfig) -> float:
+    """What all half-steps of a fit add and multiply: of each like, of each row with a Y'Y, and Y'Y itself."""
+    times, rows = config.steps + 1, likes.shape[0] + likes.shape[1]  # a first residual, then the steps
+    of_likes = 2 * likes.nnz * config.rank * (4 * times + 2)
+    return float(config.iterations * (of_likes + rows * 2 * config.rank**2 * (times + 1)))
+
+
+def product_flops() -> float:
+    """Flops a second of a float32 product of matrices on CORES threads, the best of five: the machine's limit for arithmetic."""
+    torch.set_num_threads(CORES)
+    side = 4_096
+    one, other = torch.rand(side, side), torch.rand(side, side)
+    found = []
+    for _ in range(5):
+        began = time.monotonic()
+        one @ other
+        found.append(time.monotonic() - began)
+    return 2.0 * side**3 / min(found)
 
 
 def mllib(given: str, lists: str) -> dict[str, float]:

@@ -14,6 +14,7 @@ SLOW = frozenset({"mllib"})
 """Takes minutes: run once."""
 LIMITS = {"implicit": {"fit": 1.5, "top": 1.0}, "mllib": {"fit": 1 / 5, "top": 1 / 20}}
 """Largest share of the peer's time that is good."""
+SPEEDS = {"half_steps": "what the half-steps calculate", "scores": "scores of all users and tracks, were all calculated"}
 TITLES = {"fit": "fit, 5 iterations of 64 factors", "top": "top 20 of 200,000 users"}
 
 
@@ -28,6 +29,7 @@ def rows(peer: str = "implicit") -> list[Row]:
     }
     both = ("ours", peer)
     seconds: dict[str, dict[str, list[float]]] = {name: {"fit": [], "top": []} for name in both}
+    speeds: dict[str, list[float]] = {name: [] for name in (*SPEEDS, "product")}
     memory = dict.fromkeys(both, 0)
     for turn in range(RUNS):
         for name in both:
@@ -35,8 +37,10 @@ def rows(peer: str = "implicit") -> list[Row]:
                 continue
             found, peak = told(commands[name])
             memory[name] = max(memory[name], peak)
-            for what in ("fit", "top"):
+            for what in TITLES:
                 seconds[name][what].append(found[what])
+            for what in speeds.keys() & found.keys():
+                speeds[what].append(found[what])
             took = f"fit {found['fit']} s, top {found['top']} s, {peak:,} MiB"
             print(f"  {name}, run {turn + 1}: {took}", file=sys.stderr, flush=True)
     made = []
@@ -46,6 +50,10 @@ def rows(peer: str = "implicit") -> list[Row]:
         made.append(Row(TITLES[what], "s", mine, theirs, peer, ratio, f"at most {limit:.2g} x", ratio <= limit, memory))
     mine, theirs = (ndcg(np.load(_lists(name)), csr_array(load_npz(data.held))) for name in both)
     made.append(Row("NDCG@20 of held-out likes", "", mine, theirs, peer, mine / theirs, "at least 1 x", mine >= theirs, memory))
+    limit = float(np.median(speeds["product"]))
+    for what, title in SPEEDS.items():
+        mine = float(np.median(speeds[what]))
+        made.append(Row(title, "Gflop/s", mine, limit, "a float32 product of matrices", mine / limit, "none", True, memory))
     return made
 
 
