@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.full_data import Full, full
-from bench.harness import RESULTS, WORK, machine, told
+from bench.harness import RESULTS, WORK, Stolen, machine, told
 from jobs.collaborative import candidates
 from jobs.collaborative.recipe import RANKING
 from jobs.context import Config, JobContext, Night
@@ -72,9 +72,10 @@ def main(size: str) -> None:
     try:
         for name in JOBS:
             if name not in stages:
+                stolen = Stolen()
                 took, peak = told([sys.executable, "-m", "bench.full", size, name])
-                stages[name] = {**took, "peak_mib": peak, "disk_mib": _disk(folder)}
-                print(f"  {name}: {took['seconds']} s, {peak:,} MiB", file=sys.stderr, flush=True)
+                stages[name] = {**took, "stolen": stolen.share, "peak_mib": peak, "disk_mib": _disk(folder)}
+                print(f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen", file=sys.stderr, flush=True)
                 _save(result, size, data, stages)
         published = _published(settings)
     finally:

@@ -117,6 +117,25 @@ def told(command: Sequence[str]) -> tuple[dict[str, Any], int]:
     return found, peak // 2**20
 
 
+class Stolen:
+    """How much of the processors the machine's host gave to others since this was made: then seconds are the neighbours' too."""
+
+    def __init__(self) -> None:
+        """From now on."""
+        self._before = _jiffies()
+
+    @property
+    def share(self) -> float:
+        """0 to 1, of all processor time, idle time included."""
+        now = _jiffies()
+        return round((now[7] - self._before[7]) / max(1, sum(now[:8]) - sum(self._before[:8])), 3)
+
+
+def _jiffies() -> list[int]:
+    """user, nice, system, idle, iowait, irq, softirq, steal, ... of all processors."""
+    return [int(number) for number in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+
+
 def _resident(pid: int) -> int:
     """Bytes of memory of a process, what it shares counted in part; 0 where it is gone."""
     try:
@@ -154,6 +173,6 @@ def save(name: str, rows: Sequence[Row]) -> None:
     for row in rows:
         memory = ", ".join(f"{who} {mib:,} MiB" for who, mib in row.peak_memory_mib.items())
         print(
-            f"{row.what}: {row.ours:.1f} {row.unit} against {row.peer:.1f} ({row.peer_name}): {row.ratio:.2f}, "
+            f"{row.what}: {row.ours:.4g} {row.unit} against {row.peer:.4g} ({row.peer_name}): {row.ratio:.2f}, "
             f"goal {row.goal}: {'holds' if row.holds else 'DOES NOT HOLD'}; {memory}"
         )
