@@ -5,7 +5,7 @@ import sys
 
 from bench.harness import save
 
-NAMES = ("ingest", "counts", "incremental", "heavy", "factors", "factors_mllib", "approximate")
+NAMES = ("ingest", "counts", "incremental", "heavy", "factors", "factors_mllib", "approximate", "audio")
 
 
 def main(names: list[str]) -> None:

@@ -90,7 +90,8 @@ class JobContext:
 
     def read(self, name: str, rule: str = "on") -> DataFrame:
         """Rows of a table as the night sees them; rule: `on` its date, `before`: the night before's, where there is one, `upto`
-        its date, `latest`, or `all` ever known; `said`: all, for whom it is nothing new on which dates they were read.
+        its date, `latest`, or `all` ever known; `said`: all, for whom it is nothing new on which dates they were read; `held`:
+        all of a table that is kept by content.
         """
         date = self.night.date.isoformat()
         self.inputs[f"{name}|{rule}"] = self.night.lake.digest_of(name, rule, date)

@@ -1,5 +1,6 @@
 """From a file of any supported format to mono float samples at the models' rate, or to the reason why not."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
+
+SHORTEST = 0.5
+"""Seconds of audio that are worth looking at."""
+SILENCE = 1e-4
+"""Largest sample of silence: -80 dB of full scale."""
 
 
 @dataclass(frozen=True)
@@ -17,24 +23,50 @@ class Unusable(Exception):
     reason: str
 
 
-def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> NDArray[np.float32]:
-    """Mono samples in -1..1, at most `max_seconds` from the middle of the file.
+@dataclass(frozen=True)
+class Decoded:
+    """What is used of a file, and what the file is."""
+
+    wave: NDArray[np.float32]
+    """Mono samples [n], full scale = 1."""
+    seconds: float
+    """Length of the whole file."""
+    sample_rate: int
+    """Of the file, Hz."""
+    channels: int
+    """Of the file."""
+
+
+def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:
+    """Mono samples at `sample_rate` Hz, at most `max_seconds` from the middle of the file, so that an hour costs no more.
 
     Raises Unusable for a missing, too large, undecodable, too short (< 0.5 s), silent or non-finite file.
     """
     size = _size(path)
     if size > max_bytes:
         raise Unusable("too_large", f"{size} bytes; files over {max_bytes} bytes are not decoded")
-    wave, rate = _middle(path, max_seconds)
+    found = _middle(path, max_seconds)
+    wave, rate = found.wave, found.sample_rate
     if not np.isfinite(wave).all():
         raise Unusable("not_finite", "the samples hold NaN or infinity")
-    if wave.size < 0.5 * rate:
-        raise Unusable("too_short", f"{wave.size / rate:.3f} s of audio; at least 0.5 s are needed")
-    if float(np.abs(wave).max()) < 1e-4:
+    if wave.size < SHORTEST * rate:
+        raise Unusable("too_short", f"{wave.size / rate:.3f} s of audio; at least {SHORTEST:g} s are needed")
+    if float(np.abs(wave).max()) < SILENCE:
         raise Unusable("silent", "no sample is louder than -80 dB")
     if rate != sample_rate:
         wave = soxr.resample(wave, rate, sample_rate, quality="HQ")
-    return np.ascontiguousarray(wave, dtype=np.float32)
+    return Decoded(np.ascontiguousarray(wave, dtype=np.float32), found.seconds, rate, found.channels)
+
+
+def check_content(path: str, content_hash: str) -> None:
+    """Raises Unusable where the file's bytes are not those of this SHA-256 (hex): what is kept of them would be kept for others."""
+    try:
+        with open(path, "rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise Unusable("unreadable", f"{error.strerror or error}") from None
+    if found != content_hash:
+        raise Unusable("changed", "its bytes are not those that were ingested; ingest it again")
 
 
 def _size(path: str) -> int:
@@ -44,22 +76,15 @@ def _size(path: str) -> int:
         raise Unusable("unreadable", f"{error.strerror or error}") from None
 
 
-def _middle(path: str, max_seconds: float) -> tuple[NDArray[np.float32], int]:
-    """Samples [n] mixed to mono, and their rate: `max_seconds` around the middle, so that an hour costs no more."""
+def _middle(path: str, max_seconds: float) -> Decoded:
+    """Samples around the middle, mixed to mono, at the file's own rate."""
     try:
         with soundfile.SoundFile(path) as file:
-            wanted = int(max_seconds * file.samplerate)
-            start = max(0, (file.frames - wanted) // 2)
-            if start:
+            rate, frames = int(file.samplerate), int(file.frames)
+            wanted = int(max_seconds * rate)
+            if start := max(0, (frames - wanted) // 2):
                 file.seek(start)
-            samples = file.read(min(wanted, max(file.frames, 1)), dtype="float32", always_2d=True)
-            return samples.mean(axis=1), int(file.samplerate)
+            samples = file.read(min(wanted, max(frames, 1)), dtype="float32", always_2d=True)
+            return Decoded(samples.mean(axis=1), frames / rate, rate, int(file.channels))
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         raise Unusable("undecodable", f"libsndfile: {error}".replace(path, "the file")) from None
-
-
-def clip_starts(samples: int, clip: int, most: int) -> list[int]:
-    """Where up to `most` clips of `clip` samples begin: spread evenly, without overlap; one at 0 for a short wave."""
-    count = min(most, max(1, samples // clip))
-    spare = samples - count * clip
-    return [0] if spare < 0 else [i * clip + (i + 1) * spare // (count + 1) for i in range(count)]

@@ -1,4 +1,7 @@
-"""Genre probabilities of every track with audio, by the registered CNN: `pmrs run genre_score --date D`."""
+"""Genre probabilities of every track with audio, by the registered CNN: `pmrs run genre_score --date D`.
+
+What the model has heard on any night it is not asked again.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +16,8 @@ from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
 from jobs.context import JobContext
 from jobs.genre.model import DEFAULT_PRESET, GenreModel, registered_model
+from jobs.lake.held import KEY, held, keep, maker
+from models import genre_cnn
 
 PREDICTED = StructType(
     [StructField("probabilities", ArrayType(FloatType())), StructField("embedding", ArrayType(FloatType()))]
@@ -71,32 +76,45 @@ def in_set_order(model: GenreModel, genres: tuple[str, ...]) -> Column:
     return F.array(*[place.cast("float") for place in places])
 
 
-def build_scores(mel: DataFrame, model: GenreModel, genres: tuple[str, ...], config: Config) -> DataFrame:
-    """Table `genre_scores`: the mean over each track's clips, in the genre set's order."""
-    weights = mel.sparkSession.sparkContext.broadcast(model.registered.weights)
+def build_scores(clips: DataFrame, model: GenreModel, config: Config) -> DataFrame:
+    """`content_hash`, `probabilities` (in the order of the model's head), `embedding`: the mean over the clips of each content.
+
+    `clips`: `content_hash`, `clip`, `mel`.
+    """
+    weights = clips.sparkSession.sparkContext.broadcast(model.registered.weights)
     score = predict_batch_udf(predictor(model, weights), return_type=PREDICTED, batch_size=config.batch)
-    clips = mel.where(F.col("preset") == config.preset).select("track_id", "clip", "mel")
     tasks = max(1, -(-clips.count() // config.clips_per_task))
-    fixed = clips.repartition(tasks, "track_id").sortWithinPartitions("track_id", "clip")
-    scored = fixed.select("track_id", F.struct("clip", score("mel").alias("p")).alias("one"))
+    fixed = clips.repartition(tasks, "content_hash").sortWithinPartitions("content_hash", "clip")
+    scored = fixed.select("content_hash", F.struct("clip", score("mel").alias("p")).alias("one"))
     flat = F.struct("one.clip", "one.p.probabilities", "one.p.embedding")
-    grouped = scored.groupBy("track_id").agg(F.sort_array(F.collect_list(flat)).alias("clips"))
+    grouped = scored.groupBy("content_hash").agg(F.sort_array(F.collect_list(flat)).alias("clips"))
     size = model.registered.card["network"]["dense"]
-    means = grouped.select(
-        "track_id",
+    return grouped.select(
+        "content_hash",
         mean_over("clips", "probabilities", len(model.genres), config.decimals).alias("probabilities"),
         mean_over("clips", "embedding", size, config.decimals).alias("embedding"),
     )
-    ordered = means.withColumn("probabilities", in_set_order(model, genres))
-    return ordered.withColumn("model", F.lit(model.registered.digest))
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `mel` and the registered model, writes `genre_scores` (empty where there is no model)."""
+    """Reads `track_clips`, `mel` and the registered model; writes `audio_scores` of what is new, and `genre_scores` (empty where
+    there is no model).
+    """
     config: Config = ctx.config  # type: ignore[assignment]
-    model, mel = registered_model(ctx, config.preset), ctx.need("mel")
-    if model is None:
+    model, tracks = registered_model(ctx, config.preset), ctx.need("track_clips")
+    first = tracks.select("made_by").first()
+    if model is None or first is None:
         empty = "track_id string, probabilities array<float>, embedding array<float>, model string"
         ctx.write("genre_scores", ctx.spark.createDataFrame([], empty))
         return
-    ctx.write("genre_scores", build_scores(mel, model, ctx.genres.genres, config))
+    made_by = maker(config, (genre_cnn,), model.registered.digest, first["made_by"])
+    known = held(ctx, "audio_scores", made_by)
+    fresh = tracks.select(*KEY).distinct().join(known, "content_hash", "left_anti")
+    if not fresh.isEmpty():
+        mel = ctx.read("mel", "held").where(F.col("preset") == config.preset)
+        clips = mel.join(fresh, [*KEY]).select("content_hash", "clip", "mel")
+        scored = build_scores(clips, model, config).withColumn("made_by", F.lit(made_by))
+        known = known.unionByName(keep(ctx, "audio_scores", made_by, scored))
+    scores = tracks.select("track_id", "content_hash").join(known, "content_hash")
+    ordered = scores.withColumn("probabilities", in_set_order(model, ctx.genres.genres))
+    ctx.write("genre_scores", ordered.withColumn("model", F.lit(model.registered.digest)))

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext, config_dict
 from jobs.genre.model import DEFAULT_PRESET, model_name
 from jobs.lake.collect import bounded
+from jobs.lake.held import KEY
 from jobs.lake.manifest import code_version
 from jobs.log import logger
 from models.genre_cnn import EpochReport, GenreCNNConfig, TrainResult, card, to_bytes, train
@@ -33,10 +34,11 @@ class Config:
     """Fewest labelled tracks of a genre: one to learn from and one to look at."""
 
 
-def training_clips(mel: DataFrame, tracks: DataFrame, config: Config) -> DataFrame:
+def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, config: Config) -> DataFrame:
     """Clips `track_id, clip, genre, mel` of labelled tracks, in a total order; genres with too few tracks left out."""
     labelled = tracks.where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
-    clips = mel.where(F.col("preset") == config.preset).join(labelled, "track_id")
+    of_tracks = track_clips.select("track_id", *KEY).join(labelled, "track_id")
+    clips = mel.where(F.col("preset") == config.preset).join(of_tracks, [*KEY])
     enough = clips.groupBy("genre").agg(F.countDistinct("track_id").alias("n")).where(F.col("n") >= config.min_tracks)
     kept = clips.join(F.broadcast(enough), "genre", "left_semi")
     return kept.select("track_id", "clip", "genre", "mel").orderBy("track_id", "clip")
@@ -49,12 +51,12 @@ def to_arrays(clips: pa.Table) -> tuple[NDArray[np.float16], list[str], list[str
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `mel` and `tracks`, registers a model. Without enough labelled audio it says so and registers none."""
+    """Reads `track_clips`, `mel` and `tracks`, registers a model. Without enough labelled audio it says so and registers none."""
     config: Config = ctx.config  # type: ignore[assignment]
     name = model_name(ctx.genres.name, config.preset)
     if ctx.night.models.digest(name) is not None and not ctx.force:
         return
-    table = bounded(training_clips(ctx.need("mel"), ctx.need("tracks"), config), MEL_BYTES, "clips to train on")
+    table = bounded(_clips(ctx, config), MEL_BYTES, "clips to train on")
     genres = [g for g in ctx.genres.genres if g in set(table["genre"].to_pylist())]
     if len(genres) < 2:
         LOG.warning("no genre CNN trained: fewer than two genres have labelled audio", genres=genres)
@@ -70,6 +72,10 @@ def run(ctx: JobContext) -> None:
     result = train(mels, places, tracks, settings, watch)
     digest = ctx.night.models.register(name, to_bytes(result.model), _card(ctx, config, settings, genres, result, tracks))
     LOG.info("registered", model=name, digest=digest)
+
+
+def _clips(ctx: JobContext, config: Config) -> DataFrame:
+    return training_clips(ctx.read("mel", "held"), ctx.need("track_clips"), ctx.need("tracks"), config)
 
 
 def _card(

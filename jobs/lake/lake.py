@@ -14,6 +14,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from jobs.errors import LakeError
 from jobs.lake.digest import Digest, combined, digest, digests
 from jobs.lake.files import Store
+from jobs.lake.held import first_held
 from jobs.lake.manifest import Manifest
 from jobs.lake.schemas import table as table_of
 
@@ -59,7 +60,7 @@ class Lake:
 
     def select(self, name: str, rule: str, date: str) -> list[Manifest]:
         """Manifests that `rule` picks over all parts: `on` that date, `before` it by one day exactly, `upto` it, `latest` up
-        to it, or `all` there are; `said` picks as `all` does.
+        to it, or `all` there are; `said` and `held` pick as `all` does.
         """
         # whoever wants all there ever was has no date to tell
         eve = (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat() if rule == "before" else ""
@@ -68,12 +69,14 @@ class Lake:
             dates = self.dates(part)
             upto = [d for d in dates if d <= date]
             one_day = {"on": [d for d in upto if d == date], "before": [d for d in upto if d == eve]}
-            chosen = (one_day | {"upto": upto, "latest": upto[-1:], "all": dates, "said": dates})[rule]
+            chosen = (one_day | {"upto": upto, "latest": upto[-1:], "all": dates, "said": dates, "held": dates})[rule]
             picked += [m for d in chosen if (m := self.manifest(part, d)) is not None]
         return picked
 
     def digest_of(self, name: str, rule: str, date: str) -> str:
         """One digest of what `read` with the same arguments would give: of one date's rows, whatever the date is."""
+        if rule == "held":
+            return ""  # what is kept by content follows from what asks for it (jobs/lake/held.py)
         if rule == "said":
             # the same rows, read again for another night, and nights of no rows, say nothing new
             return combined({f"{m.table}:{m.digest}": "" for m in self.select(name, rule, date) if m.rows})
@@ -90,7 +93,10 @@ class Lake:
             # false in so many words: the optimiser drops joins with it before anything is hashed for them
             return spark.createDataFrame([], schema).where("false")
         paths = [self.store.pattern(f"{m.table}/{m.folder}") for m in manifests]
-        return spark.read.schema(schema).parquet(*paths)
+        rows = spark.read.schema(schema).parquet(*paths)
+        if rule == "held" and len(paths) > 1:
+            return first_held(rows.withColumn("dt", F.regexp_extract(F.col("_metadata.file_path"), PLACE, 1)))
+        return rows
 
     def require(self, name: str, rule: str, date: str) -> None:
         """Raise LakeError, naming table, date and the job to run, unless a partition is committed."""

@@ -43,7 +43,7 @@ def frames(ctx: JobContext) -> Frames:
     """Read and join, lazily; `unpersist` when done."""
     ranked, before, history = ctx.need("ranked").cache(), night_before(ctx), ctx.need("history")
     lists = difference.listeners_lists(ctx.need("listeners"), ctx.read("users"), ranked, before)
-    tracks = music.placed_tracks(ctx.need("tracks"), ctx.need("track_genres"), history, ranked, before, ctx.read("mel"))
+    tracks = music.placed_tracks(ctx.need("tracks"), ctx.need("track_genres"), history, ranked, before, ctx.read("track_clips"))
     return Frames(ranked, before, history, lists.cache(), tracks.cache())
 
 

@@ -16,7 +16,7 @@ COUNTS = ("listeners", "plays", "places", "all_places", "places_before")
 
 
 def placed_tracks(
-    tracks: DataFrame, track_genres: DataFrame, history: DataFrame, ranked: DataFrame, before: DataFrame | None, mel: DataFrame
+    tracks: DataFrame, track_genres: DataFrame, history: DataFrame, ranked: DataFrame, before: DataFrame | None, clips: DataFrame
 ) -> DataFrame:
     """Every track of the catalogue with its genre, listeners, plays, `has_mel`, and places in lists: overall (`places`),
     in any list (`all_places`), and overall of the night before (`places_before`).
@@ -26,7 +26,7 @@ def placed_tracks(
     now = ranked.groupBy("track_id").agg(overall.alias("places"), F.count("*").alias("all_places"))
     then = (ranked.limit(0) if before is None else before).where(F.col("list") == OVERALL)
     genres = track_genres.select("track_id", "genre", F.col("source").alias("genre_source"))
-    heard_audio = mel.select("track_id").distinct().withColumn("has_mel", F.lit(True))
+    heard_audio = clips.select("track_id").withColumn("has_mel", F.lit(True))
     joined = tracks.select("track_id", "title", "artist_id", "artist", "has_audio")
     for other in (genres, heard, now, then.groupBy("track_id").agg(F.count("*").alias("places_before")), heard_audio):
         joined = joined.join(other, "track_id", "left")

@@ -9,8 +9,8 @@ HOUR = 3600.0
 GROWING = frozenset({"events", "quality"})
 """Tables of which every partition counts; of the others the newest holds all."""
 LAKE = (
-    "events", "play_counts", "users", "audio_files", "tracks", "history", "listeners", "mel", "genre_scores", "track_genres",
-    "item_factors", "user_factors", "candidates", "ranked", "quality",
+    "events", "play_counts", "users", "audio_files", "tracks", "history", "listeners", "track_clips", "genre_scores",
+    "track_genres", "item_factors", "user_factors", "candidates", "ranked", "quality",
 )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def complete(coverage: Row, lists: Row, rows: dict[str, int], seen: Seen) -> dic
         "events": (lists["profiled"], lists["heard"], "listeners with a history who have a profile"),
         "tracks": (coverage["titled"], coverage["tracks"], "tracks with title and artist"),
         "history": (lists["heard"], lists["listeners"], "listeners with a history"),
-        "mel": (coverage["mel"], coverage["audio"], "tracks with audio that could be decoded"),
+        "track_clips": (coverage["mel"], coverage["audio"], "tracks with audio that could be decoded"),
         "genre_scores": (rows.get("genre_scores", 0), coverage["mel"], "decoded tracks that the genre CNN has heard"),
         "track_genres": (coverage["with_genre"], coverage["tracks"], "tracks with a genre"),
         "candidates": (lists["personal"], lists["users"], "overall lists that are wholly personal"),

@@ -17,7 +17,7 @@ from jobs.sources.formats import FORMATS
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """Names become folders of the lake and parts of a MongoDB database's name."""
-TAKEN = frozenset({"mel"})
+TAKEN = frozenset({"mel", "descriptors"})
 """Names of parts that jobs write into tables of the sources (`quarantine/mel`)."""
 NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 COMMON = frozenset({"name", "format", "path", "as_of", "namespace", "truncated"})

@@ -45,7 +45,7 @@ def test_every_file_is_accounted_for_and_repeats_count_once(world: World) -> Non
 def test_broken_audio_is_quarantined_and_its_neighbours_are_not(world: World) -> None:
     bad = {Path(row["file"]).name for row in world.table("quarantine", "upto").where("line IS NULL").collect()}
     assert bad == {Path(name).name for name in world.truth["broken_audio"]}
-    tracks = {row["track_id"] for row in world.table("mel").select("track_id").distinct().collect()}
+    tracks = {row["track_id"] for row in world.table("track_clips").collect()}
     assert tracks == set(world.truth["audio_genres"])
 
 
@@ -165,7 +165,7 @@ def test_the_facts_of_the_night_lie_in_mongodb_and_name_nobody(world: World) -> 
     assert sum(row["places"] for row in night["tiers"]) == world.table("ranked").count()
     assert (products["ranked"]["have"], products["ranked"]["of"]) == (full, users)
     assert products["recommendations"]["rows"] == products["recommendations"]["have"] == lists
-    assert products["mel"]["have"] == len(world.truth["audio_genres"])
+    assert products["track_clips"]["have"] == len(world.truth["audio_genres"])
     assert 0 <= products["events"]["lag_hours"] < 24
     page = (world.settings.var / "reports" / "sample" / world.date.isoformat() / "report.html").read_text()
     shown = set(re.findall(r'<code class="user">(.*?)</code>', page))

@@ -15,7 +15,7 @@ def lake(folder: Path) -> Lake:
     for part, date, rows in (
         ("events/app", "2026-11-13", 100), ("events/app", DATE, 40), ("events/web", "2026-11-12", 7), ("events/gone", DATE, 999),
         ("events/app", "2026-11-15", 5_000), ("play_counts/counts", "2026-11-09", 60), ("tracks", "2026-11-13", 110),
-        ("tracks", DATE, 120), ("ranked", DATE, 2_000), ("genre_scores", DATE, 28), ("mel", DATE, 58),
+        ("tracks", DATE, 120), ("ranked", DATE, 2_000), ("genre_scores", DATE, 28), ("track_clips", DATE, 29),
     ):  # fmt: skip
         made.commit(Manifest(part, date, "", rows, "d", "job", "r"))
     return made
@@ -26,7 +26,8 @@ def test_each_product_says_how_new_and_how_whole_it_is(tmp_path: Path) -> None:
     found: dict[str, dict[str, Any]] = {
         row["product"]: row for row in products(lake(tmp_path), seen(), COVERAGE, {**LISTS, "full": 97, "short": 3}, newest)
     }
-    assert set(found) == {"events", "play_counts", "tracks", "mel", "genre_scores", "ranked", "recommendations", "classified_music"}
+    views = {"recommendations", "classified_music"}
+    assert set(found) == {"events", "play_counts", "tracks", "track_clips", "genre_scores", "ranked", *views}
     events = found["events"]
     assert (events["rows"], events["newest"], events["newest_time"], events["lag_hours"]) == (147, DATE, newest, 1.5)
     assert events["parts"] == [
@@ -36,7 +37,7 @@ def test_each_product_says_how_new_and_how_whole_it_is(tmp_path: Path) -> None:
     assert (found["play_counts"]["lag_hours"], found["play_counts"]["complete"]) == (120.0, None)
     assert (found["tracks"]["rows"], found["tracks"]["lag_hours"], found["tracks"]["have"]) == (120, 0.0, 118)
     assert (found["ranked"]["have"], found["ranked"]["of"], found["ranked"]["complete"]) == (97, 100, 0.97)
-    assert (found["mel"]["have"], found["mel"]["of"]) == (29, 30)
+    assert (found["track_clips"]["have"], found["track_clips"]["of"]) == (29, 30)
     assert (found["genre_scores"]["have"], found["genre_scores"]["of"]) == (28, 29)
     assert (found["recommendations"]["rows"], found["recommendations"]["complete"]) == (800, 1.0)
 

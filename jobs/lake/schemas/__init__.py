@@ -1,10 +1,10 @@
 """The one truth about tables: `table(name)` gives the schema, key, meaning and writer of each."""
 
 from jobs.errors import LakeError
-from jobs.lake.schemas import datasets, products, sources
+from jobs.lake.schemas import audio, datasets, products, sources
 from jobs.lake.schemas.columns import Table
 
-TABLES: dict[str, Table] = {table.name: table for table in (*sources.TABLES, *datasets.TABLES, *products.TABLES)}
+TABLES: dict[str, Table] = {table.name: table for table in (*sources.TABLES, *datasets.TABLES, *audio.TABLES, *products.TABLES)}
 
 
 def table(name: str) -> Table:

@@ -1,9 +1,8 @@
-"""Tables that the pipeline computes from the sources: catalogue, history, audio, genres, collaborative, lists."""
+"""Tables that the pipeline computes from the sources: catalogue, history, collaborative, lists."""
 
 from pyspark.sql.types import ArrayType, FloatType, StructField
 
 from jobs.lake.schemas.columns import (
-    BYTES,
     FLAG,
     INT,
     LONG,
@@ -78,40 +77,6 @@ LOSSES = define(
     column("step", TEXT, "the join, in words"),
     column("rows_in", LONG, "rows before"),
     column("rows_lost", LONG, "rows that found no partner and are not used"),
-)
-MEL = define(
-    "mel",
-    "clip of a track as log-mel spectrogram",
-    "mel",
-    ("track_id", "preset", "clip"),
-    TRACK,
-    column("content_hash", TEXT, "SHA-256 (hex) of the audio file's bytes"),
-    column("preset", TEXT, "pmrs-4s or spotify-30s (models/mel.py)"),
-    column("clip", INT, "0-based place of the clip in the track"),
-    column("tiled", FLAG, "the audio was shorter than the preset's clip and was repeated"),
-    column("mel", BYTES, "599 frames x 128 mel bins, float16, row-major; log-compressed power"),
-)
-GENRE_SCORES = define(
-    "genre_scores",
-    "track as the genre CNN hears it: the mean over its clips",
-    "genre_score",
-    ("track_id",),
-    TRACK,
-    column("probabilities", FACTORS, "P(g|track), in the order of the run's genre set; sums to 1"),
-    column("embedding", FACTORS, "last hidden layer of the CNN, unitless"),
-    column("model", TEXT, "digest of the model in the registry"),
-)
-TRACK_GENRES = define(
-    "track_genres",
-    "track with its genre and where the genre comes from; published as classified_music",
-    "classify",
-    ("track_id",),
-    TRACK,
-    optional("genre", TEXT, "most probable genre; null: none is known"),
-    column("confidence", REAL, "probability of that genre, 0 to 1; 0 where none is known"),
-    column("probabilities", ArrayType(REAL), "P(g|track) in the order of the genre set, or empty"),
-    column("source", TEXT, "cnn, label, terms or none"),
-    optional("model", TEXT, "digest of the CNN where source is cnn"),
 )
 ITEM_FACTORS = define(
     "item_factors",
@@ -215,9 +180,6 @@ TABLES = (
     HISTORY,
     LISTENERS,
     LOSSES,
-    MEL,
-    GENRE_SCORES,
-    TRACK_GENRES,
     ITEM_FACTORS,
     USER_FACTORS,
     CANDIDATES,

@@ -153,7 +153,7 @@ AUDIO_FILES = snapshot(
 QUARANTINE = define(
     "quarantine",
     "input that was rejected, with the reason",
-    "events, snapshots, mel",
+    "events, snapshots, mel, descriptors",
     ("source", "file", "line", "rule"),
     SOURCE,
     column("file", TEXT, "file the input came from"),

@@ -1,0 +1,34 @@
+"""Log-mel against librosa in a loop, files to clips against decoding and FFT, Spark's scoring against bare torch; one core each."""
+
+import sys
+
+import numpy as np
+
+from bench.harness import RUNS, Row, told
+
+PAIRS = (
+    ("log-mel of a 4 s clip", "mel_ours", "mel_librosa", "librosa.feature.melspectrogram, a clip at a time", 1 / 2.5),
+    ("a 30 s MP3 to clips of both presets", "files_ours", "files_floor", "decoding and resampling alone, and bare FFTs", 1.3),
+    ("genres of a clip, through Spark", "score_spark", "score_torch", "models/genre_cnn.py alone", 1.25),
+)
+"""What, ours, the peer's, who that is, largest share of its time that is good."""
+
+
+def rows() -> list[Row]:
+    """Three comparisons, in files or clips a second."""
+    return [row for pair in PAIRS for row in _compared(*pair)]
+
+
+def _compared(what: str, ours: str, peer: str, name: str, limit: float) -> list[Row]:
+    seconds: dict[str, list[float]] = {ours: [], peer: []}
+    speed: dict[str, float] = {}
+    memory = dict.fromkeys(seconds, 0)
+    for turn in range(RUNS):
+        for way, found in seconds.items():
+            one, peak = told([sys.executable, "-m", "bench.audio_ways", way])
+            found.append(one["seconds"])
+            memory[way], speed[way] = max(memory[way], peak), one["a_second"] * one["seconds"]
+            print(f"  {way}, run {turn + 1}: {one['seconds']:.2f} s, {peak:,} MiB", file=sys.stderr, flush=True)
+    mine, theirs = (speed[way] / float(np.median(seconds[way])) for way in (ours, peer))
+    ratio = theirs / mine
+    return [Row(what, "a second and core", mine, theirs, name, ratio, f"at most {limit:.2g} x its time", ratio <= limit, memory)]

@@ -1,0 +1,160 @@
+"""One way to hear per process: `python -m bench.audio_ways WAY`, on one core; prints one line of JSON with its seconds.
+
+`mel_*`: 4 s clips in memory to log-mel. `files_*`: music files to clips of both presets. `score_*`: clips to genres.
+What is compiled or loaded once is done before the clock starts.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import soundfile
+import soxr
+import torch
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+
+from bench.harness import WORK
+from jobs.audio import mel
+from jobs.audio.cutting import clip_starts
+from jobs.genre import score
+from jobs.genre.model import GenreModel
+from jobs.lake.models import RegisteredModel
+from jobs.settings import Settings
+from jobs.spark import session
+from models.genre_cnn import GenreCNN, GenreCNNConfig, card, predict, to_bytes
+from models.mel import COMPRESSION, PRESETS, MelPreset, log_mel
+
+FILES, SECONDS, RATE = 48, 30, 44_100
+"""Music files: stereo MP3, as previews are."""
+CLIPS = 480
+"""Clips in memory."""
+BATCH = 8
+SCORED = 1_024
+"""Clips that the genre network hears."""
+FOUR = PRESETS["pmrs-4s"]
+
+
+def music() -> list[Path]:
+    """FILES synthetic pieces: notes, beats and noise, seeded."""
+    folder = WORK / "music"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [folder / f"{number:03d}.mp3" for number in range(FILES)]
+    time_of = np.arange(SECONDS * RATE) / RATE
+    for number, path in enumerate(found):
+        if path.exists():
+            continue
+        rng = np.random.default_rng(number)
+        wave = 0.02 * rng.normal(size=(time_of.size, 2))
+        for pitch, beat in zip(rng.uniform(80, 4_000, 12), rng.uniform(0.2, 2.0, 12), strict=True):
+            wave += 0.06 * (np.sin(2 * np.pi * pitch * time_of) * np.exp(-6 * (time_of % beat)))[:, None]
+        soundfile.write(path, wave, RATE)
+    return found
+
+
+def waves() -> NDArray[np.float32]:
+    """[CLIPS, samples] of 4 s, seeded."""
+    return np.random.default_rng(1).normal(size=(CLIPS, FOUR.clip_samples)).astype(np.float32) * 0.1
+
+
+def mel_ours() -> dict[str, float]:
+    """models/mel.py, a batch at a time."""
+    clips = torch.from_numpy(waves())
+    log_mel(clips[:1], FOUR)
+    return timed(lambda: [log_mel(part, FOUR) for part in clips.split(BATCH)], CLIPS)
+
+
+def mel_librosa() -> dict[str, float]:
+    """The plain loop."""
+    clips = waves()
+
+    def one(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        power = librosa.feature.melspectrogram(
+            y=wave, sr=FOUR.sample_rate, n_fft=FOUR.n_fft, hop_length=FOUR.hop, n_mels=FOUR.n_mels
+        )
+        return np.asarray(np.log1p(COMPRESSION * power), np.float32)
+
+    one(clips[0])
+    return timed(lambda: [one(wave) for wave in clips], CLIPS)
+
+
+def files_ours() -> dict[str, float]:
+    """The work of the job `mel`, contents checked, both presets."""
+    config = mel.Config()
+    files = [{"path": str(path), "content_hash": sha256(path.read_bytes()).hexdigest()} for path in music()]
+    mel.clips_of_file(files[0], config)
+    return timed(lambda: [mel.clips_of_file(file, config) for file in files], FILES)
+
+
+def files_floor() -> dict[str, float]:
+    """Reading, mixing and resampling alone, and beside it the bare FFT of the frames that the clips have."""
+    files, config = music(), mel.Config()
+
+    def decoded(path: Path) -> NDArray[np.float32]:
+        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        return np.asarray(soxr.resample(wave.mean(axis=1), rate, FOUR.sample_rate, quality="HQ"), np.float32)
+
+    many = decoded(files[0]).size
+    frames = [_frames(preset, many, config) for preset in PRESETS.values()]
+    [torch.fft.rfft(part) for part in frames]
+    decoding = timed(lambda: [decoded(path) for path in files], FILES)
+    transforming = timed(lambda: [torch.fft.rfft(part) for _ in files for part in frames], FILES)
+    return decoding | {"seconds": decoding["seconds"] + transforming["seconds"], "fft": transforming["seconds"]}
+
+
+def _frames(preset: MelPreset, samples: int, config: mel.Config) -> torch.Tensor:
+    """Windows [clips x frames, n_fft] as the clips of a file have them."""
+    clips = len(clip_starts(samples, preset.clip_samples, config.clips, config.choice, ""))
+    return torch.randn(clips * preset.frames, preset.n_fft)
+
+
+def heard() -> tuple[GenreCNN, NDArray[np.float16]]:
+    """The network as it starts, and SCORED random clips."""
+    network = GenreCNN(GenreCNNConfig()).eval()
+    return network, np.random.default_rng(2).uniform(0, 20, (SCORED, 599, 128)).astype(np.float16)
+
+
+def score_torch() -> dict[str, float]:
+    """The network on batches as large as Spark's."""
+    network, mels = heard()
+    predict(network, mels[:32], 32)
+    return timed(lambda: predict(network, mels, score.Config().batch), SCORED)
+
+
+def score_spark() -> dict[str, float]:
+    """The job's way: Parquet in, batches to the network, means over a content's clips, out."""
+    network, mels = heard()
+    spark = session("bench", Settings(var=WORK, master="local[1]", driver_memory="4g"))
+    place = str(WORK / "scored.parquet")
+    rows = [(f"{number // 4:06d}", number % 4, bytearray(clip.tobytes())) for number, clip in enumerate(mels)]
+    spark.createDataFrame(rows, "content_hash string, clip int, mel binary").write.mode("overwrite").parquet(place)
+    told: dict[str, Any] = {"network": card(network.cfg)}
+    model = GenreModel(RegisteredModel("", told, to_bytes(network)), tuple("abcdefg"), FOUR.name)
+    clips = spark.read.parquet(place)
+
+    def once() -> None:
+        score.build_scores(clips, model, score.Config()).agg(F.sum("probabilities[0]")).collect()
+
+    once()
+    return timed(once, SCORED)
+
+
+def timed(work: Callable[[], object], many: int) -> dict[str, float]:
+    """Seconds of the work, and how many a second."""
+    began = time.monotonic()
+    work()
+    took = time.monotonic() - began
+    return {"seconds": took, "a_second": many / took}
+
+
+WAYS = {way.__name__: way for way in (mel_ours, mel_librosa, files_ours, files_floor, score_torch, score_spark)}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps(WAYS[sys.argv[1]]()))

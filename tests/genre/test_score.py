@@ -1,0 +1,49 @@
+"""Scoring by content: what the model heard on one night it is not asked again on the next."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jobs.audio import mel
+from jobs.context import JobContext, Night
+from jobs.genre import score
+from models.genre_cnn import GenreCNN, GenreCNNConfig, card, predict, to_bytes
+from tests.audio.conftest import Ingested, ingested
+from tests.audio.hostile import tone, wav
+
+__all__ = ["ingested"]
+MEL = mel.Config(presets=("pmrs-4s",), clips=2)
+NETWORK = GenreCNNConfig(n_genres=2, conv=(4, 4, 4, 4), dense=8)
+GENRES = ["Rock", "Trance"]
+
+
+def scored(night: Night) -> tuple[JobContext, dict[str, int]]:
+    """Both jobs of a night; rows written by the second."""
+    for job, name, config in ((mel, "mel", MEL), (score, "genre_score", score.Config())):
+        ctx = JobContext(night, name, config)
+        job.run(ctx)
+        ctx.commit()
+    return ctx, {manifest.table: manifest.rows for manifest in ctx.pending}
+
+
+def test_a_content_is_scored_once_and_as_the_network_does(ingested: Ingested, tmp_path: Path) -> None:
+    for name, pitch in (("a", 300.0), ("b", 900.0), ("c", 2000.0)):
+        wav(tmp_path / f"{name}.wav", tone(9.0, pitch=pitch))
+    files = {name: tmp_path / f"{name}.wav" for name in "abc"}
+    first = ingested({"x": files["a"], "y": files["b"]})
+    network = GenreCNN(NETWORK).eval()
+    told = {"network": card(NETWORK), "genres": GENRES, "preset": "pmrs-4s"}
+    first.models.register("genre_cnn-pmrs7-pmrs-4s", to_bytes(network), told)
+    _, written = scored(first)
+    assert written == {"audio_scores": 2, "genre_scores": 2}
+    ctx, written = scored(ingested({"x": files["a"], "twin": files["a"], "z": files["c"]}, 1))
+    assert written == {"audio_scores": 1, "genre_scores": 3}
+    rows = {row["track_id"]: row for row in ctx.read("genre_scores").collect()}
+    assert rows["x"]["probabilities"] == rows["twin"]["probabilities"]
+    clips = ctx.read("track_clips").join(ctx.read("mel", "held"), ["content_hash", "made_by"]).orderBy("clip").collect()
+    for track, row in rows.items():
+        mels = np.stack([np.frombuffer(clip["mel"], np.float16).reshape(599, 128) for clip in clips if clip["track_id"] == track])
+        probabilities, embeddings = predict(network, mels)
+        np.testing.assert_allclose(np.array(row["probabilities"])[[5, 6]], probabilities.mean(0), atol=1e-4)
+        np.testing.assert_allclose(row["embedding"], embeddings.mean(0), atol=1e-4)
+        assert not any(row["probabilities"][:5])
