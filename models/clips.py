@@ -75,11 +75,6 @@ def fixed_arithmetic(threads: int, seed: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def best_device() -> torch.device:
-    """A GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def class_weights(labels: NDArray[np.int64], n_genres: int) -> Tensor:
     """Inverse of each genre's count, [n_genres], mean 1 over the clips; a genre without clips weighs 0."""
     counts = np.bincount(labels, minlength=n_genres)

@@ -17,7 +17,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clips import Variation, augment, best_device, check_clips, class_weights, fixed_arithmetic, split_tracks
+from models.clips import Variation, augment, check_clips, class_weights, fixed_arithmetic, split_tracks
+from models.device import best_device
 
 
 @dataclass(frozen=True)

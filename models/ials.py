@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from models.als_rows import Fixed, Objective, approach, fixed, solve, strengths
+from models.device import best_device
 from models.top_n import Floats
 from models.workers import workers
 
@@ -74,10 +75,10 @@ def cold(users: int, items: int, config: IALSConfig) -> State:
 
 
 def half_step(likes: csr_array, side: Fixed, start: Tensor, config: IALSConfig) -> Tensor:
-    """The rows' new factors [B, F] float32, by as many steps as the config has."""
+    """The rows' new factors [B, F] float32, by as many steps as the config has; computed where `side` is, then where `start` is."""
     if config.steps:
-        return approach(likes, side, start, config.objective, config.steps)
-    return solve(likes, side, config.objective).float()
+        return approach(likes, side, start.to(side.factors), config.objective, config.steps).to(start)
+    return solve(likes, side, config.objective).to(start)
 
 
 BLOCK_LIKES = 400_000
@@ -104,14 +105,15 @@ def alternate(
     """Item factors Y [I, F] of `likes` [U, I] (strengths), on one machine: blocks of rows are dealt out to threads.
 
     `start`: where to go on, else cold; `told`: hears of each iteration; `threads`: 0: as many as there are cores. The same bits
-    whatever their number.
+    whatever their number. On a GPU where there is one.
     """
+    device = best_device()
     listeners = csr_array(likes.T.tocsr())
     state = cold(likes.shape[0], likes.shape[1], config) if start is None else start
     with workers(threads) as pool:
 
         def step(rows: csr_array, other: Floats, own: Floats) -> Floats:
-            side, before = pool.submit(fixed, torch.from_numpy(other)).result(), torch.from_numpy(own)
+            side, before = pool.submit(fixed, torch.from_numpy(other).to(device)).result(), torch.from_numpy(own)
             parts = pool.map(lambda span: half_step(rows[span], side, before[span], config), _spans(rows))
             return np.asarray(torch.cat(list(parts)).numpy())
 
@@ -125,8 +127,8 @@ def alternate(
 def folded(likes: csr_array, items: Floats, config: IALSConfig, threads: int = 0) -> Floats:
     """Every user's factors [U, F], solved exactly for item factors Y [I, F]; dealt out as above."""
     with workers(threads) as pool:
-        side = pool.submit(fixed, torch.from_numpy(items)).result()
-        parts = pool.map(lambda span: solve(likes[span], side, config.objective).float(), _spans(likes))
+        side = pool.submit(fixed, torch.from_numpy(items).to(best_device())).result()
+        parts = pool.map(lambda span: solve(likes[span], side, config.objective).float().cpu(), _spans(likes))
         return np.asarray(torch.cat(list(parts)).numpy())
 
 

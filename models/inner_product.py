@@ -50,14 +50,14 @@ class Best:
     score: NDArray[np.float64]
 
 
-def arranged(factors: Floats) -> Shelf:
-    """The shelf of item factors [I, F]."""
-    items = torch.from_numpy(factors)
+def arranged(factors: Floats, device: torch.device | None = None) -> Shelf:
+    """The shelf of item factors [I, F], on `device` (None: the processor), where it will be searched too."""
+    items = torch.from_numpy(factors).to(device)
     lengths = torch.linalg.vector_norm(items, dim=1)
     order = torch.sort(lengths, descending=True, stable=True).indices
     order = order[: int(torch.count_nonzero(lengths))]
     place = np.full(len(factors), -1, dtype=np.int64)
-    place[order.numpy()] = np.arange(len(order))
+    place[order.cpu().numpy()] = np.arange(len(order))
     return Shelf(items[order].contiguous(), lengths[order], order, place)
 
 
@@ -67,7 +67,7 @@ def best(users: Floats, shelf: Shelf, heard: csr_array, most: int) -> Best:
     Users of factors 0 get none. Memory: some 20 MB beside what comes back.
     """
     found = [
-        _settled(torch.from_numpy(users[begin : begin + USERS]), shelf, heard[begin : begin + USERS], most, begin)
+        _settled(torch.from_numpy(users[begin : begin + USERS]).to(shelf.factors), shelf, heard[begin : begin + USERS], most, begin)
         for begin in range(0, len(users), USERS)
     ]
     empty = np.empty(0, np.int64)
@@ -77,24 +77,24 @@ def best(users: Floats, shelf: Shelf, heard: csr_array, most: int) -> Best:
 
 def _settled(users: Tensor, shelf: Shelf, heard: csr_array, most: int, begin: int) -> Best:
     """What the tiles found, scored in float64, cut at `most`."""
-    row, place = _within_reach(users, shelf, _Heard(heard, shelf.place), most)
-    score = (users[row].double() * shelf.factors[place].double()).sum(1).numpy()
-    item = shelf.item[place].numpy()
-    order = np.lexsort((item, -score, row.numpy()))
-    row_of = row.numpy()[order]
+    row, place = _within_reach(users, shelf, _Heard(heard, shelf), most)
+    score = (users[row].double() * shelf.factors[place].double()).sum(1).cpu().numpy()
+    rows, item = row.cpu().numpy(), shelf.item[place].cpu().numpy()
+    order = np.lexsort((item, -score, rows))
+    row_of = rows[order]
     rank = np.arange(order.size) - np.searchsorted(row_of, row_of)
     kept = order[rank < most]
-    return Best(row.numpy()[kept] + begin, item[kept], rank[rank < most], score[kept])
+    return Best(rows[kept] + begin, item[kept], rank[rank < most], score[kept])
 
 
 class _Heard:
     """Heard items by the place where they are met."""
 
-    def __init__(self, heard: csr_array, place: Ints) -> None:
-        where = place[heard.indices]
+    def __init__(self, heard: csr_array, shelf: Shelf) -> None:
+        where = shelf.place[heard.indices]
         row = np.repeat(np.arange(heard.shape[0]), np.diff(heard.indptr))
         order = np.argsort(where, kind="stable")
-        self._where, self._row = torch.from_numpy(where[order]), torch.from_numpy(row[order])
+        self._where, self._row = (torch.from_numpy(part[order]).to(shelf.factors.device) for part in (where, row))
 
     def between(self, begin: int, end: int) -> tuple[Tensor, Tensor]:
         """(row, place - begin) of what is heard there."""
@@ -106,11 +106,12 @@ def _within_reach(users: Tensor, shelf: Shelf, heard: _Heard, most: int) -> tupl
     """(row, place) of all that can be among the `most` best, and of some more."""
     lengths = torch.linalg.vector_norm(users, dim=1)
     slack = ROUNDING * lengths * (shelf.lengths[0] if len(shelf.lengths) else 0.0)
-    top = torch.full((len(users), most), -torch.inf)  # the best scores so far, in no order
+    device = users.device
+    top = torch.full((len(users), most), -torch.inf, device=device)  # the best scores so far, in no order
     floor = top.amin(1)  # the worst of them
-    position = torch.empty(len(users), dtype=torch.int64)
+    position = torch.empty(len(users), dtype=torch.int64, device=device)
     active = torch.nonzero(lengths > 0).flatten()
-    rows, places = [torch.empty(0, dtype=torch.int64)], [torch.empty(0, dtype=torch.int64)]
+    rows, places = ([torch.empty(0, dtype=torch.int64, device=device)] for _ in range(2))
     for begin in range(0, len(shelf.factors), TILE):
         active = active[lengths[active] * shelf.lengths[begin] >= floor[active] - slack[active]]
         if not len(active):
@@ -118,7 +119,7 @@ def _within_reach(users: Tensor, shelf: Shelf, heard: _Heard, most: int) -> tupl
         tile = shelf.factors[begin : begin + TILE]
         scores = users[active] @ tile.T
         position.fill_(-1)
-        position[active] = torch.arange(len(active))
+        position[active] = torch.arange(len(active), device=device)
         row, column = heard.between(begin, begin + len(tile))
         met = position[row] >= 0
         scores[position[row[met]], column[met]] = -torch.inf
@@ -153,8 +154,8 @@ def _raise(top: Tensor, active: Tensor, hit: Tensor, value: Tensor) -> None:
         return
     rows, counts = torch.unique_consecutive(hit, return_counts=True)
     first = torch.cumsum(counts, 0) - counts
-    place = torch.arange(len(hit)) - torch.repeat_interleave(first, counts)
-    new = torch.full((len(rows), int(counts.max())), -torch.inf)
-    new[torch.repeat_interleave(torch.arange(len(rows)), counts), place] = value
+    place = torch.arange(len(hit), device=hit.device) - torch.repeat_interleave(first, counts)
+    new = torch.full((len(rows), int(counts.max())), -torch.inf, device=hit.device)
+    new[torch.repeat_interleave(torch.arange(len(rows), device=hit.device), counts), place] = value
     old = top[active[rows]]
     top[active[rows]] = torch.topk(torch.cat([old, new], dim=1), top.shape[1], dim=1, sorted=False).values

@@ -27,6 +27,7 @@ from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.schemas import table
 from jobs.spark import rows_per_batch
 from models import approximate, inner_product
+from models.device import best_device
 from models.implicit_factors import ImplicitFactors
 from models.lists import OVERALL as OVERALL_LIST
 from models.lists import Lists, because, by_factors
@@ -82,7 +83,7 @@ class Shelf:
         """Item factors as they are searched; None where the score is not theirs alone."""
         if self.index:
             return self.index
-        return inner_product.arranged(self.model.factors) if isinstance(self.model, ImplicitFactors) else None
+        return inner_product.arranged(self.model.factors, best_device()) if isinstance(self.model, ImplicitFactors) else None
 
     def searches(self, config: Config) -> bool:
         """Whether lists are found without the scores of all tracks: a genre's list, and PMRS's own, want every percentile."""

@@ -27,6 +27,7 @@ from jobs.log import logger
 from jobs.spark import rows_per_batch
 from models import ials
 from models.als_rows import Fixed, fixed, solve
+from models.device import best_device
 from models.ials import IALSConfig, State, cold, half_step
 from models.top_n import Floats
 
@@ -140,7 +141,8 @@ def _half_step(rows: Blocks, other: Floats, own: Floats, config: IALSConfig) -> 
     def step(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         torch.set_num_threads(1)  # Spark runs one task per core already
         theirs, before = sent.value
-        side = Fixed(torch.from_numpy(theirs), gram, across)
+        device = best_device()
+        side = Fixed(torch.from_numpy(theirs).to(device), gram.to(device), across)
         for batch in batches:
             for block in batch.to_pylist():
                 begin = torch.from_numpy(before[block["first"] : block["first"] + block["rows"]])
@@ -164,10 +166,11 @@ def folded(likes: Likes, items: Floats, config: IALSConfig) -> DataFrame:
 
     def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         torch.set_num_threads(1)
-        side = Fixed(torch.from_numpy(sent.value), gram, across)
+        device = best_device()
+        side = Fixed(torch.from_numpy(sent.value).to(device), gram.to(device), across)
         for batch in batches:
             for block in batch.to_pylist():
-                found = solve(blocks.unpacked(block, across), side, config.objective).float().numpy()
+                found = solve(blocks.unpacked(block, across), side, config.objective).float().cpu().numpy()
                 users = np.arange(block["first"], block["first"] + block["rows"])
                 yield pa.record_batch({"user": users, "factors": pa.array(list(found), pa.list_(pa.float32()))})
 
