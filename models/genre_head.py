@@ -63,7 +63,7 @@ class GenreHead:
 
 
 def fit(features: Reals, labels: Reals, tracks: NDArray[np.str_], config: GenreHeadConfig | None = None) -> GenreHead:
-    """Fit on features [N, D] and `labels` [N, G]: 1 where the genre is the row's, or shares. Several rows may be of one of `tracks` [N].
+    """Fit on features [N, D] and labels [N, G] (1 where the genre is the row's, or shares). Rows may be of one of `tracks` [N].
 
     Raises ValueError for shapes that do not go together, numbers that are not finite, and rows without a genre.
     """
