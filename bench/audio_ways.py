@@ -28,7 +28,9 @@ from jobs.genre.model import GenreModel
 from jobs.lake.models import RegisteredModel
 from jobs.settings import Settings
 from jobs.spark import session
-from models.genre_cnn import GenreCNN, GenreCNNConfig, card, predict, to_bytes
+from models.clip_network import predict
+from models.genre_cnn import GenreCNN, GenreCNNConfig
+from models.genre_networks import card, to_bytes
 from models.mel import COMPRESSION, PRESETS, MelPreset, log_mel
 
 FILES, SECONDS, RATE = 48, 30, 44_100

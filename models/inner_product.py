@@ -67,7 +67,13 @@ def best(users: Floats, shelf: Shelf, heard: csr_array, most: int) -> Best:
     Users of factors 0 get none. Memory: some 20 MB beside what comes back.
     """
     found = [
-        _settled(torch.from_numpy(users[begin : begin + USERS]).to(shelf.factors), shelf, heard[begin : begin + USERS], most, begin)
+        _settled(
+            torch.from_numpy(users[begin : begin + USERS]).to(shelf.factors),
+            shelf,
+            heard[begin : begin + USERS],
+            most,
+            begin,
+        )
         for begin in range(0, len(users), USERS)
     ]
     empty = np.empty(0, np.int64)

@@ -15,9 +15,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
 from jobs.context import JobContext
-from jobs.genre.model import DEFAULT_PRESET, GenreModel, registered_model
+from jobs.genre.model import DEFAULT_NETWORK, DEFAULT_PRESET, GenreModel, registered_model
 from jobs.lake.held import KEY, held, keep, maker
-from models import genre_cnn
+from models import clip_network, genre_cnn, short_chunk
+from models.genre_networks import build, from_card
 
 PREDICTED = StructType(
     [StructField("probabilities", ArrayType(FloatType())), StructField("embedding", ArrayType(FloatType()))]
@@ -30,6 +31,8 @@ class Config:
 
     preset: str = DEFAULT_PRESET
     """Mel preset of the model."""
+    network: str = DEFAULT_NETWORK
+    """Whose model it is (models/genre_networks.py)."""
     batch: int = 32
     """Clips per forward pass; 32 x 599 x 128 float32 are 10 MB, and larger batches gain nothing on a CPU."""
     clips_per_task: int = 256
@@ -45,7 +48,8 @@ def predictor(model: GenreModel, weights: Any) -> Callable[[], Callable[[NDArray
     def make() -> Callable[[NDArray[Any]], dict[str, NDArray[np.float32]]]:
         import torch
 
-        from models.genre_cnn import from_bytes, from_card, predict
+        from models.clip_network import predict
+        from models.genre_networks import from_bytes
 
         if not torch.cuda.is_available():
             torch.set_num_threads(1)  # Spark runs one task per core already
@@ -88,7 +92,7 @@ def build_scores(clips: DataFrame, model: GenreModel, config: Config) -> DataFra
     scored = fixed.select("content_hash", F.struct("clip", score("mel").alias("p")).alias("one"))
     flat = F.struct("one.clip", "one.p.probabilities", "one.p.embedding")
     grouped = scored.groupBy("content_hash").agg(F.sort_array(F.collect_list(flat)).alias("clips"))
-    size = model.registered.card["network"]["dense"]
+    size = build(from_card(model.registered.card["network"])).width
     return grouped.select(
         "content_hash",
         mean_over("clips", "probabilities", len(model.genres), config.decimals).alias("probabilities"),
@@ -101,13 +105,13 @@ def run(ctx: JobContext) -> None:
     there is no model).
     """
     config: Config = ctx.config  # type: ignore[assignment]
-    model, tracks = registered_model(ctx, config.preset), ctx.need("track_clips")
+    model, tracks = registered_model(ctx, config.preset, config.network), ctx.need("track_clips")
     first = tracks.select("made_by").first()
     if model is None or first is None:
         empty = "track_id string, probabilities array<float>, embedding array<float>, model string"
         ctx.write("genre_scores", ctx.spark.createDataFrame([], empty))
         return
-    made_by = maker(config, (genre_cnn,), model.registered.digest, first["made_by"])
+    made_by = maker(config, (clip_network, genre_cnn, short_chunk), model.registered.digest, first["made_by"])
     known = held(ctx, "audio_scores", made_by)
     fresh = tracks.select(*KEY).distinct().join(known, "content_hash", "left_anti")
     if not fresh.isEmpty():

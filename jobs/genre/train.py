@@ -13,12 +13,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext, config_dict
-from jobs.genre.model import DEFAULT_PRESET, model_name
+from jobs.genre.model import DEFAULT_NETWORK, DEFAULT_PRESET, model_name
 from jobs.lake.collect import bounded
 from jobs.lake.held import KEY
 from jobs.lake.manifest import code_version
 from jobs.log import logger
-from models.genre_cnn import EpochReport, GenreCNNConfig, TrainResult, card, to_bytes, train
+from models.clip_network import TrainingConfig
+from models.genre_networks import card, settings_of, to_bytes
+from models.genre_training import EpochReport, TrainResult, train
 
 LOG = logger(__name__)
 MEL_BYTES = 599 * 128 * 2
@@ -26,8 +28,10 @@ MEL_BYTES = 599 * 128 * 2
 
 @dataclass(frozen=True)
 class Config:
-    """What the CNN learns from; the network's own settings are models.genre_cnn.GenreCNNConfig."""
+    """What the network learns from; its own settings stand with it in models/."""
 
+    network: str = DEFAULT_NETWORK
+    """genre_cnn (PMRS's) or short_chunk (models/genre_networks.py)."""
     preset: str = DEFAULT_PRESET
     """Mel preset. pmrs-4s, because the default sample's and GTZAN's clips fill it (docs/algorithms.md)."""
     min_tracks: int = 2
@@ -53,7 +57,7 @@ def to_arrays(clips: pa.Table) -> tuple[NDArray[np.float16], list[str], list[str
 def run(ctx: JobContext) -> None:
     """Reads `track_clips`, `mel` and `tracks`, registers a model. Without enough labelled audio it says so and registers none."""
     config: Config = ctx.config  # type: ignore[assignment]
-    name = model_name(ctx.genres.name, config.preset)
+    name = model_name(ctx.genres.name, config.preset, config.network)
     if ctx.night.models.digest(name) is not None and not ctx.force:
         return
     table = bounded(_clips(ctx, config), MEL_BYTES, "clips to train on")
@@ -62,7 +66,7 @@ def run(ctx: JobContext) -> None:
         LOG.warning("no genre CNN trained: fewer than two genres have labelled audio", genres=genres)
         return
     mels, labels, tracks = to_arrays(table)
-    settings = GenreCNNConfig(n_genres=len(genres))
+    settings = settings_of(config.network, n_genres=len(genres))
     places = np.array([genres.index(label) for label in labels], dtype=np.int64)
 
     def watch(epoch: EpochReport) -> None:
@@ -79,7 +83,7 @@ def _clips(ctx: JobContext, config: Config) -> DataFrame:
 
 
 def _card(
-    ctx: JobContext, config: Config, settings: GenreCNNConfig, genres: list[str], result: TrainResult, tracks: list[str]
+    ctx: JobContext, config: Config, settings: TrainingConfig, genres: list[str], result: TrainResult, tracks: list[str]
 ) -> dict[str, object]:
     best = result.history[result.best_epoch - 1]
     return {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jobs.collaborative.methods import METHODS
 from jobs.collaborative.recipe import RANKING, SHIPPED
 from jobs.context import JobContext
-from jobs.genre.model import DEFAULT_PRESET, model_name
+from jobs.genre.model import DEFAULT_NETWORK, DEFAULT_PRESET, model_name
 from jobs.lake.manifest import code_version
 from jobs.publish import views
 from jobs.publish.collections import RECOMMENDATIONS, SISTERS, collection_name
@@ -61,7 +61,7 @@ def seen(ctx: JobContext, store: Store) -> Seen:
     run = own if store.publications.find_one({"_id": night.run_id}) else _published(store, date) or own
     run_id = str(run.get("_id", night.run_id))
     before = _published(store, (night.date - dt.timedelta(days=1)).isoformat())
-    model = night.models.load(model_name(night.genres.name, DEFAULT_PRESET))
+    model = night.models.load(model_name(night.genres.name, DEFAULT_PRESET, DEFAULT_NETWORK))
     return Seen(
         date=date, run_id=run_id, sources=night.sources.name, synthetic=night.sources.synthetic,
         live=views.live_run(store),

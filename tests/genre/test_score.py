@@ -7,7 +7,9 @@ import numpy as np
 from jobs.audio import mel
 from jobs.context import JobContext, Night
 from jobs.genre import score
-from models.genre_cnn import GenreCNN, GenreCNNConfig, card, predict, to_bytes
+from models.clip_network import predict
+from models.genre_cnn import GenreCNN, GenreCNNConfig
+from models.genre_networks import card, to_bytes
 from tests.audio.conftest import Ingested, ingested
 from tests.audio.hostile import tone, wav
 

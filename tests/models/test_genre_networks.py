@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from safetensors.torch import load
 from torch.nn import functional as F
 
-from models import genre_cnn
+from models import genre_cnn, genre_networks, genre_training
+from models.clip_network import TrainingConfig, predict
 from models.clips import Variation, augment, class_weights, split_tracks
-from models.genre_cnn import EpochReport, GenreCNN, GenreCNNConfig, TrainResult
+from models.genre_cnn import GenreCNN, GenreCNNConfig
+from models.genre_training import EpochReport, TrainResult
+from models.short_chunk import ShortChunkCNN, ShortChunkConfig
 
 SMALL = GenreCNNConfig(3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch=8, val_share=0.25, lr=2e-3)
+SHORT = ShortChunkConfig(3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch=8, val_share=0.25, lr=1e-2)
 Clips = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_]]
 
 
@@ -32,9 +36,16 @@ def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
     return mels.astype(np.float16), labels.astype(np.int64), np.repeat(names, clips)
 
 
+@pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.name_of)
+def small(request: pytest.FixtureRequest) -> TrainingConfig:
+    """Each network, small."""
+    found: TrainingConfig = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def trained() -> TrainResult:
-    return genre_cnn.train(*rhythms(), SMALL)
+def trained(small: TrainingConfig) -> TrainResult:
+    return genre_training.train(*rhythms(), small)
 
 
 def test_every_layer_has_the_papers_shape() -> None:
@@ -62,6 +73,18 @@ def test_every_layer_has_the_papers_shape() -> None:
     assert model.embed(torch.randn(2, 599, 128)).shape == (2, 2048)
 
 
+def test_the_short_chunk_network_halves_until_one_bin_is_left() -> None:
+    model = ShortChunkCNN(ShortChunkConfig()).eval()
+    shapes = []
+    with torch.inference_mode():
+        x = F.avg_pool2d(torch.randn(1, 1, 599, 128), 2)
+        for block in model.blocks:
+            x = block(x)
+            shapes.append(tuple(x.shape[1:]))
+        assert model(torch.randn(2, 599, 128)).shape == (2, 7)
+    assert shapes == [(16, 149, 32), (32, 74, 16), (32, 37, 8), (64, 18, 4), (64, 9, 2), (128, 4, 1)]
+
+
 def test_global_pool_is_mean_max_and_l2() -> None:
     x = torch.tensor([[[3.0, 4.0]]])
     torch.testing.assert_close(genre_cnn.global_pool(x), torch.tensor([[3.5, 4.0, 5.0]]))
@@ -69,15 +92,15 @@ def test_global_pool_is_mean_max_and_l2() -> None:
 
 def test_learns_what_the_mean_spectrum_does_not_show(trained: TrainResult) -> None:
     mels, labels, _ = rhythms(seed=9)
-    probs, embeddings = genre_cnn.predict(trained.model, mels)
+    probs, embeddings = predict(trained.model, mels)
     assert (probs.argmax(axis=1) == labels).mean() > 0.8
     np.testing.assert_allclose(probs.sum(axis=1), 1.0, atol=1e-5)
-    assert embeddings.shape == (len(mels), SMALL.dense)
+    assert embeddings.shape == (len(mels), trained.model.width)
 
 
-def test_equal_seeds_equal_weights(trained: TrainResult) -> None:
-    again = genre_cnn.train(*rhythms(), SMALL)
-    assert genre_cnn.to_bytes(again.model) == genre_cnn.to_bytes(trained.model)
+def test_equal_seeds_equal_weights(trained: TrainResult, small: TrainingConfig) -> None:
+    again = genre_training.train(*rhythms(), small)
+    assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(trained.model)
     assert again.history == trained.history
 
 
@@ -87,26 +110,26 @@ def test_training_leaves_torch_as_it_found_it() -> None:
     torch.manual_seed(5)
     threads = torch.get_num_threads()
     mels, labels, tracks = rhythms(6)
-    genre_cnn.train(mels, labels, tracks, GenreCNNConfig(**{**genre_cnn.card(SMALL), "epochs": 1, "vary": Variation()}))
+    genre_training.train(mels, labels, tracks, replace(SMALL, epochs=1, vary=Variation()))
     assert torch.get_num_threads() == threads
     torch.testing.assert_close(torch.rand(3), want)
 
 
 def test_a_batch_equals_its_singles(trained: TrainResult) -> None:
     mels, _, _ = rhythms(6)
-    together, _ = genre_cnn.predict(trained.model, mels, batch=64)
-    alone, _ = genre_cnn.predict(trained.model, mels, batch=1)
+    together, _ = predict(trained.model, mels, batch=64)
+    alone, _ = predict(trained.model, mels, batch=1)
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_save_and_load_round_trip(trained: TrainResult) -> None:
-    cfg = genre_cnn.from_card(json.loads(json.dumps(genre_cnn.card(SMALL))))
-    assert cfg == SMALL
-    blob = genre_cnn.to_bytes(trained.model)
+def test_save_and_load_round_trip(trained: TrainResult, small: TrainingConfig) -> None:
+    cfg = genre_networks.from_card(json.loads(json.dumps(genre_networks.card(small))))
+    assert cfg == small
+    blob = genre_networks.to_bytes(trained.model)
     assert {"mean", "std", "head.weight"} <= set(load(blob))
     mels, _, _ = rhythms(6)
-    loaded = genre_cnn.from_bytes(cfg, blob)
-    np.testing.assert_array_equal(genre_cnn.predict(loaded, mels)[0], genre_cnn.predict(trained.model, mels)[0])
+    loaded = genre_networks.from_bytes(cfg, blob)
+    np.testing.assert_array_equal(predict(loaded, mels)[0], predict(trained.model, mels)[0])
 
 
 def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> None:
@@ -121,13 +144,13 @@ def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> N
 
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_so_few_steps_that_the_warm_up_has_none(epochs: int) -> None:
-    result = genre_cnn.train(*rhythms(4), replace(SMALL, epochs=epochs, batch=1_000, max_clips=10_000, patience=epochs))
+    result = genre_training.train(*rhythms(4), replace(SMALL, epochs=epochs, batch=1_000, max_clips=10_000, patience=epochs))
     assert len(result.history) == epochs
 
 
 def test_progress_and_best_epoch() -> None:
     seen: list[EpochReport] = []
-    result = genre_cnn.train(*rhythms(12), SMALL, on_epoch=seen.append)
+    result = genre_training.train(*rhythms(12), SMALL, on_epoch=seen.append)
     assert tuple(seen) == result.history
     losses = [report.val_loss for report in seen]
     assert result.best_epoch == 1 + int(np.argmin(losses))
@@ -135,7 +158,7 @@ def test_progress_and_best_epoch() -> None:
 
 def test_everything_can_be_trained_on() -> None:
     cfg = GenreCNNConfig(n_genres=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
-    result = genre_cnn.train(*rhythms(6), cfg)
+    result = genre_training.train(*rhythms(6), cfg)
     assert result.val_tracks == ()
     assert result.best_epoch == 2
 
@@ -160,10 +183,10 @@ def test_variation_keeps_shape_and_repeats_with_its_seed() -> None:
 def test_wrong_inputs_are_named() -> None:
     mels, labels, tracks = rhythms(6)
     with pytest.raises(ValueError, match=r"genre numbers must lie in 0\.\.2: got 0\.\.5"):
-        genre_cnn.train(mels, labels + 3 * (labels == 2), tracks, SMALL)
+        genre_training.train(mels, labels + 3 * (labels == 2), tracks, SMALL)
     with pytest.raises(ValueError, match="need clips"):
-        genre_cnn.train(mels[:, :100], labels, tracks, SMALL)
+        genre_training.train(mels[:, :100], labels, tracks, SMALL)
     broken = mels.copy()
     broken[3, 2, 1] = np.nan
     with pytest.raises(ValueError, match="NaN or infinity"):
-        genre_cnn.train(broken, labels, tracks, SMALL)
+        genre_training.train(broken, labels, tracks, SMALL)

@@ -1,0 +1,76 @@
+"""What the networks that hear log-mel clips have in common: input, output, how they are trained, and how they are asked."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.clips import Variation
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Size of input and output, and how a network is trained; recorded beside the weights."""
+
+    n_genres: int = 7
+    n_mels: int = 128
+    frames: int = 599
+    epochs: int = 8
+    max_clips: int = 7_000  # clips shown over all epochs: bounds CPU time (about 60 clips/s on 2 idle cores)
+    batch: int = 16
+    lr: float = 5e-4  # peak of a one-cycle schedule
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    patience: int = 4  # epochs without a better validation loss before stopping
+    val_share: float = 0.15  # of each genre's tracks; 0 trains on everything and keeps the last epoch
+    vary: Variation = field(default_factory=Variation)
+    threads: int = 2  # fixed, so that sums run in one order whatever machine trains
+    seed: int = 7
+
+
+class ClipNetwork(nn.Module):
+    """[B, frames, n_mels] log-mel -> [B, n_genres] logits, over an embedding [B, width] that subclasses make."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, cfg: TrainingConfig, width: int) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.width = width
+        # input standardisation per mel bin: learnt from the training clips, saved with the weights
+        self.register_buffer("mean", torch.zeros(cfg.n_mels))
+        self.register_buffer("std", torch.ones(cfg.n_mels))
+        self.head: nn.Linear
+
+    def standardise(self, mels: Tensor) -> Tensor:
+        """Log-mels of any float type -> float32 with mean 0 and deviation 1 per mel bin in training."""
+        return (mels.float() - self.mean) / self.std
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Standardised [B, frames, n_mels] -> the last hidden layer [B, width]."""
+        raise NotImplementedError
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Logits of raw (not standardised) log-mels."""
+        logits: Tensor = self.head(self.embed(self.standardise(mels)))
+        return logits
+
+
+def predict(
+    model: ClipNetwork, mels: NDArray[np.float16], batch: int = 64
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Clips [N, 599, 128] -> (probabilities [N, n_genres], embeddings [N, width]), on the model's device."""
+    model.eval()
+    probs = np.zeros((len(mels), model.cfg.n_genres), dtype=np.float32)
+    embeddings = np.zeros((len(mels), model.width), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(mels), batch):
+            x = torch.from_numpy(np.ascontiguousarray(mels[start : start + batch])).to(model.mean.device)
+            hidden = model.embed(model.standardise(x))
+            embeddings[start : start + batch] = hidden.cpu().numpy()
+            probs[start : start + batch] = F.softmax(model.head(hidden), dim=1).cpu().numpy()
+    return probs, embeddings
