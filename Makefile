@@ -36,7 +36,7 @@ stop: ## stop the embedded MongoDB; its data stays
 	@if [ -x $(PMRS) ]; then $(PMRS) mongo stop; fi
 
 test: setup ## run the tests  [SLOW=1 all of them] [ARGS='-k lake -x']
-	@.venv/bin/python $(if $(ARGS),-m pytest $(ARGS),tests/halves.py $(if $(SLOW),,-m 'not slow'))
+	@.venv/bin/python $(if $(ARGS),-m pytest $(ARGS),tests/parallel.py $(if $(SLOW),,-m 'not slow'))
 
 bench: setup ## measure against peers in the same run, into bench/results/  [ONLY=ingest]
 	@.venv/bin/python -m bench $(ONLY)

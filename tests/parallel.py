@@ -1,0 +1,53 @@
+"""All tests, in two processes at a time: `make test`. One is seldom enough to keep two cores busy.
+
+What is given goes to pytest in all of them. Folders are dealt out group by group, the longest first: whole nights, which share one,
+take about as long as everything else. A group's output is printed when it is done. (pytest-xdist, which would do this, cannot
+keep a folder's tests together under pytest 9.2.)
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOGETHER = 2
+GROUPS = (("night",), ("sources",), ("evaluate", "collaborative"))
+"""Folders under tests/; all others make one more group. Each group starts a Spark and a MongoDB of its own."""
+
+
+def main(given: list[str]) -> int:
+    """Exit status of a group that failed, or 0."""
+    named = {f"tests/{folder}" for group in GROUPS for folder in group}
+    groups = [tuple(f"tests/{folder}" for folder in group) for group in GROUPS]
+    groups.append(("tests", *(f"--ignore={folder}" for folder in sorted(named))))
+    running: list[subprocess.Popen[str]] = []
+    mouth = threading.Lock()
+
+    def run(group: tuple[str, ...]) -> int:
+        began = time.monotonic()
+        name = " ".join(group) if group[0] != "tests" else "all other tests"
+        with mouth:
+            print(f"{name}: begun", flush=True)
+        # a cache of results in each would overwrite the others'
+        command = (sys.executable, "-m", "pytest", *given, "-p", "no:cacheprovider", *group)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        running.append(process)
+        told, _ = process.communicate()
+        with mouth:
+            print(f"\n{told}\n{name}: {time.monotonic() - began:.0f} s", flush=True)
+        # of a group may be chosen nothing (-k)
+        return 0 if process.returncode == 5 else process.returncode
+
+    try:
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            return next((status for status in list(pool.map(run, groups)) if status), 0)
+    finally:
+        for process in running:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
