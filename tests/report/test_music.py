@@ -30,7 +30,7 @@ def frames(spark: SparkSession) -> dict[str, DataFrame]:
         "tracks": spark.createDataFrame(tracks, table("tracks").schema),
         "genres": spark.createDataFrame(genres, table("track_genres").schema),
         "history": spark.createDataFrame(heard, "user_id string, track_id string, rating double, plays long"),
-        "mel": spark.createDataFrame([("a",), ("a",)], "track_id string"),
+        "mel": spark.createDataFrame([("a",)], "track_id string"),
         "now": ranked(spark, NOW, {"mixed": ["personal", "popular"], "nobody": ["popular"] * 2}), "then": ranked(spark, THEN),
     }  # fmt: skip
     made["music"] = music.placed_tracks(made["tracks"], made["genres"], made["history"], made["now"], made["then"], made["mel"])
