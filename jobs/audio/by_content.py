@@ -60,10 +60,15 @@ class Pass:
 class Done:
     """What the night knows after a pass."""
 
-    tracks: DataFrame
-    """`track_id`, `content_hash`, `made_by` and STATUS of every track whose audio can be used; persisted."""
+    told: DataFrame
+    """`track_id`, `path`, `content_hash`, `made_by`, STATUS and FAULT of every track with a file; persisted."""
     rows: DataFrame
     """Of the pass's table: all that is held, and what was added."""
+
+    @property
+    def tracks(self) -> DataFrame:
+        """`track_id`, `content_hash`, `made_by` and STATUS of every track whose audio can be used."""
+        return self.told.where("rule IS NULL").drop("rule", "reason", "path")
 
 
 def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
@@ -85,7 +90,7 @@ def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
     bad = ctx.write(f"quarantine/{ctx.job}", refused(told))
     made.unpersist()
     _require_usable(files, bad)
-    return Done(told.where("rule IS NULL").drop("rule", "reason", "path"), rows)
+    return Done(told, rows)
 
 
 def build_rows(files: DataFrame, one: Pass) -> DataFrame:

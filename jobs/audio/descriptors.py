@@ -50,4 +50,4 @@ def run(ctx: JobContext) -> None:
     one = by_content.Pass("audio_descriptors", describe.COLUMNS, made_by, work, config.file_seconds, describe.compiled)
     done = by_content.run(ctx, files, one)
     ctx.write("track_descriptors", done.tracks.select("track_id", *KEY).join(done.rows, [*KEY]))
-    done.tracks.unpersist()
+    done.told.unpersist()

@@ -81,6 +81,6 @@ def run(ctx: JobContext) -> None:
     ctx.night.lake.require("tracks", "on", ctx.night.date.isoformat())
     work = partial(clips_of_file, config=config)
     one = by_content.Pass("mel", COLUMNS, made_by(config), work, config.file_seconds)
-    tracks = by_content.run(ctx, ctx.read("audio_files"), one).tracks
-    ctx.write("track_clips", tracks.withColumnRenamed("pieces", "clips"))
-    tracks.unpersist()
+    done = by_content.run(ctx, ctx.read("audio_files"), one)
+    ctx.write("track_clips", done.tracks.withColumnRenamed("pieces", "clips"))
+    done.told.unpersist()
