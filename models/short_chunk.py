@@ -2,7 +2,7 @@
 automatic music tagging models").
 
 3 x 3 convolutions over time and mel bins alike, halved by pooling after each block, until one number per channel is left: the
-largest over time. Theirs has 128 to 512 channels and seven blocks on 3.7 s of 128 bins; this one sees 64 bins (neighbours averaged),
+largest over time. Theirs has 128 to 512 channels and seven blocks on 3.7 s of 128 bins; this one sees 64 bins (averages of two),
 in six blocks of an eighth to a quarter of the channels, because it must train on two cores: 0.3 GFLOP a clip forward.
 """
 
