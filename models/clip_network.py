@@ -1,5 +1,6 @@
 """What the networks that hear log-mel clips have in common: input, output, how they are trained, and how they are asked."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +32,7 @@ class TrainingConfig:
     seed: int = 7
 
 
-class ClipNetwork(nn.Module):
+class ClipNetwork(nn.Module, ABC):
     """[B, frames, n_mels] log-mel -> [B, n_genres] logits, over an embedding [B, width] that subclasses make."""
 
     mean: Tensor
@@ -50,9 +51,9 @@ class ClipNetwork(nn.Module):
         """Log-mels of any float type -> float32 with mean 0 and deviation 1 per mel bin in training."""
         return (mels.float() - self.mean) / self.std
 
+    @abstractmethod
     def embed(self, x: Tensor) -> Tensor:
         """Standardised [B, frames, n_mels] -> the last hidden layer [B, width]."""
-        raise NotImplementedError
 
     def forward(self, mels: Tensor) -> Tensor:
         """Logits of raw (not standardised) log-mels."""
