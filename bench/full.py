@@ -29,7 +29,8 @@ from jobs.spark import session
 
 DATE = dt.date(2026, 11, 14)
 JOBS = (
-    "snapshots", "catalogue", "history", "mel", "genre_score", "classify", "collaborative", "candidates", "rank", "publish",
+    "snapshots", "catalogue", "history", "mel", "descriptors", "genre_score", "classify", "collaborative", "candidates", "rank",
+    "publish",
 )  # fmt: skip
 RECIPE = {"method": "als", "settings": {"rank": 64, "iterations": 10}}
 SOURCES = """name = "full"

@@ -64,11 +64,8 @@ check_disk() {
     [ "$free" -ge 12 ] || say "note: $free GiB free; where torch is served with CUDA, set-up takes up to 10 of them."
 }
 
-new_venv() {
-    # a link is taken away as a link: clearing would empty the folder that it points to
-    [ ! -L "$1" ] || rm "$1"
-    "$python" -m venv --clear "$1"
-}
+# What is begun is not made yet. A link is taken away as a link: what it points to is another's.
+begun() { if [ -L "$1" ]; then rm "$1"; else rm -f "$1/.stamp"; fi; }
 
 # stamp_of FILES...: what an environment was made of: the files, the Python, and the place (a venv cannot be moved).
 stamp_of() { { cat "$@"; "$python" -V; printf '%s' "$here"; } | sha256sum | cut -c1-64; }
@@ -80,8 +77,8 @@ make_pipeline() {
     stamp=$(stamp_of requirements/pipeline.lock requirements/torch.in)
     if ! current .venv/.stamp "$stamp"; then
         check_disk
-        rm -f .venv/.stamp
-        logged "pipeline environment (.venv), new" new_venv .venv
+        begun .venv
+        logged "pipeline environment (.venv), new" "$python" -m venv --clear .venv
         logged "pipeline packages, some 80" .venv/bin/pip install --no-deps -r requirements/pipeline.lock
         logged "torch" .venv/bin/pip install -r requirements/torch.in -c requirements/pipeline.lock
         check_mongod
@@ -110,8 +107,8 @@ make_airflow() {
     stamp=$(stamp_of requirements/airflow.lock)
     if ! current .venv-airflow/.stamp "$stamp"; then
         check_disk
-        rm -f .venv-airflow/.stamp
-        logged "Airflow environment (.venv-airflow), new" new_venv .venv-airflow
+        begun .venv-airflow
+        logged "Airflow environment (.venv-airflow), new" "$python" -m venv --clear .venv-airflow
         logged "Airflow packages, some 140" .venv-airflow/bin/pip install --no-deps -r requirements/airflow.lock
         printf '%s\n' "$stamp" >.venv-airflow/.stamp
     fi

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from jobs.audio.decode import Unusable
 from jobs.audio.guard import Work, guarded
@@ -21,12 +21,11 @@ from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.lake import held
 from jobs.lake.collect import bounded
+from jobs.lake.schemas import table
 from jobs.sources.contract import QUARANTINE_LIMIT
 
 RETRIED = ("unreadable", "changed", "timed_out", "crashed", "failed")
 """Rules that a file may break today and not tomorrow: not kept by content."""
-STATUS = (("seconds", pa.float64()), ("sample_rate", pa.int32()), ("channels", pa.int32()), ("pieces", pa.int32()))
-FAULT = (("rule", pa.string()), ("reason", pa.string()))
 FILE_BYTES = 1_000_000
 """What a file costs besides its bytes, in bytes: for short ones the transform is most of the work."""
 TASK_BYTES = 64_000_000
@@ -40,11 +39,10 @@ class Pass:
     """What is to be made of every file."""
 
     table: str
-    """Kept by content; its columns beside `content_hash` and `made_by` are `columns`."""
-    columns: pa.Schema
+    """Kept by content."""
     made_by: str
     work: Work
-    """Of a file (`path`, `content_hash`): (facts as STATUS has them, but `pieces`; rows)."""
+    """Of a file (`path`, `content_hash`): (its facts, as `Decoded` has them; its rows of `table`, but for held.KEY)."""
     seconds: float
     """Most seconds for one file."""
     ready: Callable[[], object] = lambda: None
@@ -61,13 +59,13 @@ class Done:
     """What the night knows after a pass."""
 
     told: DataFrame
-    """`track_id`, `path`, `content_hash`, `made_by`, STATUS and FAULT of every track with a file; persisted."""
+    """`track_id`, `path`, and what `audio_status` says, of every track with a file; persisted."""
     rows: DataFrame
     """Of the pass's table: all that is held, and what was added."""
 
     @property
     def tracks(self) -> DataFrame:
-        """`track_id`, `content_hash`, `made_by` and STATUS of every track whose audio can be used."""
+        """`track_id`, and what `audio_status` says, of every track whose audio can be used."""
         return self.told.where("rule IS NULL").drop("rule", "reason", "path")
 
 
@@ -82,7 +80,7 @@ def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
     status = made.where("pieces IS NOT NULL OR rule IS NOT NULL")
     lasting = status.where(~F.coalesce(F.col("rule").isin(*RETRIED), F.lit(False)))
     if not status.isEmpty():
-        pieces = made.where("pieces IS NULL AND rule IS NULL").select(*held.KEY, *one.columns.names)
+        pieces = made.where("pieces IS NULL AND rule IS NULL").select(*rows.columns)
         rows = rows.unionByName(held.keep(ctx, one.table, one.made_by, pieces))
         held.keep(ctx, one.status, one.made_by, lasting.select(*known.columns))
     became = known.unionByName(status.select(*known.columns))
@@ -94,9 +92,9 @@ def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
 
 
 def build_rows(files: DataFrame, one: Pass) -> DataFrame:
-    """Of each content among `files`: its rows, and one that says what became of it (STATUS, or rule and reason)."""
-    keys = [(name, pa.string()) for name in held.KEY]
-    output = pa.schema([*keys, *one.columns, *STATUS, *FAULT])
+    """Of each content among `files`: its rows, and one that says what became of it, in the columns of both tables."""
+    status, rows = (to_arrow_schema(table(name).read_schema) for name in (one.status, one.table))
+    output = pa.schema([*status, *(field for field in rows if field.name not in held.KEY)])
 
     def per_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
@@ -108,8 +106,8 @@ def build_rows(files: DataFrame, one: Pass) -> DataFrame:
                 for file in batch.to_pylist():
                     key = {"content_hash": file["content_hash"], "made_by": one.made_by}
                     try:
-                        facts, rows = guard(file)
-                        told = [*rows, {**facts, "pieces": len(rows)}]
+                        facts, pieces = guard(file)
+                        told = [*pieces, {**facts, "pieces": len(pieces)}]
                     except Unusable as why:
                         told = [{"rule": why.rule, "reason": why.reason}]
                     yield pa.RecordBatch.from_pylist([{**key, **row} for row in told], output)

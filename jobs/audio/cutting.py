@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 
 Choice = Literal["spread", "middle", "random"]
-CHOICES: tuple[Choice, ...] = ("spread", "middle", "random")
 
 
 def clip_starts(samples: int, clip: int, most: int, choice: Choice, seed: str) -> list[int]:

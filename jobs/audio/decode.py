@@ -36,6 +36,11 @@ class Decoded:
     channels: int
     """Of the file."""
 
+    @property
+    def facts(self) -> dict[str, float]:
+        """What table `audio_status` says of the file."""
+        return {"seconds": round(self.seconds, 3), "sample_rate": self.sample_rate, "channels": self.channels}
+
 
 def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:
     """Mono samples at `sample_rate` Hz, at most `max_seconds` from the middle of the file, so that an hour costs no more.
@@ -56,6 +61,12 @@ def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> D
     if rate != sample_rate:
         wave = soxr.resample(wave, rate, sample_rate, quality="HQ")
     return Decoded(np.ascontiguousarray(wave, dtype=np.float32), found.seconds, rate, found.channels)
+
+
+def decode_content(path: str, content_hash: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:
+    """As `decode`, of a file whose bytes have this SHA-256 (hex). Raises Unusable where they have another."""
+    check_content(path, content_hash)
+    return decode(path, sample_rate, max_seconds, max_bytes)
 
 
 def check_content(path: str, content_hash: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import librosa
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.mel import PRESETS
@@ -18,16 +17,10 @@ LOUDEST = 0.1
 """Share of the frames whose level is the intensity."""
 QUIETEST_DB = -100.0
 """Level of digital silence, so that no frame is at minus infinity."""
-NUMBERS = (
-    "loudness", "intensity", "dynamics", "tempo", "onset_rate", "onset_strength", "centroid", "centroid_std", "bandwidth",
-    "bandwidth_std", "rolloff", "rolloff_std", "flatness", "zero_crossings", "zero_crossings_std",
-)  # fmt: skip
-VECTORS = ("mfcc", "mfcc_std", "mfcc_delta_std", "chroma", "chroma_std", "contrast", "contrast_std")
-COLUMNS = pa.schema([*((name, pa.float64()) for name in NUMBERS), *((name, pa.list_(pa.float32())) for name in VECTORS)])
 
 
 def described(wave: NDArray[np.float32], coefficients: int) -> dict[str, Any]:
-    """COLUMNS of mono samples [n] at RATE Hz; levels in dB of full scale, frequencies in Hz, `tempo` in beats a minute."""
+    """Columns of table `audio_descriptors`, which has their units, of mono samples [n] at RATE Hz."""
     spectrum = np.abs(librosa.stft(wave, n_fft=N_FFT, hop_length=HOP))  # [1025, T]
     power = spectrum**2
     mel = librosa.feature.melspectrogram(S=power, sr=RATE)

@@ -32,11 +32,10 @@ class Config:
 
 
 def of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the file is, and its one row of COLUMNS. Raises Unusable."""
-    decode.check_content(file["path"], file["content_hash"])
-    found = decode.decode(file["path"], describe.RATE, config.seconds, config.max_bytes)
+    """What the file is, and its one row of table `audio_descriptors`. Raises Unusable."""
+    found = decode.decode_content(file["path"], file["content_hash"], describe.RATE, config.seconds, config.max_bytes)
     row = {name: np.round(value, config.decimals).tolist() for name, value in describe.described(found.wave, config.mfcc).items()}
-    return {"seconds": round(found.seconds, 3), "sample_rate": found.sample_rate, "channels": found.channels}, [row]
+    return found.facts, [row]
 
 
 def run(ctx: JobContext) -> None:
@@ -47,7 +46,7 @@ def run(ctx: JobContext) -> None:
     files = ctx.read("audio_files").join(ctx.need("track_clips").select("track_id"), "track_id", "left_semi")
     made_by = maker(config, (decode, describe), version("librosa"))
     work = partial(of_file, config=config)
-    one = by_content.Pass("audio_descriptors", describe.COLUMNS, made_by, work, config.file_seconds, describe.compiled)
+    one = by_content.Pass("audio_descriptors", made_by, work, config.file_seconds, describe.compiled)
     done = by_content.run(ctx, files, one)
     ctx.write("track_descriptors", done.tracks.select("track_id", *KEY).join(done.rows, [*KEY]))
     done.told.unpersist()

@@ -26,13 +26,13 @@ class Guard:
         """What `work` gives. Raises Unusable where that does, where it took too long, fell over, or took its process with it."""
         if self._process is None:
             self._start()
-        self._pipe.send(file)
-        if not self._pipe.poll(self._seconds):
-            self.close()
-            raise Unusable("timed_out", f"it took more than {self._seconds:g} s")
         try:
+            self._pipe.send(file)
+            if not self._pipe.poll(self._seconds):
+                self.close()
+                raise Unusable("timed_out", f"it took more than {self._seconds:g} s")
             done, found = self._pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._process.join()
             how = self._process.exitcode
             self.close()

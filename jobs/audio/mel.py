@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
 import torch
 
 from jobs.audio import by_content, cutting, decode
 from jobs.audio.cutting import Choice, clip_starts
-from jobs.audio.decode import check_content
 from jobs.context import JobContext
 from jobs.lake.held import maker
 from models import mel as front_end
@@ -39,22 +37,10 @@ class Config:
     """Seconds that one file may take before it is given up; usual ones take a few tenths."""
 
 
-COLUMNS = pa.schema(
-    [
-        ("preset", pa.string()),
-        ("clip", pa.int32()),
-        ("start", pa.float64()),
-        ("tiled", pa.bool_()),
-        ("mel", pa.binary()),
-    ]
-)
-
-
 def clips_of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the file is, and its clips as rows of COLUMNS. Raises Unusable."""
-    check_content(file["path"], file["content_hash"])
+    """What the file is, and its clips as rows of table `mel`. Raises Unusable."""
     rate = PRESETS[config.presets[0]].sample_rate
-    found = decode.decode(file["path"], rate, config.max_seconds, config.max_bytes)
+    found = decode.decode_content(file["path"], file["content_hash"], rate, config.max_seconds, config.max_bytes)
     before = max(0.0, found.seconds - config.max_seconds) / 2  # what was left out in front
     rows: list[dict[str, Any]] = []
     for name in config.presets:
@@ -66,7 +52,7 @@ def clips_of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any],
         for number, (start, mel, (_, tiled)) in enumerate(zip(starts, mels, fitted, strict=True)):
             at, values = round(before + start / rate, 6), mel.half().numpy().tobytes()
             rows.append({"preset": name, "clip": number, "start": at, "tiled": tiled, "mel": values})
-    return {"seconds": round(found.seconds, 3), "sample_rate": found.sample_rate, "channels": found.channels}, rows
+    return found.facts, rows
 
 
 def made_by(config: Config) -> str:
@@ -80,7 +66,7 @@ def run(ctx: JobContext) -> None:
     # a service without audio has no such table; that the night was ingested, its catalogue tells
     ctx.night.lake.require("tracks", "on", ctx.night.date.isoformat())
     work = partial(clips_of_file, config=config)
-    one = by_content.Pass("mel", COLUMNS, made_by(config), work, config.file_seconds)
+    one = by_content.Pass("mel", made_by(config), work, config.file_seconds)
     done = by_content.run(ctx, ctx.read("audio_files"), one)
     ctx.write("track_clips", done.tracks.withColumnRenamed("pieces", "clips"))
     done.told.unpersist()

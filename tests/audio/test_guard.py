@@ -53,3 +53,13 @@ def test_a_bad_file_costs_itself_alone(path: str, rule: str, reason: str) -> Non
     assert (before == after) == (rule in {"failed", "silent"})
     with pytest.raises(ProcessLookupError):
         os.kill(int(after.split()[-1]), 0)
+
+
+def test_a_process_that_is_lost_between_two_files_does_not_stop_the_work() -> None:
+    with guarded(does, 2.0) as guard:
+        pid = int(guard({"path": "good"}).split()[-1])
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(Unusable, match=r"died \(SIGKILL\)"):
+            guard({"path": "good"})
+        assert guard({"path": "good"})

@@ -3,13 +3,12 @@
 Those whose key begins with `content_hash` and `made_by` are kept by content (jobs/lake/held.py): each night adds what is new.
 """
 
-from pyspark.sql.types import ArrayType, FloatType
+from pyspark.sql.types import ArrayType
 
-from jobs.lake.schemas.columns import BYTES, FLAG, INT, REAL, TEXT, TRACK, column, define, optional
+from jobs.lake.schemas.columns import BYTES, FLAG, INT, REAL, TEXT, TRACK, VECTOR, column, define, optional
 
 CONTENT = column("content_hash", TEXT, "SHA-256 (hex) of the audio file's bytes")
 MADE_BY = column("made_by", TEXT, "digest of the settings and the program that computed the row")
-VECTOR = ArrayType(FloatType())
 
 AUDIO_STATUS = define(
     "audio_status",

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from pyspark.sql.types import (
+    ArrayType,
     BinaryType,
     BooleanType,
     DataType,
     DateType,
     DoubleType,
+    FloatType,
     IntegerType,
     LongType,
     StringType,
@@ -19,6 +21,7 @@ from pyspark.sql.types import (
 TEXT, FLAG, BYTES = StringType(), BooleanType(), BinaryType()
 INT, LONG, REAL = IntegerType(), LongType(), DoubleType()
 DAY, TIME = DateType(), TimestampType()
+VECTOR = ArrayType(FloatType())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Tables that the pipeline computes from the sources: catalogue, history, collaborative, lists."""
 
-from pyspark.sql.types import ArrayType, FloatType, StructField
+from pyspark.sql.types import ArrayType, StructField
 
 from jobs.lake.schemas.columns import (
     FLAG,
@@ -13,17 +13,17 @@ from jobs.lake.schemas.columns import (
     TIME,
     TRACK,
     USER,
+    VECTOR,
     column,
     define,
     optional,
 )
 
 LIST = column("list", TEXT, "overall, or a genre of the run's genre set")
-FACTORS = ArrayType(FloatType())
 
 
 def _factors(of: str) -> StructField:
-    return column("factors", FACTORS, f"latent factors of the {of}, unitless, as many as the job's `rank`")
+    return column("factors", VECTOR, f"latent factors of the {of}, unitless, as many as the job's `rank`")
 
 
 TRACKS = define(
