@@ -1,5 +1,9 @@
 """The errors that a person is meant to read: one sentence saying what happened, to which thing, and what to do."""
 
+LOST, CAUSE = "most recent failure: ", "Caused by: "
+LINE = 500
+"""Most characters of a line that tells an error nobody foresaw."""
+
 
 class PmrsError(Exception):
     """Base of every error whose message is written for the operator; the CLI prints it alone and exits with 1."""
@@ -27,3 +31,16 @@ class StoreError(PmrsError):
 
 class EvaluationError(PmrsError):
     """An evaluation that would say nothing: no relevant track, a model that knows the future, lists of other queries."""
+
+
+def in_a_line(error: Exception) -> str:
+    """What failed, for a run's record: of an error that came through Java, what Python raised there, or Java's own cause."""
+    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
+    kind = type(error).__name__
+    traces = [place for place, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]
+    raised = [line for line in lines[traces[-1] + 1 :] if not line[0].isspace()] if traces else []
+    failures = [line.split(LOST, 1)[1] for line in lines if LOST in line]
+    causes = [line.removeprefix(CAUSE) for line in lines if line.startswith(CAUSE)]
+    if found := raised[:1] or failures[:1] or causes[-1:]:
+        return f"{found[0]} ({kind})"[:LINE]
+    return f"{kind}: {lines[0] if lines else ''}"[:LINE]

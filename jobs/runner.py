@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pymongo.errors import PyMongoError
 
 from jobs.context import JobContext, Night, config_dict
-from jobs.errors import PmrsError
+from jobs.errors import PmrsError, in_a_line
 from jobs.lake.manifest import Manifest, code_version
 from jobs.log import logger
 from jobs.publish import lease, repair, runs
@@ -90,9 +90,8 @@ def _recorded(store: Store, run_id: str) -> Iterator[None]:
         runs.fail_task(store, run_id, str(error))
         raise
     except Exception as error:
-        first = str(error).strip().splitlines() or [""]
         with contextlib.suppress(PyMongoError):
-            runs.fail_task(store, run_id, f"{type(error).__name__}: {first[0][:500]}")
+            runs.fail_task(store, run_id, in_a_line(error))
         raise
 
 

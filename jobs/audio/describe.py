@@ -3,6 +3,8 @@
 The audio side of MSAM (section III: intensity, loudness, pitch, rhythm, mel), and the features of the classic genre models.
 """
 
+import fcntl
+from functools import cache
 from typing import Any
 
 import librosa
@@ -21,6 +23,11 @@ QUIETEST_DB = -100.0
 
 def described(wave: NDArray[np.float32], coefficients: int) -> dict[str, Any]:
     """Columns of table `audio_descriptors`, which has their units, of mono samples [n] at RATE Hz."""
+    compiled()
+    return _described(wave, coefficients)
+
+
+def _described(wave: NDArray[np.float32], coefficients: int) -> dict[str, Any]:
     spectrum = np.abs(librosa.stft(wave, n_fft=N_FFT, hop_length=HOP))  # [1025, T]
     power = spectrum**2
     mel = librosa.feature.melspectrogram(S=power, sr=RATE)
@@ -39,9 +46,16 @@ def described(wave: NDArray[np.float32], coefficients: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@cache
 def compiled() -> None:
-    """Have librosa's loops compiled, which takes some ten seconds once in an environment's life."""
-    described(np.random.default_rng(0).normal(size=RATE).astype(np.float32), 2)
+    """Have librosa's loops compiled, which takes some ten seconds once in an environment's life; then they are loaded.
+
+    One process of a machine at a time: two that compile at once leave files behind which end every later one by a segmentation
+    fault (numba, issue 10128).
+    """
+    with open(librosa.__file__) as shared:  # which all who share the compiled files can lock
+        fcntl.flock(shared, fcntl.LOCK_EX)
+        _described(np.random.default_rng(0).normal(size=RATE).astype(np.float32), 2)
 
 
 def levels(wave: NDArray[np.float32]) -> dict[str, float]:

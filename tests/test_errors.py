@@ -1,0 +1,42 @@
+"""What a run's record says of an error that nobody foresaw."""
+
+import os
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PythonException
+from pyspark.sql import SparkSession
+
+from jobs.errors import in_a_line
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def raises(batches: Batches) -> Batches:
+    for _ in batches:
+        raise ValueError("the third wheel is missing")
+    yield from ()
+
+
+def dies(batches: Batches) -> Batches:
+    for _ in batches:
+        os._exit(1)
+    yield from ()
+
+
+@pytest.mark.parametrize(
+    ("task", "told"), [(raises, "ValueError: the third wheel is missing"), (dies, "Python worker exited unexpectedly")]
+)
+def test_what_failed_in_a_task_is_told(spark: SparkSession, task: object, told: str) -> None:
+    with pytest.raises((PythonException, Py4JJavaError)) as caught:
+        spark.range(1).mapInArrow(task, "id long").isEmpty()  # type: ignore[arg-type]
+    assert told in in_a_line(caught.value)
+    assert "\n" not in in_a_line(caught.value)
+
+
+def test_an_error_of_python_is_told_by_its_first_line() -> None:
+    assert in_a_line(KeyError("genre")) == "KeyError: 'genre'"
+    assert in_a_line(OSError("disk full\nand more")) == "OSError: disk full"
+    assert in_a_line(ValueError()) == "ValueError: "
