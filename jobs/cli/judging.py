@@ -1,4 +1,4 @@
-"""The commands that judge models: `pmrs evaluate`, `evaluate-pairs`, `models` and `promote`."""
+"""The commands that judge models: `pmrs evaluate`, the other `evaluate-...`, `models` and `promote`."""
 
 import json
 from pathlib import Path
@@ -68,6 +68,59 @@ def evaluate_pairs(
     with bar("evaluating labelled pairs"):
         told = pairs.run(settings_with(sources), str(day(date)) if date else "", pairs.Config())
     typer.echo(json.dumps(told, indent=1)) if as_json else print_pairs(told, console())
+
+
+@app.command("evaluate-genres")
+def evaluate_genres(
+    models: Annotated[str, typer.Option(help="Models to compare, by comma. Default: all.")] = "",
+    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
+    folds: Annotated[int, typer.Option(help="Parts of the tracks; genres of fewer tracks are left out.", min=2)] = 6,
+    seeds: Annotated[int, typer.Option(help="Times that all is done anew.", min=1)] = 5,
+    fold: Annotated[int | None, typer.Option(help="Only this fold of each seed, from 0.", min=0)] = None,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    sources: SourcesFile = None,
+) -> None:
+    """Compare genre models on labelled audio, cross-validated by track. Stopped, it goes on from there when run again."""
+    from jobs.cli.progress import bar
+    from jobs.cli.show import console
+    from jobs.evaluate.genres import command
+    from jobs.evaluate.genres.show import markdown, print_genres
+
+    config, options = command.Config(folds, seeds), command.Options(words(models), fold)
+    with bar("evaluating genre models") as notify:
+        told = command.run(settings_with(sources), str(day(date)) if date else "", config, options, notify)
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+    elif as_markdown:
+        typer.echo(markdown(told))
+    else:
+        print_genres(told, console())
+
+
+@app.command("evaluate-new-tracks")
+def evaluate_new_tracks(
+    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
+    share: Annotated[float, typer.Option(help="Share of the tracks that are held out.", min=0.01, max=0.9)] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 7,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    sources: SourcesFile = None,
+) -> None:
+    """Hold tracks out with all their plays, and find who will like them: by sound, artist, genre."""
+    from jobs.cli.progress import bar
+    from jobs.cli.show import console
+    from jobs.evaluate.new_tracks import command
+    from jobs.evaluate.new_tracks.show import markdown, print_new_tracks
+
+    with bar("evaluating new tracks") as notify:
+        told = command.run(settings_with(sources), str(day(date)) if date else "", command.Config(share, seed), notify)
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+    elif as_markdown:
+        typer.echo(markdown(told))
+    else:
+        print_new_tracks(told, console())
 
 
 @app.command("models")

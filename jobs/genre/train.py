@@ -48,10 +48,14 @@ def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, co
     return kept.select("track_id", "clip", "genre", "mel").orderBy("track_id", "clip")
 
 
+def to_mels(mels: pa.ChunkedArray) -> NDArray[np.float16]:
+    """[N, 599, 128] of column `mel`."""
+    return np.stack([np.frombuffer(value, np.float16).reshape(599, 128) for value in mels.to_pylist()])
+
+
 def to_arrays(clips: pa.Table) -> tuple[NDArray[np.float16], list[str], list[str]]:
     """Mels [N, 599, 128] float16, genre and track of each."""
-    mels = [np.frombuffer(value, np.float16).reshape(599, 128) for value in clips["mel"].to_pylist()]
-    return np.stack(mels), clips["genre"].to_pylist(), clips["track_id"].to_pylist()
+    return to_mels(clips["mel"]), clips["genre"].to_pylist(), clips["track_id"].to_pylist()
 
 
 def run(ctx: JobContext) -> None:

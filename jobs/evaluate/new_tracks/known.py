@@ -1,0 +1,107 @@
+"""What is known of tracks on the day they come out (artist, genre, sound), and of listeners: what they rated."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+from scipy.sparse import csr_array
+
+from jobs.audio.features import NAMES, ROW_BYTES, matrix
+from jobs.collaborative.ratings import learn
+from jobs.context import JobContext
+from jobs.errors import EvaluationError
+from jobs.evaluate import listening
+from jobs.lake.collect import bounded
+from models.top_n import Floats
+
+Reals = NDArray[np.float64]
+Places = NDArray[np.int64]
+TRACK_BYTES = 200
+NOBODY = -1
+
+
+@dataclass(frozen=True)
+class Known:
+    """I tracks that somebody has rated, and U listeners."""
+
+    ratings: csr_array
+    """[U, I]"""
+    artist: Places
+    """[I] number of the artist; NOBODY: not known."""
+    genre: Places
+    """[I] place in the genre set, by label or the artist's terms; NOBODY: not known."""
+    sound: Reals
+    """[I, D] descriptors; NaN where there is no audio. D may be 0."""
+
+
+def read(ctx: JobContext) -> Known:
+    """What the night may use. Raises LakeError where nothing was ingested, or it passes the driver's bound."""
+    history = listening.read(ctx).history
+    learned = learn(listening.ratings_of(history).where("rating > 0"), None, None, ())
+    mine = F.broadcast(history.select("track_id").distinct())
+    facts = ctx.need("tracks").select(
+        "track_id", F.coalesce("artist_id", "artist").alias("artist"), F.coalesce("label_genre", "terms_genre").alias("genre")
+    )
+    rows = bounded(facts.join(mine, "track_id"), TRACK_BYTES, "the rated tracks")
+    place = dict(zip(rows["track_id"].to_pylist(), range(rows.num_rows), strict=True))
+    if missing := [track for track in learned.tracks if track not in place]:
+        raise EvaluationError(f"Track {missing[0]} is rated and not in the catalogue; run `pmrs run prepare` again.")
+    rows = rows.take([place[track] for track in learned.tracks])
+    artists = pc.fill_null(rows["artist"].combine_chunks().dictionary_encode().indices, NOBODY).to_numpy()
+    genres = [NOBODY if genre is None else ctx.genres.genres.index(genre) for genre in rows["genre"].to_pylist()]
+    return Known(learned.ratings, artists.astype(np.int64), np.array(genres, np.int64), _sound(ctx, learned.tracks))
+
+
+def _sound(ctx: JobContext, tracks: tuple[str, ...]) -> Reals:
+    described = ctx.read("track_descriptors")
+    rows = bounded(described.select("track_id", *NAMES), ROW_BYTES, "described tracks")
+    place = {track: row for row, track in enumerate(tracks)}
+    known = [(place[track], row) for row, track in enumerate(rows["track_id"].to_pylist()) if track in place]
+    if not known:
+        return np.empty((len(tracks), 0))
+    values = matrix(rows)
+    found = np.full((len(tracks), values.shape[1]), np.nan)
+    at, of = np.array(known).T
+    found[at] = values[of]
+    return found
+
+
+@dataclass(frozen=True)
+class Held:
+    """The question: tracks that are new, and listeners who will like some of them."""
+
+    new: NDArray[np.bool_]
+    """[I]"""
+    likes: csr_array
+    """[Q, I - H] what each listener who is asked about has rated of the other tracks."""
+    everybody: csr_array
+    """[U, I - H] ratings to learn from."""
+    truth: csr_array
+    """[Q, H] likes of new tracks; every row has one at least."""
+
+
+def hold(known: Known, share: float, least: float, seed: int) -> Held:
+    """A drawn share of the tracks is new, with everything that anybody has rated of them.
+
+    Where there is audio, only tracks that have some are held out: of the others a model that listens says nothing.
+    Raises EvaluationError where nobody likes both a new track and one of the others.
+    """
+    heard = ~np.isnan(known.sound).any(1) if known.sound.shape[1] else np.ones(known.ratings.shape[1], bool)
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(heard))[: round(share * int(heard.sum()))]
+    new = np.zeros(known.ratings.shape[1], bool)
+    new[drawn] = True
+    liked = known.ratings.copy()
+    liked.data = (liked.data >= least).astype(np.float32)
+    liked.eliminate_zeros()
+    truth, rest = csr_array(liked[:, new]), csr_array(known.ratings[:, ~new])
+    asked = (np.diff(truth.indptr) > 0) & (np.diff(csr_array(liked[:, ~new]).indptr) > 0)
+    if not asked.any():
+        raise EvaluationError(f"Of {int(new.sum())} tracks held out, nobody who likes another track likes one; use more data.")
+    return Held(new, csr_array(rest[asked]), rest, csr_array(truth[asked]))
+
+
+def dense(rows: csr_array) -> Floats:
+    """[Q, H] of a block of rows."""
+    return np.asarray(rows.todense(), np.float32)

@@ -1,0 +1,62 @@
+"""Factors predicted from content: what is in the content is found, what is not stays unknown."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from models.content_factors import ContentFactorsConfig, fit, to_unit
+
+RNG = np.random.default_rng(4)
+FEATURES = RNG.normal(size=(300, 12)) * np.arange(1, 13) + 5
+MAP = RNG.normal(size=(12, 6)) / np.arange(1, 13)[:, None]
+FACTORS = (FEATURES - 5) @ MAP
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float((to_unit(a) * to_unit(b)).sum(1).mean())
+
+
+def test_factors_that_lie_in_the_content_are_found_of_tracks_never_seen() -> None:
+    model = fit(FEATURES[:200], FACTORS[:200])
+    found = model.predict(FEATURES[200:])
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
+    assert cosine(found, FACTORS[200:]) > 0.95
+    assert model.likeness == pytest.approx(cosine(found, FACTORS[200:]), abs=0.03)
+
+
+def test_the_solution_is_ridge_regression_of_unit_factors() -> None:
+    config = ContentFactorsConfig(strengths=(10.0,))
+    model = fit(FEATURES, FACTORS, config)
+    x = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
+    theirs = Ridge(alpha=10.0).fit(x, to_unit(FACTORS))
+    np.testing.assert_allclose(model.weight, theirs.coef_.T, atol=1e-9)
+    np.testing.assert_allclose(model.predict(FEATURES), to_unit(theirs.predict(x)), atol=1e-9)
+
+
+def test_what_it_says_of_unseen_tracks_is_what_folds_fitted_one_by_one_say() -> None:
+    config = ContentFactorsConfig(strengths=(100.0,), folds=3)
+    fold = np.random.default_rng(config.seed).permutation(len(FEATURES)) % 3
+    x, y = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0), to_unit(FACTORS)
+    found = np.zeros_like(y)
+    for k in range(3):
+        found[fold == k] = Ridge(alpha=100.0).fit(x[fold != k], y[fold != k]).predict(x[fold == k])
+    assert fit(FEATURES, FACTORS, config).likeness == pytest.approx(cosine(found, y), abs=1e-9)
+
+
+def test_noise_is_smoothed_away_and_said_to_be_worth_little() -> None:
+    model = fit(RNG.normal(size=(300, 12)), FACTORS)
+    assert model.strength >= 1_000
+    assert abs(model.likeness) < 0.3
+
+
+def test_few_tracks_and_dull_features_end_well() -> None:
+    model = fit(np.ones((3, 4)), FACTORS[:3])
+    assert np.isnan(model.likeness)
+    np.testing.assert_allclose(model.predict(np.ones((1, 4))), to_unit(to_unit(FACTORS[:3]).mean(0, keepdims=True)))
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="not of the same tracks"):
+        fit(FEATURES, FACTORS[:5])
+    with pytest.raises(ValueError, match="finite"):
+        fit(np.full((5, 2), np.nan), FACTORS[:5])
