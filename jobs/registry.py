@@ -39,6 +39,7 @@ JOBS = (
     Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
     Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
     Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", ("candidates", "scored")),
+    Job("content", "recommend", "jobs.collaborative.content", "Unplayed tracks", ("content_factors", "content_candidates")),
     Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
     Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
     Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists against what the day brought", ("quality",)),

@@ -43,6 +43,8 @@ class ContentFactors:
     """lambda."""
     likeness: float
     """Mean cosine between prediction and factors of tracks that were not learned from; NaN: there were too few to tell."""
+    baseline: float
+    """The same of one prediction for all, the mean of what was learned from."""
 
     def predict(self, features: Reals) -> Reals:
         """Factors [N, F] of length 1 of features [N, D]."""
@@ -67,10 +69,10 @@ def fit(features: Reals, factors: Reals, config: ContentFactorsConfig | None = N
     mean, scale = features.mean(0), features.std(0)
     scale = np.where(scale > TINY, scale, 1.0)
     x, y = (features - mean) / scale, to_unit(factors)
-    strength, likeness = _chosen(x, y, config)
+    strength, likeness, baseline = _chosen(x, y, config)
     centre = y.mean(0)
     (weight,) = _solved(x.T @ x, x.T @ (y - centre), (strength,))
-    return ContentFactors(mean, scale, weight, centre, strength, likeness)
+    return ContentFactors(mean, scale, weight, centre, strength, likeness, baseline)
 
 
 def _solved(gram: Reals, product: Reals, strengths: tuple[float, ...]) -> list[Reals]:
@@ -80,12 +82,12 @@ def _solved(gram: Reals, product: Reals, strengths: tuple[float, ...]) -> list[R
     return [vectors @ (turned / (np.maximum(values, 0.0) + strength)[:, None]) for strength in strengths]
 
 
-def _chosen(x: Reals, y: Reals, config: ContentFactorsConfig) -> tuple[float, float]:
-    """(lambda, its mean cosine over tracks that were not learned from)."""
+def _chosen(x: Reals, y: Reals, config: ContentFactorsConfig) -> tuple[float, float, float]:
+    """(lambda, its mean cosine over tracks that were not learned from, that of one prediction for all)."""
     if len(x) < 2 * config.folds:
-        return max(config.strengths), float("nan")
+        return max(config.strengths), float("nan"), float("nan")
     fold = np.random.default_rng(config.seed).permutation(len(x)) % config.folds
-    likeness = np.zeros(len(config.strengths))
+    likeness, baseline = np.zeros(len(config.strengths)), 0.0
     gram, product, total = x.T @ x, x.T @ y, y.sum(0)
     for number in range(config.folds):
         held = fold == number
@@ -95,7 +97,8 @@ def _chosen(x: Reals, y: Reals, config: ContentFactorsConfig) -> tuple[float, fl
         shift, centre = -mine.sum(0) / left, (total - theirs.sum(0)) / left
         inner = gram - mine.T @ mine - left * np.outer(shift, shift)
         outer = product - mine.T @ theirs - left * np.outer(shift, centre)
+        baseline += float((to_unit(centre[None]) @ theirs.T).sum())
         for place, weight in enumerate(_solved(inner, outer, config.strengths)):
             likeness[place] += float((to_unit((mine - shift) @ weight + centre) * theirs).sum())
     best = int(likeness.argmax())
-    return config.strengths[best], float(likeness[best] / len(x))
+    return config.strengths[best], float(likeness[best] / len(x)), baseline / len(x)

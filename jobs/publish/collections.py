@@ -51,7 +51,7 @@ VALIDATORS: dict[str, dict[str, Any]] = {
                     "properties": {
                         "rank": {"bsonType": "int", "minimum": 1},
                         "score": {"bsonType": "double", "minimum": 0, "maximum": 1},
-                        "tier": {"enum": ["personal", "popular", "unplayed"]},
+                        "tier": {"enum": ["personal", "new", "popular", "unplayed"]},
                         **_strings("track_id", "source", "why"),
                     },
                 },

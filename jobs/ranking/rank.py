@@ -9,6 +9,11 @@ from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
 from jobs.ranking import reasons, shelf
 
+NEW = "new"
+"""Tier of tracks that nobody has played, chosen for a listener by their sound."""
+OWN = ("personal", NEW)
+"""Tiers of what was chosen for the listener."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -37,6 +42,20 @@ def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> Da
     )
 
 
+def with_new(personal: DataFrame, new: DataFrame, names: DataFrame, config: Config) -> DataFrame:
+    """Overall lists end with the places of `new` (table `content_candidates`), for which the last personal ones make room."""
+    because = names.select(F.col("track_id").alias("because_track_id"), F.col("name").alias("because_name"))
+    offered = new.join(F.broadcast(because), "because_track_id", "left").select(
+        "user_id", F.lit(shelf.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
+        F.lit("content").alias("source"), F.lit(NEW).alias("tier"), reasons.new().alias("why"),
+    )  # fmt: skip
+    lists, is_new = Window.partitionBy("user_id", "list"), F.col("tier") == NEW
+    room = list_limit(config) - F.count_if(is_new).over(lists)
+    placed = personal.unionByName(offered).withColumn("__room", room).where(is_new | (F.col("rank") <= F.col("__room")))
+    order = lists.orderBy(is_new, "rank", F.desc("score"), "track_id")
+    return placed.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config)).drop("__room")
+
+
 def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
     """Fillers behind the personal places: `rank` goes on where `have` ends; the score is their confidence or popularity."""
     genres = track_genres.select("track_id", "genre", F.col("source").alias("genre_source"))
@@ -53,14 +72,18 @@ def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads candidates, history, listeners, genres and wishes; writes `ranked`."""
+    """Reads candidates of both kinds, history, listeners, genres and wishes; writes `ranked`."""
     config: Config = ctx.config  # type: ignore[assignment]
     history, listeners = ctx.need("history"), ctx.need("listeners")
     candidates, track_genres = ctx.need("candidates"), ctx.need("track_genres")
-    personal = rank_personal(candidates, reasons.named(ctx.need("tracks")), config)
+    names, new = reasons.named(ctx.need("tracks")), ctx.need("content_candidates")
+    personal, offered = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
+    if not new.isEmpty():
+        personal = with_new(personal, new, names, config)
+        offered = offered.unionByName(new.select("user_id", F.lit(shelf.OVERALL).alias("list"), "track_id"))
     members = shelf.list_members(track_genres)
     # counted before they are put in order: that many get a place, but for those over N
-    room = shelf.with_room(listeners, members, shelf.places(candidates), list_limit(config)).cache()
+    room = shelf.with_room(listeners, members, shelf.places(offered), list_limit(config)).cache()
     if room.isEmpty():
         ctx.write("ranked", personal)
         return

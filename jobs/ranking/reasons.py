@@ -7,8 +7,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 BECAUSE = "because you played "
+SOUNDS = "new here: nobody has played it yet; it sounds like "
 NEUTRAL = "listeners with your history play it"
 """Says why without naming a track: where no rated one is near, or where that one is to be forgotten."""
+UNHEARD = "new here: nobody has played it yet; it sounds like what listeners with your history play"
+"""The same of a track that is offered by its sound."""
 SHARE = r"; [^;]+ is [0-9]+ % of what you play$"
 
 
@@ -34,18 +37,28 @@ def personal() -> Column:
     return F.concat(because, F.when(told, share).otherwise(""))
 
 
+def new() -> Column:
+    """For `because_name` of a track that nobody has liked: what the user likes that sounds most like it."""
+    told = F.concat(F.lit(SOUNDS), "because_name")
+    return F.when(F.col("because_name").isNotNull(), told).otherwise(F.lit(UNHEARD))
+
+
 def mentions(why: Column, names: Column) -> Column:
-    """True where a reason of `personal` tells one of `names` (an array)."""
-    return F.exists(names, lambda name: F.regexp_replace(why, SHARE, "") == F.concat(F.lit(BECAUSE), name))
+    """True where a reason of `personal` or `new` tells one of `names` (an array)."""
+    told = F.regexp_replace(why, SHARE, "")
+    return F.exists(names, lambda name: (told == F.concat(F.lit(BECAUSE), name)) | (why == F.concat(F.lit(SOUNDS), name)))
 
 
 def neutral(why: Column) -> Column:
-    """A reason of `personal` without the track; how much of the taste the genre is may stay."""
-    return F.concat(F.lit(NEUTRAL), F.regexp_extract(why, SHARE, 0))
+    """A reason of `personal` or `new` without the track; how much of the taste the genre is may stay."""
+    personal = F.concat(F.lit(NEUTRAL), F.regexp_extract(why, SHARE, 0))
+    return F.when(why.startswith(SOUNDS), F.lit(UNHEARD)).otherwise(personal)
 
 
 def without_names(why: str, names: Iterable[str]) -> str:
     """A stored reason, neutral where it tells one of `names`: as `mentions` and `neutral`, for one text."""
+    if why in {SOUNDS + name for name in names}:
+        return UNHEARD
     share = re.search(SHARE, why)
     told = why[: share.start()] if share else why
     return NEUTRAL + (share[0] if share else "") if told in {BECAUSE + name for name in names} else why
@@ -58,7 +71,7 @@ def popular() -> Column:
 
 def unplayed() -> Column:
     """For `genre`, `genre_source`, `confidence`: what is known of a track without listeners."""
-    heard = F.concat(F.lit("new here: nobody has played it yet; it sounds like "), "genre", F.lit(" ("))
+    heard = F.concat(F.lit(SOUNDS), "genre", F.lit(" ("))
     said = F.concat(F.lit("new here: nobody has played it yet; filed under "), "genre")
     return (
         F.when(F.col("genre_source") == "cnn", F.concat(heard, _percent(F.col("confidence")), F.lit(")")))

@@ -10,7 +10,7 @@ from jobs.forget.tokens import names_somebody
 from jobs.forget.wishes import Wish, Wishes, sha256
 from jobs.lake.files import File
 from jobs.lake.manifest import Manifest
-from jobs.ranking.reasons import BECAUSE, NEUTRAL, without_names
+from jobs.ranking.reasons import BECAUSE, NEUTRAL, SOUNDS, UNHEARD, without_names
 
 ANNA = Wishes({sha256("anna"): Wish(True)})
 NOON = dt.datetime(2026, 11, 14, 12, tzinfo=dt.UTC)
@@ -21,7 +21,8 @@ def test_a_reason_loses_the_name_and_keeps_the_share() -> None:
     assert without_names(BECAUSE + "Army of Me by Björk", names) == NEUTRAL
     shared = BECAUSE + "Army of Me by Björk; Drum and bass is 30 % of what you play"
     assert without_names(shared, names) == NEUTRAL + "; Drum and bass is 30 % of what you play"
-    for other in (BECAUSE + "Army of Me by Björk and others", "popular: played by 3 listeners", BECAUSE + "Joga"):
+    assert without_names(SOUNDS + "Army of Me by Björk", names) == UNHEARD
+    for other in (BECAUSE + "Army of Me by Björk and others", SOUNDS + "Joga", UNHEARD, "popular: played by 3 listeners", BECAUSE + "Joga"):
         assert without_names(other, names) == other
 
 

@@ -4,8 +4,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.ranking import shelf
-from jobs.ranking.rank import Config, list_limit, rank_filled, rank_personal
+from jobs.ranking import reasons, shelf
+from jobs.ranking.rank import Config, list_limit, rank_filled, rank_personal, with_new
 
 GENRES = "track_id string, genre string, confidence double, source string"
 HEARD = "user_id string, track_id string, rating double"
@@ -72,3 +72,38 @@ def test_only_who_lacks_places_has_room(spark: SparkSession, genres: DataFrame) 
     few = members.where("track_id IN ('t0', 'x')")
     whole = shelf.with_room(users.where("user_id = 'full'"), few, shelf.places(personal), F.lit(9))
     assert [row["user_id"] for row in whole.collect()] == ["full"]  # Rock lacks t0, the overall list nothing
+
+
+def test_new_tracks_stand_at_the_end_of_overall_lists_and_take_no_more_than_their_places(spark: SparkSession) -> None:
+    names = spark.createDataFrame([("t0", "Title")], "track_id string, name string")
+    places = [("full", name, n) for n in range(4) for name in ("overall", "Rock")] + [("short", "overall", 1)]
+    offered = [(user, name, f"t{n}", "pmrs_cf", 1 - n / 10, 1 - n / 10, 1.0, "t9") for user, name, n in places]
+    personal = rank_personal(spark.createDataFrame(offered, CANDIDATES), names, Config(overall=3, per_genre=2))
+    new = [("full", "n1", 0.9, "t0"), ("short", "n1", 0.8, None), ("short", "n2", 0.9, "gone")]
+    rows = with_new(
+        personal,
+        spark.createDataFrame(new, "user_id string, track_id string, score double, because_track_id string"),
+        names,
+        Config(overall=3, per_genre=2),
+    ).orderBy("user_id", "list", "rank").collect()  # fmt: skip
+    found = {(r.user_id, r.list): [x.track_id for x in rows if (x.user_id, x.list) == (r.user_id, r.list)] for r in rows}
+    assert found == {
+        ("full", "overall"): ["t0", "t1", "n1"], ("full", "Rock"): ["t0", "t1"], ("short", "overall"): ["t1", "n2", "n1"],
+    }  # fmt: skip
+    assert [r.rank for r in rows] == [1, 2, 1, 2, 3, 1, 2, 3]
+    why = {(r.user_id, r.track_id): r.why for r in rows if r.tier == "new"}
+    assert why["full", "n1"] == reasons.SOUNDS + "Title"
+    assert why["short", "n1"] == why["short", "n2"] == reasons.UNHEARD
+
+
+def test_a_reason_is_made_neutral_in_a_table_as_it_is_in_a_document(spark: SparkSession) -> None:
+    name = "Army of Me by Björk"
+    told = [
+        reasons.BECAUSE + name, reasons.BECAUSE + name + "; Rock is 30 % of what you play", reasons.BECAUSE + "Joga", reasons.NEUTRAL,
+        reasons.SOUNDS + name, reasons.SOUNDS + "Joga", reasons.SOUNDS + "Rock (80 %)", reasons.UNHEARD, "popular: played by 3 listeners",
+    ]  # fmt: skip
+    why, names = F.col("why"), F.array(F.lit(name))
+    rows = spark.createDataFrame([(one,) for one in told], "why string").select(
+        "why", F.when(reasons.mentions(why, names), reasons.neutral(why)).otherwise(why).alias("then")
+    )
+    assert [row.then for row in rows.collect()] == [reasons.without_names(one, {name}) for one in told]

@@ -108,6 +108,24 @@ CANDIDATES = define(
     column("taste", REAL, "theta_u(g): the list's genre among the user's ratings, 0 to 1; 1 for overall"),
     optional("because_track_id", TEXT, "liked track of the user's that carried most of the score"),
 )
+CONTENT_FACTORS = define(
+    "content_factors",
+    "track that nobody has played, with the place in the collaborative model that its sound predicts",
+    "content",
+    ("track_id",),
+    TRACK,
+    column("factors", VECTOR, "predicted factors, of length 1, as many as the job's `rank`"),
+)
+CONTENT_CANDIDATES = define(
+    "content_candidates",
+    "track that nobody has played, offered to a user for the overall list by its sound",
+    "content",
+    ("user_id", "track_id"),
+    USER,
+    TRACK,
+    column("score", REAL, "cosine of the user's factors and those that the track's sound predicts, 0 to 1"),
+    optional("because_track_id", TEXT, "liked track of the user's that sounds most like it; null: none of them has audio"),
+)
 SCORED = define(
     "scored",
     "user whose candidates were made, and of what: whoever has the same inputs the next night keeps them",
@@ -126,8 +144,8 @@ RANKED = define(
     column("rank", INT, "1-based place"),
     TRACK,
     column("score", REAL, "PMRS score of the list, 0 to 1; comparable within one list and tier only"),
-    column("source", TEXT, "method that brought the track: the live recipe's, popular or genre_shelf"),
-    column("tier", TEXT, "personal, popular or unplayed: how far the list had to reach"),
+    column("source", TEXT, "what brought the track: the live recipe's method, content, popular or genre_shelf"),
+    column("tier", TEXT, "personal, new (unplayed, chosen by its sound), popular or unplayed: how far the list had to reach"),
     column("why", TEXT, "the reason, in words"),
 )
 FORGOTTEN = define(
@@ -183,6 +201,8 @@ TABLES = (
     ITEM_FACTORS,
     USER_FACTORS,
     CANDIDATES,
+    CONTENT_FACTORS,
+    CONTENT_CANDIDATES,
     SCORED,
     RANKED,
     FORGOTTEN,
