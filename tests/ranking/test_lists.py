@@ -98,10 +98,8 @@ def test_new_tracks_stand_at_the_end_of_overall_lists_and_take_no_more_than_thei
 
 def test_a_reason_is_made_neutral_in_a_table_as_it_is_in_a_document(spark: SparkSession) -> None:
     name = "Army of Me by Björk"
-    told = [
-        reasons.BECAUSE + name, reasons.BECAUSE + name + "; Rock is 30 % of what you play", reasons.BECAUSE + "Joga", reasons.NEUTRAL,
-        reasons.SOUNDS + name, reasons.SOUNDS + "Joga", reasons.SOUNDS + "Rock (80 %)", reasons.UNHEARD, "popular: played by 3 listeners",
-    ]  # fmt: skip
+    told = [begin + end for begin in (reasons.BECAUSE, reasons.SOUNDS) for end in (name, "Joga", "Rock (80 %)")]
+    told += [reasons.BECAUSE + name + "; Rock is 30 % of what you play", reasons.NEUTRAL, reasons.UNHEARD, "popular"]
     why, names = F.col("why"), F.array(F.lit(name))
     rows = spark.createDataFrame([(one,) for one in told], "why string").select(
         "why", F.when(reasons.mentions(why, names), reasons.neutral(why)).otherwise(why).alias("then")
