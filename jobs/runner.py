@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pymongo.errors import PyMongoError
 
+from jobs.configured import configured
 from jobs.context import JobContext, Night, config_dict
 from jobs.errors import PmrsError, in_a_line
 from jobs.lake.manifest import Manifest, code_version
@@ -98,7 +99,8 @@ def _recorded(store: Store, run_id: str) -> Iterator[None]:
 def _run_one(store: Store, night: Night, job: Job, force: bool) -> None:
     started = time.monotonic()
     module = job.load()
-    ctx = JobContext(night, job.name, module.Config(), force=force)
+    settings, where = night.sources.jobs.get(job.name, {}), f"{night.sources.path}, [jobs.{job.name}]"
+    ctx = JobContext(night, job.name, configured(module.Config, settings, where), force=force)
     night.notify = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
     night.notify(job.title, 0, 0)
     reused = [] if force or not job.reusable else reusable(night, ctx, job)

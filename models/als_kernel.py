@@ -152,7 +152,10 @@ def descend(
             if length <= settled:
                 break
             _times(mine, strengths, begin, count, gram, penalty, way, ahead, rank)
-            along = length / _dot(way, ahead, rank)
+            bend = _dot(way, ahead, rank)
+            if bend <= 0:  # what is left is below the smallest numbers there are
+                break
+            along = length / bend
             for f in range(rank):
                 at[f] += along * way[f]
                 left[f] -= along * ahead[f]

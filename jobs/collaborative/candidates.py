@@ -32,7 +32,7 @@ from models.implicit_factors import ImplicitFactors
 from models.lists import OVERALL as OVERALL_LIST
 from models.lists import Lists, because, by_factors
 from models.pmrs_cf import Catalogue, top_lists
-from models.top_n import Recommender
+from models.top_n import Recommender, TooLarge
 
 OVERALL = "overall"
 SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
@@ -91,7 +91,7 @@ class Shelf:
 
     def lists_of(self, asked: csr_array, config: Config) -> Lists:
         """The lists of users with ratings `asked` [B, I]."""
-        if isinstance(self.model, ImplicitFactors) and self._factors and self.searches(config):
+        if isinstance(self.model, ImplicitFactors) and self.searches(config) and self._factors:
             return by_factors(self.model, self._factors, asked, config.overall)
         scores = self.model.score(asked)
         return top_lists(scores, asked, self.catalogue, self.min_rating, config.overall, config.per_genre, self.by_taste)
@@ -108,7 +108,10 @@ def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Re
         return factors_of(ctx.need("item_factors"), recipe.settings)
     learned = learn(history.where("rating > 0"), None, None, ())
     ctx.night.notify(f"fitting {recipe.method.title}", 0, 0)
-    return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
+    try:
+        return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
+    except TooLarge as error:
+        raise LakeError(f"The live recipe, {recipe.method.title}, cannot be fitted: {error}. Promote another.") from None
 
 
 def indexed(shelf: Shelf, config: Config) -> Shelf:
@@ -141,13 +144,15 @@ def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Conf
     said = because(shelf.model, asked, lists)
     # the overall list stands behind the genres, where -1 finds it
     names, tracks = pa.array([*shelf.lists, OVERALL]), shelf.ids
+    # as many digits as tell neighbours among the tracks apart; what threads add up differently lies beyond
+    digits = max(6, len(str(len(shelf.track_ids))) + 1)
     columns = {
         "user_id": user_ids.take(pa.array(lists.row)),
         "list": names.take(pa.array(np.where(lists.genre == OVERALL_LIST, len(shelf.lists), lists.genre))),
         "track_id": tracks.take(pa.array(lists.item)),
         "method": pa.repeat(shelf.method, lists.row.size),
-        "score": pa.array(lists.score.astype(np.float64).round(6)),
-        "percentile": pa.array(lists.percentile.astype(np.float64).round(6)),
+        "score": pa.array(lists.score.astype(np.float64).round(digits)),
+        "percentile": pa.array(lists.percentile.astype(np.float64).round(digits)),
         "taste": pa.array(lists.taste.astype(np.float64).round(6)),
         "because_track_id": tracks.take(pa.array(said, mask=said < 0)),
     }

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from jobs.collaborative import ials, mllib_als
 from jobs.collaborative.ratings import Learned
 from jobs.collaborative.strengths import build_strengths, numbered
+from jobs.errors import LakeError
 from jobs.lake.collect import bounded
 from jobs.lake.files import Store
 from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
@@ -28,6 +29,9 @@ Factorised = Callable[
     AbstractContextManager[tuple[DataFrame, DataFrame]],
 ]
 """See `jobs.collaborative.ials.factorised`."""
+
+VANISHED = 1e-6
+"""A largest factor below this is what too much regularisation leaves: its lists would be made of noise."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,13 @@ def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> Impli
 def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
     """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
     rows = bounded(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
-    return ImplicitFactors(ials.factors_in(rows), config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
+    factors = ials.factors_in(rows)
+    if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
+        raise LakeError(
+            f"The factors of {len(factors)} tracks say nothing: they are all but 0, or not finite. Their regularisation "
+            f"({config.regularisation:g}) or another setting does not suit these data; promote a recipe with another."
+        )
+    return ImplicitFactors(factors, config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,8 @@ class _PmrsCf:
         share = pmrs_cf.percentiles(self.collaborative.score(asked), asked)
         taste = pmrs_cf.tastes(asked, self.catalogue, self.collaborative.min_rating)
         # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
-        return np.asarray(taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share)
+        found = taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share
+        return np.where(share < 0, np.float32(0), found).astype(np.float32)
 
     def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
         return self.collaborative.carried(asked, picked)

@@ -4,7 +4,8 @@ import os
 import re
 import tomllib
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from pyarrow import ArrowException
 
 from jobs.errors import SourceError
+from jobs.registry import JOBS
 from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
 
@@ -37,6 +39,8 @@ class Sources:
     """The file itself, absolute."""
     synthetic: bool = False
     """True: reports say wherever figures stand that the data is synthetic."""
+    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings by job, as the file has them: see jobs/configured.py."""
 
 
 def load_sources(path: Path | str) -> Sources:
@@ -47,8 +51,8 @@ def load_sources(path: Path | str) -> Sources:
     """
     file = Path(path).resolve()
     content = _expanded(_toml(file), file)
-    if unknown := sorted(set(content) - {"name", "genres", "synthetic", "source"}):
-        raise SourceError(f"{file}: the key {unknown[0]} is unknown; known are name, genres, synthetic and [[source]].")
+    if unknown := sorted(set(content) - {"name", "genres", "synthetic", "source", "jobs"}):
+        raise SourceError(f"{file}: the key {unknown[0]} is unknown; known: name, genres, synthetic, [[source]], [jobs.NAME].")
     name = _text(content, "name", str(file))
     if not NAME.fullmatch(name):
         raise SourceError(f"{file}: the name {name!r} must be small letters, digits, _ or -, with a letter first.")
@@ -57,7 +61,16 @@ def load_sources(path: Path | str) -> Sources:
         raise SourceError(f"{file}: there is no [[source]]; name at least one.")
     sources = tuple(_source(entry, f"{file}, source {number}", file.parent) for number, entry in enumerate(tables, 1))
     _require_different(file, [source.name for source in sources])
-    return Sources(name, _text(content, "genres", str(file)), sources, file, content.get("synthetic") is True)
+    return Sources(name, _text(content, "genres", str(file)), sources, file, content.get("synthetic") is True, _jobs(content, file))
+
+
+def _jobs(content: dict[str, Any], file: Path) -> dict[str, dict[str, Any]]:
+    given, known = content.get("jobs", {}), [job.name for job in JOBS]
+    if not isinstance(given, dict) or not all(isinstance(settings, dict) for settings in given.values()):
+        raise SourceError(f"{file}: settings of jobs stand in tables of their own, such as [jobs.rank].")
+    if unknown := sorted(set(given) - set(known)):
+        raise SourceError(f"{file}: there is no job {unknown[0]} to be set; there are {', '.join(known)}.")
+    return given
 
 
 def newest_date(sources: Sources) -> date:

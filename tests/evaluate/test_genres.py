@@ -57,7 +57,8 @@ def test_a_contender_learns_what_it_is_told_and_not_what_it_is_asked(one: Conten
         assert (said.argmax(1) == found.genre[asked]).all()
     lied = found.genre.copy()
     lied[asked] = (lied[asked] + 1) % 3
-    np.testing.assert_array_equal(one.fit(fold_of(heard(lied), asked)), said)
+    # a network trained twice differs by a little; one that knew the answers would have changed its mind
+    np.testing.assert_allclose(one.fit(fold_of(heard(lied), asked)), said, atol=0.02 if one.preset else 1e-9)
 
 
 @pytest.mark.parametrize("one", ON_NUMBERS, ids=lambda one: one.name)
