@@ -51,7 +51,7 @@ def run(names, label, **config):
             found.update({label + manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()})
 
 before = {"snapshots", "catalogue", "history", "mel", "genre_score", "classify"}
-run(before | {"collaborative", "candidates", "rank"}, "", users_per_task=60)
+run(before | {"collaborative", "candidates", "content", "rank"}, "", users_per_task=60)
 night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
 run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
 print(json.dumps(found))
