@@ -108,6 +108,11 @@ class JobContext:
         self.night.lake.require(name, rule, self.night.date.isoformat())
         return self.read(name, rule)
 
+    def write_nothing(self, *names: str) -> None:
+        """Write tables without rows."""
+        for name in names:
+            self.write(name, self.spark.createDataFrame([], table(name).schema))
+
     def write(
         self, part: str, frame: DataFrame, on: dt.date | None = None, inputs: dict[str, str] | None = None
     ) -> DataFrame:

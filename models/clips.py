@@ -75,6 +75,13 @@ def fixed_arithmetic(threads: int, seed: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def mean_by(group: NDArray[np.int64], values: NDArray[np.float32], groups: int) -> NDArray[np.float64]:
+    """[groups, D] means of the rows of `values` [N, D] by their `group` [N]; zeros where there is none."""
+    found = np.zeros((groups, values.shape[1]))
+    np.add.at(found, group, values)
+    return found / np.maximum(np.bincount(group, minlength=groups), 1)[:, None]
+
+
 def class_weights(labels: NDArray[np.int64], n_genres: int) -> Tensor:
     """Inverse of each genre's count, [n_genres], mean 1 over the clips; a genre without clips weighs 0."""
     counts = np.bincount(labels, minlength=n_genres)

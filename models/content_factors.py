@@ -48,7 +48,11 @@ class ContentFactors:
 
     def predict(self, features: Reals) -> Reals:
         """Factors [N, F] of length 1 of features [N, D]."""
-        return to_unit(((features - self.mean) / self.scale) @ self.weight + self.bias)
+        return to_unit(self.standardised(features) @ self.weight + self.bias)
+
+    def standardised(self, features: Reals) -> Reals:
+        """[N, D] of mean 0 and deviation 1 over what was learned from."""
+        return np.asarray((features - self.mean) / self.scale)
 
 
 def to_unit(rows: Reals) -> Reals:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.clip_network import ClipNetwork, TrainingConfig, predict
-from models.clips import augment, check_clips, class_weights, fixed_arithmetic, split_tracks
+from models.clips import augment, check_clips, class_weights, fixed_arithmetic, mean_by, split_tracks
 from models.device import best_device
 from models.genre_networks import build
 
@@ -144,9 +144,7 @@ def validate(
         return float("nan"), float("nan")
     probs, _ = predict(model, mels[rows])
     names, inverse = np.unique(tracks[rows], return_inverse=True)
-    per_track = np.zeros((len(names), probs.shape[1]))
-    np.add.at(per_track, inverse, probs)
-    per_track /= np.bincount(inverse)[:, None]
+    per_track = mean_by(inverse, probs, len(names))
     truth = np.zeros(len(names), dtype=np.int64)
     truth[inverse] = labels[rows]
     likelihood = per_track[np.arange(len(names)), truth]

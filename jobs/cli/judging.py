@@ -1,8 +1,9 @@
 """The commands that judge models: `pmrs evaluate`, the other `evaluate-...`, `models` and `promote`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,16 @@ from jobs.evaluate.limits import Gate
 
 app = typer.Typer()
 LIMITS = Gate()
+
+
+def _show(told: dict[str, Any], as_json: bool, markdown: Callable[[], str] | None, table: Callable[[], None]) -> None:
+    """As JSON, else as Markdown where that is asked for, else as a table on the terminal."""
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+    elif markdown:
+        typer.echo(markdown())
+    else:
+        table()
 
 
 @app.command()
@@ -45,12 +56,7 @@ def evaluate(
         told = command.run(settings, config, options, lambda step: notify(step, 0, 0))
     if register:
         show_everywhere(settings)
-    if as_json:
-        typer.echo(json.dumps(told, indent=1))
-    elif as_markdown:
-        typer.echo(markdown(told, full))
-    else:
-        print_table(told, console(), full)
+    _show(told, as_json, (lambda: markdown(told, full)) if as_markdown else None, lambda: print_table(told, console(), full))
 
 
 @app.command("evaluate-pairs")
@@ -67,7 +73,7 @@ def evaluate_pairs(
 
     with bar("evaluating labelled pairs"):
         told = pairs.run(settings_with(sources), str(day(date)) if date else "", pairs.Config())
-    typer.echo(json.dumps(told, indent=1)) if as_json else print_pairs(told, console())
+    _show(told, as_json, None, lambda: print_pairs(told, console()))
 
 
 @app.command("evaluate-genres")
@@ -90,12 +96,7 @@ def evaluate_genres(
     config, options = command.Config(folds, seeds), command.Options(words(models), fold)
     with bar("evaluating genre models") as notify:
         told = command.run(settings_with(sources), str(day(date)) if date else "", config, options, notify)
-    if as_json:
-        typer.echo(json.dumps(told, indent=1))
-    elif as_markdown:
-        typer.echo(markdown(told))
-    else:
-        print_genres(told, console())
+    _show(told, as_json, (lambda: markdown(told)) if as_markdown else None, lambda: print_genres(told, console()))
 
 
 @app.command("evaluate-new-tracks")
@@ -115,12 +116,7 @@ def evaluate_new_tracks(
 
     with bar("evaluating new tracks") as notify:
         told = command.run(settings_with(sources), str(day(date)) if date else "", command.Config(share, seed), notify)
-    if as_json:
-        typer.echo(json.dumps(told, indent=1))
-    elif as_markdown:
-        typer.echo(markdown(told))
-    else:
-        print_new_tracks(told, console())
+    _show(told, as_json, (lambda: markdown(told)) if as_markdown else None, lambda: print_new_tracks(told, console()))
 
 
 @app.command("models")

@@ -165,8 +165,7 @@ def run(ctx: JobContext) -> None:
     recipe, history, everybody = live_recipe(ctx), ctx.need("history"), ctx.need("listeners")
     model, tracks = build_model(ctx, recipe, history)
     if not tracks:
-        for name in ("candidates", "scored"):
-            ctx.write(name, ctx.spark.createDataFrame([], table(name).schema))
+        ctx.write_nothing("candidates", "scored")
         return
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
     shares = genre_shares(ctx.need("track_genres"), genres, tracks)

@@ -15,18 +15,18 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.audio.features import NAMES, ROW_BYTES, matrix
 from jobs.collaborative.ials import factors_in
 from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.recipe import live_recipe
 from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.collect import bounded
+from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.schemas import table
 from jobs.log import logger
 from jobs.spark import rows_per_batch
 from models import content_factors, inner_product
-from models.content_factors import ContentFactors, to_unit
+from models.content_factors import to_unit
 from models.top_n import Floats
 
 LOG = logger(__name__)
@@ -64,8 +64,7 @@ def run(ctx: JobContext) -> None:
     config: Config = ctx.config  # type: ignore[assignment]
     sounds = learn(ctx, config)
     if sounds is None:
-        for name in ("content_factors", "content_candidates"):
-            ctx.write(name, ctx.spark.createDataFrame([], table(name).schema))
+        ctx.write_nothing("content_factors", "content_candidates")
         return
     new = sounds.track_ids[sounds.liked :]
     rows = pa.table({"track_id": pa.array(new), "factors": pa.array(list(sounds.factors), pa.list_(pa.float32()))})
@@ -100,11 +99,8 @@ def learn(ctx: JobContext, config: Config) -> Sounds | None:
     names = (*both["track_id"].to_pylist(), *new["track_id"].to_pylist())
     # rounded: the last bits of sums depend on the machine's threads
     predicted = model.predict(asked).round(6).astype(np.float32)
-    return Sounds(names, both.num_rows, _directions(model, np.vstack([known, asked])), predicted)
-
-
-def _directions(model: ContentFactors, descriptors: NDArray[np.float64]) -> Floats:
-    return to_unit((descriptors - model.mean) / model.scale).astype(np.float32)
+    directions = to_unit(model.standardised(np.vstack([known, asked]))).astype(np.float32)
+    return Sounds(names, both.num_rows, directions, predicted)
 
 
 def build_heard(heard: DataFrame, user_factors: DataFrame, sounds: Sounds, tasks: int) -> DataFrame:

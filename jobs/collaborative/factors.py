@@ -45,8 +45,7 @@ def run(ctx: JobContext) -> None:
         # what a fit that died has left is nobody's any more
         clear(ctx.night.lake.store, ials.CHECKPOINT)
     if factorised is None or strengths.isEmpty():
-        for name in ("item_factors", "user_factors"):
-            ctx.write(name, ctx.spark.createDataFrame([], table(name).schema))
+        ctx.write_nothing("item_factors", "user_factors")
         return
     items_before = kept_items(ctx, recipe, config.fit_every)
     if items_before is not None:

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.special import expit, logit
@@ -24,9 +23,9 @@ from jobs.errors import EvaluationError
 from jobs.evaluate.intervals import SEED, TAILS
 from jobs.evaluate.pointwise import auc, average_precision, errors
 from jobs.evaluate.question import opened
+from jobs.evaluate.tables import keep
 from jobs.lake.collect import bounded
 from jobs.lake.manifest import code_version
-from jobs.publish.store import connect
 from jobs.settings import Settings
 from models.top_n import Recommender, TooLarge
 
@@ -146,7 +145,6 @@ def run(settings: Settings, date: str, config: Config) -> Row:
         "protocol": f"learned from the first {1 - config.share:.0%} of the pairs in order of time, asked for the rest",
         "left_out": left_out, "code": code_version(), "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
-    with connect(settings, sources.name) as store:
-        named = [(f"pairs|{head['date']}|{row['model']}", {**head, **row}) for row in results]
-        store.quality.bulk_write([ReplaceOne({"_id": name}, document, upsert=True) for name, document in named])
-    return {**head, "results": results}
+    told = {**head, "results": results}
+    keep(settings, told)
+    return told

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.evaluate.result import JUDGED_BY
+from jobs.evaluate.tables import headed, markdown_table
 
 FIRST, OTHERS = JUDGED_BY, ("R_liang@20", "HR@10", "MRR@20", "MAP@20")
 HEAD = ("model", FIRST, "95 %", *OTHERS, "coverage", "lift", "seconds", "from popularity")
@@ -64,8 +65,7 @@ def every_metric(told: dict[str, Any], task: str) -> tuple[list[str], list[tuple
 
 def print_table(told: dict[str, Any], console: Console, full: bool = False) -> None:
     """One table for each task, with what it asks, then the papers' claims. `full`: and one of every metric with its interval."""
-    kind = " (SYNTHETIC data: says that the machinery works, nothing about music)" if told["synthetic"] else ""
-    console.print(f"{told['sources']}, {told['date']}{kind}: {told['protocol']}", style="bold")
+    console.print(f"{headed(told)}: {told['protocol']}", style="bold")
     train = told["train"]
     learned = f"Learned from {train['ratings']:,} ratings of {train['users']:,} users"
     console.print(
@@ -101,8 +101,7 @@ def print_table(told: dict[str, Any], console: Console, full: bool = False) -> N
 
 def _full(told: dict[str, Any], task: str) -> list[str]:
     names, rows = every_metric(told, task)
-    lines = ["| " + " | ".join(row) + " |" for row in (("metric", *names), *rows)]
-    return [lines[0], "|---|" + "---:|" * len(names), *lines[1:], ""]
+    return [*markdown_table(("metric", *names), rows), ""]
 
 
 def claims_of(told: dict[str, Any]) -> list[str]:
@@ -125,13 +124,7 @@ def markdown(told: dict[str, Any], full: bool = False) -> str:
     for task, protocol in told["tasks"].items():
         rows = list(rows_of(told, task))
         if rows:
-            lines += [
-                f"**{task}**: {protocol}.",
-                "",
-                "| " + " | ".join(head) + " |",
-                "|---|" + "---:|" * (len(head) - 1),
-            ]
-            lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
+            lines += [f"**{task}**: {protocol}.", "", *markdown_table(head, rows), ""]
             lines += _full(told, task) if full else []
     return "\n".join(lines + [f"- {line}" for line in claims_of(told)]) + "\n"
 

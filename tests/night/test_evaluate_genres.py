@@ -9,6 +9,7 @@ from jobs.errors import EvaluationError
 from jobs.evaluate.genres import command
 from jobs.evaluate.genres.command import Config, Options
 from jobs.evaluate.genres.show import HEAD, markdown, rows_of
+from jobs.evaluate.tables import Told
 from tests.night.house import World
 
 QUICK, MODELS = Config(folds=2, seeds=1), ("prior", "mfcc_svm", "logistic", "head")
@@ -19,11 +20,11 @@ def quiet(step: str, done: int, total: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(world: World) -> command.Told:
+def told(world: World) -> Told:
     return command.run(world.settings, "", QUICK, Options(MODELS), quiet)
 
 
-def test_the_planted_genres_are_told_from_descriptors_of_the_sound(told: command.Told) -> None:
+def test_the_planted_genres_are_told_from_descriptors_of_the_sound(told: Told) -> None:
     accuracy = {row["model"]: row["accuracy"]["mean"] for row in told["results"]}
     assert accuracy["head"] > accuracy["prior"] + 0.3
     assert told["asked"] == told["tracks"] > 20
@@ -32,7 +33,7 @@ def test_the_planted_genres_are_told_from_descriptors_of_the_sound(told: command
     assert all(len(row) == len(HEAD) + 2 for row in rows_of(told))
 
 
-def test_it_is_kept_as_a_file_with_pictures_and_as_documents(world: World, told: command.Told) -> None:
+def test_it_is_kept_as_a_file_with_pictures_and_as_documents(world: World, told: Told) -> None:
     place = world.settings.var / "evaluations" / told["sources"] / f"{told['date']}-genres"
     assert json.loads(place.with_suffix(".json").read_text())["results"] == told["results"]
     assert all((place / f"{name}.svg").read_text().startswith("<svg") for name in MODELS)
@@ -42,7 +43,7 @@ def test_it_is_kept_as_a_file_with_pictures_and_as_documents(world: World, told:
     assert kept["head"]["accuracy"] == told["results"][-1]["accuracy"]
 
 
-def test_run_again_it_asks_nothing_anew(world: World, told: command.Told) -> None:
+def test_run_again_it_asks_nothing_anew(world: World, told: Told) -> None:
     def files() -> dict[Path, int]:
         folder = world.settings.var / "evaluations" / told["sources"] / f"{told['date']}-genres" / "answers"
         return {file: file.stat().st_mtime_ns for file in folder.rglob("*.json")}
@@ -54,7 +55,7 @@ def test_run_again_it_asks_nothing_anew(world: World, told: command.Told) -> Non
     assert again["results"] == told["results"]
 
 
-def test_what_cannot_be_asked_is_refused_with_what_to_do(world: World, told: command.Told) -> None:
+def test_what_cannot_be_asked_is_refused_with_what_to_do(world: World, told: Told) -> None:
     with pytest.raises(EvaluationError, match="there are prior, mfcc_svm"):
         command.run(world.settings, "", QUICK, Options(("oracle",)), quiet)
     with pytest.raises(EvaluationError, match="one of 0 to 1"):

@@ -5,13 +5,11 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pymongo import ReplaceOne
 
-from jobs.audio import describe
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate.genres import contenders, heard
@@ -20,19 +18,18 @@ from jobs.evaluate.genres.heard import Heard, Reals
 from jobs.evaluate.genres.judged import compare, hits, judged
 from jobs.evaluate.genres.show import confusion
 from jobs.evaluate.question import opened
+from jobs.evaluate.tables import Told, keep
 from jobs.lake.held import maker
 from jobs.lake.manifest import code_version
-from jobs.publish.store import connect
 from jobs.runner import run_named
 from jobs.settings import Settings
 from jobs.whole import write_whole
 from models import clip_network, clips, genre_cnn, genre_head, genre_training, short_chunk
 
-PROGRAM = (contenders, heard, describe, clip_network, clips, genre_cnn, genre_head, genre_training, short_chunk)
+PROGRAM = (contenders, heard, clip_network, clips, genre_cnn, genre_head, genre_training, short_chunk)
 """What decides an answer: where one of them is another, answers of before are not taken."""
 NEEDED = ("ingest", "prepare", "audio")
 """Families of jobs whose tables are read."""
-Told = dict[str, Any]
 Say = Callable[[str, int, int], object]
 
 
@@ -97,8 +94,8 @@ class Answers:
 
     def __init__(self, folder: Path, found: Heard, config: Config) -> None:
         self._heard, self._config = found, config
-        data = [*found.tracks, *found.genre, *found.genres, found.descriptors.tobytes().hex()]
-        self._folder = folder / maker(config, PROGRAM, *map(str, data))
+        data = [*found.tracks, *found.genre, *found.genres, *found.made_by, found.descriptors.tobytes().hex()]
+        self._folder = folder / maker(config, PROGRAM, version("scikit-learn"), *map(str, data))
 
     def _file(self, one: Contender, seed: int, place: int) -> Path:
         return self._folder / f"{one.name}-{seed}-{place}.json"
@@ -152,7 +149,4 @@ def _store(settings: Settings, ctx: JobContext, told: Told) -> None:
     write_whole(folder.with_suffix(".json"), json.dumps(told, indent=1, allow_nan=False) + "\n")
     for row in told["results"]:
         write_whole(folder / f"{row['model']}.svg", confusion(row, told["genres"]))
-    head = {key: value for key, value in told.items() if key != "results"}
-    named_rows = [("|".join(("genres", told["date"], row["model"])), {**head, **row}) for row in told["results"]]
-    with connect(settings, told["sources"]) as store:
-        store.quality.bulk_write([ReplaceOne({"_id": name}, row, upsert=True) for name, row in named_rows])
+    keep(settings, told)

@@ -11,9 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from jobs.evaluate.genres.heard import Clips, Heard, Places, Reals
+from jobs.evaluate.genres.heard import Heard, Places, Reals
 from models import genre_head
 from models.clip_network import predict
+from models.clips import mean_by
 from models.genre_head import GenreHeadConfig
 from models.genre_networks import settings_of
 from models.genre_training import train
@@ -59,16 +60,9 @@ class Fold:
             settings = settings_of(name, n_genres=len(heard.genres), seed=self.seed)
             labels, tracks = heard.genre[clips.track[own]], heard.tracks[clips.track[own]]
             model = train(clips.mels[own], labels, tracks, settings).model
-            said = [means(clips, values, len(heard.tracks)) for values in predict(model, clips.mels)]
+            said = [mean_by(clips.track, values, len(heard.tracks)) for values in predict(model, clips.mels)]
             self.networks[name, preset] = Network(*said)
         return self.networks[name, preset]
-
-
-def means(clips: Clips, values: np.ndarray, tracks: int) -> Reals:
-    """[tracks, D] means of [C, D] over each track's clips."""
-    found = np.zeros((tracks, values.shape[1]))
-    np.add.at(found, clips.track, values)
-    return found / np.maximum(np.bincount(clips.track, minlength=tracks), 1)[:, None]
 
 
 @dataclass(frozen=True)

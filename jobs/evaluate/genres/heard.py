@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.audio.features import NAMES, ROW_BYTES, matrix
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.genre.train import MEL_BYTES, to_mels
 from jobs.lake.collect import bounded
+from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.held import KEY
 
 Reals = NDArray[np.float64]
 Places = NDArray[np.int64]
 
+HEARD = ("track_clips", "track_descriptors")
 MFCC = ("mfcc", "mfcc_std")
 
 
@@ -52,6 +53,8 @@ class Heard:
     """By preset."""
     left_out: dict[str, int]
     """Labelled tracks by genre, where there are fewer than asked for."""
+    made_by: tuple[str, ...] = ()
+    """By what clips and descriptors were computed."""
 
 
 def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
@@ -79,6 +82,7 @@ def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
         matrix(known, MFCC),
         {preset: _clips(ctx, preset, tracks) for preset in presets},
         {genre: count for genre, count in counts.items() if 0 < count < fewest},
+        tuple(sorted({row["made_by"] for name in HEARD for row in ctx.need(name).select("made_by").distinct().collect()})),
     )
 
 

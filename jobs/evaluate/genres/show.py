@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.evaluate.genres.judged import RIVALS
+from jobs.evaluate.tables import headed, markdown_table
 from jobs.report.plots import STYLE, to_svg
 
 HEAD = ("model", "clips", "accuracy", "95 %", "spread over seeds", "macro F1", "log loss", "s a fold")
@@ -42,10 +43,9 @@ def rows_of(told: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def about(told: dict[str, Any]) -> list[str]:
     """What the figures are of."""
-    kind = " (SYNTHETIC audio: says that the machinery works, nothing about music)" if told["synthetic"] else ""
     lines = [
-        f"{told['sources']}, {told['date']}, genre set {told['genre_set']}{kind}: {told['protocol']}.",
-        f"{told['tracks']} tracks of {len(told['genres'])} genres, {told['asked']} of them asked for.",
+        f"{headed(told)}: {told['protocol']}.",
+        f"{told['tracks']} tracks of {len(told['genres'])} genres of the set {told['genre_set']}, {told['asked']} of them asked.",
     ]
     if told["left_out"]:
         few = ", ".join(f"{genre} ({count})" for genre, count in told["left_out"].items())
@@ -69,10 +69,7 @@ def print_genres(told: dict[str, Any], console: Console) -> None:
 
 def markdown(told: dict[str, Any]) -> str:
     """The same for docs/results.md."""
-    head = head_of(told)
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows_of(told)]
-    return "\n".join([*about(told), "", *lines]) + "\n"
+    return "\n".join([*about(told), "", *markdown_table(head_of(told), rows_of(told), texts=2)]) + "\n"
 
 
 def confusion(row: dict[str, Any], genres: list[str]) -> str:

@@ -6,17 +6,15 @@ As van den Oord, Dieleman and Schrauwen (2013, section 5.3) ask: only new tracks
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
-from pymongo import ReplaceOne
 
 from jobs.evaluate.intervals import difference, intervals
 from jobs.evaluate.new_tracks.known import Held, Known, Reals, dense, hold, read
 from jobs.evaluate.new_tracks.ways import Way, ways
 from jobs.evaluate.question import opened
+from jobs.evaluate.tables import Told, keep
 from jobs.lake.manifest import code_version
-from jobs.publish.store import connect
 from jobs.settings import Settings
 from models import ials
 from models.ials import IALSConfig
@@ -27,7 +25,6 @@ METRICS = ("AUC", f"R@{PLACES}")
 RIVALS = ("random", "popularity", "metadata")
 BLOCK = 500
 """Listeners asked at once."""
-Told = dict[str, Any]
 Say = Callable[[str, int, int], object]
 
 
@@ -54,10 +51,9 @@ def run(settings: Settings, date: str, config: Config, say: Say) -> Told:
         "track, are asked; only the held out are ranked",
         "code": code_version(), "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), **asked,
     }  # fmt: skip
-    with connect(settings, sources.name) as store:
-        named = [(f"new_tracks|{head['date']}|{row['model']}", {**head, **row}) for row in rows]
-        store.quality.bulk_write([ReplaceOne({"_id": name}, row, upsert=True) for name, row in named])
-    return {**head, "results": rows}
+    told = {**head, "results": rows}
+    keep(settings, told)
+    return told
 
 
 def build(known: Known, config: Config, say: Say) -> tuple[list[Told], Told]:

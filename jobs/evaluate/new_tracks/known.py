@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.audio.features import NAMES, ROW_BYTES, matrix
 from jobs.collaborative.ratings import learn
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate import listening
 from jobs.lake.collect import bounded
+from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from models.top_n import Floats
 
 Reals = NDArray[np.float64]

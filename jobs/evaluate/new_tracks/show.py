@@ -7,15 +7,15 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.evaluate.new_tracks.command import METRICS, RIVALS
+from jobs.evaluate.tables import headed, markdown_table
 
 HEAD = ("way", *(name for metric in METRICS for name in (metric, "95 %")), *(f"{METRICS[1]} from {rival}" for rival in RIVALS))
 
 
 def about(told: dict[str, Any]) -> list[str]:
     """What the figures are of."""
-    kind = " (SYNTHETIC data: says that the machinery works, nothing about music)" if told["synthetic"] else ""
     return [
-        f"{told['sources']}, {told['date']}{kind}: {told['protocol']}.",
+        f"{headed(told)}: {told['protocol']}.",
         f"New tracks: {told['new_tracks']:,}, others: {told['other_tracks']:,}.",
         f"Listeners who are asked: {told['users']:,}, with {told['likes']:,} likes of new tracks.",
     ]
@@ -46,6 +46,4 @@ def print_new_tracks(told: dict[str, Any], console: Console) -> None:
 
 def markdown(told: dict[str, Any]) -> str:
     """The same for docs/results.md."""
-    lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "---:|" * (len(HEAD) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows_of(told)]
-    return "\n".join([*about(told), "", *lines]) + "\n"
+    return "\n".join([*about(told), "", *markdown_table(HEAD, rows_of(told))]) + "\n"
