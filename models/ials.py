@@ -11,6 +11,7 @@ the other's rows, each by itself: models/als_rows.py.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -82,12 +83,8 @@ def half_step(likes: csr_array, side: Fixed, start: Tensor, config: IALSConfig) 
 
 
 BLOCK_LIKES = 400_000
-"""Likes of a block of rows, about: what one task solves in a second or two."""
-
-
-def block_rows(rows: int, likes: int) -> int:
-    """How many rows a block has where so many have so many likes. It depends on the data alone, so that results do."""
-    return max(1, -(-rows // max(1, -(-likes // BLOCK_LIKES))))
+"""Likes of a block of rows, which one thread or task solves in a second or two. A row's block is the number of likes before it by
+this, so that a block has its last row's besides at most. It depends on the data alone, so that results do."""
 
 
 def fit(ratings: csr_array, config: IALSConfig) -> Floats:
@@ -114,7 +111,7 @@ def alternate(
 
         def step(rows: csr_array, other: Floats, own: Floats) -> Floats:
             side, before = pool.submit(fixed, torch.from_numpy(other).to(device)).result(), torch.from_numpy(own)
-            parts = pool.map(lambda span: half_step(rows[span], side, before[span], config), _spans(rows))
+            parts = pool.map(lambda span: half_step(rows[span], side, before[span], config), spans(rows))
             return np.asarray(torch.cat(list(parts)).numpy())
 
         for iteration in range(state.iteration, config.iterations):
@@ -128,13 +125,15 @@ def folded(likes: csr_array, items: Floats, config: IALSConfig, threads: int = 0
     """Every user's factors [U, F], solved exactly for item factors Y [I, F]; dealt out as above."""
     with workers(threads) as pool:
         side = pool.submit(fixed, torch.from_numpy(items).to(best_device())).result()
-        parts = pool.map(lambda span: solve(likes[span], side, config.objective).float().cpu(), _spans(likes))
+        parts = pool.map(lambda span: solve(likes[span], side, config.objective).float().cpu(), spans(likes))
         return np.asarray(torch.cat(list(parts)).numpy())
 
 
-def _spans(rows: csr_array) -> list[slice]:
-    size = block_rows(rows.shape[0], rows.nnz)
-    return [slice(begin, begin + size) for begin in range(0, rows.shape[0], size)]
+def spans(rows: csr_array) -> list[slice]:
+    """The blocks of a matrix of likes."""
+    block = rows.indptr[:-1].astype(np.int64) // BLOCK_LIKES
+    edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), rows.shape[0]]
+    return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
 def loss(likes: csr_array, users: NDArray[np.floating], items: NDArray[np.floating], objective: Objective) -> float:

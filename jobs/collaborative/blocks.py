@@ -19,7 +19,6 @@ from scipy.sparse import coo_array, csr_array
 
 from jobs.lake.collect import DRIVER_BYTES, bounded
 from jobs.spark import rows_per_batch
-from models.ials import block_rows
 
 Solve = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BLOCK = "first int, rows int, ends binary, columns binary, strengths binary"
@@ -71,9 +70,9 @@ def whole(pairs: DataFrame, users: int, items: int, likes: int) -> csr_array:
 
 
 @contextmanager
-def likes_of(pairs: DataFrame, users: int, items: int, likes: int) -> Iterator[Likes]:
-    """The matrix of `pairs`, as above but all numbers have a like, in blocks. Kept while it is open."""
-    sides = [_blocks(pairs, *side, likes) for side in (("user", "item", users, items), ("item", "user", items, users))]
+def likes_of(pairs: DataFrame, users: int, items: int) -> Iterator[Likes]:
+    """The matrix of `pairs`, as above but every number has a like, by `user_block` and `item_block`. Kept while it is open."""
+    sides = [_blocks(pairs, *side) for side in (("user", "item", users, items), ("item", "user", items, users))]
     try:
         yield Likes(*sides)
     finally:
@@ -81,20 +80,21 @@ def likes_of(pairs: DataFrame, users: int, items: int, likes: int) -> Iterator[L
             side.frame.unpersist()
 
 
-def _blocks(pairs: DataFrame, row: str, column: str, rows: int, across: int, likes: int) -> Blocks:
-    frame = build_blocks(pairs, row, column, rows, block_rows(rows, likes)).persist(StorageLevel.MEMORY_AND_DISK)
+def _blocks(pairs: DataFrame, row: str, column: str, rows: int, across: int) -> Blocks:
+    frame = build_blocks(pairs, row, column).persist(StorageLevel.MEMORY_AND_DISK)
     with rows_per_batch(pairs.sparkSession, ROWS_PER_BATCH):
         frame.count()
     return Blocks(frame, rows, across)
 
 
-def build_blocks(pairs: DataFrame, row: str, column: str, rows: int, size: int) -> DataFrame:
-    """Columns of BLOCK: the matrix of `pairs` (`strength`; numbers from 0 in `row` and `column`), `size` rows a block."""
+def build_blocks(pairs: DataFrame, row: str, column: str) -> DataFrame:
+    """Columns of BLOCK: the matrix of `pairs` (`strength`; numbers from 0 in `row` and `column`), by the blocks of its rows."""
 
-    def pack(key: tuple[pa.Scalar, ...], found: pa.Table) -> pa.Table:
-        begin = key[0].as_py() * size
-        many = min(size, rows - begin)
-        where = found["row"].to_numpy() - begin
+    def pack(found: pa.Table) -> pa.Table:
+        where = found["row"].to_numpy()
+        begin = int(where.min())  # a block's first row, like all its rows, has a like
+        where = where - begin
+        many = int(where.max()) + 1
         order = np.lexsort((found["column"].to_numpy(), where))
         ends = np.cumsum(np.bincount(where, minlength=many), dtype=np.int64)
         columns = found["column"].to_numpy()[order].astype(np.int32)
@@ -106,8 +106,8 @@ def build_blocks(pairs: DataFrame, row: str, column: str, rows: int, size: int) 
         return pa.table(dict(zip(names, data, strict=True)))
 
     numbers = F.col(row).cast("int").alias("row"), F.col(column).cast("int").alias("column")
-    placed = pairs.select(F.expr(f"cast({row} div {size} as int)").alias("block"), *numbers, "strength")
-    return placed.groupBy("block").applyInArrow(pack, BLOCK)
+    placed = pairs.select(f"{row}_block", *numbers, "strength")
+    return placed.groupBy(f"{row}_block").applyInArrow(pack, BLOCK)
 
 
 def unpacked(block: dict[str, Any], across: int) -> csr_array:

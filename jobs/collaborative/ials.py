@@ -71,9 +71,9 @@ def factorised(
     checkpoint = Checkpoint(store, CHECKPOINT, determined_by)
     tracks = bounded(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
     start, kept = _reached(checkpoint) or _begun(before, many, tracks, config), partial(_keep, checkpoint, told)
-    by_user, by_item = users.select("user_id", "user"), items.select("track_id", "item")
+    by_user, by_item = users.select("user_id", "user", "user_block"), items.select("track_id", "item", "item_block")
     known = F.broadcast(by_user) if many <= MOST_BROADCAST else by_user
-    pairs = strengths.join(F.broadcast(by_item), "track_id").join(known, "user_id").select("user", "item", "strength")
+    pairs = strengths.join(F.broadcast(by_item), "track_id").join(known, "user_id").drop("user_id", "track_id")
     spark = pairs.sparkSession
     if here:
         matrix = blocks.whole(pairs, many, len(tracks), counts.likes)
@@ -81,7 +81,7 @@ def factorised(
         listeners = bounded(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
         yield _frame(spark, tracks, found), _frame(spark, listeners, ials.folded(matrix, found, config))
     else:
-        with blocks.likes_of(pairs, many, len(tracks), counts.likes) as matrix_of:
+        with blocks.likes_of(pairs, many, len(tracks)) as matrix_of:
             found = fit(matrix_of, config, start, kept)
             yield _frame(spark, tracks, found), folded(matrix_of, found, config).join(users, "user").select("user_id", "factors")
     checkpoint.drop()

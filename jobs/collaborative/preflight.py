@@ -106,7 +106,7 @@ def block_needs(counts: Counts, rank: int, most_result: int) -> Iterator[Need]:
     yield Need("on the driver", factors | ids, DRIVER_BYTES, DRIVER_MORE)
     one_side = {"one side's factors": 4 * rank * max(counts.users.rows, counts.tracks.rows)}
     yield Need("in one result for the driver", one_side, most_result, "raise spark.driver.maxResultSize")
-    # rows are cut by their number and not by their likes: a block of usual ones may hold the longest besides
+    # the last row of a block may be the longest
     block = {"a block": TASK_LIKE_BYTES * min(counts.likes, ials.BLOCK_LIKES + counts.longest.longest)}
     wide = {"the tracks' factors once more, in float64": 8 * rank * counts.tracks.rows}
     parts = factors | wide | block | _longest(counts, rank)

@@ -65,6 +65,22 @@ def test_spark_gives_the_bits_of_one_machine(
     np.testing.assert_array_equal(listeners, folded.float().numpy())
 
 
+def test_blocks_have_as_many_likes_wherever_the_popular_rows_stand(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first three of forty tracks have most of the likes, as they do where ids follow fame."""
+    monkeypatch.setattr(model, "BLOCK_LIKES", 30)
+    likes = csr_array(np.arange(40)[None] < np.array([[40], [40], [40], *[[1 + n % 4] for n in range(37)]]), dtype=np.float32)
+    counts = np.diff(likes.indptr)
+    local = [likes[span].nnz for span in model.spans(likes)]
+    assert sum(local) == likes.nnz
+    assert max(local) <= 30 + counts.max()
+    assert len(local) > 5
+    rows = [(f"u{u:02d}", f"t{t:02d}", 1.0) for t, u in zip(*likes.nonzero(), strict=True)]
+    strengths = spark.createDataFrame(rows, "user_id string, track_id string, strength float")
+    tracks = numbered(strengths, "track_id", "item").orderBy("item").collect()
+    blocks_of_likes = np.bincount([row["item_block"] for row in tracks], weights=[row["likes"] for row in tracks])
+    assert blocks_of_likes[blocks_of_likes > 0].tolist() == local
+
+
 def test_on_a_cluster_many_likes_go_to_the_tasks_and_few_to_the_driver(history: DataFrame) -> None:
     cluster = Mock(sparkSession=Mock(sparkContext=Mock(getConf=lambda: {"spark.master": "spark://somewhere:7077"})))
     assert blocks.fits_here(cluster, 1_000, 1_000)
