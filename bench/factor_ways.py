@@ -78,11 +78,13 @@ def product_flops() -> float:
 
 
 def mllib(given: str, lists: str) -> dict[str, float]:
-    """Spark's ALS, with the machine's own BLAS where it has one, and `recommendForAllUsers`, which leaves heard tracks in."""
+    """Spark's ALS with the machine's own BLAS, without which it refuses, and `recommendForAllUsers`, with heard tracks in."""
     # Spark's tasks are the threads; a BLAS that takes as many again waits for itself (Spark's own guide says so)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     spark = session("bench", Settings(var=WORK, master=f"local[{CORES}]", driver_memory="8g"))
     blas = spark._jvm.dev.ludovic.netlib.blas.BLAS.getInstance().getClass().getName()  # type: ignore[union-attr]
+    if "JNI" not in blas:
+        raise SystemExit(f"MLlib would multiply by {blas}: install a BLAS of the machine's own (libopenblas0) to compare with.")
     pairs = spark.read.parquet(given).cache()
     pairs.count()
     als = ALS(

@@ -19,6 +19,7 @@ from bench.harness import RESULTS, WORK, Stolen, machine, told
 from jobs.collaborative import candidates
 from jobs.collaborative.recipe import RANKING
 from jobs.context import Config, JobContext, Night
+from jobs.lake.manifest import code_version
 from jobs.publish import embedded, lease, night, runs
 from jobs.publish.store import connect
 from jobs.ranking import rank
@@ -75,7 +76,7 @@ def main(size: str) -> None:
             if name not in stages:
                 stolen = Stolen()
                 took, peak = told([sys.executable, "-m", "bench.full", size, name])
-                stages[name] = {**took, "stolen": stolen.share, "peak_mib": peak, "disk_mib": _disk(folder)}
+                stages[name] = {**took, "code": code_version(), "stolen": stolen.share, "peak_mib": peak, "disk_mib": _disk(folder)}
                 print(f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen", file=sys.stderr, flush=True)
                 _save(result, size, data, stages)
         published = _published(settings)

@@ -31,7 +31,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 APPLICATION = Path(__file__).resolve().parents[1] / "jobs" / "__main__.py"
 FAMILIES = ("ingest", "prepare", "audio", "genre", "recommend", "publish")
 # Families that hold a GPU where there is one: as many of them at once as the pool has slots.
-POOLS = {"genre": "gpu"}
+POOLS = {"genre": "gpu", "recommend": "gpu"}
 DATE = "{{ dag_run.conf.get('date') or (data_interval_start | ds) }}"
 RUN_ID = "{{ ti.xcom_pull(task_ids='open') }}"
 RETRIES = int(os.environ.get("PMRS_TASK_RETRIES", "1"))

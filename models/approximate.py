@@ -187,7 +187,7 @@ class _Asked:
         last = np.full(rows.size, -np.inf)
         rank = np.arange(row.size) - np.searchsorted(row, row)
         last[row[rank == self._most - 1]] = near[rank == self._most - 1]
-        slack = 2 * ROUNDING * np.linalg.norm(self._users[rows], axis=1) * self._shelf.longest
+        slack = 2 * ROUNDING * self._users.shape[1] * np.linalg.norm(self._users[rows], axis=1) * self._shelf.longest
         # who has not looked everywhere has missed worse than an equal
         crowded = full & (scores[:, -1] >= last - slack) & everywhere
         kept = ~(short | crowded)[row] & (near >= (last - slack)[row])

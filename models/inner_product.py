@@ -21,8 +21,8 @@ TILE = 2_048
 """Items scored at once: with USERS rows 8 MB of scores, which nearly stay in the processor's cache."""
 USERS = 1_024
 """Users scored at once."""
-ROUNDING = 1e-5
-"""Largest error of a float32 product of up to 128 numbers, as a share of |x| |y|."""
+ROUNDING = 1.6e-7
+"""Largest error of a float32 product, for each number that is added up, as a share of |x| |y|; two products are compared."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class _Heard:
 def _within_reach(users: Tensor, shelf: Shelf, heard: _Heard, most: int) -> tuple[Tensor, Tensor]:
     """(row, place) of all that can be among the `most` best, and of some more."""
     lengths = torch.linalg.vector_norm(users, dim=1)
-    slack = ROUNDING * lengths * (shelf.lengths[0] if len(shelf.lengths) else 0.0)
+    slack = ROUNDING * users.shape[1] * lengths * (shelf.lengths[0] if len(shelf.lengths) else 0.0)
     device = users.device
     top = torch.full((len(users), most), -torch.inf, device=device)  # the best scores so far, in no order
     floor = top.amin(1)  # the worst of them

@@ -98,9 +98,9 @@ def test_close_runs_whatever_happened_and_no_failure_is_lost(dag: dict[str, Any]
     assert set(tasks["night_is_whole"]["after"]) == {*FAMILIES, "close"}
 
 
-def test_genre_waits_for_a_gpu(dag: dict[str, Any]) -> None:
+def test_what_uses_a_gpu_waits_for_one(dag: dict[str, Any]) -> None:
     pools = {name: task["pool"] for name, task in dag["tasks"].items()}
-    assert {name: pool for name, pool in pools.items() if pool != "default_pool"} == {"genre": "gpu"}
+    assert {name: pool for name, pool in pools.items() if pool != "default_pool"} == {"genre": "gpu", "recommend": "gpu"}
 
 
 def test_the_dag_imports_no_house_code() -> None:
