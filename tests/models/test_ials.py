@@ -1,5 +1,8 @@
 """Implicit ALS: each half-step solves its own least squares, the loss only falls, and what carried a score adds up to it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -172,3 +175,24 @@ def test_a_fit_that_goes_on_gives_the_bits_of_one_that_was_never_interrupted(ste
         further: list[ials.State] = []
         np.testing.assert_array_equal(ials.alternate(likes, config, state, further.append), whole)
         assert [state.iteration for state in further] == list(range(state.iteration + 1, 5))
+
+
+def test_loss_and_lists_are_implicits() -> None:
+    """Made by implicit in bench/implicit_small.py. Where a fit ends depends on where it began: the best counts."""
+    told = json.loads((Path(__file__).parent / "data" / "implicit_small.json").read_text())
+    likes = als_rows.strengths(csr_array(np.array(told["plays"], np.float32)), 1.0)
+    found = []
+    for seed in range(4):
+        config = IALSConfig(
+            rank=told["factors"], iterations=150, unobserved=told["unobserved"], regularisation=told["regularisation"],
+            exponent=0.0, steps=0, seed=seed,
+        )  # fmt: skip
+        items = ials.alternate(likes, config, threads=1)
+        users = ials.folded(likes, items, config, threads=1)
+        found.append((ials.loss(likes, users, items, config.objective), users @ items.T))
+    loss, scores = min(found, key=lambda one: one[0])
+    assert loss == pytest.approx(told["loss"], rel=1e-5)
+    scores[likes.todense() > 0] = -np.inf
+    ours = np.argsort(-scores, axis=1)[:, : len(told["lists"][0])]
+    same = [len(set(mine) & set(theirs)) for mine, theirs in zip(ours.tolist(), told["lists"], strict=True)]
+    assert np.mean(same) > 0.99 * ours.shape[1]
