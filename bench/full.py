@@ -2,7 +2,7 @@
 
 One document per user: the overall top 20, each place with its reason. `python -m bench.full 1/8-genres`: every track has a genre,
 and every user a top 10 of each genre as well. Every job runs in a process of its own and is told of in bench/results/full-1_8.json
-when it is done; run again, the jobs that are done are passed over.
+when it is done, mongod's memory added to its own; run again, the jobs that are done are passed over.
 """
 
 import datetime as dt
@@ -20,7 +20,7 @@ from jobs.collaborative import candidates
 from jobs.collaborative.recipe import RANKING
 from jobs.context import Config, JobContext, Night
 from jobs.lake.manifest import code_version
-from jobs.publish import embedded, lease, night, runs
+from jobs.publish import embedded, lease, mongod, night, runs
 from jobs.publish.store import connect
 from jobs.ranking import rank
 from jobs.registry import jobs_named
@@ -75,7 +75,7 @@ def main(size: str) -> None:
         for name in JOBS:
             if name not in stages:
                 stolen = Stolen()
-                took, peak = told([sys.executable, "-m", "bench.full", size, name])
+                took, peak = told([sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.place_of(settings)))
                 stages[name] = {**took, "code": code_version(), "stolen": stolen.share, "peak_mib": peak, "disk_mib": _disk(folder)}
                 print(f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen", file=sys.stderr, flush=True)
                 _save(result, size, data, stages)

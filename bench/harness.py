@@ -103,12 +103,12 @@ def _run(command: Sequence[str]) -> tuple[list[float], int]:
     return [float(one) for one in found["seconds"]], peak
 
 
-def told(command: Sequence[str]) -> tuple[dict[str, Any], int]:
-    """The line of JSON that the process ends with, and its peak MiB as seen from outside."""
+def told(command: Sequence[str], beside: int | None = None) -> tuple[dict[str, Any], int]:
+    """The line of JSON that the process ends with, and its peak MiB as seen from outside, with that of process `beside`, if any."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
-    peak = 0
+    peak, others = 0, [] if beside is None else [beside]
     while process.poll() is None:
-        peak = max(peak, sum(_resident(pid) for pid in (process.pid, *descendants(process.pid))))
+        peak = max(peak, sum(_resident(pid) for pid in (process.pid, *descendants(process.pid), *others)))
         time.sleep(1)
     out = process.stdout.read() if process.stdout else ""
     if process.returncode:

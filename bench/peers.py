@@ -80,7 +80,7 @@ def grid(**values: tuple[Any, ...]) -> Grid:
 
 
 PEERS: dict[str, tuple[Callable[[Data, dict[str, Any], int], Any], Grid]] = {
-    "implicit_als": (als, grid(factors=(32, 64), regularization=(0.1, 1.0, 10.0, 30.0), alpha=(1.0, 10.0, 30.0))),
+    "implicit_als": (als, grid(factors=(32, 64, 128), regularization=(0.1, 1.0, 10.0, 30.0), alpha=(1.0, 10.0, 30.0, 100.0))),
     "implicit_bpr": (bpr, grid(factors=(32, 64), learning_rate=(0.01, 0.05), regularization=(0.001, 0.01, 0.1))),
 }
 

@@ -33,6 +33,7 @@ FAMILIES = ("ingest", "prepare", "audio", "genre", "recommend", "publish")
 # Families that hold a GPU where there is one: as many of them at once as the pool has slots.
 POOLS = {"genre": "gpu", "recommend": "gpu"}
 DATE = "{{ dag_run.conf.get('date') or (data_interval_start | ds) }}"
+BACKFILL = "{{ '--backfill' if dag_run.run_type == 'backfill' or dag_run.conf.get('backfill') else '--no-backfill' }}"
 RUN_ID = "{{ ti.xcom_pull(task_ids='open') }}"
 RETRIES = int(os.environ.get("PMRS_TASK_RETRIES", "1"))
 TIMEOUT = timedelta(minutes=float(os.environ.get("PMRS_TASK_TIMEOUT_MIN", "180")))
@@ -74,7 +75,7 @@ with DAG(
         task = SparkSubmitOperator(
             task_id=family,
             application=str(APPLICATION),
-            application_args=["run", family, "--date", DATE, "--run-id", RUN_ID],
+            application_args=["run", family, "--date", DATE, "--run-id", RUN_ID, BACKFILL],
             conn_id="spark_pmrs",
             spark_binary="spark-submit",
             name=f"pmrs {family}",

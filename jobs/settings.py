@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     mongo_timeout_ms: int = Field(5_000, description="Milliseconds to wait for a MongoDB server before saying so.")
     master: str = Field("local[*]", description="Spark master; spark-submit's --master wins over it.")
     driver_memory: str = Field("6g", description="Heap of the Spark driver, which in local mode does all the work.")
+    backfill: bool = Field(False, description="The night is one of a backfill (`pmrs run --backfill`): every fit begins anew.")
     holder_pid: int = Field(0, description="Process that owns the night (set by `pmrs nightly`); 0: none known.")
 
     @property

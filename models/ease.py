@@ -65,6 +65,8 @@ def fit(ratings: csr_array, config: EASEConfig) -> EASE:
     tracks = ratings.shape[1]
     if tracks > MOST_TRACKS:
         raise TooLarge(f"EASE takes catalogues up to {MOST_TRACKS:,} tracks, and this one has {tracks:,}.")
+    if not tracks:
+        return EASE(np.zeros((0, 0), np.float32), config.min_rating)
     likes = liked(ratings, config.min_rating).astype(np.float64)
     gram = (likes.T @ likes).toarray(order="F")
     gram[np.diag_indices(tracks)] += config.regularisation + config.dropout / (1.0 - config.dropout) * gram.diagonal()

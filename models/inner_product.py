@@ -21,6 +21,13 @@ TILE = 2_048
 """Items scored at once: with USERS rows 8 MB of scores, which nearly stay in the processor's cache."""
 USERS = 1_024
 """Users scored at once."""
+GATHERED = 1_000_000
+"""Pairs within reach of the best that may gather before they are settled; more of them come only where thousands of items are
+as good as the N-th best to the last digits of float32."""
+AT_ONCE = 8_192
+"""Pairs scored one by one at once: 4 MB at 64 factors in float64, which the processor's cache holds."""
+CROWD = 8
+"""From so many pairs for each place of a list on, they are not sorted before most are gone."""
 ROUNDING = 1.6e-7
 """Largest error of a float32 product, for each number that is added up, as a share of |x| |y|; two products are compared."""
 
@@ -64,8 +71,10 @@ def arranged(factors: Floats, device: torch.device | None = None) -> Shelf:
 def best(users: Floats, shelf: Shelf, heard: csr_array, most: int) -> Best:
     """The `most` best items of each of `users` [B, F] but those that stand in its row of `heard` [B, I].
 
-    Users of factors 0 get none. Memory: some 20 MB beside what comes back.
+    Users of factors 0 get none. Memory: some 20 MB beside what comes back, in the worst case 300 MB.
     """
+    if not most:
+        users = users[:0]
     found = [
         _settled(
             torch.from_numpy(users[begin : begin + USERS]).to(shelf.factors),
@@ -82,15 +91,51 @@ def best(users: Floats, shelf: Shelf, heard: csr_array, most: int) -> Best:
 
 
 def _settled(users: Tensor, shelf: Shelf, heard: csr_array, most: int, begin: int) -> Best:
-    """What the tiles found, scored in float64, cut at `most`."""
-    row, place = _within_reach(users, shelf, _Heard(heard, shelf), most)
-    score = (users[row].double() * shelf.factors[place].double()).sum(1).cpu().numpy()
+    """What the tiles found, best first."""
+    row, place, score = _cut(users, shelf, *_within_reach(users, shelf, _Heard(heard, shelf), most), most)
+    rows = row.cpu().numpy()
+    rank = np.arange(rows.size) - np.searchsorted(rows, rows)
+    return Best(rows + begin, shelf.item[place].cpu().numpy(), rank, score)
+
+
+def _cut(
+    users: Tensor, shelf: Shelf, row: Tensor, place: Tensor, most: int
+) -> tuple[Tensor, Tensor, NDArray[np.float64]]:
+    """The `most` best of each row's pairs (row, place), rows rising and best first, with their scores, in float64."""
+    score = np.asarray(_scores(users, shelf, row, place, torch.float64).cpu().numpy())
     rows, item = row.cpu().numpy(), shelf.item[place].cpu().numpy()
+    if len(row) > CROWD * len(users) * most:
+        few = _few(rows, item, score, most)
+        row, place, rows, item, score = row[few], place[few], rows[few], item[few], score[few]
     order = np.lexsort((item, -score, rows))
-    row_of = rows[order]
-    rank = np.arange(order.size) - np.searchsorted(row_of, row_of)
-    kept = order[rank < most]
-    return Best(rows[kept] + begin, item[kept], rank[rank < most], score[kept])
+    of = rows[order]
+    kept = order[np.arange(order.size) - np.searchsorted(of, of) < most]
+    chosen = torch.from_numpy(kept).to(row.device)
+    return row[chosen], place[chosen], score[kept]
+
+
+def _scores(users: Tensor, shelf: Shelf, row: Tensor, place: Tensor, kind: torch.dtype) -> Tensor:
+    """The products of pairs (row, place), one by one, in a precision."""
+    found = torch.empty(len(row), dtype=kind, device=row.device)
+    for begin in range(0, len(row), AT_ONCE):
+        span = slice(begin, begin + AT_ONCE)
+        found[span] = (users[row[span]].to(kind) * shelf.factors[place[span]].to(kind)).sum(1)
+    return found
+
+
+def _few(rows: Ints, item: Ints, score: NDArray[np.float64], most: int) -> Ints:
+    """Which pairs are each row's `most` best, ties by item, in no order: without sorting what is not."""
+    found = []
+    by_row = np.argsort(rows, kind="stable")
+    for pairs in np.split(by_row, np.flatnonzero(np.diff(rows[by_row])) + 1):
+        if pairs.size <= most:
+            found.append(pairs)
+            continue
+        least = np.partition(score[pairs], pairs.size - most)[pairs.size - most]
+        better, equal = pairs[score[pairs] > least], pairs[score[pairs] == least]
+        lacking = most - better.size
+        found += [better, equal[np.argpartition(item[equal], lacking - 1)[:lacking]]]
+    return np.concatenate(found)
 
 
 class _Heard:
@@ -118,6 +163,7 @@ def _within_reach(users: Tensor, shelf: Shelf, heard: _Heard, most: int) -> tupl
     position = torch.empty(len(users), dtype=torch.int64, device=device)
     active = torch.nonzero(lengths > 0).flatten()
     rows, places = ([torch.empty(0, dtype=torch.int64, device=device)] for _ in range(2))
+    gathered = 0
     for begin in range(0, len(shelf.factors), TILE):
         active = active[lengths[active] * shelf.lengths[begin] >= floor[active] - slack[active]]
         if not len(active):
@@ -136,11 +182,15 @@ def _within_reach(users: Tensor, shelf: Shelf, heard: _Heard, most: int) -> tupl
         hit, column, value = hit[sound], column[sound], value[sound]
         rows.append(active[hit])
         places.append(column + begin)
+        gathered += len(hit)
+        if gathered > GATHERED:
+            row, place, _ = _cut(users, shelf, torch.cat(rows), torch.cat(places), most)
+            rows, places, gathered = [row], [place], len(row)
         _raise(top, active, hit, value)
         floor[active] = top[active].amin(1)
     row, place = torch.cat(rows), torch.cat(places)
     # what the first tiles let in, and the later ones have beaten
-    still = (users[row] * shelf.factors[place]).sum(1) >= floor[row] - 2 * slack[row]
+    still = _scores(users, shelf, row, place, torch.float32) >= floor[row] - 2 * slack[row]
     return row[still], place[still]
 
 

@@ -115,7 +115,8 @@ class PairwiseFactors:
 
     def _pulls(self, asker: _Asker) -> Tensor:
         """The a_ij [b, n, J]."""
-        rate = 1.0 / (self.asking.regularisation + self._curvature(asker))[:, None, None]
+        # without regularisation, an asker whose pairs are all alike bends nothing
+        rate = 1.0 / (self.asking.regularisation + self._curvature(asker)).clamp(min=1e-9)[:, None, None]
         found = before = torch.zeros_like(asker.weights)
         for step in range(self.asking.steps):
             further = found + step / (step + 3) * (found - before)

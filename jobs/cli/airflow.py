@@ -48,12 +48,13 @@ def spark_connection(master: str) -> str:
     return json.dumps({"conn_type": "spark", "host": master, "extra": {"deploy-mode": "client"}})
 
 
-def dags_test_command(date: dt.date) -> list[str]:
+def dags_test_command(date: dt.date, backfill: bool = False) -> list[str]:
     """The command that runs one night's DAG without a scheduler; it exits with 1 if the DAG run failed.
 
     No logical date is given: one run's state would be cleared by another of the same date. The date is the run's `conf`.
     """
-    return [str(BIN / "airflow"), "dags", "test", DAG_ID, "--conf", json.dumps({"date": date.isoformat()})]
+    conf = {"date": date.isoformat(), "backfill": backfill}
+    return [str(BIN / "airflow"), "dags", "test", DAG_ID, "--conf", json.dumps(conf)]
 
 
 def make_database(settings: Settings) -> None:

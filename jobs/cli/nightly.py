@@ -76,7 +76,7 @@ def run_backfill(settings: Settings, first: dt.date, last: dt.date, dry_run: boo
             print(f"{night}: would run the night from {sources.path}")
             continue
         print(f"[{number}/{len(dates)}]", end=" ")
-        ended = _run_dag(settings, sources, night)
+        ended = _run_dag(settings, sources, night, backfill=True)
         if not ended.whole:
             print(f"pmrs: {ended.why(night)}\nThe backfill stopped at {night}; go on with FROM={night}.", file=sys.stderr)
             return INTERRUPTED if ended.code == INTERRUPTED else 1
@@ -120,7 +120,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _run_dag(settings: Settings, sources: Sources, night: dt.date) -> Ended:
+def _run_dag(settings: Settings, sources: Sources, night: dt.date, backfill: bool = False) -> Ended:
     log = settings.var.resolve() / "logs" / f"nightly-{night}.log"
     print(f"Night of {night}, sources {sources.name} ({sources.path}); log: {log}", flush=True)
     own = {"PMRS_SOURCES": str(sources.path), "PMRS_HOLDER_PID": str(os.getpid())}
@@ -129,7 +129,7 @@ def _run_dag(settings: Settings, sources: Sources, night: dt.date) -> Ended:
         connect(settings, sources.name) as store,
         watching(store, night) as watch,
         told_to_stop() as told,
-        Child(dags_test_command(night), environment, log) as child,
+        Child(dags_test_command(night, backfill), environment, log) as child,
     ):
         while child.running and not told:
             watch.show()

@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from jobs.collaborative.kept import build_scored, scored_before, unchanged
 from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.methods import catalogue_of, factors_of
+from jobs.collaborative.preflight import require_lists
 from jobs.collaborative.ratings import genre_shares, learn
 from jobs.collaborative.recipe import RANKING, Recipe, live_recipe
 from jobs.context import JobContext
@@ -84,6 +85,12 @@ class Shelf:
         if self.index:
             return self.index
         return inner_product.arranged(self.model.factors, best_device()) if isinstance(self.model, ImplicitFactors) else None
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in each task: twice the factors where they stand a second time in the order in which they are searched."""
+        learned = sum(array.nbytes for array in self.model.tensors().values())
+        return learned * (2 if isinstance(self.model, ImplicitFactors) else 1) + self.catalogue.genre_probabilities.nbytes
 
     def searches(self, config: Config) -> bool:
         """Whether lists are found without the scores of all tracks: a genre's list, and PMRS's own, want every percentile."""
@@ -169,7 +176,10 @@ def run(ctx: JobContext) -> None:
         return
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
     shares = genre_shares(ctx.need("track_genres"), genres, tracks)
-    shelf = indexed(Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least), config)
+    shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least)
+    together = 0 if shelf.searches(config) else config.users_per_block
+    require_lists(shelf.bytes, len(tracks), together, "users_per_block under [jobs.candidates] in the sources file")
+    shelf = indexed(shelf, config)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
     barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)

@@ -29,7 +29,8 @@ class Config:
     where there are no lists of genres. 1: every night fits, so that a track that is new today is in tonight's lists."""
     warm_iterations: int = 0
     """Iterations of a fit that begins with the night before's track factors, where the recipe is the same, nobody has asked to be
-    forgotten since, and no later night is there; 0: every fit begins anew, and a night is the same whichever were before it."""
+    forgotten since, no later night is there, and it is not a backfill; 0: every fit begins anew, and a night is the same whichever
+    were before it."""
     users_per_task: int = 2_000
     """Users that a task folds in."""
 

@@ -34,8 +34,8 @@ def kept_items(ctx: JobContext, recipe: Recipe, fit_every: int) -> DataFrame | N
 
 
 def warm_start(ctx: JobContext, recipe: Recipe, iterations: int) -> Before | None:
-    """Where tonight's fit begins; None: at random numbers, as every fit does without `iterations`, and one in the past."""
-    if not iterations:
+    """Where tonight's fit begins; None: at random numbers, as without `iterations`, in a backfill and in the past."""
+    if not iterations or ctx.night.settings.backfill:
         return None
     ctx.read("deletions", "said")
     night = ctx.night.date.isoformat()

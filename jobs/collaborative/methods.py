@@ -79,13 +79,14 @@ def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -
 
 
 @dataclass(frozen=True)
-class _PmrsCf:
+class PmrsCf:
     """The overall list's ranking as PMRS has it, as a recommender: asked with ratings, like the others."""
 
     collaborative: ImplicitFactors
     catalogue: pmrs_cf.Catalogue
 
     def score(self, asked: csr_array) -> Floats:
+        """[Q, I]."""
         share = pmrs_cf.percentiles(self.collaborative.score(asked), asked)
         taste = pmrs_cf.tastes(asked, self.catalogue, self.collaborative.min_rating)
         # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
@@ -93,9 +94,11 @@ class _PmrsCf:
         return np.where(share < 0, np.float32(0), found).astype(np.float32)
 
     def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        """What carried the collaborative score; the taste in genres is carried by nobody."""
         return self.collaborative.carried(asked, picked)
 
     def tensors(self) -> Tensors:
+        """The factors, and `genre_probabilities` [I, G + 1]."""
         return {**self.collaborative.tensors(), "genre_probabilities": self.catalogue.genre_probabilities}
 
 
@@ -104,8 +107,8 @@ def catalogue_of(shares: Floats) -> pmrs_cf.Catalogue:
     return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
 
 
-def _pmrs_cf(learned: Learned, config: IALSConfig, seed: int) -> _PmrsCf:
-    return _PmrsCf(fit_factors(learned, config, seed), catalogue_of(learned.genres))
+def _pmrs_cf(learned: Learned, config: IALSConfig, seed: int) -> PmrsCf:
+    return PmrsCf(fit_factors(learned, config, seed), catalogue_of(learned.genres))
 
 
 POPULARITY = "popularity"

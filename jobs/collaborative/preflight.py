@@ -1,4 +1,4 @@
-"""Before a fit: what it will need, reckoned from counts, so that one which cannot end well does not begin.
+"""Before a fit, and before lists: what they will need, reckoned from counts, so that what cannot end well does not begin.
 
 What is reckoned is what a fit holds all the while. What it copies for a moment comes on top: the limits are meant for that.
 """
@@ -27,6 +27,9 @@ TASK_LIKE_BYTES = 48
 """Of a like in a block, while the block is sorted and packed; solving it takes half of that."""
 ROW_FACTOR_BYTES = 12
 """Of a factor that the longest row fetches: float64, and half as many rows again (models/als_kernel.py)."""
+SCORE_BYTES = 20
+"""Of a user and a track where all tracks of a block of users are scored: the score, its percentile, and three arrays made of
+them; measured at 100,000 and 200,000 tracks."""
 DRIVER_MORE = "raise DRIVER_BYTES (jobs/lake/collect.py) together with PMRS_DRIVER_MEMORY"
 
 
@@ -156,6 +159,26 @@ def _most_result(spark: SparkSession) -> int:
     """What spark.driver.maxResultSize allows; where that is 0, everything."""
     context: Any = spark.sparkContext._jsc
     return int(context.sc().conf().getSizeAsBytes("spark.driver.maxResultSize", "1g")) or 2**63
+
+
+def require_lists(model_bytes: int, tracks: int, together: int, block_setting: str) -> None:
+    """Raise LakeError where a task could not hold the model (`model_bytes`, once for each task) and the scores that it makes.
+
+    `together`: users of whom all tracks are scored at once, 0 where lists are found without; `block_setting`: its name.
+    """
+    parts = {"the model": model_bytes, "the tracks' ids": ID_BYTES * tracks, "scores": SCORE_BYTES * together * tracks}
+    need = Need("in a task", parts, TASK_BYTES, "raise TASK_BYTES (jobs/collaborative/preflight.py) on workers with more memory")
+    LOG.info("lists planned", tracks=tracks, users_at_once=together, needs=f"{_size(need.bytes)} {need.place}")
+    if need.bytes <= need.limit:
+        return
+    rest = need.limit - need.bytes + parts["scores"]
+    most = rest // max(1, SCORE_BYTES * tracks)
+    less = f"take {block_setting} = {most}" if together and most > 0 else "promote a recipe of fewer factors"
+    told = ", ".join(f"{what} {_size(size)}" for what, size in parts.items() if size)
+    raise LakeError(
+        f"Lists of {tracks:,} tracks need {_size(need.bytes)} {need.place} ({told}), more than {_size(need.limit)}; "
+        f"{less}, or {need.more}."
+    )
 
 
 def _size(many: int) -> str:

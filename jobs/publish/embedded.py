@@ -42,7 +42,7 @@ def start(settings: Settings) -> SecretStr:
 
     Raises StoreError naming the log where it does not come up.
     """
-    place = _place(settings)
+    place = place_of(settings)
     with _locked(place):
         passwords = _passwords(place)
         _set_unfinished_aside(place)
@@ -61,7 +61,7 @@ def start(settings: Settings) -> SecretStr:
 
 def stop(settings: Settings) -> bool:
     """Stop the embedded mongod; its data stays. False where none ran."""
-    place = _place(settings)
+    place = place_of(settings)
     if not place.folder.is_dir():
         return False
     with _locked(place):
@@ -70,7 +70,7 @@ def stop(settings: Settings) -> bool:
 
 def status(settings: Settings) -> str:
     """One sentence for a person, without a password."""
-    place = _place(settings)
+    place = place_of(settings)
     pid = mongod.running_pid(place)
     if pid is None:
         return "The embedded MongoDB does not run; `make mongo` starts it."
@@ -79,7 +79,8 @@ def status(settings: Settings) -> str:
     return f"The embedded MongoDB runs at {where}; URIs with passwords: {owner} (owner), {analyst} (read only)."
 
 
-def _place(settings: Settings) -> Place:
+def place_of(settings: Settings) -> Place:
+    """Where it lies."""
     return Place(settings.var.resolve() / "mongo")
 
 

@@ -174,7 +174,7 @@ def loss_of(night: Night, config: factors.Config) -> float:
     return loss(csr_array(likes), mine, theirs, IALSConfig().objective)
 
 
-def test_a_past_night_and_one_after_a_wish_begin_anew(nights: list[Night]) -> None:
+def test_a_past_night_a_backfilled_one_and_one_after_a_wish_begin_anew(nights: list[Night]) -> None:
     for night in nights[:3]:
         given(night, HEARD | {"more": {"t01": 2.0 + night.date.day}})
     run(nights[0], WARM)
@@ -185,6 +185,8 @@ def test_a_past_night_and_one_after_a_wish_begin_anew(nights: list[Night]) -> No
     assert begun.items.count() == 12
     assert kept.warm_start(with_tomorrow, recipe, 0) is None
     assert kept.warm_start(with_tomorrow, replace(recipe, digest="another"), 1) is None
+    backfilled = replace(nights[1], settings=nights[1].settings.model_copy(update={"backfill": True}))
+    assert kept.warm_start(JobContext(backfilled, "collaborative", WARM), recipe, 1) is None
     run(nights[2], WARM)
     assert kept.warm_start(with_tomorrow, recipe, 1) is None
     wish = {field.name: None for field in table("deletions").schema} | {"user_hash": "0" * 64}

@@ -124,3 +124,16 @@ def test_the_taste_profile_fits_either_way_and_ten_times_as_many_users_do_not() 
     assert driver.bytes > driver.limit
     assert result.bytes > result.limit
     assert task.bytes > task.limit
+
+
+def test_lists_that_a_task_cannot_hold_are_refused_with_the_block_that_it_can() -> None:
+    setting = "users_per_block"
+    preflight.require_lists(100_000_000, 384_546, 250, setting)
+    with pytest.raises(LakeError, match=r"2,000,000 tracks need 9\.\d GiB .* take users_per_block = (\d+)") as refused:
+        preflight.require_lists(100_000_000, 2_000_000, 250, setting)
+    fitting = int(str(refused.value).partition("users_per_block = ")[2].partition(",")[0])
+    preflight.require_lists(100_000_000, 2_000_000, fitting, setting)
+    with pytest.raises(LakeError, match="take users_per_block"):
+        preflight.require_lists(100_000_000, 2_000_000, fitting + 1, setting)
+    with pytest.raises(LakeError, match="fewer factors"):
+        preflight.require_lists(3 * 2**30, 1_000, 0, setting)

@@ -25,6 +25,7 @@ path = "{folder}/unique_tracks.txt"
 NIGHT = """
 import datetime as dt, json, sys
 from pathlib import Path
+from jobs.collaborative import blocks
 from jobs.collaborative.recipe import RANKING
 from jobs.context import JobContext, Night
 from jobs.registry import JOBS
@@ -54,6 +55,9 @@ before = {"snapshots", "catalogue", "history", "mel", "genre_score", "classify"}
 run(before | {"collaborative", "candidates", "content", "rank"}, "", users_per_task=60)
 night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
 run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
+# as where the driver does not hold the likes
+blocks.LIKE_BYTES = 2**40
+run({"collaborative", "candidates"}, "als in tasks ", users_per_task=60, per_genre=0)
 print(json.dumps(found))
 """
 
@@ -82,3 +86,5 @@ def test_cores_and_adaptive_planning_change_no_bit(tmp_path: Path) -> None:
     one, three = tables(tmp_path, 1, adaptive=False), tables(tmp_path, 3, adaptive=True)
     assert one["ranked"][0] == 400 * 20
     assert one == three
+    for name in ("item_factors", "user_factors", "candidates"):
+        assert one[f"als {name}"] == one[f"als in tasks {name}"]

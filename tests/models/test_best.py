@@ -37,11 +37,13 @@ every_search = pytest.mark.parametrize("search", [exactly, in_all_lists, in_one_
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tiles, blocks and lists so small that small data has several; one thread, as so small pieces are not worth more."""
+    """All that is cut up, or gathers, so small that small data has several pieces; one thread, as these are not worth more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setattr(inner_product, "TILE", 29)
     monkeypatch.setattr(inner_product, "USERS", 13)
+    monkeypatch.setattr(inner_product, "GATHERED", 150)
+    monkeypatch.setattr(inner_product, "AT_ONCE", 40)
     monkeypatch.setattr(approximate, "ITEMS_PER_LIST", 8)
     monkeypatch.setattr(approximate, "CELLS", 200)
     yield

@@ -1,12 +1,15 @@
 """What every recommender must do, and what each must compute."""
 
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from models import blend, bpr, ease, item_knn, popularity, sparse_ease
+from jobs.collaborative.methods import METHODS, PmrsCf, catalogue_of, fit_factors
+from jobs.collaborative.ratings import Learned
+from models import blend, bpr, ease, ials, item_knn, popularity, sparse_ease
 from models.als_rows import Objective
 from models.implicit_factors import ImplicitFactors
 from models.item_weights import ItemWeights
@@ -30,6 +33,12 @@ def factors(ratings: csr_array) -> ImplicitFactors:
     return ImplicitFactors(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), Objective())
 
 
+def learned(ratings: csr_array) -> Learned:
+    """What a night's methods are given; even and odd tracks are of two genres; no Spark."""
+    genres = np.tile(np.eye(3, dtype=np.float32)[:2], (10, 1))
+    return Learned(Mock(), tuple(f"t{n:02d}" for n in range(20)), ratings, ratings, genres)
+
+
 FITS: dict[str, Callable[[csr_array], Recommender]] = {
     "popularity": lambda r: popularity.fit(r, popularity.PopularityConfig()),
     "item_knn": lambda r: item_knn.fit(r, item_knn.ItemKNNConfig(neighbours=5)),
@@ -39,6 +48,8 @@ FITS: dict[str, Callable[[csr_array], Recommender]] = {
     ),
     "bpr": lambda r: bpr.fit(r, bpr.BPRConfig(rank=4, passes=40)),
     "factors": factors,
+    "als": lambda r: fit_factors(learned(r), ials.IALSConfig(rank=4, iterations=5), 7),
+    "pmrs_cf": lambda r: METHODS["pmrs_cf"].fit(learned(r), ials.IALSConfig(rank=4, iterations=5), 7),
     "blend": lambda r: blend.fit(r, blend.BlendConfig(rank=2)),
 }
 EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
@@ -94,7 +105,7 @@ def test_who_asks_without_ratings_gets_a_list_of_numbers(fit: Callable[[csr_arra
     assert len(lists(model, nobody, 5)[0]) == 5
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "blend"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "als", "pmrs_cf", "blend"])
 def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> None:
     ratings = checkerboard()
     for user, items in lists(FITS[name](ratings), ratings, 2).items():
@@ -108,13 +119,18 @@ def rebuilt(name: str, arrays: Tensors) -> Recommender:
         return popularity.Popularity(arrays["listeners"])
     if name == "ease":
         return ease.EASE(arrays["weights"], 1.0)
-    if name == "factors":
-        return ImplicitFactors(arrays["factors"], Objective())
+    if name in {"factors", "als", "pmrs_cf"}:
+        return rebuilt_factors(name, arrays)
     if name == "blend":
         return rebuilt_blend(arrays)
     if name == "bpr":
         return PairwiseFactors(arrays["factors"], arrays["biases"], arrays["rivals"], FoldIn())
     return ItemWeights(csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20)), 1.0)
+
+
+def rebuilt_factors(name: str, arrays: Tensors) -> Recommender:
+    collaborative = ImplicitFactors(arrays["factors"], Objective() if name == "factors" else ials.IALSConfig().objective)
+    return PmrsCf(collaborative, catalogue_of(arrays["genre_probabilities"])) if name == "pmrs_cf" else collaborative
 
 
 def rebuilt_blend(arrays: Tensors) -> blend.Blend:
@@ -139,7 +155,7 @@ def test_what_is_stored_is_the_whole_model(name: str) -> None:
     assert stored != to_bytes(model, tracks, name, {"k": 6})
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "factors"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "factors", "als"])
 def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
     ratings = checkerboard()
     ratings.data[::7] = 0.5  # heard and not liked: carries nothing
@@ -153,7 +169,7 @@ def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
         np.testing.assert_allclose(shares.sum(axis=1), scores[row, picked[row]], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "blend"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "als", "pmrs_cf", "blend"])
 def test_tracks_of_ones_own_taste_carry_a_track(name: str) -> None:
     dense = checkerboard().toarray()
     dense[4, 5] = 1.0  # a slip into the other taste
