@@ -6,6 +6,7 @@ from types import ModuleType
 
 from jobs.errors import PmrsError
 
+ARTIST_LEVEL = ("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
 FAMILIES = ("ingest", "prepare", "audio", "genre", "recommend", "publish")
 
 
@@ -40,6 +41,7 @@ JOBS = (
     Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
     Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", ("candidates", "scored")),
     Job("content", "recommend", "jobs.collaborative.content", "Unplayed tracks", ("content_factors", "content_candidates")),
+    Job("artists", "recommend", "jobs.artists.artists", "Similar artists and tracks, radio, daily mixes", ARTIST_LEVEL),
     Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
     Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
     Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists against what the day brought", ("quality",)),

@@ -17,7 +17,6 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
 from jobs.collaborative.kept import build_scored, scored_before, unchanged
-from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.methods import catalogue_of, factors_of
 from jobs.collaborative.preflight import require_lists
 from jobs.collaborative.ratings import genre_shares, learn
@@ -25,6 +24,7 @@ from jobs.collaborative.recipe import RANKING, Recipe, live_recipe
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
+from jobs.lake.listeners import blocks_of, build_listeners
 from jobs.lake.schemas import table
 from jobs.spark import rows_per_batch
 from models import approximate, inner_product

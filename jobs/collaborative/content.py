@@ -15,13 +15,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.collaborative.ials import factors_in
-from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.recipe import live_recipe
 from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.collect import bounded
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.factors import factors_in
+from jobs.lake.listeners import blocks_of, build_listeners
 from jobs.lake.schemas import table
 from jobs.log import logger
 from jobs.spark import rows_per_batch

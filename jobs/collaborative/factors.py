@@ -8,12 +8,12 @@ from pyspark.sql import DataFrame
 
 from jobs.collaborative import ials
 from jobs.collaborative.kept import kept_items, warm_start
-from jobs.collaborative.listeners import blocks_of, build_listeners
 from jobs.collaborative.methods import factors_of
 from jobs.collaborative.recipe import live_recipe
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.context import JobContext
 from jobs.lake.checkpoints import clear
+from jobs.lake.listeners import blocks_of, build_listeners
 from jobs.lake.schemas import table
 from jobs.spark import rows_per_batch
 from models.implicit_factors import ImplicitFactors

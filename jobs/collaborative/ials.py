@@ -21,6 +21,7 @@ from jobs.collaborative.blocks import Blocks, Likes
 from jobs.collaborative.preflight import ID_BYTES, counted, on_driver
 from jobs.lake.checkpoints import Checkpoint
 from jobs.lake.collect import bounded
+from jobs.lake.factors import factors_in
 from jobs.lake.files import Store
 from jobs.lake.manifest import code_version
 from jobs.log import logger
@@ -109,11 +110,6 @@ def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConf
         known, place = known.filter(place.is_valid()), place.drop_null()
         state.items[place.to_numpy()] = factors_in(known)
     return state
-
-
-def factors_in(rows: pa.Table) -> Floats:
-    """Column `factors` [N, F]."""
-    return np.asarray(pa.compute.list_flatten(rows["factors"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))
 
 
 def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:

@@ -15,6 +15,7 @@ from jobs.collaborative.ratings import Learned
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.errors import LakeError
 from jobs.lake.collect import bounded
+from jobs.lake.factors import factors_in
 from jobs.lake.files import Store
 from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
@@ -69,7 +70,7 @@ def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> Impli
 def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
     """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
     rows = bounded(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
-    factors = ials.factors_in(rows)
+    factors = factors_in(rows)
     if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
         raise LakeError(
             f"The factors of {len(factors)} tracks say nothing: they are all but 0, or not finite. Their regularisation "

@@ -6,8 +6,8 @@ from pyspark.sql import functions as F
 from jobs.context import Night
 from jobs.forget.wishes import Wishes, wishes_in
 from jobs.lake.collect import bounded
+from jobs.lake.reasons import named
 from jobs.lake.schemas import table
-from jobs.ranking.reasons import named
 
 ROW_BYTES = 300
 """A wish on the driver: hash, track and song as Python texts."""

@@ -11,9 +11,9 @@ from pymongo import DeleteMany, DeleteOne, ReplaceOne
 from jobs.forget.amend import Change
 from jobs.forget.tokens import names_somebody
 from jobs.forget.wishes import Wish, Wishes
+from jobs.lake.reasons import BY, without_names
 from jobs.publish.collections import RECOMMENDATIONS, collection_name
 from jobs.publish.store import Document, Store
-from jobs.ranking.reasons import without_names
 
 BATCH = 200
 """Users whose documents are amended by one command: some thousand lists, a few megabytes."""
@@ -74,21 +74,23 @@ def _edits(store: Store, name: str, user: str, wish: Wish, titles: Mapping[str, 
 
 
 def _names(store: Store, night: str, wishes: Wishes) -> dict[str, set[str]]:
-    """What this night's reasons called the tracks: as ranking/reasons.py names them, from the night's own titles."""
+    """What this night's reasons called the tracks: as jobs/lake/reasons.py names them, from the night's own titles."""
     names = {track: {track} for track in wishes.tracks}
     told = store[collection_name("classified_music", night)].find({"_id": {"$in": wishes.tracks}}, {"title": 1, "artist": 1})
     for track in told:
         title = track.get("title") or track["_id"]
-        names[track["_id"]].add(f"{title} by {track['artist']}" if track.get("artist") else title)
+        names[track["_id"]].add(title + BY + track["artist"] if track.get("artist") else title)
     return names
 
 
 def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) -> Document | None:
     """A user's document without items on `tracks`, ranks closed up, and no reason that tells one of `names`.
 
-    None: nothing of it is left. A document that names none of them comes back as it is, digest and all.
+    None: nothing of it is left, or it is named after an artist of one of them. A document that names none of them comes back as it
+    is, digest and all.
     """
-    if document.get("track_id") in tracks:
+    after = document.get("named_after")
+    if document.get("track_id") in tracks or (after and any(name.endswith(BY + after) for name in names)):
         return None
     old: list[dict[str, Any]] = document.get("items", [])
     kept = [item for item in old if item.get("track_id") not in tracks]

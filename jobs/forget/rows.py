@@ -4,10 +4,12 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.forget.wishes import user_hash
-from jobs.ranking import reasons
+from jobs.lake import reasons
+from jobs.lake.reasons import BY
 
-NAMING = ("user_id", "track_id", "song_id", "because_track_id", "why")
-"""Columns by which a row can name a user, or what the user played; every table calls them so."""
+NAMING = ("user_id", "track_id", "song_id", "because_track_id", "why", "named_after")
+"""Columns by which a row can name a user, or what the user played; every table calls them so. A list that is named after the artist
+of a track to be forgotten (`named_after`) goes whole: its name says that the artist was played."""
 MAKER = "__maker"
 
 
@@ -19,10 +21,12 @@ def judged(frame: DataFrame, makers: DataFrame) -> DataFrame:
     whole = F.struct("whole", "tracks", "songs", "names").alias(MAKER)
     asked = F.broadcast(makers.select(F.col("user_hash").alias("__hash"), whole))
     own = frame.withColumn("__hash", user_hash()).join(asked, "__hash", "left").drop("__hash")
-    user, track, song, because, why = (_text(frame, name) for name in NAMING)
+    user, track, song, because, why, after = (_text(frame, name) for name in NAMING)
     listed = _within(track, "tracks") | (track.isNull() & _within(song, "songs"))
     told = _within(because, "tracks") | F.coalesce(reasons.mentions(why, F.col(f"{MAKER}.names")), F.lit(False))
-    gone = user.isNotNull() & (F.coalesce(F.col(f"{MAKER}.whole"), F.lit(False)) | listed)
+    ends = F.concat(F.lit(BY), after)
+    named = F.coalesce(F.exists(F.col(f"{MAKER}.names"), lambda name: name.endswith(ends)), F.lit(False))
+    gone = user.isNotNull() & (F.coalesce(F.col(f"{MAKER}.whole"), F.lit(False)) | listed | named)
     return own.withColumns({"__gone": gone, "__told": told})
 
 

@@ -53,15 +53,17 @@ def audit(ranked: DataFrame, expected: Expected) -> Audited:
         lists.unpersist()
 
 
-def build_lists(ranked: DataFrame, limit: Column) -> DataFrame:
-    """`user_id`, `list`, `n` places, how many have a `bad` score, whether the list is `torn`, and whether it is too `long`."""
+def build_lists(
+    ranked: DataFrame, limit: Column, keys: tuple[str, ...] = ("user_id", "list"), item: str = "track_id"
+) -> DataFrame:
+    """`keys`, `n` places, how many have a `bad` score, whether the list is `torn` (an `item` twice, a place missing) or `long`."""
     no_score = F.col("score").isNull() | F.isnan("score") | (F.col("score") < 0) | (F.col("score") > 1)
-    per_list = ranked.groupBy("user_id", "list").agg(
-        F.collect_list("track_id").alias("tracks"), F.collect_list("rank").alias("ranks"), F.count_if(no_score).alias("bad")
+    per_list = ranked.groupBy(*keys).agg(
+        F.collect_list(item).alias("tracks"), F.collect_list("rank").alias("ranks"), F.count_if(no_score).alias("bad")
     )
     many = F.size("ranks")
     torn = (F.size(F.array_distinct("tracks")) != many) | (F.array_sort("ranks") != F.sequence(F.lit(1), many))
-    return per_list.select("user_id", "list", many.alias("n"), "bad", torn.alias("torn"), (many > limit).alias("long"))
+    return per_list.select(*keys, many.alias("n"), "bad", torn.alias("torn"), (many > limit).alias("long"))
 
 
 def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
@@ -94,7 +96,7 @@ def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> It
     strangers = ranked.join(F.broadcast(members.select("list", "track_id")), ["list", "track_id"], "left_anti")
     yield from _some(strangers, "places with a track that is not of the list's genre")
     yield from _some(lists.join(listeners, "user_id", "left_anti"), "lists of users who are to get none")
-    if heard := _heard(ranked, expected.never):
+    if heard := places_of(ranked, expected.never):
         yield f"{heard} places with a track that the user has heard or wants forgotten"
     yield from _length_problems(lists, expected)
 
@@ -114,8 +116,8 @@ def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
         room.unpersist()
 
 
-def _heard(ranked: DataFrame, never: DataFrame) -> int:
-    """How many places have a pair of `never`. In a good night not even two 64-bit hashes are equal."""
+def places_of(ranked: DataFrame, never: DataFrame) -> int:
+    """How many places have a pair (`user_id`, `track_id`) of `never`. In a good night not even two 64-bit hashes are equal."""
     pair = F.xxhash64("user_id", "track_id").alias("pair")
     suspects = ranked.select("user_id", "track_id", pair).join(never.select(pair), "pair", "left_semi")
     return 0 if suspects.isEmpty() else suspects.join(never, ["user_id", "track_id"], "left_semi").count()

@@ -3,15 +3,18 @@
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+
+from jobs.publish import sisters
+from jobs.publish.documents import content_digest, described, strings
 
 Pipeline = list[dict[str, Any]]
 
 RECOMMENDATIONS = "recommendations"
 """The view whose repointing is the commit point."""
 
-SISTERS = ("classified_music",)
+SISTERS = ("classified_music", *sisters.VALIDATORS)
 """Views that follow it."""
 
 ROWS_VIEW = "recommendations_rows"
@@ -32,16 +35,12 @@ def collection_name(view: str, run_id: str) -> str:
     return f"{view}__{run_id}"
 
 
-def _strings(*names: str) -> dict[str, Any]:
-    return {name: {"bsonType": "string"} for name in names}
-
-
 VALIDATORS: dict[str, dict[str, Any]] = {
     RECOMMENDATIONS: {
         "bsonType": "object",
         "required": ["_id", "user_id", "list", "items", "run_id", "date", "digest"],
         "properties": {
-            **_strings("_id", "user_id", "list", "run_id", "date", "digest"),
+            **strings("_id", "user_id", "list", "run_id", "date", "digest"),
             "items": {
                 "bsonType": "array",
                 "minItems": 1,
@@ -52,7 +51,7 @@ VALIDATORS: dict[str, dict[str, Any]] = {
                         "rank": {"bsonType": "int", "minimum": 1},
                         "score": {"bsonType": "double", "minimum": 0, "maximum": 1},
                         "tier": {"enum": ["personal", "new", "popular", "unplayed"]},
-                        **_strings("track_id", "source", "why"),
+                        **strings("track_id", "source", "why"),
                     },
                 },
             },
@@ -62,11 +61,12 @@ VALIDATORS: dict[str, dict[str, Any]] = {
         "bsonType": "object",
         "required": ["_id", "track_id", "confidence", "source", "run_id", "date", "digest"],
         "properties": {
-            **_strings("_id", "track_id", "run_id", "date", "digest"),
+            **strings("_id", "track_id", "run_id", "date", "digest"),
             "confidence": {"bsonType": "double", "minimum": 0, "maximum": 1},
             "source": {"enum": ["cnn", "label", "terms", "none"]},
         },
     },
+    **sisters.VALIDATORS,
 }
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -75,15 +75,16 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("items.track_id", ASCENDING)]),
     ],
     "classified_music": [IndexModel([("genre", ASCENDING), ("confidence", ASCENDING)])],
+    **sisters.INDEXES,
 }
 
 
 def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
     """One document per user and list: `_id`, `user_id`, `list`, `items` in the order of rank, `digest` of all of it."""
-    described = tracks.select("track_id", "title", "artist").join(track_genres.select("track_id", "genre"), "track_id")
     items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
     # what is said of a catalogue fits into every task's memory; a night's lists do not want to be sorted by track
-    documents = ranked.join(F.broadcast(described), "track_id").groupBy("user_id", "list").agg(items.alias("items"))
+    told = ranked.join(F.broadcast(described(tracks, track_genres)), "track_id")
+    documents = told.groupBy("user_id", "list").agg(items.alias("items"))
     identity = F.concat_ws("|", "user_id", "list").alias("_id")
     return documents.select(identity, "user_id", "list", "items", content_digest("user_id", "list", "items"))
 
@@ -96,8 +97,3 @@ def music_documents(tracks: DataFrame, track_genres: DataFrame, genres: tuple[st
     fields = ("track_id", "title", "artist", "genre", "confidence", "genres", "source", "model")
     shown = rows.withColumn("genres", kept)
     return shown.select(F.col("track_id").alias("_id"), *fields, content_digest(*fields))
-
-
-def content_digest(*names: str) -> Column:
-    """SHA-256 (32 hex digits) of the named fields: says whether a document met again is the same one."""
-    return F.substring(F.sha2(F.to_json(F.struct(*names)), 256), 1, 32).alias("digest")

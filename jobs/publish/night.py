@@ -13,8 +13,10 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.errors import AuditError
 from jobs.forget.wishes import forgotten_pairs
-from jobs.publish import collections, insert, lease, models, repair, views
+from jobs.publish import collections, insert, lease, models, repair, sisters, views
 from jobs.publish.audit import Audited, Expected, audit
+from jobs.publish.audit_sisters import KINDS, Listening, audit_sisters
+from jobs.publish.documents import described
 from jobs.publish.store import Document, Store, connect, database_name
 from jobs.ranking import shelf
 
@@ -36,7 +38,7 @@ class Config:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `ranked`, `tracks`, `track_genres`, `history`, `listeners`, wishes; writes MongoDB."""
+    """Reads `ranked`, the artist level, `tracks`, `track_genres`, `history`, `listeners`, wishes; writes MongoDB."""
     config: Config = ctx.config  # type: ignore[assignment]
     night = ctx.night
     with connect(night.settings, night.sources.name) as store:
@@ -52,18 +54,27 @@ def run(ctx: JobContext) -> None:
 def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
     ctx.night.notify("auditing the lists", 0, 0)
     listeners, members = ctx.need("listeners"), shelf.list_members(ctx.need("track_genres"))
-    never = shelf.never_offered(ctx.need("history"), forgotten_pairs(listeners, ctx.read("deletions", "all")))
+    history, forgotten = ctx.need("history"), forgotten_pairs(listeners, ctx.read("deletions", "all"))
+    never = shelf.never_offered(history, forgotten)
     limit = F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
     live = store.publications.find_one({"_id": views.live_run(store)}) or {}
     # an older night, backfilled, may well have fewer users than the live one; it does not replace it
     before = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
-    return audit(ctx.need("ranked"), Expected(listeners, members, never, limit, before, config.keep_users))
+    found = audit(ctx.need("ranked"), Expected(listeners, members, never, limit, before, config.keep_users))
+    level = {name: ctx.need(name) for name in KINDS}
+    audit_sisters(level, ctx.need("tracks"), Listening(listeners, history, forgotten))
+    return found
 
 
 def _insert(ctx: JobContext, config: Config, store: Store) -> None:
     night, tracks, track_genres = ctx.night, ctx.need("tracks"), ctx.need("track_genres")
+    known = described(tracks, track_genres)
     frames = {
         "classified_music": collections.music_documents(tracks, track_genres, ctx.genres.genres),
+        "similar_tracks": sisters.similar_tracks(ctx.need("similar_tracks"), known),
+        "similar_artists": sisters.similar_artists(ctx.need("similar_artists")),
+        "artist_radio": sisters.artist_radio(ctx.need("artist_radio"), known),
+        "daily_mixes": sisters.daily_mixes(ctx.need("daily_mixes"), known),
         collections.RECOMMENDATIONS: collections.list_documents(ctx.need("ranked"), tracks, track_genres),
     }
     stamp = {"run_id": night.run_id, "date": night.date.isoformat()}

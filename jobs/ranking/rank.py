@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
-from jobs.ranking import reasons, shelf
+from jobs.lake import reasons
+from jobs.ranking import shelf
 
 NEW = "new"
 """Tier of tracks that nobody has played, chosen for a listener by their sound."""

@@ -10,7 +10,8 @@ GROWING = frozenset({"events", "quality"})
 """Tables of which every partition counts; of the others the newest holds all."""
 LAKE = (
     "events", "play_counts", "users", "audio_files", "tracks", "history", "listeners", "track_clips", "genre_scores",
-    "track_genres", "item_factors", "user_factors", "candidates", "ranked", "quality",
+    "track_genres", "item_factors", "user_factors", "candidates", "ranked", "similar_tracks", "similar_artists",
+    "artist_radio", "daily_mixes", "quality",
 )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def run(names, label, **config):
             found.update({label + manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()})
 
 before = {"snapshots", "catalogue", "history", "mel", "genre_score", "classify"}
-run(before | {"collaborative", "candidates", "content", "rank"}, "", users_per_task=60)
+run(before | {"collaborative", "candidates", "content", "artists", "rank"}, "", users_per_task=60)
 night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
 run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
 # as where the driver does not hold the likes
@@ -85,6 +85,7 @@ def test_cores_and_adaptive_planning_change_no_bit(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").write_text(SOURCES.format(folder=tmp_path))
     one, three = tables(tmp_path, 1, adaptive=False), tables(tmp_path, 3, adaptive=True)
     assert one["ranked"][0] == 400 * 20
+    assert min(one[name][0] for name in ("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")) > 0
     assert one == three
     for name in ("item_factors", "user_factors", "candidates"):
         assert one[f"als {name}"] == one[f"als in tasks {name}"]

@@ -1,6 +1,7 @@
 """What MongoDB holds: whose folders may go, and which documents."""
 
 import datetime as dt
+from typing import Any
 
 from jobs.forget.forget import _opened
 from jobs.forget.nights import clean_nights
@@ -34,10 +35,15 @@ def test_every_kept_night_is_amended_and_its_counts_survive_a_repair(mongo: Stor
     wishes = Wishes({sha256("anna"): Wish(True), sha256("berta"): Wish(False, frozenset({"T1"}))})
     for run_id in ("20261113_1", "20261114_1"):
         _publish(mongo, run_id)
-    mongo["daily_mixes__20261113_1"].insert_one({"_id": 1, "user_id": "anna", "tracks": ["T2"]})
+    _mix(mongo["daily_mixes__20261113_1"], "anna", "Rock", None, "heard by those who hear Two")
+    _mix(mongo["daily_mixes__20261113_1"], "berta", "Rock", None, "sounds like One by Band")
+    _mix(mongo["daily_mixes__20261113_1"], "berta", "Band", "Band", "of a kind with Two")
+    _mix(mongo["daily_mixes__20261113_1"], "berta", "Other", "Other", "of a kind with Two")
     views.commit(mongo, "20261114_1")
     changes = {change.what: (change.removed, change.changed) for change in clean_nights(mongo, "r", wishes)}
-    assert changes["daily_mixes__20261113_1"] == (1, 0)
+    assert changes["daily_mixes__20261113_1"] == (2, 1)
+    told = {mix["list"]: mix["items"][0]["why"] for mix in mongo["daily_mixes__20261113_1"].find()}
+    assert told == {"Rock": "near to what you like", "Other": "of a kind with Two"}
     assert changes["recommendations__20261113_1"] == changes["recommendations__20261114_1"] == (2, 1)
     mongo.publications.delete_one({"_id": "20261114_1"})
     repair.roll_forward(mongo)
@@ -51,15 +57,21 @@ def test_every_kept_night_is_amended_and_its_counts_survive_a_repair(mongo: Stor
     assert mongo.publications.count_documents({"amended_by": "again"}) == 0
 
 
+def _mix(collection: Any, user: str, theme: str, named_after: str | None, why: str) -> None:
+    items = [{"rank": 1, "track_id": "T2", "score": 0.5, "why": why}]
+    told = {"_id": f"{user}|{theme}", "user_id": user, "list": theme, "mix": 1, "named_after": named_after, "items": items}
+    collection.insert_one({**told, "run_id": "20261113_1", "date": "2026-11-13", "digest": "d"})
+
+
 def _publish(store: Store, run_id: str) -> None:
     date = repair._date_of(run_id)
     for view in VALIDATORS:
         prepare(store, f"{view}__{run_id}", VALIDATORS[view], INDEXES[view])
     told = {"score": 0.5, "source": "pmrs_cf", "tier": "personal"}
-    told_by = {"T1": "popular", "T2": "because you played One"}
+    told_by = {"T1": "popular", "T2": "because you played One by Band"}
     items = [{"rank": rank, "track_id": track, "why": why, **told} for rank, (track, why) in enumerate(told_by.items(), 1)]
     stamp = {"run_id": run_id, "date": date, "digest": "d"}
-    music = {"_id": "T1", "track_id": "T1", "title": "One", "artist": None, "confidence": 0.0, "source": "none"}
+    music = {"_id": "T1", "track_id": "T1", "title": "One", "artist": "Band", "confidence": 0.0, "source": "none"}
     store[f"classified_music__{run_id}"].insert_one({**music, **stamp})
     # anna has two lists, one of them with one place; berta's list names T1 as a place and as a reason
     lists = [("anna", "overall", items), ("anna", "Rock", items[:1]), ("berta", "overall", items)]

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.genre import train
 from jobs.lake.lake import Lake
 from jobs.publish.store import Store, connect
-from jobs.registry import FAMILIES
+from jobs.registry import ARTIST_LEVEL, FAMILIES
 from jobs.runner import close_run, open_run, run_named
 from jobs.sample.config import LAST_DATE, SampleConfig
 from jobs.settings import Settings
@@ -69,7 +69,8 @@ def digests(world: World) -> dict[str, str]:
     """Row digest of every table that the night's jobs write."""
     date = world.date.isoformat()
     names = ("tracks", "song_tracks", "history", "listeners", "track_clips", "genre_scores", "track_genres", "item_factors")
-    return {name: world.lake.digest_of(name, "on", date) for name in (*names, "user_factors", "candidates", "ranked")}
+    lists = ("user_factors", "candidates", "ranked", *ARTIST_LEVEL)
+    return {name: world.lake.digest_of(name, "on", date) for name in (*names, *lists)}
 
 
 def documents(store: Store, run_id: str, view: str = "recommendations") -> dict[str, Any]:

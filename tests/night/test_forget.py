@@ -20,6 +20,7 @@ from jobs.forget.wishes import sha256
 from jobs.lake.files import Store as Files
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
+from jobs.lake.reasons import BECAUSE, KIN
 from jobs.publish import views
 from jobs.publish.collections import INDEXES, VALIDATORS
 from jobs.publish.insert import prepare
@@ -167,9 +168,9 @@ def names_of_pairs(house: House, asked: dict[str, Any]) -> list[str]:
     tracks, songs = {first, second}, {asked["songs"].get(first), asked["songs"].get(second)}
     with house.store() as store:
         titles = [store[f"classified_music__{views.live_run(store)}"].find_one({"_id": track}) for track in tracks]
-        kept = [name for name in store.list_collection_names() if name.startswith("recommendations__")]
+        kept = [name for name in store.list_collection_names() if name.startswith(("recommendations__", "daily_mixes__"))]
         lists = [document for name in kept for document in store[name].find({"user_id": user})]
-    reasons = {f"because you played {t['title']} by {t['artist']}" for t in titles}
+    reasons = {f"{text}{t['title']} by {t['artist']}" for t in titles for text in (BECAUSE, *KIN.values())}
     bad = [f"{d['run_id']}|{d['list']}" for d in lists for item in d["items"]
            if item["track_id"] in tracks or item["why"].partition("; ")[0] in reasons]  # fmt: skip
     for (part, date), rows in house.people().items():
@@ -186,7 +187,8 @@ def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
 ) -> None:
     held = holding(house, *asked["users"])
     assert {"events/app_log", "play_counts/taste_profile", "history", "listeners", "user_factors", "candidates", "ranked",
-            "quarantine/app_log", f"recommendations__{_live(house)}"} <= held  # fmt: skip
+            "daily_mixes", "quarantine/app_log", f"recommendations__{_live(house)}",
+            f"daily_mixes__{_live(house)}"} <= held  # fmt: skip
     assert any(name.startswith("reports/") for name in held)
     assert names_of_pairs(house, asked)
     before, old = neighbours(house, asked), {(m.table, m.date): m for m in house.manifests()}

@@ -139,6 +139,40 @@ def test_an_analyst_finds_the_live_night(world: World) -> None:
         assert store.publications.find_one({"_id": run_id}) is not None
 
 
+def test_similar_artists_and_mixes_are_of_the_groups_that_were_planted(world: World) -> None:
+    group = {track: name for name, planted in world.truth["groups"].items() for track in planted["tracks"]}
+    of_user = {user: name for name, planted in world.truth["groups"].items() for user in planted["users"]}
+    artist = {row["artist_id"]: group.get(row["track_id"]) for row in world.table("tracks").collect()}
+    first = world.table("similar_artists").where("rank = 1").collect()
+    pairs = [(artist[row["artist_id"]], artist[row["similar_id"]]) for row in first if artist[row["artist_id"]]]
+    assert len(pairs) > 30
+    assert sum(one == other for one, other in pairs) >= 0.8 * len(pairs)
+    fresh = [row for row in world.table("daily_mixes").where("NOT heard AND mix = 1").collect() if row["user_id"] in of_user]
+    assert len({row["user_id"] for row in fresh}) > 50
+    own = sum(group.get(row["track_id"]) == of_user[row["user_id"]] for row in fresh)
+    assert own >= 0.6 * len(fresh), (own, len(fresh))
+
+
+def test_an_analyst_finds_an_artists_neighbours_radio_and_a_users_mixes(world: World) -> None:
+    with world.store() as store:
+        one = store.similar_artists.find_one({"artist": {"$ne": None}})
+        assert one is not None
+        assert one["run_id"] == world.run_id
+        radio = store.artist_radio.find_one({"artist": one["artist"]})
+        assert radio is not None
+        assert radio["items"][0]["artist"] == one["artist"]
+        assert {item["artist"] for item in radio["items"]} - {one["artist"]} <= {item["artist"] for item in one["items"]}
+        mix = store.daily_mixes.find_one({"mix": 1})
+        assert mix is not None
+        assert {item["heard"] for item in mix["items"]} == {True, False}
+        assert all(item["why"] and item["title"] for item in mix["items"])
+        heard = {row["track_id"] for row in world.table("history").where(F.col("user_id") == mix["user_id"]).collect()}
+        assert all((item["track_id"] in heard) == item["heard"] for item in mix["items"])
+        near = store.similar_tracks.find_one({"track_id": mix["items"][0]["track_id"]})
+        assert near is not None
+        assert near["items"][0]["carried_by"] in {"listeners", "sound", "genre"}
+
+
 @pytest.mark.parametrize(
     "needle", ["synthetic", "What came in", "<svg", "What the joins lost", "This is the first night", 'href="#example-4"']
 )

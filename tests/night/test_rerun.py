@@ -10,6 +10,7 @@ import pytest
 
 from jobs.errors import AuditError, LeaseError, SourceError
 from jobs.publish import lease, views
+from jobs.publish.collections import RECOMMENDATIONS, SISTERS
 from jobs.ranking import rank, shelf
 from jobs.registry import FAMILIES
 from jobs.runner import close_run, open_run, run_named
@@ -26,7 +27,7 @@ def test_the_same_date_twice_gives_the_same_digests_and_documents(world: World) 
     assert digests(world) == before
     with world.store() as store:
         assert views.live_run(store) == again != first
-        for view in ("recommendations", "classified_music"):
+        for view in (RECOMMENDATIONS, *SISTERS):
             assert documents(store, again, view) == documents(store, first or "", view)
 
 

@@ -4,7 +4,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.ranking import reasons, shelf
+from jobs.lake import reasons
+from jobs.ranking import shelf
 from jobs.ranking.rank import Config, list_limit, rank_filled, rank_personal, with_new
 
 GENRES = "track_id string, genre string, confidence double, source string"

@@ -1,10 +1,11 @@
 """The one truth about tables: `table(name)` gives the schema, key, meaning and writer of each."""
 
 from jobs.errors import LakeError
-from jobs.lake.schemas import audio, datasets, products, sources
+from jobs.lake.schemas import artists, audio, datasets, products, sources
 from jobs.lake.schemas.columns import Table
 
-TABLES: dict[str, Table] = {table.name: table for table in (*sources.TABLES, *datasets.TABLES, *audio.TABLES, *products.TABLES)}
+PRODUCTS = (sources, datasets, audio, products, artists)
+TABLES: dict[str, Table] = {table.name: table for product in PRODUCTS for table in product.TABLES}
 
 
 def table(name: str) -> Table:

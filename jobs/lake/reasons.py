@@ -1,17 +1,26 @@
 """The reason of each place in a list, in words that a listener understands."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+BY = " by "
+"""Stands between a track's title and its artist's name."""
 BECAUSE = "because you played "
 SOUNDS = "new here: nobody has played it yet; it sounds like "
 NEUTRAL = "listeners with your history play it"
 """Says why without naming a track: where no rated one is near, or where that one is to be forgotten."""
 UNHEARD = "new here: nobody has played it yet; it sounds like what listeners with your history play"
 """The same of a track that is offered by its sound."""
+KIN = {"listeners": "heard by those who hear ", "sound": "sounds like ", "genre": "of a kind with "}
+"""What makes a track near to one that the user likes, and names it, by what carries it: for the mixes of a user."""
+NEAR = "near to what you like"
+"""The same without the track."""
+NAMING = {SOUNDS: UNHEARD, **dict.fromkeys(KIN.values(), NEAR)}
+"""How reasons begin that name a track and nothing behind it, with what is said instead where that one is to be forgotten."""
 SHARE = r"; [^;]+ is [0-9]+ % of what you play$"
 
 
@@ -22,7 +31,7 @@ def _percent(share: Column) -> Column:
 def named(tracks: DataFrame) -> DataFrame:
     """`track_id`, `name`: title and artist, as far as they are known; else the id."""
     title = F.coalesce("title", "track_id")
-    by = F.when(F.col("artist").isNotNull(), F.concat(F.lit(" by "), "artist")).otherwise("")
+    by = F.when(F.col("artist").isNotNull(), F.concat(F.lit(BY), "artist")).otherwise("")
     return tracks.select("track_id", F.concat(title, by).alias("name"))
 
 
@@ -43,22 +52,35 @@ def new() -> Column:
     return F.when(F.col("because_name").isNotNull(), told).otherwise(F.lit(UNHEARD))
 
 
+def near() -> Column:
+    """For `carried_by` and `because_name` of a track in a mix: the liked track that it is near to, and what makes it so."""
+    said = [F.when(F.col("carried_by") == F.lit(way), F.concat(F.lit(text), "because_name")) for way, text in KIN.items()]
+    return F.when(F.col("because_name").isNotNull(), F.coalesce(*said)).otherwise(F.lit(NEAR))
+
+
 def mentions(why: Column, names: Column) -> Column:
-    """True where a reason of `personal` or `new` tells one of `names` (an array)."""
+    """True where a reason of `personal`, `new` or `near` tells one of `names` (an array)."""
     told = F.regexp_replace(why, SHARE, "")
-    return F.exists(names, lambda name: (told == F.concat(F.lit(BECAUSE), name)) | (why == F.concat(F.lit(SOUNDS), name)))
+
+    def tells(name: Column) -> Column:
+        said = told == F.concat(F.lit(BECAUSE), name)
+        return reduce(lambda either, text: either | (why == F.concat(F.lit(text), name)), NAMING, said)
+
+    return F.exists(names, tells)
 
 
 def neutral(why: Column) -> Column:
-    """A reason of `personal` or `new` without the track; how much of the taste the genre is may stay."""
+    """A reason of `personal`, `new` or `near` without the track; how much of the taste the genre is may stay."""
     personal = F.concat(F.lit(NEUTRAL), F.regexp_extract(why, SHARE, 0))
-    return F.when(why.startswith(SOUNDS), F.lit(UNHEARD)).otherwise(personal)
+    said = [F.when(why.startswith(text), F.lit(instead)) for text, instead in NAMING.items()]
+    return F.coalesce(*said, personal)
 
 
-def without_names(why: str, names: Iterable[str]) -> str:
+def without_names(why: str, names: Collection[str]) -> str:
     """A stored reason, neutral where it tells one of `names`: as `mentions` and `neutral`, for one text."""
-    if why in {SOUNDS + name for name in names}:
-        return UNHEARD
+    for text, instead in NAMING.items():
+        if why.startswith(text) and why.removeprefix(text) in names:
+            return instead
     share = re.search(SHARE, why)
     told = why[: share.start()] if share else why
     return NEUTRAL + (share[0] if share else "") if told in {BECAUSE + name for name in names} else why

@@ -1,0 +1,115 @@
+"""Similar tracks and artists, artists' radio, users' daily mixes: `pmrs run artists --date D` (`004`, artist level).
+
+Tracks with factors or audio are compared by listeners, sound and genre, artists by the means of their tracks (models/artists.py). A
+track whose artist nobody knows is compared with other tracks, and is on no radio. Without factors and audio the tables are empty.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.artists.config import Config
+from jobs.artists.known import Known, all_known, artist_key, coded
+from jobs.artists.mixes import build_mixes, mixing_of
+from jobs.artists.near import Things, build_near
+from jobs.artists.radio import build_radio, build_tops
+from jobs.context import JobContext
+from jobs.forget.wishes import forgotten_pairs
+from jobs.lake.collect import bounded
+from jobs.lake.listeners import build_listeners
+from jobs.lake.reasons import named
+from jobs.log import logger
+from jobs.spark import rows_per_batch
+from models import inner_product
+from models.top_n import Ints
+
+__all__ = ["Config", "run"]
+
+LOG = logger(__name__)
+NEAR_BYTES = 80
+"""A row of `similar_tracks` on the driver: two ids, rank, score, what carries it."""
+NAME_BYTES = 200
+"""An artist's names on the driver."""
+
+
+def run(ctx: JobContext) -> None:
+    """Reads factors, descriptors, tracks, genres, terms, history, blocks and wishes; writes the four tables of the artist level."""
+    config: Config = ctx.config  # type: ignore[assignment]
+    known = all_known(ctx, config) if config.similar else None
+    if known is None:
+        LOG.info("nothing is similar to anything", similar=config.similar)
+        ctx.write_nothing("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
+        return
+    LOG.info("compared by", tracks=len(known.ids), artists=len(known.artist_ids), **_shares(known))
+    with rows_per_batch(ctx.spark, inner_product.USERS):
+        similar = ctx.write("similar_tracks", similar_tracks(ctx, known, config))
+        ctx.night.notify("artists and their radio", 0, 0)
+        _write_artists(ctx, known, config)
+        ctx.night.notify("daily mixes", 0, 0)
+        ctx.write("daily_mixes", daily_mixes(ctx, known, similar, config))
+
+
+def _shares(known: Known) -> dict[str, float]:
+    return {name: round(weight, 3) for name, weight in zip(known.tracks.names, known.tracks.weights, strict=True)}
+
+
+def similar_tracks(ctx: JobContext, known: Known, config: Config) -> DataFrame:
+    """Table `similar_tracks`."""
+    genre, genres = coded(known.facts["genre"])
+    song, songs = coded(known.facts["song_id"])
+    # a track without a song is one of its own
+    same = np.where(song >= 0, song, len(songs) + np.arange(len(song)))
+    things = Things(known.ids, known.tracks, same, genre, genres)
+    return build_near(ctx.spark, things, config).withColumnRenamed("id", "track_id")
+
+
+def _write_artists(ctx: JobContext, known: Known, config: Config) -> None:
+    tracks = ctx.need("tracks").withColumn("artist_id", artist_key())
+    names = artist_names(tracks, ctx.spark.createDataFrame(pa.table({"artist_id": known.artist_ids})))
+    genres = pc.unique(known.facts["genre"].drop_null()).sort()
+    things = Things(known.artist_ids, known.artists, np.arange(len(known.artist_ids)), main_genre(known), genres)
+    near = build_near(ctx.spark, things, config).withColumnRenamed("id", "artist_id")
+    others = names.select(F.col("artist_id").alias("similar_id"), F.col("artist").alias("similar_artist"))
+    similar = ctx.write("similar_artists", near.join(F.broadcast(names), "artist_id").join(F.broadcast(others), "similar_id"))
+    tops = build_tops(tracks, ctx.need("history"), config.least_rating, config.per_artist)
+    ctx.write("artist_radio", build_radio(names, similar, tops, config.radio))
+
+
+def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
+    """`artist_id`, `artist` of those of `wanted`: of several spellings the one of most tracks, then the least; on the driver."""
+    spelt = tracks.join(F.broadcast(wanted), "artist_id").groupBy("artist_id", "artist").agg(F.count("artist").alias("tracks"))
+    best = F.min(F.struct(-F.col("tracks"), "artist"))["artist"]
+    rows = bounded(spelt.groupBy("artist_id").agg(best.alias("artist")), NAME_BYTES, "names of artists")
+    return tracks.sparkSession.createDataFrame(rows)
+
+
+def main_genre(known: Known) -> Ints:
+    """[A] each artist's commonest genre, as its place among the genres in their order; -1: none is known."""
+    genre, genres = coded(known.facts["genre"])
+    have = (genre >= 0) & (known.artist >= 0)
+    counts = np.zeros((len(known.artist_ids), len(genres) + 1), np.int64)
+    np.add.at(counts, (known.artist[have], genre[have]), 1)
+    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+
+
+def daily_mixes(ctx: JobContext, known: Known, similar: DataFrame, config: Config) -> DataFrame:
+    """Table `daily_mixes`."""
+    history, everybody = ctx.need("history"), ctx.need("listeners")
+    rows = similar.select("track_id", "rank", "similar_id", "score", "carried_by")
+    mixing = mixing_of(known, bounded(rows, NEAR_BYTES, "similar tracks"), config.similar)
+    barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).unionByName(blocked(ctx))
+    heard = history.select("user_id", "track_id", "rating").unionByName(barred.withColumn("rating", F.lit(0.0)))
+    # a wish or a block bars a track that the history still rates
+    heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
+    tasks = max(1, -(-everybody.count() // config.per_task))
+    listeners = build_listeners(heard, tuple(known.ids.to_pylist()), config.least_rating, tasks)
+    wanted = ctx.need("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
+    return build_mixes(listeners, mixing, config, named(wanted))
+
+
+def blocked(ctx: JobContext) -> DataFrame:
+    """`user_id`, `track_id` of every block up to the night's date."""
+    events = ctx.read("events", "upto").where("event = 'block'")
+    return events.where(F.to_date("played_at") <= F.lit(ctx.date)).select("user_id", "track_id").distinct()

@@ -1,0 +1,131 @@
+"""What is known of tracks and their artists, as directions that can be compared: factors, descriptors of audio, genre and terms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.artists.config import Config
+from jobs.artists.words import WAYS
+from jobs.context import JobContext
+from jobs.lake.collect import bounded
+from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.factors import factors_in
+from models.artists import Space, artist_means, directions, joined
+from models.content_factors import to_unit
+from models.top_n import Floats, Ints
+
+FACTS = ("track_id", "artist_id", "artist", "song_id", "genre")
+FACT_BYTES = 400
+"""A track's facts on the driver: its ids, names and probabilities."""
+TERM_BYTES = 100
+"""An artist's term on the driver."""
+NAMELESS = "name:"
+"""Before the name of an artist of whom no source tells an id."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """T tracks of which there are factors or audio, in the order of their ids, and the A artists who have some of them."""
+
+    facts: pa.Table
+    """[T] columns FACTS; `artist_id` is that of `artist_key`, null where the artist is not known at all."""
+    tracks: Space
+    """[T]"""
+    artist_ids: pa.Array
+    """[A] in their order."""
+    artist: Ints
+    """[T] place of a track's artist in `artist_ids`; -1: not known."""
+    artists: Space
+    """[A]"""
+
+    @property
+    def ids(self) -> pa.Array:
+        """[T] the tracks' ids."""
+        return self.facts["track_id"].combine_chunks()
+
+
+def artist_key() -> Column:
+    """For `artist_id`, `artist`: who it is. Of an artist without an id the name, so that it is one artist; null without both."""
+    return F.coalesce("artist_id", F.concat(F.lit(NAMELESS), "artist"))
+
+
+def all_known(ctx: JobContext, config: Config) -> Known | None:
+    """All that is known, from the night's tables; None where there are neither factors nor audio.
+
+    Raises LakeError where it is more than the driver may hold.
+    """
+    factors, described = ctx.need("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
+    first = factors.first()
+    heard = bounded(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
+    sounds = bounded(described, ROW_BYTES, "sounds of tracks")
+    wanted = factors.select("track_id").unionByName(described.select("track_id")).distinct()
+    genres = ctx.need("track_genres").select("track_id", "genre", "probabilities")
+    rows = ctx.need("tracks").withColumn("artist_id", artist_key()).join(genres, "track_id").join(wanted, "track_id", "left_semi")
+    said = bounded(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by("track_id")
+    if not said.num_rows:
+        return None
+    facts, ids = said.select(list(FACTS)), said["track_id"]
+    artist, artist_ids = coded(facts["artist_id"])
+    units = {
+        "listeners": _placed(ids, heard["track_id"], factors_in(heard) if heard.num_rows else None),
+        "sound": _placed(ids, sounds["track_id"], _standardised(sounds) if sounds.num_rows else None),
+        "genre": directions(_genres(said["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
+    }
+    weights = {name: float(getattr(config, name)) for name in WAYS}
+    means = {name: directions(artist_means(rows, artist, len(artist_ids))) for name, rows in units.items()}
+    return Known(facts, joined(units, weights), artist_ids, artist, joined(means, weights))
+
+
+def coded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """(place of each text in what comes second, -1 for null; the texts that there are, in their order)."""
+    values = pc.unique(column.drop_null()).sort()
+    return pc.fill_null(pc.index_in(column, values), -1).to_numpy().astype(np.int64), values
+
+
+def _placed(ids: pa.ChunkedArray, of: pa.ChunkedArray, rows: Floats | None) -> Floats:
+    """Directions [T, D] of tracks `ids`, by the rows of the tracks `of`; zeros where there is none."""
+    if rows is None:
+        return np.zeros((len(ids), 0), np.float32)
+    place = pc.index_in(of, ids.combine_chunks())
+    have = place.is_valid().to_numpy()
+    found = np.zeros((len(ids), rows.shape[1]), np.float32)
+    found[place.drop_null().to_numpy()] = to_unit(rows[have].astype(np.float64))
+    return directions(found)
+
+
+def _standardised(sounds: pa.Table) -> Floats:
+    """Descriptors [N, D] of mean 0 and deviation 1: they have units of their own."""
+    rows = matrix(sounds)
+    scale = rows.std(0)
+    return np.asarray((rows - rows.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
+
+
+def _genres(probabilities: pa.ChunkedArray, artist: Ints, terms: Floats) -> Floats:
+    """[T, G + K] P(g|track) and the terms of the track's artist, each 1 long where it is known, side by side."""
+    lengths = pc.list_value_length(probabilities).to_numpy()
+    found = np.zeros((len(lengths), int(lengths.max(initial=0))))
+    if found.size:
+        found[lengths > 0] = pc.list_flatten(probabilities).to_numpy().reshape(-1, found.shape[1])
+    named = np.where((artist >= 0)[:, None], terms[artist], 0) if len(terms) else np.zeros((len(artist), 0))
+    return to_unit(np.hstack([to_unit(found), to_unit(named)])).astype(np.float32)
+
+
+def _terms(ctx: JobContext, artist_ids: pa.Array, most: int) -> Floats:
+    """[A, K] the artists' terms among the K <= `most` commonest; each weighs ln(artists / artists who have it)."""
+    every = ctx.read("artist_terms").select("artist_id", "term").distinct()
+    common = every.groupBy("term").agg(F.count("*").alias("artists")).orderBy(F.desc("artists"), "term").limit(most)
+    return _weighed(every.join(F.broadcast(common), "term"), every.select("artist_id").distinct().count(), artist_ids)
+
+
+def _weighed(used: DataFrame, artists: int, artist_ids: pa.Array) -> Floats:
+    rows = bounded(used.select("artist_id", "term", "artists"), TERM_BYTES, "terms of artists")
+    row = pc.index_in(rows["artist_id"].combine_chunks(), artist_ids)
+    rows = rows.filter(row.is_valid())
+    column, words = coded(rows["term"])
+    found = np.zeros((len(artist_ids), len(words)), np.float32)
+    found[row.drop_null().to_numpy(), column] = np.log(artists / rows["artists"].to_numpy())
+    return found

@@ -1,0 +1,202 @@
+"""A user's mixes: the liked tracks fall into clusters, and each is led on to what is near it and not heard yet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.artists.config import Config
+from jobs.artists.known import Known, coded
+from jobs.artists.words import WAYS
+from jobs.lake import reasons
+from jobs.lake.listeners import blocks_of
+from models.artists import clusters
+from models.top_n import Floats, Ints
+
+FOUND = (
+    "user_id string, list string, mix int, named_after string, rank int, track_id string, score double, heard boolean, "
+    "because_track_id string, carried_by string"
+)
+FAVOURITE = "one of your favourites"
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """T tracks, with what is near each of them."""
+
+    track_ids: pa.Array
+    vectors: Floats
+    """[T, V] of models/artists.py."""
+    near: NDArray[np.int32]
+    """[T, N] the nearest tracks, best first; -1: there are no more."""
+    score: Floats
+    """[T, N] how near they are."""
+    carried: NDArray[np.int8]
+    """[T, N] by which of WAYS."""
+    genre: Ints
+    """[T] place in `genres`; -1: not known."""
+    genres: pa.Array
+    artist: Ints
+    """[T] place in `artists`; -1: not known."""
+    artists: pa.Array
+    """Names, as the tracks spell them: so a wish to forget all tracks of a name is a wish to forget the name."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """One mix: favourites and new tracks, taking turns."""
+
+    theme: str
+    named_after: str | None
+    track: Ints
+    """[n] in the order of the mix."""
+    score: NDArray[np.float64]
+    because: Ints
+    """[n] liked track that is nearest; -1: it is a liked one itself."""
+    carried: Ints
+    """[n] by which of WAYS; -1."""
+
+
+def mixing_of(known: Known, similar: pa.Table, most: int) -> Mixing:
+    """From rows of table `similar_tracks`, with at most so many of each track."""
+    ids = known.ids
+    row, near = (pc.index_in(similar[name].combine_chunks(), ids).to_numpy() for name in ("track_id", "similar_id"))
+    place, by = similar["rank"].to_numpy() - 1, pc.index_in(similar["carried_by"].combine_chunks(), pa.array(WAYS)).to_numpy()
+    found, score = np.full((len(ids), most), -1, np.int32), np.zeros((len(ids), most), np.float32)
+    carried = np.zeros(found.shape, np.int8)
+    found[row, place], score[row, place], carried[row, place] = near, similar["score"].to_numpy(), by
+    return Mixing(ids, known.tracks.vectors, found, score, carried, *coded(known.facts["genre"]), *coded(known.facts["artist"]))
+
+
+def mixes_of(items: Ints, ratings: Floats, mixing: Mixing, config: Config) -> list[Mix]:
+    """The mixes of a user who has heard `items` [n], in their order, and rates them so; those of most likes first."""
+    liked = items[(ratings >= config.least_rating) & mixing.vectors[items].any(axis=1)]
+    rated = ratings[np.searchsorted(items, liked)]
+    best = np.lexsort((liked, -rated))[: config.most_likes]
+    liked, rated = liked[best], rated[best]
+    if liked.size < config.likes_per_mix:
+        return []
+    label, centres = clusters(mixing.vectors[liked], min(config.mixes, liked.size // config.likes_per_mix), config.seed)
+    fresh = _fresh(liked, label, centres, items, mixing)
+    made: list[Mix] = []
+    for cluster in np.argsort(-np.bincount(label, minlength=len(centres)), kind="stable"):
+        mine, new = label == cluster, fresh.cluster == cluster
+        if not new.any():
+            continue
+        score = mixing.vectors[liked[mine]] @ centres[cluster]
+        order = np.lexsort((liked[mine], -score.round(6), -rated[mine]))[: config.favourites]
+        theme, named_after = _theme(liked[mine], mixing, made)
+        made.append(_in_turn(theme, named_after, liked[mine][order], score[order], fresh, np.flatnonzero(new)[: config.fresh]))
+    return made
+
+
+@dataclass(frozen=True)
+class _Fresh:
+    """Tracks that a user has not heard, each once: best first."""
+
+    track: Ints
+    cluster: Ints
+    score: NDArray[np.float64]
+    because: Ints
+    carried: Ints
+
+
+def _fresh(liked: Ints, label: Ints, centres: NDArray[np.float64], heard: Ints, mixing: Mixing) -> _Fresh:
+    """What is near some liked track [n], in the cluster to whose middle it is nearest of those that lead to it."""
+    owner, place = np.nonzero(mixing.near[liked] >= 0)
+    track = mixing.near[liked[owner], place].astype(np.int64)
+    new = ~np.isin(track, heard)
+    owner, place, track = owner[new], place[new], track[new]
+    score = (mixing.vectors[track] * centres[label[owner]]).sum(1).round(6)
+    edge = mixing.score[liked[owner], place]
+    order = np.lexsort((liked[owner], -edge, -score, track))
+    first = order[np.flatnonzero(np.diff(track[order], prepend=-1))]
+    first = first[score[first] > 0]
+    kept = first[np.lexsort((track[first], -score[first]))]
+    carried = mixing.carried[liked[owner[kept]], place[kept]].astype(np.int64)
+    return _Fresh(track[kept], label[owner[kept]], score[kept], liked[owner[kept]], carried)
+
+
+def _theme(liked: Ints, mixing: Mixing, made: list[Mix]) -> tuple[str, str | None]:
+    """(theme, artist after whom it is named): the genre of most of the tracks, else the artist of several, else a number.
+
+    No two mixes of a user have the same one: the first takes it.
+    """
+    taken = {mix.theme for mix in made}
+    genre, tracks = _most(mixing.genre[liked])
+    if 2 * tracks > liked.size and (name := mixing.genres[genre].as_py()) not in taken:
+        return name, None
+    artist, tracks = _most(mixing.artist[liked])
+    if tracks > 1 and (name := mixing.artists[artist].as_py()) not in taken:
+        return name, name
+    return f"Mix {len(made) + 1}", None
+
+
+def _most(values: Ints) -> tuple[int, int]:
+    """(the commonest of those from 0 on, the least of several; how many there are)."""
+    counts = np.bincount(values[values >= 0], minlength=1)
+    return int(counts.argmax()), int(counts.max())
+
+
+def _in_turn(theme: str, named_after: str | None, old: Ints, old_score: Floats, fresh: _Fresh, new: Ints) -> Mix:
+    """A favourite, a new one, a favourite ..., and what is left of either."""
+    turn = np.argsort(np.append(2 * np.arange(old.size), 2 * np.arange(new.size) + 1), kind="stable")
+    nobody = np.full(old.size, -1, np.int64)
+    return Mix(
+        theme,
+        named_after,
+        np.append(old, fresh.track[new])[turn],
+        np.clip(np.append(old_score, fresh.score[new]), 0, 1).round(6)[turn],
+        np.append(nobody, fresh.because[new])[turn],
+        np.append(nobody, fresh.carried[new])[turn],
+    )
+
+
+def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: DataFrame) -> DataFrame:
+    """Table `daily_mixes` of rows of `jobs.lake.listeners.build_listeners`; `names`: `track_id`, `name`."""
+    everywhere = listeners.sparkSession.sparkContext.broadcast(mixing)
+
+    def mix(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        mixing = everywhere.value
+        for batch in filter(len, batches):
+            for user_ids, asked in blocks_of(iter([batch]), batch.num_rows, len(mixing.track_ids)):
+                spans = zip(asked.indptr[:-1], asked.indptr[1:], strict=True)
+                made = [mixes_of(asked.indices[a:b], asked.data[a:b], mixing, config) for a, b in spans]
+                yield rows_of(user_ids, made, mixing)
+
+    rows = listeners.mapInArrow(mix, FOUND)
+    because = names.select(F.col("track_id").alias("because_track_id"), F.col("name").alias("because_name"))
+    told = rows.join(F.broadcast(because), "because_track_id", "left")
+    return told.withColumn("why", F.when(F.col("heard"), FAVOURITE).otherwise(reasons.near())).drop("because_name")
+
+
+def rows_of(user_ids: pa.Array, made: list[list[Mix]], mixing: Mixing) -> pa.RecordBatch:
+    """The mixes of some users, as rows of table `daily_mixes` without their words."""
+    flat = [(user, number, mix) for user, own in enumerate(made) for number, mix in enumerate(own, 1)]
+    lengths = [mix.track.size for _, _, mix in flat]
+
+    def each(values: list[object], kind: pa.DataType) -> pa.Array:
+        return pa.array(values, kind).take(pa.array(np.repeat(np.arange(len(flat)), lengths)))
+
+    empty = np.empty(0, np.int64)
+    track, because, carried = (
+        np.concatenate([empty, *[getattr(mix, name) for _, _, mix in flat]]) for name in ("track", "because", "carried")
+    )
+    columns = {
+        "user_id": user_ids.take(each([user for user, _, _ in flat], pa.int64())),
+        "list": each([mix.theme for _, _, mix in flat], pa.string()),
+        "mix": each([number for _, number, _ in flat], pa.int32()),
+        "named_after": each([mix.named_after for _, _, mix in flat], pa.string()),
+        "rank": pa.array(np.concatenate([empty, *[np.arange(length) + 1 for length in lengths]]), pa.int32()),
+        "track_id": mixing.track_ids.take(pa.array(track)),
+        "score": pa.array(np.concatenate([np.empty(0), *[mix.score for _, _, mix in flat]])),
+        "heard": pa.array(because < 0),
+        "because_track_id": mixing.track_ids.take(pa.array(because, mask=because < 0)),
+        "carried_by": pa.array(WAYS).take(pa.array(carried, mask=carried < 0)),
+    }
+    return pa.record_batch(columns)

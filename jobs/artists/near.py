@@ -1,0 +1,73 @@
+"""The nearest of each thing, found by Spark's tasks against the broadcast space of all of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.artists import words
+from jobs.artists.config import Config
+from models import inner_product
+from models.artists import Groups, Space, grouped, nearest
+from models.top_n import Ints
+
+FOUND = (
+    "id string, rank int, similar_id string, score double, by_listeners double, by_sound double, by_genre double, "
+    "carried_by string, shared_genre string"
+)
+
+
+@dataclass(frozen=True)
+class Things:
+    """N tracks, or artists."""
+
+    ids: pa.Array
+    """[N]"""
+    space: Space
+    """Of the ways `words.WAYS`."""
+    same: Ints
+    """[N] equal for those that are one and the same, and no neighbours."""
+    genre: Ints
+    """[N] place in `genres`; -1: not known."""
+    genres: pa.Array
+
+
+def build_near(spark: SparkSession, things: Things, config: Config) -> DataFrame:
+    """`id`, `rank`, `similar_id`, `score`, `by_...`, `carried_by`, `why`: the `similar` nearest of each thing."""
+    everywhere, count = spark.sparkContext.broadcast(things), len(things.ids)
+
+    def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import torch
+
+        torch.set_num_threads(1)  # Spark runs one task per core already
+        things = everywhere.value
+        shelf, same = inner_product.arranged(things.space.vectors), grouped(things.same)
+        for batch in filter(len, batches):
+            yield found(things, shelf, same, batch["id"].to_numpy(), config)
+
+    numbers = spark.range(0, count, 1, max(1, -(-count // config.per_task)))
+    return numbers.mapInArrow(search, FOUND).withColumn("why", words.similar(config.told)).drop("shared_genre")
+
+
+def found(things: Things, shelf: inner_product.Shelf, same: Groups, rows: Ints, config: Config) -> pa.RecordBatch:
+    """The nearest of things `rows` [B], as rows of `build_near` without their words."""
+    best = nearest(things.space, shelf, same, rows, config.similar)
+    score = np.clip(best.score, 0, 1).round(6)
+    # what is 0 alike is not alike, whatever is set
+    good = (score >= config.least_score) & (score > 0)
+    one, other = rows[best.row[good]], best.item[good]
+    cosines = things.space.cosines(one, other).round(6)
+    carried = np.nan_to_num(cosines * np.array(things.space.weights), nan=-np.inf).argmax(axis=1)
+    alike = (things.genre[one] == things.genre[other]) & (things.genre[one] >= 0)
+    columns = [
+        things.ids.take(pa.array(one)),
+        pa.array(best.rank[good] + 1, pa.int32()),
+        things.ids.take(pa.array(other)),
+        pa.array(score[good]),
+        *[pa.array(column, from_pandas=True) for column in cosines.T],
+        pa.array(words.WAYS).take(pa.array(carried)),
+        things.genres.take(pa.array(things.genre[one], mask=~alike)),
+    ]
+    return pa.record_batch(columns, [field.split()[0] for field in FOUND.split(", ")])

@@ -1,0 +1,23 @@
+"""Why two tracks or artists are near, in words."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+WAYS = ("listeners", "sound", "genre")
+"""In which things are known and compared, in the order in which they are told."""
+
+
+def similar(told: float) -> Column:
+    """For `carried_by`, `by_...` and `shared_genre`: what carries the likeness, then what else has a cosine from `told` on."""
+    both = F.concat(F.lit("both "), "shared_genre")
+    said = {
+        "listeners": F.lit("heard by the same listeners"),
+        "sound": F.lit("sounds alike"),
+        "genre": F.coalesce(both, F.lit("described alike")),
+    }
+    first = F.coalesce(*[F.when(F.col("carried_by") == way, text) for way, text in said.items()])
+    # null where it is not so, which concat_ws passes over
+    others = [
+        F.when((F.col("carried_by") != way) & (F.col(f"by_{way}") >= told), text) for way, text in said.items()
+    ]
+    return F.concat_ws(", ", first, *others)

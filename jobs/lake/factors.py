@@ -1,0 +1,11 @@
+"""Factors as the lake holds them, as one matrix."""
+
+import numpy as np
+import pyarrow as pa
+
+from models.top_n import Floats
+
+
+def factors_in(rows: pa.Table) -> Floats:
+    """Column `factors` [N, F]."""
+    return np.asarray(pa.compute.list_flatten(rows["factors"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))

@@ -1,0 +1,21 @@
+"""What the documents of all published collections share."""
+
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+def strings(*names: str) -> dict[str, Any]:
+    """A validator's properties: these fields are texts."""
+    return {name: {"bsonType": "string"} for name in names}
+
+
+def described(tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
+    """`track_id`, `title`, `artist`, `genre` of every track."""
+    return tracks.select("track_id", "title", "artist").join(track_genres.select("track_id", "genre"), "track_id")
+
+
+def content_digest(*names: str) -> Column:
+    """SHA-256 (32 hex digits) of the named fields: says whether a document met again is the same one."""
+    return F.substring(F.sha2(F.to_json(F.struct(*names)), 256), 1, 32).alias("digest")

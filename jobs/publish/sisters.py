@@ -1,0 +1,79 @@
+"""The artist level as it is published: the documents, validators and indexes of its four collections."""
+
+from typing import Any
+
+from pymongo import ASCENDING, IndexModel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.publish.documents import content_digest, strings
+
+Schema = dict[str, Any]
+NEIGHBOUR = ("score", "by_listeners", "by_sound", "by_genre", "carried_by", "why")
+
+
+def _lists(key: str, item: str, **more: Schema) -> Schema:
+    """Validator of documents by `key` whose items have `item`, and these fields more."""
+    fields = {"rank": {"bsonType": "int", "minimum": 1}, "score": {"bsonType": "double", "minimum": 0, "maximum": 1}}
+    items = {"bsonType": "object", "required": ["rank", item, "score", "why"], "properties": {**fields, **strings(item, "why")}}
+    return {
+        "bsonType": "object",
+        "required": ["_id", key, "items", "run_id", "date", "digest", *more],
+        "properties": {
+            **strings("_id", key, "run_id", "date", "digest"), **more,
+            "items": {"bsonType": "array", "minItems": 1, "items": items},
+        },
+    }  # fmt: skip
+
+
+VALIDATORS: dict[str, Schema] = {
+    "similar_tracks": _lists("track_id", "track_id"),
+    "similar_artists": _lists("artist_id", "artist_id"),
+    "artist_radio": _lists("artist_id", "track_id"),
+    "daily_mixes": _lists("user_id", "track_id", list={"bsonType": "string"}, mix={"bsonType": "int", "minimum": 1}),
+}
+BY_TRACK = IndexModel([("items.track_id", ASCENDING)])
+BY_ARTIST = IndexModel([("artist", ASCENDING)])
+INDEXES: dict[str, list[IndexModel]] = {
+    "similar_tracks": [IndexModel([("artist", ASCENDING), ("title", ASCENDING)]), BY_TRACK],
+    "similar_artists": [BY_ARTIST, IndexModel([("items.artist_id", ASCENDING)])],
+    "artist_radio": [BY_ARTIST, BY_TRACK],
+    "daily_mixes": [IndexModel([("user_id", ASCENDING), ("list", ASCENDING)], unique=True), BY_TRACK],
+}
+
+
+def _documents(rows: DataFrame, keys: tuple[str, ...], head: tuple[str, ...], item: tuple[str, ...]) -> DataFrame:
+    """One document per `keys`, which make its `_id`, with the fields `head` and `items` in the order of rank."""
+    items = F.sort_array(F.collect_list(F.struct("rank", *item))).alias("items")
+    made = rows.groupBy(*keys, *head).agg(items)
+    return made.select(F.concat_ws("|", *keys).alias("_id"), *keys, *head, "items", content_digest(*keys, *head, "items"))
+
+
+def similar_tracks(rows: DataFrame, known: DataFrame) -> DataFrame:
+    """Documents of table `similar_tracks`; `known`: see `documents.described`."""
+    own = known.withColumnsRenamed({name: f"own_{name}" for name in ("title", "artist", "genre")} | {"track_id": "of"})
+    near = rows.withColumnsRenamed({"track_id": "of", "similar_id": "track_id"}).join(F.broadcast(known), "track_id")
+    whole = near.join(F.broadcast(own), "of")
+    item = ("track_id", "title", "artist", "genre", *NEIGHBOUR)
+    made = _documents(whole, ("of",), ("own_title", "own_artist", "own_genre"), item)
+    return made.withColumnsRenamed({"of": "track_id", "own_title": "title", "own_artist": "artist", "own_genre": "genre"})
+
+
+def similar_artists(rows: DataFrame) -> DataFrame:
+    """Documents of table `similar_artists`."""
+    names = {"artist_id": "of", "artist": "own", "similar_id": "artist_id", "similar_artist": "artist"}
+    made = _documents(rows.withColumnsRenamed(names), ("of",), ("own",), ("artist_id", "artist", *NEIGHBOUR))
+    return made.withColumnsRenamed({"of": "artist_id", "own": "artist"})
+
+
+def artist_radio(rows: DataFrame, known: DataFrame) -> DataFrame:
+    """Documents of table `artist_radio`; `known`: see `documents.described`."""
+    whole = rows.withColumnsRenamed({"artist_id": "of", "artist": "own"}).join(F.broadcast(known), "track_id")
+    made = _documents(whole, ("of",), ("own",), ("track_id", "title", "artist", "genre", "score", "why"))
+    return made.withColumnsRenamed({"of": "artist_id", "own": "artist"})
+
+
+def daily_mixes(rows: DataFrame, known: DataFrame) -> DataFrame:
+    """Documents of table `daily_mixes`; `known`: see `documents.described`."""
+    item = ("track_id", "title", "artist", "genre", "score", "heard", "carried_by", "why")
+    return _documents(rows.join(F.broadcast(known), "track_id"), ("user_id", "list"), ("mix", "named_after"), item)
