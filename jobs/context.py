@@ -1,6 +1,7 @@
 """What a job is handed: the night's date, Spark, and the lake, with every input and output recorded for the manifest."""
 
 import datetime as dt
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.configured import configured
 from jobs.errors import LakeError
 from jobs.genres import GenreSet, genre_set
 from jobs.lake.digest import Digest, nothing
@@ -16,6 +18,7 @@ from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.models import ModelRegistry
 from jobs.lake.schemas import table
+from jobs.registry import JOBS
 from jobs.settings import Settings
 from jobs.sources.config import Sources
 from jobs.spark import at_once
@@ -57,6 +60,11 @@ class Night:
         """The run's genre set, with its maps."""
         return genre_set(self.sources.genres)
 
+    def config_of(self, name: str) -> Any:
+        """The Config of a job: what the sources file names, over its defaults. Raises SourceError where that is none."""
+        job = next(job for job in JOBS if job.name == name)
+        return configured(job.load().Config, self.sources.jobs.get(name, {}), f"{self.sources.path}, [jobs.{name}]")
+
 
 @dataclass
 class JobContext:
@@ -87,6 +95,12 @@ class JobContext:
         """The run's genre set; using it makes its name an input."""
         self.inputs["genres|"] = self.night.genres.name
         return self.night.genres
+
+    def config_of(self, job: str) -> Any:
+        """Another job's Config; using it makes it an input."""
+        found = self.night.config_of(job)
+        self.inputs[f"config|{job}"] = in_words(found)
+        return found
 
     def read(self, name: str, rule: str = "on") -> DataFrame:
         """Rows of a table as the night sees them; rule: `on` its date, `before`: the night before's, where there is one, `upto`
@@ -185,3 +199,8 @@ def config_dict(config: Config) -> dict[str, Any]:
     """A job's config as JSON holds it (tuples become lists), so that a stored one can be compared."""
     plain = asdict(config)
     return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+
+
+def in_words(config: Config) -> str:
+    """A job's config as a manifest names it among the inputs of another job."""
+    return json.dumps(config_dict(config), sort_keys=True)

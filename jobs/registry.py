@@ -35,7 +35,7 @@ JOBS = (
     Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "listeners", "losses/history")),
     Job("mel", "audio", "jobs.audio.mel", "New audio to log-mel clips, both presets", ("track_clips", "quarantine/mel")),
     Job("descriptors", "audio", "jobs.audio.descriptors", "New audio described", ("track_descriptors", "quarantine/descriptors")),
-    Job("genre_train", "genre", "jobs.genre.train", "Train the genre CNN where none is registered", reusable=False),
+    Job("genre_train", "genre", "jobs.genre.train", "Train the genre model where none is registered", reusable=False),
     Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",)),
     Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
     Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
@@ -44,7 +44,7 @@ JOBS = (
     Job("artists", "recommend", "jobs.artists.artists", "Similar artists and tracks, radio, daily mixes", ARTIST_LEVEL),
     Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
     Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
-    Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists against what the day brought", ("quality",)),
+    Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists and the day", ("quality", "genre_confidence")),
     Job("report", "publish", "jobs.report.night", "The night's HTML report", reusable=False),
 )
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from pymongo.errors import PyMongoError
 
-from jobs.configured import configured
-from jobs.context import JobContext, Night, config_dict
+from jobs.context import JobContext, Night, config_dict, in_words
 from jobs.errors import PmrsError, in_a_line
 from jobs.lake.manifest import Manifest, code_version
 from jobs.log import logger
@@ -99,8 +98,7 @@ def _recorded(store: Store, run_id: str) -> Iterator[None]:
 def _run_one(store: Store, night: Night, job: Job, force: bool) -> None:
     started = time.monotonic()
     module = job.load()
-    settings, where = night.sources.jobs.get(job.name, {}), f"{night.sources.path}, [jobs.{job.name}]"
-    ctx = JobContext(night, job.name, configured(module.Config, settings, where), force=force)
+    ctx = JobContext(night, job.name, night.config_of(job.name), force=force)
     night.notify = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
     night.notify(job.title, 0, 0)
     reused = [] if force or not job.reusable else reusable(night, ctx, job)
@@ -138,6 +136,8 @@ def _input_digest(night: Night, label: str) -> str | None:
         return date
     if kind == "genres":
         return night.genres.name
+    if kind == "config":
+        return in_words(night.config_of(rule))
     if kind == "model":
         return night.models.digest(rule) or ""
     return night.lake.digest_of(kind, rule, date)

@@ -129,6 +129,22 @@ def top(
 
 
 @app.command()
+def track(
+    track_id: Annotated[str, typer.Argument(metavar="TRACK", help="A track's id.")],
+    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
+    html: Annotated[Path | None, typer.Option(help="File for its page. Default: among the night's reports.")] = None,
+    sources: SourcesFile = None,
+) -> None:
+    """Show a track as a night knows it: its genre and where that comes from, its sound as picture and in figures."""
+    from jobs.cli.progress import bar
+    from jobs.cli.track import one_track, print_track
+
+    with bar("looking the track up"):
+        found, page = one_track(settings_with(sources), track_id, day(date) if date else None, html)
+    print_track(found, page)
+
+
+@app.command()
 def runs(as_json: AsJson = False, sources: SourcesFile = None) -> None:
     """List the runs, newest first; exactly one of the published ones is live."""
     from jobs.cli.show import all_runs, print_runs

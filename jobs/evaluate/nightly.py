@@ -11,6 +11,9 @@ Night D looks back at night D-1 (exactly; where there is none, `quality` is empt
   what the user has heard or wishes forgotten: `popularity`, and `popularity_window` of those last heard in the 28 days up to D-1.
   Tracks that nobody has rated are in no chart; live lists may have them. A chart without any track is left out.
 
+PMRS's confidence score (jobs/evaluate/confidence.py) is told per genre, into `genre_confidence`: the genre's own lists of D-1, and
+the chart's first tracks of the genre, against those that the user met on the day. Genres are D-1's, by which the lists were made.
+
 Ranks stand: `ranked.score` compares within one tier only and is rounded, so that scores are not given to the metrics, and neither
 are those of the charts; the rule that ties count against a model does not hold here.
 """
@@ -27,6 +30,7 @@ from pyspark.sql import functions as F
 from jobs.collaborative.methods import POPULARITY, POPULARITY_WINDOW
 from jobs.context import JobContext
 from jobs.evaluate import metrics
+from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.intervals import Interval, intervals
 from jobs.forget.wishes import forgotten_pairs, without_forgotten
 from jobs.lake.collect import bounded
@@ -51,6 +55,8 @@ class Config:
     """N of the metrics."""
     min_rating: float = 1.0
     """T_R, as in `pmrs evaluate`: what is played, liked or starred; not what is only skipped."""
+    per_genre: int = 10
+    """Places of a genre's list, and best rated tracks of it, that PMRS's confidence score compares: as in `pmrs evaluate`."""
     window_days: int = 28
     """Length of the window of windowed popularity, in days: as in `pmrs evaluate`."""
 
@@ -73,23 +79,48 @@ def build_charts(before: DataFrame, night: dt.date, config: Config) -> DataFrame
     return each.select("model", "track_id", F.row_number().over(order).alias("position"))
 
 
-def build_chart_lists(asked: DataFrame, never: DataFrame, charts: DataFrame, places: int) -> DataFrame:
-    """`model`, `user_id`, `rank`, `track_id`: the first `places` of each chart without what the user is never to be offered.
+def build_chart_lists(
+    asked: DataFrame, never: DataFrame, charts: DataFrame, places: int, by: tuple[str, ...] = ("model",)
+) -> DataFrame:
+    """`user_id`, `by`, `rank`, `track_id`: the first `places` of each chart without what the user is never to be offered.
 
-    `asked`: `user_id`, each once; `never`: `user_id`, `track_id`, each once. Exact, and linear in what users have heard: a skip
-    matters only while fewer than `places` others stand above it, and the list ends as many positions lower as there are such skips.
+    `asked`: `user_id` and `by`, the columns that tell charts apart, each once; `never`: `user_id`, `track_id`, each once. Exact,
+    and linear in what users have heard: a skip matters only while fewer than `places` others stand above it, and the list ends as
+    many positions lower as there are such skips.
     """
-    in_order = Window.partitionBy("user_id", "model").orderBy("position")
-    skips = never.join(asked, "user_id", "left_semi").join(charts, "track_id")
+    in_order = Window.partitionBy("user_id", *by).orderBy("position")
+    skips = never.join(asked.select("user_id").distinct(), "user_id", "left_semi").join(charts, "track_id")
     above = F.col("position") - F.row_number().over(in_order)
     early = skips.withColumn("above", above).where(F.col("above") < places)
-    skipped = early.groupBy("user_id", "model").agg(F.collect_list("position").alias("skipped"))
-    every = asked.select("user_id", _each(*CHARTS)).join(skipped, ["user_id", "model"], "left")
+    skipped = early.groupBy("user_id", *by).agg(F.collect_list("position").alias("skipped"))
+    every = asked.select("user_id", *by).join(skipped, ["user_id", *by], "left")
     none = F.coalesce("skipped", F.array().cast("array<int>"))
     kept = F.array_except(F.sequence(F.lit(1), F.size(none) + places), none)
-    placed = every.select("user_id", "model", F.posexplode(kept).alias("place", "position"))
+    placed = every.select("user_id", *by, F.posexplode(kept).alias("place", "position"))
     rank = (F.col("place") + 1).alias("rank")
-    return placed.join(charts, ["model", "position"]).select("model", "user_id", rank, "track_id")
+    return placed.join(charts, [*by, "position"]).select("user_id", *by, rank, "track_id")
+
+
+def build_genre_confidence(
+    lists: DataFrame, met: DataFrame, never: DataFrame, chart: DataFrame, genres: DataFrame, most: int
+) -> list[Row]:
+    """`model` (live, popularity), `genre`, `users`, `confidence`: PMRS's score of lists per genre.
+
+    `lists`: `user_id`, `rank` in the genre's list, `track_id`; `met`: `user_id`, `track_id`, `rating`; `never`: `user_id`,
+    `track_id`; `chart`: `track_id`, `position`; `genres`: `track_id`, `genre`.
+    """
+    known = genres.where("genre IS NOT NULL").select("track_id", "genre")
+    in_genre = Window.partitionBy("genre").orderBy("position")
+    charts = chart.join(known, "track_id").withColumn("position", F.row_number().over(in_genre))
+    asked = met.join(known, "track_id").select("user_id", "genre").distinct()
+    popular = build_chart_lists(asked, never, charts, most, ("genre",))
+    rows: list[Row] = []
+    for name, offered in ((LIVE, lists), (POPULARITY, popular)):
+        places, truth = (frame.withColumnRenamed("user_id", "query_id") for frame in (offered, met))
+        for row in confidence_scores(places.select("query_id", "rank", "track_id"), truth, known, most).collect():
+            told = {"users": row["queries"], "confidence": round(row["confidence"], 9)}
+            rows.append({"model": name, "genre": row["genre"], **told})
+    return rows
 
 
 def build_values(lists: DataFrame, truth: DataFrame, config: Config) -> DataFrame:
@@ -138,21 +169,24 @@ def _told(names: tuple[str, str, str], found: Interval | None) -> Row:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `history` of the night, `ranked` and `history` of the one before, and wishes; writes `quality`."""
+    """Reads `history` of the night, `ranked`, `history` and `track_genres` of the one before, and wishes; writes `quality` and
+    `genre_confidence`.
+    """
     date = ctx.date.isoformat()
-    rows = _rows(ctx)
-    ctx.write_rows("quality", {date: rows}, {date: dict(ctx.inputs)})
+    found = _rows(ctx)
+    for name in ("quality", "genre_confidence"):
+        ctx.write_rows(name, {date: found.get(name, [])}, {date: dict(ctx.inputs)})
 
 
-def _rows(ctx: JobContext) -> list[Row]:
+def _rows(ctx: JobContext) -> dict[str, list[Row]]:
     config: Config = ctx.config  # type: ignore[assignment]
     night, eve = ctx.date, ctx.date - dt.timedelta(days=1)
     today, before = ctx.need("history"), ctx.read("history", "before")
-    lists = ctx.read("ranked", "before").where(F.col("list") == OVERALL)
-    deletions = ctx.read("deletions", "all")
+    ranked, genres = ctx.read("ranked", "before"), ctx.read("track_genres", "before")
+    lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", "all")
     if not all(ctx.night.lake.select(name, "before", night.isoformat()) for name in ("history", "ranked")):
         LOG.info("no lists of the night before: nothing to hold against the day", date=str(night), wanted=str(eve))
-        return []
+        return {}
     met = build_truth(today, before, night, config.min_rating).join(lists, "user_id", "left_semi")
     truth, charts = at_once(
         ctx.spark,
@@ -161,12 +195,18 @@ def _rows(ctx: JobContext) -> list[Row]:
     )
     if truth.isEmpty():
         LOG.info("nobody with a list played anything new on the day", date=str(night), lists_of=str(eve))
-        return []
+        return {}
     asked = truth.select("user_id").distinct()
     never = never_offered(before, forgotten_pairs(asked, deletions))
-    baselines = build_chart_lists(asked, never, charts, config.places)
-    live = lists.join(asked, "user_id", "left_semi").select(F.lit(LIVE).alias("model"), "user_id", "rank", "track_id")
+    baselines = build_chart_lists(asked.select("user_id", _each(*CHARTS)), never, charts, config.places)
+    live = lists.join(asked, "user_id", "left_semi").select("user_id", F.lit(LIVE).alias("model"), "rank", "track_id")
     # planned with the metrics in one, the lists take twice as long
     whole = live.unionByName(baselines).localCheckpoint()
     valued = build_values(whole, truth, config).localCheckpoint()
-    return build_quality(bounded(valued, 60 + 8 * len(_metrics(config)), "the users' metrics"), _metrics(config), eve)
+    table = bounded(valued, 60 + 8 * len(_metrics(config)), "the users' metrics")
+    rated, chart = truth.join(today.select(*PAIR, "rating"), PAIR), charts.where(F.col("model") == POPULARITY)
+    # at full scale nights may have no lists of genres
+    of_genres = ranked.where(F.col("list") != OVERALL)
+    found = [] if of_genres.isEmpty() else build_genre_confidence(of_genres, rated, never, chart, genres, config.per_genre)
+    by_genre = [{**row, "lists_of": eve.isoformat()} for row in found]
+    return {"quality": build_quality(table, _metrics(config), eve), "genre_confidence": by_genre}

@@ -1,4 +1,4 @@
-"""A genre for every track, and where it comes from: CNN, else label, else artist's terms, else none.
+"""A genre for every track, and where it comes from: genre model (`cnn`), else label, else artist's terms, else none.
 
 `pmrs run classify --date D`. What MongoDB shows as `classified_music` (PMRS Fig. 1, C_M of Eq. 5).
 """

@@ -1,4 +1,4 @@
-"""Genre probabilities of every track with audio, by the registered CNN: `pmrs run genre_score --date D`.
+"""Genre probabilities of every track with audio, by the model that genre_train registered: `pmrs run genre_score --date D`.
 
 What the model has heard on any night it is not asked again.
 """
@@ -15,9 +15,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
 from jobs.context import JobContext
-from jobs.genre.model import DEFAULT_NETWORK, DEFAULT_PRESET, GenreModel, registered_model
+from jobs.genre import head
+from jobs.genre.model import HEAD, GenreModel, registered_model
 from jobs.lake.held import KEY, held, keep, maker
-from models import clip_network, genre_cnn, short_chunk
+from models import clip_network, genre_cnn, genre_head, short_chunk
 from models.genre_networks import build, from_card
 
 PREDICTED = StructType(
@@ -27,12 +28,8 @@ PREDICTED = StructType(
 
 @dataclass(frozen=True)
 class Config:
-    """How clips are scored."""
+    """How clips are scored. Which model is asked, the configuration of genre_train says."""
 
-    preset: str = DEFAULT_PRESET
-    """Mel preset of the model."""
-    network: str = DEFAULT_NETWORK
-    """Whose model it is (models/genre_networks.py)."""
     batch: int = 32
     """Clips per forward pass; 32 x 599 x 128 float32 are 10 MB, and larger batches gain nothing on a CPU."""
     clips_per_task: int = 256
@@ -101,24 +98,34 @@ def build_scores(clips: DataFrame, model: GenreModel, config: Config) -> DataFra
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `track_clips`, `mel` and the registered model; writes `audio_scores` of what is new, and `genre_scores` (empty where
-    there is no model).
+    """Reads the registered model and, for a network, `track_clips` and `mel`, for the head `track_descriptors`; writes
+    `audio_scores` of what is new, and `genre_scores` (empty where there is no model).
     """
     config: Config = ctx.config  # type: ignore[assignment]
-    model, tracks = registered_model(ctx, config.preset, config.network), ctx.need("track_clips")
+    chosen = ctx.config_of("genre_train")
+    on_descriptors = chosen.model == HEAD
+    model = registered_model(ctx, chosen.model, chosen.preset)
+    tracks = ctx.need("track_descriptors" if on_descriptors else "track_clips")
     first = tracks.select("made_by").first()
     if model is None or first is None:
-        empty = "track_id string, probabilities array<float>, embedding array<float>, model string"
-        ctx.write("genre_scores", ctx.spark.createDataFrame([], empty))
+        ctx.write_nothing("genre_scores")
         return
-    made_by = maker(config, (clip_network, genre_cnn, short_chunk), model.registered.digest, first["made_by"])
+    program = (head, genre_head) if on_descriptors else (clip_network, genre_cnn, short_chunk)
+    made_by = maker(config, program, model.preset, model.registered.digest, first["made_by"])
     known = held(ctx, "audio_scores", made_by)
-    fresh = tracks.select(*KEY).distinct().join(known, "content_hash", "left_anti")
+    fresh = tracks.dropDuplicates([*KEY]).join(known, "content_hash", "left_anti")
     if not fresh.isEmpty():
-        mel = ctx.read("mel", "held").where(F.col("preset") == config.preset)
-        clips = mel.join(fresh, [*KEY]).select("content_hash", "clip", "mel")
-        scored = build_scores(clips, model, config).withColumn("made_by", F.lit(made_by))
-        known = known.unionByName(keep(ctx, "audio_scores", made_by, scored))
+        scored = _of_descriptors(fresh, model, config) if on_descriptors else _of_clips(ctx, fresh, model, config)
+        known = known.unionByName(keep(ctx, "audio_scores", made_by, scored.withColumn("made_by", F.lit(made_by))))
     scores = tracks.select("track_id", "content_hash").join(known, "content_hash")
     ordered = scores.withColumn("probabilities", in_set_order(model, ctx.genres.genres))
     ctx.write("genre_scores", ordered.withColumn("model", F.lit(model.registered.digest)))
+
+
+def _of_clips(ctx: JobContext, fresh: DataFrame, model: GenreModel, config: Config) -> DataFrame:
+    mel = ctx.read("mel", "held").where(F.col("preset") == model.preset)
+    return build_scores(mel.join(fresh.select(*KEY), [*KEY]).select("content_hash", "clip", "mel"), model, config)
+
+
+def _of_descriptors(fresh: DataFrame, model: GenreModel, config: Config) -> DataFrame:
+    return head.build_scores(fresh, model, config.batch, config.decimals)

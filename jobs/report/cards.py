@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from jobs.lake.models import Card, ModelRegistry
+from jobs.report import genre
 from jobs.report.templates import templates
 from jobs.settings import Settings
 from jobs.whole import write_whole
 
 SHOWN = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
 """Metrics on the page; the card has all."""
-TOLD = frozenset({"tasks", "gate", "name", "digest", "title", "history", "synthetic", "protocol", "method"})
+TOLD = frozenset({"tasks", "gate", "name", "digest", "title", "history", "synthetic", "protocol", "method", "held_confusion"})
 """What the page tells in its own way."""
 
 
@@ -27,7 +28,8 @@ def page_of(card: Card) -> str:
 def render(card: Card, live: bool) -> str:
     """The page."""
     facts = {key: plain(value) for key, value in sorted(card.items()) if key not in TOLD}
-    return templates().get_template("card.html.j2").render(card=card, live=live, facts=facts, shown=SHOWN)
+    model = genre.told(card) if "held_tracks" in card else None
+    return templates().get_template("card.html.j2").render(card=card, live=live, facts=facts, shown=SHOWN, model=model)
 
 
 def plain(value: Any) -> str:

@@ -60,7 +60,8 @@ def _night(facts: Facts, findings: list[Finding], metric: str) -> Row:
         **compact(facts, findings, metric),
         "findings": [asdict(finding) for finding in findings],
         "accounts": facts.accounts, "tonight": facts.tonight, "rejected": refused, "losses": facts.losses,
-        "genre_sources": facts.genre_sources, "genres": facts.genres, "tiers": facts.tiers, "coverage": facts.coverage,
+        "genre_sources": facts.genre_sources, "genres": facts.genres, "confidence": facts.confidence, "tiers": facts.tiers,
+        "coverage": facts.coverage,
         "popularity": facts.popularity, "lists": facts.lists, "artists": facts.artists,
         "stages": [asdict(stage) for stage in facts.seen.stages],
     }  # fmt: skip

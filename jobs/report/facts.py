@@ -48,7 +48,7 @@ class Seen:
     documents: dict[str, int]
     """Documents by published view, of this run."""
     model: Row | None
-    """Card of the genre CNN, or None where none is registered."""
+    """Card of the genre model that the night's tracks were heard with, or None where there is none."""
     code: str
     """Digest of the program text."""
     ranker: str
@@ -92,6 +92,8 @@ class Facts:
     """Rows of table `quality`: one metric over the last nights, and all metrics of this one."""
     products: list[Row]
     """Freshness and completeness of every product; see products.py."""
+    confidence: list[Row] = field(default_factory=list)
+    """PMRS's confidence score per genre, over the last nights; see genre.confidence."""
     examples: list[Row] = field(default_factory=list)
     """A few listeners; the only part that names users."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from jobs.context import JobContext
-from jobs.report import difference, examples, intake, music, quality
+from jobs.report import difference, examples, genre, intake, music, quality
 from jobs.report.facts import Facts, Row, Seen, rows_of
 from jobs.report.products import products
 from jobs.spark import at_once
@@ -68,6 +68,7 @@ def _counted(ctx: JobContext, made: Frames, seen: Seen, metric: str, nights: int
     counts, tonight = (intake.of_present_sources(ctx, "ingest_counts", of_the_night=night) for night in (False, True))
     refused = intake.of_present_sources(ctx, "quarantine", of_the_night=True)
     events, losses, judged = ctx.read("events", "upto"), ctx.read("losses"), ctx.read("quality", "upto")
+    confidence = ctx.read("genre_confidence", "upto")
     asked: dict[str, Callable[[], Any]] = {
         "lists": partial(difference.compare, made.lists, list_length(ctx), made.before is None),
         "coverage": partial(music.coverage, made.music),
@@ -82,6 +83,7 @@ def _counted(ctx: JobContext, made: Frames, seen: Seen, metric: str, nights: int
         "popularity": partial(music.popularity, made.music),
         "artists": partial(music.artists, ctx.spark, made.music),
         "quality": partial(quality.recent, judged, date, metric, nights),
+        "confidence": partial(genre.confidence, confidence, date, nights, ctx.genres.genres),
     }
     found = dict(zip(asked, at_once(ctx.spark, *asked.values()), strict=True))
     newest = _newest(found["activity"])

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from jobs.collaborative.methods import METHODS
 from jobs.collaborative.recipe import RANKING, SHIPPED
 from jobs.context import JobContext
-from jobs.genre.model import DEFAULT_NETWORK, DEFAULT_PRESET, model_name
 from jobs.lake.manifest import code_version
 from jobs.publish import views
 from jobs.publish.collections import RECOMMENDATIONS, SISTERS, collection_name
 from jobs.publish.store import Document, Store, connect
-from jobs.report import documents, prometheus
+from jobs.report import documents, genre, prometheus
 from jobs.report.cards import write_pages
 from jobs.report.facts import Facts, Seen, Stage
 from jobs.report.gather import collect
@@ -61,7 +60,6 @@ def seen(ctx: JobContext, store: Store) -> Seen:
     run = own if store.publications.find_one({"_id": night.run_id}) else _published(store, date) or own
     run_id = str(run.get("_id", night.run_id))
     before = _published(store, (night.date - dt.timedelta(days=1)).isoformat())
-    model = night.models.load(model_name(night.genres.name, DEFAULT_PRESET, DEFAULT_NETWORK))
     return Seen(
         date=date, run_id=run_id, sources=night.sources.name, synthetic=night.sources.synthetic,
         live=views.live_run(store),
@@ -69,7 +67,7 @@ def seen(ctx: JobContext, store: Store) -> Seen:
         stages=stages({job: told for job, told in run.get("jobs", {}).items() if job != ctx.job}, before.get("jobs", {})),
         before=before.get("report", {}),
         documents=_documents(store, run_id),
-        model=dict(model.card) if model else None,
+        model=genre.heard_with(ctx),
         ranker=ranker(ctx),
         code=code_version(),
     )  # fmt: skip

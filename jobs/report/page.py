@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from jobs.report import plots, quality
+from jobs.report import genre, plots, quality
 from jobs.report.documents import compact
 from jobs.report.facts import Facts, Row, Stage, ratio
 from jobs.report.templates import templates
@@ -46,7 +46,7 @@ class Chart:
 def render(facts: Facts, findings: list[Finding], metric: str) -> str:
     """The page."""
     pages = templates()
-    pages.filters |= {"count": count, "percent": percent, "hours": hours, "move": move, "track": track}
+    pages.filters |= FILTERS
     drawn = [row for row in facts.quality if row["metric"] == metric]
     return pages.get_template("night.html.j2").render(
         facts=facts, seen=facts.seen, findings=findings, headline=HEADLINES[level(findings)], level=level(findings),
@@ -54,7 +54,7 @@ def render(facts: Facts, findings: list[Finding], metric: str) -> str:
         judged=quality.of_day(facts.quality, facts.seen.date, metric), names=quality.NAMES,
         judgement=quality.sentence(facts.quality, facts.seen.date, metric, facts.first),
         activity=plots.activity(facts.activity) if facts.activity else "",
-        quality=plots.quality(drawn, metric) if drawn else "",
+        quality=plots.quality(drawn, metric) if drawn else "", model=genre.told(facts.seen.model),
     )  # fmt: skip
 
 
@@ -122,6 +122,7 @@ def charts(facts: Facts) -> dict[str, Chart]:
         "genre_sources": _shares(
             "Where a track's genre comes from", facts.genre_sources, "source", {"tracks": "of tracks", "plays": "of plays"}
         ),
+        "confidence": _confidence(facts.confidence),
         "popularity": _popularity(facts),
         "stages": _stages(facts.seen.stages),
     }
@@ -153,6 +154,13 @@ def _popularity(facts: Facts) -> Chart:
     return _shares("By popularity", rows, "name", {"plays": "of plays", "places": "of places"})
 
 
+def _confidence(rows: list[Row]) -> Chart:
+    """From 0 to 1, as the paper draws it: the longest bar is no measure."""
+    series = {"popularity": "by popularity", "live": "our lists"}
+    bars = [(row["genre"], [Bar(row[key] or 0, f"{row[key] or 0:.2f}", kind) for kind, key in enumerate(series)]) for row in rows]
+    return Chart("PMRS's confidence score by genre", bars, tuple(series.values()))
+
+
 def _stages(stages: list[Stage]) -> Chart:
     rows: list[tuple[str, list[tuple[float, str]]]] = []
     for stage in stages:
@@ -165,3 +173,7 @@ def track(item: Row) -> str:
     """Title and artist, as far as they are known; else the id."""
     title = item["title"] or item["track_id"]
     return f"{title} · {item['artist']}" if item["artist"] else str(title)
+
+
+FILTERS = {"count": count, "percent": percent, "hours": hours, "move": move, "track": track}
+"""What the templates call to write figures for people."""

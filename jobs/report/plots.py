@@ -1,4 +1,4 @@
-"""The report's pictures over time, as SVG text to be put into the page: no file beside it, no network.
+"""The report's pictures, as SVG text to be put into the page: no file beside it, no network.
 
 Drawn as narrow as a phone, so that their letters are readable there; a wide screen shows them a little larger.
 """
@@ -14,8 +14,10 @@ import matplotlib as mpl
 mpl.use("Agg")  # before pyplot: there is no screen where this runs
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from jobs.report.facts import Row
 from jobs.report.quality import LIVE, NAMES
@@ -116,3 +118,30 @@ def _series(axes: Axes, model: str, rows: list[Row | None], days: list[dt.date],
         axes.vlines(at, low, high, color=colour, linewidth=1.6, alpha=0.75)
     elif live:
         axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
+
+
+def confusion(counts: NDArray[np.float64], genres: list[str], name: str, title: str, shares: bool = False) -> str:
+    """Of the tracks of each genre (rows), how many a model gave each genre (columns), from counts [G, G]; or the share of the row.
+
+    Darker: a larger share of the row, so that genres of few tracks are told as clearly as others.
+    """
+    of_row = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = 9 if len(genres) <= 8 else 8 if len(genres) <= 11 else 6.5
+    with plt.rc_context({**STYLE, "font.size": size, "axes.spines.left": False, "axes.spines.bottom": False}):
+        figure, axes = plt.subplots(figsize=(WIDTH, WIDTH), layout="constrained")
+        # cells and not an image: the page holds no bytes but text
+        axes.pcolormesh(of_row, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.8)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        middle = np.arange(len(genres)) + 0.5
+        axes.set_xticks(middle, genres, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(middle, genres)
+        axes.tick_params(length=0)
+        for (is_, called), share in np.ndenumerate(of_row):
+            if counts[is_, called] and (share >= 0.005 or not shares):
+                told = f"{share:.0%}" if shares else f"{counts[is_, called]:,.0f}"
+                axes.text(called + 0.5, is_ + 0.5, told, ha="center", va="center", color="white" if share > 0.5 else "#23292f")
+        axes.set(xlabel="called", ylabel="is")
+        if title:
+            axes.set_title(title)
+        return to_svg(figure, name, f"Confusion matrix: {title or 'tracks by their genre and the one they were given'}")

@@ -74,7 +74,7 @@ def chart_lists(spark: SparkSession, never: dict[str, list[int]], length: int, p
     pairs = spark.createDataFrame(
         [(u, f"t{n:02d}") for u, ns in never.items() for n in ns], "user_id string, track_id string"
     )
-    asked = spark.createDataFrame([(user,) for user in never], "user_id string")
+    asked = spark.createDataFrame([(user, "popularity") for user in never], "user_id string, model string")
     found = nightly.build_chart_lists(asked, pairs, charts, places).orderBy("user_id", "rank").collect()
     lists: dict[str, list[str]] = {}
     for row in found:
@@ -194,3 +194,36 @@ def test_a_chart_that_knows_no_track_is_not_held_against_the_lists(spark: SparkS
     old = history(spark, ("u", "a", 1.0, 40), ("v", "b", 1.0, 40))
     rows = after(ctx, old, ranked(spark, {"u": ["c"]}), history(spark, ("u", "a", 1.0, 40), ("u", "c", 1.0, 0)))
     assert set(of(rows, "NDCG@20")) == {"live", "popularity"}
+
+
+def test_the_confidence_of_a_genre_is_the_share_of_its_best_rated_that_its_list_has(spark: SparkSession) -> None:
+    # Rock: a, b, c, d by popularity; u knew a, met b (5 stars), c and d; v met d. Trance: only u met t. x has no genre.
+    named = [*((track, "Rock") for track in "abcd"), ("t", "Trance"), ("x", None)]
+    genres = spark.createDataFrame(named, "track_id string, genre string")
+    met = [("u", "b", 5.0), ("u", "c", 2.0), ("u", "d", 1.0), ("u", "t", 1.0), ("u", "x", 1.0), ("v", "d", 1.0)]
+    rated = spark.createDataFrame(met, "user_id string, track_id string, rating double")
+    lists = spark.createDataFrame(
+        [("u", 1, "d"), ("u", 2, "c"), ("u", 3, "b"), ("u", 1, "t"), ("v", 1, "d")], "user_id string, rank int, track_id string"
+    )
+    never = spark.createDataFrame([("u", "a")], "user_id string, track_id string")
+    chart = spark.createDataFrame(
+        [(track, place) for place, track in enumerate(["x", "a", "t", "b", "c", "d"], 1)], "track_id string, position int"
+    )
+    rows = nightly.build_genre_confidence(lists, rated, never, chart, genres, most=2)
+    found = {(row["model"], row["genre"]): (row["users"], row["confidence"]) for row in rows}
+    assert found == {
+        ("live", "Rock"): (2, (0.5 + 1) / 2),  # of b and c the list's first two, d and c, have c; of v's d all
+        ("live", "Trance"): (1, 1.0),
+        ("popularity", "Rock"): (2, (1.0 + 0) / 2),  # u: b, c; v: a, b
+        ("popularity", "Trance"): (1, 1.0),
+    }
+
+
+def test_the_confidence_is_kept_with_the_figures_of_the_night(spark: SparkSession, ctx: JobContext) -> None:
+    past, lists, today = a_day(spark)
+    known = [(track, "Rock", 1.0, [1.0], "label", None) for track in ("a", "b", "c", "z")]
+    ctx.write("track_genres", spark.createDataFrame(known, table("track_genres").schema), on=EVE)
+    assert after(ctx, past, lists, today)
+    rows = {row["model"]: row for row in ctx.read("genre_confidence").collect()}
+    assert (rows["live"]["users"], rows["live"]["confidence"], rows["live"]["lists_of"]) == (2, 0.25, "2026-11-13")
+    assert rows["popularity"]["confidence"] == 0.75, "u: c of c and z, which nobody had played; v: c"

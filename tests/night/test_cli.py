@@ -63,6 +63,17 @@ def test_unknown_user_and_list_are_named(world: World, user: str) -> None:
     assert "Rock" in one_sentence(pmrs(world, "top", user, "--genre", "Polka"))
 
 
+def test_track_shows_a_track_and_leaves_a_page(world: World, tmp_path: Path) -> None:
+    wanted, page = world.truth["unplayed_audio"][0], tmp_path / "one.html"
+    shown = pmrs(world, "track", wanted, "--date", world.date.isoformat(), "--html", str(page))
+    assert shown.returncode == 0, shown.stderr[-2000:]
+    assert "what the genre model hears in its audio" in shown.stdout
+    assert "tempo" in shown.stdout
+    assert f"Page: {page}" in shown.stdout
+    assert "data:image/png" in page.read_text()
+    assert f"did you mean {wanted}?" in one_sentence(pmrs(world, "track", wanted.lower()))
+
+
 def test_a_date_without_data_is_named(world: World) -> None:
     assert "2030-01-01" in one_sentence(pmrs(world, "run", "ingest", "--date", "2030-01-01"))
     assert "2020-01-01" in one_sentence(pmrs(world, "run", "ingest", "--date", "2020-01-01"))

@@ -174,8 +174,10 @@ def test_an_analyst_finds_an_artists_neighbours_radio_and_a_users_mixes(world: W
 
 
 @pytest.mark.parametrize(
-    "needle", ["synthetic", "What came in", "<svg", "What the joins lost", "This is the first night", 'href="#example-4"']
-)
+    "needle",
+    ["synthetic", "What came in", "<svg", "Confusion matrix", "What the joins lost", "This is the first night",
+     'href="#example-4"'],
+)  # fmt: skip
 def test_the_report_is_whole_and_needs_no_network(world: World, needle: str) -> None:
     page = (world.settings.var / "reports" / "sample" / world.date.isoformat() / "report.html").read_text()
     assert needle in page

@@ -11,7 +11,7 @@ from jobs.forget.wishes import Wish, Wishes, sha256
 from jobs.report.facts import Facts
 from jobs.report.page import count, hours, move, percent, render, tiles
 from jobs.report.verdict import Limits, judge
-from tests.report.literal import COVERAGE, LISTS, METRIC, account, example, item, judged, night, product, seen
+from tests.report.literal import CARD, COVERAGE, LISTS, METRIC, account, example, item, judged, night, product, seen
 
 VOID = {"meta", "br", "use", "path", "rect", "line", "hr", "img", "link"}
 FIRST = {**LISTS, "first": True, "both": 0, "overlap_10": None, "overlap_20": None, "stayed": 0, "unchanged": 0}
@@ -66,6 +66,7 @@ STATES: list[dict[str, Any]] = [
     {"lists": {**LISTS, "both": 0, "overlap_10": None, "overlap_20": None}, "rejected": [], "losses": [], "activity": []},
     {"coverage": dict.fromkeys(COVERAGE, 0), "popularity": [], "genres": [], "tiers": [], "genre_sources": [], "products": []},
     {"tonight": [account(quarantined=100, truncated=1)], "products": [product(lag_hours=70.0)], "accounts": []},
+    {"seen": seen(model=CARD), "confidence": [{"genre": "Rock", "users": 40, "live": 0.4, "popularity": None}]},
     {"quality": [judged("live", 0.1, judged=f"2026-11-{day:02}") for day in (1, 2, 3, 4, 9, 14)]},
 ]
 

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from jobs.evaluate.genres.judged import RIVALS
 from jobs.evaluate.tables import headed, markdown_table
-from jobs.report.plots import STYLE, to_svg
+from jobs.report import plots
 
 HEAD = ("model", "clips", "accuracy", "95 %", "spread over seeds", "macro F1", "log loss", "s a fold")
 NEEDS = {"spread over seeds": 130, "s a fold": 110, "log loss": 100, "macro F1": 100}
@@ -74,16 +73,5 @@ def markdown(told: dict[str, Any]) -> str:
 
 def confusion(row: dict[str, Any], genres: list[str]) -> str:
     """SVG: of the tracks of each genre (rows), the share that the model called each genre."""
-    counts = np.array(row["confusion"], float)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(1.6 + 0.5 * len(genres), 1.4 + 0.5 * len(genres)), layout="constrained")
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        axes.set_xticks(range(len(genres)), genres, rotation=60, ha="right")
-        axes.set_yticks(range(len(genres)), genres)
-        for (of, called), share in np.ndenumerate(shares):
-            if share >= 0.005:
-                axes.text(called, of, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.5 else "black")
-        axes.set(xlabel="called", ylabel="is")
-        axes.set_title(f"{row['title']}\naccuracy {row['accuracy']['mean']:.2f}")
-        return to_svg(figure, row["model"], f"Confusion matrix of {row['title']}") + "\n"
+    title = f"{row['title']}\naccuracy {row['accuracy']['mean']:.2f}"
+    return plots.confusion(np.array(row["confusion"], float), genres, row["model"], title, shares=True) + "\n"

@@ -99,22 +99,22 @@ TRACK_DESCRIPTORS = define(
 )
 AUDIO_SCORES = define(
     "audio_scores",
-    "audio content as the genre CNN hears it: the mean over its clips, once for all nights",
+    "audio content as the genre model hears it (a network: the mean over its clips), once for all nights",
     "genre_score",
     ("content_hash", "made_by"),
     CONTENT,
     MADE_BY,
     column("probabilities", VECTOR, "P(g|content), in the order of the model's head"),
-    column("embedding", VECTOR, "last hidden layer of the CNN, unitless"),
+    column("embedding", VECTOR, "last hidden layer of the network, unitless; empty: the model is none"),
 )
 GENRE_SCORES = define(
     "genre_scores",
-    "track as the genre CNN hears it: the mean over the clips of its audio",
+    "track as the genre model hears it (a network: the mean over the clips of its audio)",
     "genre_score",
     ("track_id",),
     TRACK,
     column("probabilities", VECTOR, "P(g|track), in the order of the run's genre set; sums to 1"),
-    column("embedding", VECTOR, "last hidden layer of the CNN, unitless"),
+    column("embedding", VECTOR, "last hidden layer of the network, unitless; empty: the model is none"),
     column("model", TEXT, "digest of the model in the registry"),
 )
 TRACK_GENRES = define(
@@ -126,7 +126,7 @@ TRACK_GENRES = define(
     optional("genre", TEXT, "most probable genre; null: none is known"),
     column("confidence", REAL, "probability of that genre, 0 to 1; 0 where none is known"),
     column("probabilities", ArrayType(REAL), "P(g|track) in the order of the genre set, or empty"),
-    column("source", TEXT, "cnn, label, terms or none"),
-    optional("model", TEXT, "digest of the CNN where source is cnn"),
+    column("source", TEXT, "cnn (the genre model, whichever it is), label, terms or none"),
+    optional("model", TEXT, "digest of the genre model where source is cnn"),
 )
 TABLES = (AUDIO_STATUS, MEL, TRACK_CLIPS, AUDIO_DESCRIPTORS, TRACK_DESCRIPTORS, AUDIO_SCORES, GENRE_SCORES, TRACK_GENRES)

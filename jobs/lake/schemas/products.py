@@ -192,6 +192,17 @@ QUALITY = define(
     optional("ahead_low", REAL, "lower end of the 95 % interval of `ahead`"),
     optional("ahead_high", REAL, "upper end"),
 )
+GENRE_CONFIDENCE = define(
+    "genre_confidence",
+    "PMRS's confidence score of the lists of a genre, held against what their users first played on the day",
+    "quality",
+    ("model", "genre"),
+    column("model", TEXT, "live: lists of the night before; popularity: the genre's most played tracks that a user has not heard"),
+    column("genre", TEXT, "of the run's genre set, as the night before knew it"),
+    column("lists_of", TEXT, "date of the night whose lists, and whose view of the past, these are; ISO"),
+    column("users", LONG, "users who had lists, and played on the day a track of the genre for the first time"),
+    column("confidence", REAL, "their mean share of the ten best rated such tracks in the list's ten places (PMRS Eq. 6)"),
+)
 TABLES = (
     TRACKS,
     SONG_TRACKS,
@@ -208,4 +219,5 @@ TABLES = (
     FORGOTTEN,
     EVALUATED,
     QUALITY,
+    GENRE_CONFIDENCE,
 )

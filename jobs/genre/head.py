@@ -1,0 +1,89 @@
+"""The genre model that needs no network: models/genre_head.py on all descriptors, learned and asked by the same jobs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.ml.functions import predict_batch_udf
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType
+
+from jobs.context import JobContext
+from jobs.genre.model import GenreModel, Learned, on_held_tracks
+from jobs.lake.collect import bounded
+from jobs.lake.descriptors import ROW_BYTES, matrix
+from jobs.lake.schemas import audio
+from models import genre_head
+from models.clips import split_tracks
+from models.genre_head import GenreHeadConfig
+
+HELD_SHARE = 0.15
+"""Of each genre's tracks: as the networks hold out."""
+
+
+def training_rows(descriptors: DataFrame, tracks: DataFrame, min_tracks: int) -> DataFrame:
+    """Rows of `track_descriptors` with `genre`, by track id; genres with too few labelled tracks left out."""
+    labelled = tracks.where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
+    known = descriptors.join(labelled, "track_id")
+    enough = known.groupBy("genre").agg(F.count("*").alias("n")).where(F.col("n") >= min_tracks)
+    return known.join(F.broadcast(enough), "genre", "left_semi").orderBy("track_id")
+
+
+def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
+    """Fit on the labelled tracks of the night but for some of each genre, of which the card tells; None: fewer than two genres."""
+    rows = training_rows(ctx.need("track_descriptors"), ctx.need("tracks"), min_tracks)
+    table = bounded(rows, ROW_BYTES, "described tracks to learn from")
+    labels = table["genre"].to_pylist()
+    genres = [genre for genre in ctx.genres.genres if genre in set(labels)]
+    if len(genres) < 2:
+        return None
+    config, tracks = GenreHeadConfig(), np.array(table["track_id"].to_pylist())
+    truth, features = np.array([genres.index(label) for label in labels], np.int64), matrix(table)
+    held = split_tracks(tracks, truth, HELD_SHARE, config.seed)
+    head = genre_head.fit(features[~held], np.eye(len(genres))[truth[~held]], tracks[~held], config)
+    ctx.night.notify("fitted the genre head", 1, 1)
+    card = {
+        "method": "Genre head: logistic regression on all descriptors of the audio",
+        "genres": genres,
+        "head": genre_head.card(config),
+        "tracks": len(tracks),
+        "calibration": f"one temperature, {head.temperature:.2f}, found on {config.folds} folds of whole tracks that the "
+        "fit had not seen (Guo et al. 2017)",
+        **on_held_tracks(tracks[held].tolist(), truth[held], head.predict(features[held])),
+        "held_use": "nothing was learned or chosen on these tracks",
+    }
+    return Learned(genre_head.to_bytes(head), card)
+
+
+def features() -> Column:
+    """All descriptors of a row as one array, in the order of `jobs.lake.descriptors.NAMES`."""
+    numbers = F.array(*[F.col(column.name).cast("double") for column in audio.NUMBERS])
+    return F.concat(numbers, *[F.col(column.name).cast("array<double>") for column in audio.VECTORS])
+
+
+def predictor(config: dict[str, Any], weights: Any) -> Callable[[], Callable[[NDArray[Any]], NDArray[np.float32]]]:
+    """For `predict_batch_udf`: reads the head once per worker. `weights`: a broadcast of safetensors bytes."""
+
+    def make() -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+        head = genre_head.from_bytes(GenreHeadConfig(**config), weights.value)
+        return lambda batch: head.predict(batch.astype(np.float64)).astype(np.float32)
+
+    return make
+
+
+def build_scores(described: DataFrame, model: GenreModel, batch: int, decimals: int) -> DataFrame:
+    """`content_hash`, `probabilities` (in the order of the model's genres), `embedding` (none: empty).
+
+    `described`: rows of `track_descriptors`, each content once.
+    """
+    weights = described.sparkSession.sparkContext.broadcast(model.registered.weights)
+    width = len(genre_head.from_bytes(GenreHeadConfig(**model.registered.card["head"]), model.registered.weights).mean)
+    score = predict_batch_udf(
+        predictor(model.registered.card["head"], weights),
+        return_type=ArrayType(FloatType()), batch_size=batch, input_tensor_shapes=[[width]],
+    )  # fmt: skip
+    said = described.select("content_hash", score(features()).alias("said"))
+    rounded = F.transform("said", lambda value: F.round(value.cast("double"), decimals).cast("float"))
+    return said.select("content_hash", rounded.alias("probabilities"), F.array().cast("array<float>").alias("embedding"))

@@ -1,0 +1,138 @@
+"""Which model a night trains and asks, what its card tells of the tracks held out, and that a choice is never taken for another."""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.context import JobContext, Night
+from jobs.errors import SourceError
+from jobs.genre import score, train
+from jobs.genre.model import model_name, on_held_tracks
+from jobs.lake.descriptors import NAMES, matrix
+from jobs.lake.schemas import table
+from jobs.registry import jobs_named
+from jobs.runner import reusable
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+from models import genre_head
+from models.genre_head import GenreHeadConfig
+from tests.audio.conftest import DAY
+
+LENGTHS = {"mfcc": 20, "mfcc_std": 20, "mfcc_delta_std": 20, "chroma": 12, "chroma_std": 12, "contrast": 7, "contrast_std": 7}
+GENRES = ("Rock", "Trance")
+TRACKS = 24
+Described = Callable[..., Night]
+
+
+def test_held_tracks_are_counted_by_genre_and_by_what_they_are_called() -> None:
+    said = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [0.5, 0.1, 0.4]])
+    found = on_held_tracks(["a", "b", "c", "d"], np.array([0, 1, 1, 2]), said)
+    assert found["held_confusion"] == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
+    assert found["held_accuracy"] == 0.5
+    assert found["held_log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
+    assert on_held_tracks([], np.array([], np.int64), np.empty((0, 3))) == {"held_tracks": []}
+
+
+@pytest.fixture
+def described(spark: SparkSession, settings: Settings, tmp_path: Path) -> Described:
+    """The night `days` after DAY of sources with these settings, whose tracks have labels and descriptors that tell them apart.
+
+    Tracks n >= TRACKS have no label; t0 and twin are one content.
+    """
+
+    def night(toml: str, tracks: int = TRACKS, days: int = 0) -> Night:
+        file = tmp_path / "sources.toml"
+        file.write_text(f'name = "said"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n{toml}')
+        one = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
+        ctx = JobContext(one, "descriptors", train.Config())
+        rng = np.random.default_rng(3)
+        drawn = [rng.normal(n % 2, 0.3, 200).tolist() for n in range(tracks)]
+        names = [*((f"t{n}", n) for n in range(tracks)), ("twin", 0)]
+        labels = [(name, GENRES[n % 2] if n < TRACKS and name != "twin" else None) for name, n in names]
+        rows = [sounding(name, n, drawn[n]) for name, n in names]
+        schema = table("track_descriptors").read_schema
+        ctx.write("track_descriptors", spark.createDataFrame([[row[field.name] for field in schema] for row in rows], schema))
+        shape = table("tracks").read_schema
+        told = [{"track_id": name, "has_audio": True, "label_genre": label, "known_from": "audio"} for name, label in labels]
+        ctx.write("tracks", spark.createDataFrame([[row.get(field.name) for field in shape] for row in told], shape))
+        ctx.commit()
+        return one
+
+    return night
+
+
+def sounding(track: str, content: int, drawn: list[float]) -> dict[str, Any]:
+    """A row of `track_descriptors`, of numbers drawn for its content."""
+    row: dict[str, Any] = {"track_id": track, "content_hash": f"c{content}", "made_by": "m"}
+    left = iter(drawn)
+    for name in NAMES:
+        row[name] = [next(left) for _ in range(LENGTHS[name])] if name in LENGTHS else next(left)
+    return row
+
+
+def ran(night: Night, job: Any, name: str) -> JobContext:
+    ctx = JobContext(night, name, night.config_of(name))
+    job.run(ctx)
+    ctx.commit()
+    return ctx
+
+
+HEAD = '[jobs.genre_train]\nmodel = "head"\n'
+
+
+def test_the_head_is_trained_told_of_and_asked_where_the_sources_file_names_it(described: Described) -> None:
+    night = described(HEAD)
+    ran(night, train, "genre_train")
+    card = night.models.card("head-pmrs7")
+    assert card is not None
+    assert card["genres"] == [*GENRES]
+    assert len(card["held_tracks"]) == sum(map(sum, card["held_confusion"])) == 4, "0.15 of 12 tracks of each genre"
+    assert card["held_accuracy"] == 1.0
+    assert "temperature" in card["calibration"]
+    ctx = ran(night, score, "genre_score")
+    rows = {row["track_id"]: row for row in ctx.read("genre_scores").collect()}
+    assert len(rows) == TRACKS + 1
+    assert rows["twin"]["probabilities"] == rows["t0"]["probabilities"]
+    assert {row["model"] for row in rows.values()} == {card["digest"]}
+    registered = night.models.load("head-pmrs7")
+    assert registered is not None
+    head = genre_head.from_bytes(GenreHeadConfig(**card["head"]), registered.weights)
+    wanted = head.predict(matrix(ctx.read("track_descriptors").where("track_id = 't3'").toArrow()))[0]
+    places = [night.genres.genres.index(genre) for genre in GENRES]
+    np.testing.assert_allclose(np.array(rows["t3"]["probabilities"])[places], wanted, atol=1e-4)
+    assert sum(rows["t3"]["probabilities"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_head_is_asked_for_what_is_new_alone(described: Described) -> None:
+    night = described(HEAD)
+    ran(night, train, "genre_train")
+    ran(night, score, "genre_score")
+    ctx = ran(described(HEAD, TRACKS + 2, days=1), score, "genre_score")
+    written = {manifest.table: manifest.rows for manifest in ctx.pending}
+    assert written == {"audio_scores": 2, "genre_scores": TRACKS + 3}
+
+
+def test_another_choice_of_model_is_no_unchanged_night(described: Described) -> None:
+    night = described(HEAD)
+    ran(night, train, "genre_train")
+    (job,) = jobs_named("genre_score")
+    assert reusable(night, ran(night, score, "genre_score"), job)
+    other = described("")
+    ctx = JobContext(other, "genre_score", other.config_of("genre_score"))
+    assert not reusable(other, ctx, job), "the network, which nobody has trained"
+
+
+def test_a_model_that_there_is_not_is_named_with_those_there_are(described: Described) -> None:
+    night = described('[jobs.genre_train]\nmodel = "oracle"\n')
+    with pytest.raises(SourceError, match=r"'oracle'.*pmrs_cnn, short_chunk, head"):
+        ran(night, train, "genre_train")
+
+
+def test_a_model_that_was_registered_before_keeps_its_name() -> None:
+    assert model_name("pmrs7", "pmrs_cnn", "pmrs-4s") == "genre_cnn-pmrs7-pmrs-4s"
+    assert model_name("pmrs7", "head", "pmrs-4s") == "head-pmrs7"
