@@ -1,8 +1,9 @@
 """A night of the Taste Profile's size, synthetic, from triplets to published lists: `python -m bench.full 1/8` (`make bench-full`).
 
 One document per user: the overall top 20, each place with its reason. `python -m bench.full 1/8-genres`: every track has a genre,
-and every user a top 10 of each genre as well. Every job runs in a process of its own and is told of in bench/results/full-1_8.json
-when it is done, mongod's memory added to its own; run again, the jobs that are done are passed over.
+and every user a top 10 of each genre as well, and there are similar tracks, artists and mixes. Every job runs in a process of its
+own and is told of in bench/results/full-1_8.json when it is done, mongod's memory added to its own; run again, the jobs that are
+done are passed over.
 """
 
 import datetime as dt
@@ -16,6 +17,7 @@ from typing import Any
 
 from bench.full_data import Full, full
 from bench.harness import RESULTS, WORK, Stolen, machine, told
+from jobs.artists import config as artists
 from jobs.collaborative import candidates
 from jobs.collaborative.recipe import RANKING
 from jobs.context import Config, JobContext, Night
@@ -54,7 +56,8 @@ path = "{labels}"
 WITH_GENRES = "-genres"
 CORES, HEAP = 2, "8g"
 OVERALL_ONLY: dict[str, Config] = {
-    "candidates": candidates.Config(per_genre=0), "rank": rank.Config(per_genre=0), "publish": night.Config(per_genre=0),
+    "candidates": candidates.Config(per_genre=0), "artists": artists.Config(similar=0), "rank": rank.Config(per_genre=0),
+    "publish": night.Config(per_genre=0),
 }  # fmt: skip
 
 

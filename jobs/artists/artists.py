@@ -25,8 +25,6 @@ from jobs.spark import rows_per_batch
 from models import inner_product
 from models.top_n import Ints
 
-__all__ = ["Config", "run"]
-
 LOG = logger(__name__)
 NEAR_BYTES = 80
 """A row of `similar_tracks` on the driver: two ids, rank, score, what carries it."""
