@@ -33,7 +33,7 @@ from jobs.spark import session
 DATE = dt.date(2026, 11, 14)
 JOBS = (
     "snapshots", "catalogue", "history", "mel", "descriptors", "genre_score", "classify", "collaborative", "candidates",
-    "content", "artists", "rank", "publish",
+    "content", "rank", "artists", "publish",
 )  # fmt: skip
 RECIPE = {"method": "als", "settings": {"rank": 64, "iterations": 10}}
 SOURCES = """name = "full"

@@ -96,6 +96,12 @@ class JobContext:
         self.inputs["genres|"] = self.night.genres.name
         return self.night.genres
 
+    @property
+    def backfill(self) -> bool:
+        """Whether the night is one of a backfill; using it makes it an input, so that a warm fit is not taken for a cold one."""
+        self.inputs["backfill|"] = str(self.night.settings.backfill)
+        return self.night.settings.backfill
+
     def config_of(self, job: str) -> Any:
         """Another job's Config; using it makes it an input."""
         found = self.night.config_of(job)

@@ -17,6 +17,10 @@ class LakeError(PmrsError):
     """A table, date or manifest that is not there, or rows that do not fit their schema."""
 
 
+class TooMuch(LakeError):
+    """Rows that would need more memory than is set aside for them, with the numbers."""
+
+
 class AuditError(PmrsError):
     """A night that may not be published: empty, shrunken, NaN, duplicate or too short."""
 

@@ -136,6 +136,8 @@ def _input_digest(night: Night, label: str) -> str | None:
         return date
     if kind == "genres":
         return night.genres.name
+    if kind == "backfill":
+        return str(night.settings.backfill)
     if kind == "config":
         return in_words(night.config_of(rule))
     if kind == "model":

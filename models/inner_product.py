@@ -183,7 +183,7 @@ def _within_reach(users: Tensor, shelf: Shelf, heard: _Heard, most: int) -> tupl
         rows.append(active[hit])
         places.append(column + begin)
         gathered += len(hit)
-        if gathered > GATHERED:
+        if gathered > max(GATHERED, 2 * len(users) * most):
             row, place, _ = _cut(users, shelf, torch.cat(rows), torch.cat(places), most)
             rows, places, gathered = [row], [place], len(row)
         _raise(top, active, hit, value)

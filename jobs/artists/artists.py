@@ -11,11 +11,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.artists.config import Config
-from jobs.artists.known import Known, all_known, artist_key, coded
+from jobs.artists.known import Known, all_known, artist_key, coded, namesakes
 from jobs.artists.mixes import build_mixes, mixing_of
 from jobs.artists.near import Things, build_near
 from jobs.artists.radio import build_radio, build_tops
 from jobs.context import JobContext
+from jobs.errors import TooMuch
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.collect import bounded
 from jobs.lake.listeners import build_listeners
@@ -35,11 +36,21 @@ NAME_BYTES = 200
 def run(ctx: JobContext) -> None:
     """Reads factors, descriptors, tracks, genres, terms, history, blocks and wishes; writes the four tables of the artist level."""
     config: Config = ctx.config  # type: ignore[assignment]
-    known = all_known(ctx, config) if config.similar else None
-    if known is None:
+    config.check()
+    try:
+        known = all_known(ctx, config) if config.similar else None
+        if known is not None:
+            _write(ctx, known, config)
+            return
         LOG.info("nothing is similar to anything", similar=config.similar)
-        ctx.write_nothing("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
-        return
+    except TooMuch as error:
+        # lists do not need it, and shall not wait for a larger machine
+        LOG.warning("no artist level tonight: it is more than this machine is given", error=str(error))
+        ctx.pending.clear()
+    ctx.write_nothing("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
+
+
+def _write(ctx: JobContext, known: Known, config: Config) -> None:
     LOG.info("compared by", tracks=len(known.ids), artists=len(known.artist_ids), **_shares(known))
     with rows_per_batch(ctx.spark, inner_product.USERS):
         similar = ctx.write("similar_tracks", similar_tracks(ctx, known, config))
@@ -67,7 +78,7 @@ def _write_artists(ctx: JobContext, known: Known, config: Config) -> None:
     tracks = ctx.need("tracks").withColumn("artist_id", artist_key())
     names = artist_names(tracks, ctx.spark.createDataFrame(pa.table({"artist_id": known.artist_ids})))
     genres = pc.unique(known.facts["genre"].drop_null()).sort()
-    things = Things(known.artist_ids, known.artists, np.arange(len(known.artist_ids)), main_genre(known), genres)
+    things = Things(known.artist_ids, known.artists, namesakes(known), main_genre(known), genres)
     near = build_near(ctx.spark, things, config).withColumnRenamed("id", "artist_id")
     others = names.select(F.col("artist_id").alias("similar_id"), F.col("artist").alias("similar_artist"))
     similar = ctx.write("similar_artists", near.join(F.broadcast(names), "artist_id").join(F.broadcast(others), "similar_id"))

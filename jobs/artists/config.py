@@ -1,6 +1,8 @@
 """What is settled about the artist level, for all its parts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from jobs.errors import SourceError
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,11 @@ class Config:
     """Of the clusters' first middles."""
     per_task: int = 4_096
     """Tracks or artists, and users, that a task takes: a few seconds' work in a catalogue of some hundred thousand tracks."""
+
+    def check(self) -> None:
+        """Raises SourceError for a setting with which nothing can be made."""
+        least = {"likes_per_mix": 1, "mixes": 1, "most_likes": 1, "per_task": 1}
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if value < least.get(name, 0) or (name == "least_rating" and value <= 0):
+                raise SourceError(f"{name} = {value} under [jobs.artists] is too little; similar = 0 leaves the artist level out.")

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from jobs.artists.config import Config
 from jobs.artists.words import WAYS
 from jobs.context import JobContext
-from jobs.lake.collect import bounded
+from jobs.errors import TooMuch
+from jobs.lake.collect import DRIVER_BYTES, bounded
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.factors import factors_in
 from models.artists import Space, artist_means, directions, joined
@@ -23,6 +24,10 @@ FACT_BYTES = 400
 """A track's facts on the driver: its ids, names and probabilities."""
 TERM_BYTES = 100
 """An artist's term on the driver."""
+NUMBER_BYTES = 16
+"""Of a number of a track's vector: by itself, joined, and once more while either is made."""
+DESCRIBED = 100
+"""Numbers by which a track is described, and some to spare."""
 NAMELESS = "name:"
 """Before the name of an artist of whom no source tells an id."""
 
@@ -61,13 +66,15 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
     factors, described = ctx.need("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
     first = factors.first()
     heard = bounded(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
-    sounds = bounded(described, ROW_BYTES, "sounds of tracks")
+    # the order in which sums are made
+    sounds = bounded(described, ROW_BYTES, "sounds of tracks").sort_by("track_id")
     wanted = factors.select("track_id").unionByName(described.select("track_id")).distinct()
     genres = ctx.need("track_genres").select("track_id", "genre", "probabilities")
     rows = ctx.need("tracks").withColumn("artist_id", artist_key()).join(genres, "track_id").join(wanted, "track_id", "left_semi")
     said = bounded(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by("track_id")
     if not said.num_rows:
         return None
+    _reckon(said.num_rows, len(first["factors"] if first else ()) + len(ctx.genres.genres) + config.terms, sounds.num_rows)
     facts, ids = said.select(list(FACTS)), said["track_id"]
     artist, artist_ids = coded(facts["artist_id"])
     units = {
@@ -80,10 +87,33 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
     return Known(facts, joined(units, weights), artist_ids, artist, joined(means, weights))
 
 
+def _reckon(tracks: int, numbers: int, described: int) -> None:
+    """Raises TooMuch where vectors of so many `numbers`, and descriptors where there are any, would pass the driver's memory."""
+    need = tracks * (numbers + (DESCRIBED if described else 0)) * NUMBER_BYTES
+    if need > DRIVER_BYTES:
+        raise TooMuch(
+            f"Vectors of {tracks:,} tracks need {need / 2**30:.1f} GiB, more than the driver's {DRIVER_BYTES / 2**30:.1f} GiB; "
+            "set similar = 0 under [jobs.artists], or raise DRIVER_BYTES together with PMRS_DRIVER_MEMORY."
+        )
+
+
 def coded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     """(place of each text in what comes second, -1 for null; the texts that there are, in their order)."""
     values = pc.unique(column.drop_null()).sort()
     return pc.fill_null(pc.index_in(column, values), -1).to_numpy().astype(np.int64), values
+
+
+def namesakes(known: Known) -> Ints:
+    """[A] equal for artists who are likely the same: one without an id, and one with an id who bears the name."""
+    bearers = {
+        name: place for name, place in zip(known.facts["artist"].to_pylist(), known.artist.tolist(), strict=True)
+        if place >= 0 and not known.artist_ids[place].as_py().startswith(NAMELESS)
+    }  # fmt: skip
+    label = np.arange(len(known.artist_ids))
+    for place, key in enumerate(known.artist_ids.to_pylist()):
+        if key.startswith(NAMELESS):
+            label[place] = bearers.get(key.removeprefix(NAMELESS), place)
+    return label
 
 
 def _placed(ids: pa.ChunkedArray, of: pa.ChunkedArray, rows: Floats | None) -> Floats:
@@ -101,7 +131,8 @@ def _standardised(sounds: pa.Table) -> Floats:
     """Descriptors [N, D] of mean 0 and deviation 1: they have units of their own."""
     rows = matrix(sounds)
     scale = rows.std(0)
-    return np.asarray((rows - rows.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
+    # of a constant, rounding leaves a deviation that is not 0
+    return np.asarray((rows - rows.mean(0)) / np.where(scale > 1e-9, scale, 1), np.float32)
 
 
 def _genres(probabilities: pa.ChunkedArray, artist: Ints, terms: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -134,7 +135,8 @@ def _theme(liked: Ints, mixing: Mixing, made: list[Mix]) -> tuple[str, str | Non
     artist, tracks = _most(mixing.artist[liked])
     if tracks > 1 and (name := mixing.artists[artist].as_py()) not in taken:
         return name, name
-    return f"Mix {len(made) + 1}", None
+    # an artist may be called so
+    return next(name for number in count(len(made) + 1) if (name := f"Mix {number}") not in taken), None
 
 
 def _most(values: Ints) -> tuple[int, int]:

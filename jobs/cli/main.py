@@ -57,13 +57,14 @@ def run(
     run_id: Annotated[str | None, typer.Option(help="Run that holds the night's lease; default: open one of its own.")] = None,
     sources: SourcesFile = None,
     force: Annotated[bool, typer.Option("--force", help="Compute anew even where equal inputs gave rows already.")] = False,
-    backfill: Annotated[bool, typer.Option(help="A night of the past is made up for: no fit begins where another ended.")] = False,
+    backfill: Annotated[bool | None, typer.Option(help="A night of the past: no fit begins where another ended.")] = None,
 ) -> None:
     """Run one job, or all jobs of a family, for one date."""
     from jobs.runner import run_named
 
     settings = settings_with(sources)
-    settings = settings.model_copy(update={"backfill": backfill or settings.backfill})
+    if backfill is not None:
+        settings = settings.model_copy(update={"backfill": backfill})
     typer.echo(f"run {run_named(settings, name, day(date), run_id, force)}: {name} done")
 
 

@@ -86,11 +86,10 @@ class Shelf:
             return self.index
         return inner_product.arranged(self.model.factors, best_device()) if isinstance(self.model, ImplicitFactors) else None
 
-    @property
-    def bytes(self) -> int:
+    def bytes(self, config: Config) -> int:
         """What it takes in each task: twice the factors where they stand a second time in the order in which they are searched."""
         learned = sum(array.nbytes for array in self.model.tensors().values())
-        return learned * (2 if isinstance(self.model, ImplicitFactors) else 1) + self.catalogue.genre_probabilities.nbytes
+        return learned * (2 if self.searches(config) else 1) + self.catalogue.genre_probabilities.nbytes
 
     def searches(self, config: Config) -> bool:
         """Whether lists are found without the scores of all tracks: a genre's list, and PMRS's own, want every percentile."""
@@ -178,7 +177,7 @@ def run(ctx: JobContext) -> None:
     shares = genre_shares(ctx.need("track_genres"), genres, tracks)
     shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least)
     together = 0 if shelf.searches(config) else config.users_per_block
-    require_lists(shelf.bytes, len(tracks), together, "users_per_block under [jobs.candidates] in the sources file")
+    require_lists(shelf.bytes(config), len(tracks), together, "users_per_block under [jobs.candidates] in the sources file")
     shelf = indexed(shelf, config)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
     barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).withColumn("rating", F.lit(0.0))

@@ -35,7 +35,7 @@ def kept_items(ctx: JobContext, recipe: Recipe, fit_every: int) -> DataFrame | N
 
 def warm_start(ctx: JobContext, recipe: Recipe, iterations: int) -> Before | None:
     """Where tonight's fit begins; None: at random numbers, as without `iterations`, in a backfill and in the past."""
-    if not iterations or ctx.night.settings.backfill:
+    if not iterations or ctx.backfill:
         return None
     ctx.read("deletions", "said")
     night = ctx.night.date.isoformat()

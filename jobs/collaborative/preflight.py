@@ -173,7 +173,7 @@ def require_lists(model_bytes: int, tracks: int, together: int, block_setting: s
         return
     rest = need.limit - need.bytes + parts["scores"]
     most = rest // max(1, SCORE_BYTES * tracks)
-    less = f"take {block_setting} = {most}" if together and most > 0 else "promote a recipe of fewer factors"
+    less = f"take {block_setting} = {most}" if together and most > 0 else "promote a smaller recipe"
     told = ", ".join(f"{what} {_size(size)}" for what, size in parts.items() if size)
     raise LakeError(
         f"Lists of {tracks:,} tracks need {_size(need.bytes)} {need.place} ({told}), more than {_size(need.limit)}; "

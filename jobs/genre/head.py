@@ -17,7 +17,7 @@ from jobs.lake.descriptors import ROW_BYTES, matrix
 from jobs.lake.schemas import audio
 from models import genre_head
 from models.clips import split_tracks
-from models.genre_head import GenreHeadConfig
+from models.genre_head import GenreHead, GenreHeadConfig
 
 HELD_SHARE = 0.15
 """Of each genre's tracks: as the networks hold out."""
@@ -49,12 +49,18 @@ def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
         "genres": genres,
         "head": genre_head.card(config),
         "tracks": len(tracks),
-        "calibration": f"one temperature, {head.temperature:.2f}, found on {config.folds} folds of whole tracks that the "
-        "fit had not seen (Guo et al. 2017)",
+        "calibration": _calibration(head, len(set(tracks[~held]))),
         **on_held_tracks(tracks[held].tolist(), truth[held], head.predict(features[held])),
         "held_use": "nothing was learned or chosen on these tracks",
     }
     return Learned(genre_head.to_bytes(head), card)
+
+
+def _calibration(head: GenreHead, tracks: int) -> str:
+    """How, in words, with so many tracks to learn from; empty where they were too few."""
+    folds = head.config.folds
+    unseen = f"found on {folds} folds of whole tracks that the fit had not seen (Guo et al. 2017)"
+    return f"one temperature, {head.temperature:.2f}, {unseen}" if 2 <= folds <= tracks else ""
 
 
 def features() -> Column:

@@ -3,7 +3,7 @@
 import re
 
 from jobs.publish import views
-from jobs.publish.collections import RECOMMENDATIONS, SISTERS, collection_name
+from jobs.publish.collections import RECOMMENDATIONS, SISTERS
 from jobs.publish.store import Store
 
 
@@ -47,9 +47,3 @@ def sweep(store: Store, keep: int, own_run: str) -> list[str]:
     gone = [p["_id"] for p in store.publications.find({"_id": {"$nin": sorted(kept)}}, {"_id": 1})]
     store.publications.update_many({"_id": {"$in": gone}}, {"$set": {"dropped": True}})
     return dropped
-
-
-def complete(store: Store, run_id: str) -> bool:
-    """True if all collections of a run are there."""
-    names = set(store.list_collection_names())
-    return all(collection_name(view, run_id) in names for view in (RECOMMENDATIONS, *SISTERS))

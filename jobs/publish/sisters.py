@@ -42,11 +42,13 @@ INDEXES: dict[str, list[IndexModel]] = {
 }
 
 
-def _documents(rows: DataFrame, keys: tuple[str, ...], head: tuple[str, ...], item: tuple[str, ...]) -> DataFrame:
-    """One document per `keys`, which make its `_id`, with the fields `head` and `items` in the order of rank."""
+def _documents(
+    rows: DataFrame, keys: tuple[str, ...], head: tuple[str, ...], item: tuple[str, ...], name: tuple[str, ...] = ()
+) -> DataFrame:
+    """One document per `keys`, with the fields `head` and `items` by rank; its `_id` is made of `name`, else of `keys`."""
     items = F.sort_array(F.collect_list(F.struct("rank", *item))).alias("items")
     made = rows.groupBy(*keys, *head).agg(items)
-    return made.select(F.concat_ws("|", *keys).alias("_id"), *keys, *head, "items", content_digest(*keys, *head, "items"))
+    return made.select(F.concat_ws("|", *(name or keys)).alias("_id"), *keys, *head, "items", content_digest(*keys, *head, "items"))
 
 
 def similar_tracks(rows: DataFrame, known: DataFrame) -> DataFrame:
@@ -74,6 +76,10 @@ def artist_radio(rows: DataFrame, known: DataFrame) -> DataFrame:
 
 
 def daily_mixes(rows: DataFrame, known: DataFrame) -> DataFrame:
-    """Documents of table `daily_mixes`; `known`: see `documents.described`."""
+    """Documents of table `daily_mixes`; `known`: see `documents.described`.
+
+    They go by the mix's number: a theme is anybody's text, in which a `|` may stand as in a user's id.
+    """
     item = ("track_id", "title", "artist", "genre", "score", "heard", "carried_by", "why")
-    return _documents(rows.join(F.broadcast(known), "track_id"), ("user_id", "list"), ("mix", "named_after"), item)
+    whole = rows.join(F.broadcast(known), "track_id")
+    return _documents(whole, ("user_id", "list"), ("mix", "named_after"), item, name=("user_id", "mix"))

@@ -53,7 +53,8 @@ def told(card: Card | None) -> dict[str, Any] | None:
 def confidence(table: DataFrame, date: dt.date, nights: int, genres: tuple[str, ...]) -> list[Row]:
     """Per genre, over lists of the last `nights` nights: `genre`, `users` (asked, night by night), `live`, `popularity` (0 to 1).
 
-    `table`: rows of `genre_confidence`. Genres that fewer than FEWEST users were asked for are left out; in the order of `genres`.
+    `table`: rows of `genre_confidence`. Genres for which on no night FEWEST users were asked are left out (the same few over many
+    nights would be told of); in the order of `genres`.
     """
     first, last = (date - dt.timedelta(days=days) for days in (nights, 1))
     recent = table.where(F.col("lists_of").between(first.isoformat(), last.isoformat()))
@@ -62,6 +63,8 @@ def confidence(table: DataFrame, date: dt.date, nights: int, genres: tuple[str, 
         of = F.col("model") == model
         return F.round(F.sum(F.when(of, F.col("confidence") * F.col("users"))) / F.sum(F.when(of, F.col("users"))), 6).alias(model)
 
-    asked = F.sum(F.when(F.col("model") == "live", F.col("users"))).alias("users")
-    rows = rows_of(recent.groupBy("genre").agg(asked, mean("live"), mean("popularity")).where(F.col("users") >= FEWEST))
+    asked = F.when(F.col("model") == "live", F.col("users"))
+    users = F.sum(asked).alias("users"), F.max(asked).alias("most")
+    per_genre = recent.groupBy("genre").agg(*users, mean("live"), mean("popularity"))
+    rows = rows_of(per_genre.where(F.col("most") >= FEWEST).drop("most"))
     return sorted((row for row in rows if row["genre"] in genres), key=lambda row: genres.index(row["genre"]))

@@ -157,7 +157,10 @@ def _popularity(facts: Facts) -> Chart:
 def _confidence(rows: list[Row]) -> Chart:
     """From 0 to 1, as the paper draws it: the longest bar is no measure."""
     series = {"popularity": "by popularity", "live": "our lists"}
-    bars = [(row["genre"], [Bar(row[key] or 0, f"{row[key] or 0:.2f}", kind) for kind, key in enumerate(series)]) for row in rows]
+    bars = [
+        (row["genre"], [Bar(row[key], f"{row[key]:.2f}", kind) for kind, key in enumerate(series) if row[key] is not None])
+        for row in rows
+    ]
     return Chart("PMRS's confidence score by genre", bars, tuple(series.values()))
 
 

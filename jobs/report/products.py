@@ -6,12 +6,12 @@ from jobs.lake.lake import Lake
 from jobs.report.facts import Row, Seen, ratio
 
 HOUR = 3600.0
-GROWING = frozenset({"events", "quality"})
+GROWING = frozenset({"events", "quality", "genre_confidence"})
 """Tables of which every partition counts; of the others the newest holds all."""
 LAKE = (
     "events", "play_counts", "users", "audio_files", "tracks", "history", "listeners", "track_clips", "genre_scores",
     "track_genres", "item_factors", "user_factors", "candidates", "ranked", "similar_tracks", "similar_artists",
-    "artist_radio", "daily_mixes", "quality",
+    "artist_radio", "daily_mixes", "quality", "genre_confidence",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def complete(coverage: Row, lists: Row, rows: dict[str, int], seen: Seen) -> dic
         "tracks": (coverage["titled"], coverage["tracks"], "tracks with title and artist"),
         "history": (lists["heard"], lists["listeners"], "listeners with a history"),
         "track_clips": (coverage["mel"], coverage["audio"], "tracks with audio that could be decoded"),
-        "genre_scores": (rows.get("genre_scores", 0), coverage["mel"], "decoded tracks that the genre CNN has heard"),
+        "genre_scores": (rows.get("genre_scores", 0), coverage["mel"], "decoded tracks that the genre model has heard"),
         "track_genres": (coverage["with_genre"], coverage["tracks"], "tracks with a genre"),
         "candidates": (lists["personal"], lists["users"], "overall lists that are wholly personal"),
         "ranked": (lists["full"], lists["listeners"], f"listeners with an overall list of {lists['length']}"),

@@ -76,6 +76,10 @@ def known(ctx: JobContext, track_id: str) -> Known:
     """Read the lake. Raises LakeError for a track that the night does not know, with what to do."""
     track = _track(ctx, track_id)
     own = F.col("track_id") == track_id
+    made = ctx.night.lake.manifest("track_genres", ctx.night.date.isoformat())
+    if made is not None and made.inputs.get("genres|", ctx.genres.name) != ctx.genres.name:
+        told = f"The genres of {made.date} are of the set {made.inputs['genres|']}; the sources file names {ctx.genres.name} now"
+        raise LakeError(f"{told}: `pmrs run genre --date {made.date}`.")
     genres, scores = _one(ctx.need("track_genres").where(own)), _one(ctx.read("genre_scores").where(own))
     clips, described = _one(ctx.read("track_clips").where(own)), _one(ctx.read("track_descriptors").where(own))
     card = genre.heard_with(ctx) if scores else None

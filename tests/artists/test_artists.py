@@ -1,21 +1,23 @@
 """The artist level on a handful of tracks: what is near, why, what is on the radio, what is in a mix, and for whom nothing is."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.artists import artists
+from jobs.artists import artists, known
 from jobs.artists.config import Config
-from jobs.artists.known import all_known, artist_key
+from jobs.artists.known import all_known, artist_key, namesakes
 from jobs.artists.mixes import FAVOURITE, Mixing, mixes_of
 from jobs.artists.radio import build_tops
 from jobs.context import JobContext, Night
-from jobs.errors import LakeError
+from jobs.errors import SourceError, TooMuch
 from jobs.forget.wishes import sha256
 from jobs.lake import collect
 from jobs.lake.schemas import audio, table
@@ -178,10 +180,28 @@ def test_the_same_again_and_in_any_number_of_tasks(night: Night) -> None:
     assert digests == {name: night.lake.manifest(name, DAY.isoformat()).digest for name in digests}  # type: ignore[union-attr]
 
 
-def test_too_large_a_catalogue_is_refused_with_its_size(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_a_catalogue_goes_without_and_the_log_tells_its_size(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists do not need the artist level."""
     monkeypatch.setattr(collect.bounded, "__defaults__", (1_000, None))
-    with pytest.raises(LakeError, match="the item factors: 38 rows"):
-        artists.run(JobContext(night, "artists", Config()))
+    ctx = JobContext(night, "artists", Config())
+    with patch.object(artists.LOG, "warning") as told:
+        artists.run(ctx)
+    assert "the item factors: 38 rows" in told.call_args.kwargs["error"]
+    assert [m.rows for m in ctx.pending] == [0, 0, 0, 0]
+
+
+def test_vectors_that_the_driver_would_not_hold_are_reckoned(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "DRIVER_BYTES", 10_000)
+    with pytest.raises(TooMuch, match="Vectors of 39 tracks need"):
+        all_known(JobContext(night, "artists", Config()), Config())
+
+
+@pytest.mark.parametrize(
+    "config", [Config(likes_per_mix=0), Config(mixes=0), Config(least_rating=0.0), Config(sound=-1.0), Config(per_task=0)]
+)
+def test_settings_that_make_nothing_are_refused_by_name(night: Night, config: Config) -> None:
+    with pytest.raises(SourceError, match=r"\[jobs.artists\] is too little"):
+        artists.run(JobContext(night, "artists", config))
 
 
 def test_without_factors_and_audio_there_is_nothing(night: Night, tmp_path: Path) -> None:
@@ -235,6 +255,24 @@ def test_of_two_mixes_of_one_genre_the_first_takes_its_name() -> None:
     world = mixing(vectors, [[9]] * 5 + [[10]] * 4 + [[-1], [-1]], [0] * 11, [0] * 5 + [2] * 4 + [0, 0])
     made = mixes_of(np.arange(9), np.ones(9, np.float32), world, Config(likes_per_mix=4))
     assert [(mix.theme, mix.track.tolist()) for mix in made] == [("Rock", [0, 9, 1, 2, 3, 4]), ("Cid", [5, 10, 6, 7, 8])]
+
+
+def test_an_artist_whose_name_is_a_mixs_number_takes_it_from_none() -> None:
+    vectors = np.array([[1, 0]] * 5 + [[0, 1]] * 4 + [[1, 0.1], [0.1, 1]])
+    world = mixing(vectors, [[9]] * 5 + [[10]] * 4 + [[-1], [-1]], [-1] * 11, [0] * 5 + [-1] * 6)
+    world = replace(world, artists=pa.array(["Mix 2", "Bob", "Cid"]))
+    made = mixes_of(np.arange(9), np.ones(9, np.float32), world, Config(likes_per_mix=4))
+    assert [(mix.theme, mix.named_after) for mix in made] == [("Mix 2", "Mix 2"), ("Mix 3", None)]
+
+
+def test_an_artist_known_by_name_alone_is_not_like_the_one_who_bears_it(night: Night) -> None:
+    found = all_known(JobContext(night, "artists", Config()), Config())
+    assert found is not None
+    assert namesakes(found).tolist() == list(range(10)), "Nameless is nobody else's name"
+    place = found.facts["artist"].to_pylist().index("Artist 0")
+    renamed = pa.array(["Nameless" if n == place else name for n, name in enumerate(found.facts["artist"].to_pylist())])
+    spelt = replace(found, facts=found.facts.set_column(found.facts.schema.get_field_index("artist"), "artist", renamed))
+    assert namesakes(spelt)[found.artist_ids.to_pylist().index("name:Nameless")] == found.artist[place]
 
 
 def test_of_several_tracks_of_a_song_the_most_heard_is_on_the_radio(spark: SparkSession) -> None:

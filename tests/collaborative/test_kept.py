@@ -186,7 +186,9 @@ def test_a_past_night_a_backfilled_one_and_one_after_a_wish_begin_anew(nights: l
     assert kept.warm_start(with_tomorrow, recipe, 0) is None
     assert kept.warm_start(with_tomorrow, replace(recipe, digest="another"), 1) is None
     backfilled = replace(nights[1], settings=nights[1].settings.model_copy(update={"backfill": True}))
-    assert kept.warm_start(JobContext(backfilled, "collaborative", WARM), recipe, 1) is None
+    again = JobContext(backfilled, "collaborative", WARM)
+    assert kept.warm_start(again, recipe, 1) is None
+    assert with_tomorrow.inputs["backfill|"] != again.inputs["backfill|"], "warm rows are not taken over for a cold night"
     run(nights[2], WARM)
     assert kept.warm_start(with_tomorrow, recipe, 1) is None
     wish = {field.name: None for field in table("deletions").schema} | {"user_hash": "0" * 64}

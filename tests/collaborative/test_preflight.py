@@ -135,5 +135,5 @@ def test_lists_that_a_task_cannot_hold_are_refused_with_the_block_that_it_can() 
     preflight.require_lists(100_000_000, 2_000_000, fitting, setting)
     with pytest.raises(LakeError, match="take users_per_block"):
         preflight.require_lists(100_000_000, 2_000_000, fitting + 1, setting)
-    with pytest.raises(LakeError, match="fewer factors"):
+    with pytest.raises(LakeError, match="a smaller recipe"):
         preflight.require_lists(3 * 2**30, 1_000, 0, setting)

@@ -1,16 +1,19 @@
 """The DAG as Airflow reads it: it parses, and what its docstring promises is set. Airflow has an environment of its own."""
 
+import datetime as dt
 import json
 import os
 import subprocess
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jinja2 import Template
 from pydantic import SecretStr
 
-from jobs.cli.airflow import BIN, airflow_environment, spark_connection
+from jobs.cli.airflow import BIN, airflow_environment, dags_test_command, spark_connection
 from jobs.registry import FAMILIES
 from jobs.settings import REPOSITORY, Settings
 
@@ -66,6 +69,17 @@ def read_dags(var: Path) -> dict[str, Any]:
     return found
 
 
+def backfilled(template: str, run_type: str, conf: dict[str, Any]) -> str:
+    """What Airflow makes of the argument for such a run."""
+    return str(Template(template).render(dag_run=SimpleNamespace(run_type=run_type, conf=conf)))
+
+
+def conf_of(backfill: bool) -> dict[str, Any]:
+    """The configuration that `pmrs nightly` or `pmrs backfill` gives a run."""
+    found: dict[str, Any] = json.loads(dags_test_command(dt.date(2026, 11, 14), backfill)[-1])
+    return found
+
+
 def test_one_run_at_a_time_over_explicit_utc_days(dag: dict[str, Any]) -> None:
     assert (dag["active"], dag["catchup"]) == (1, False)
     assert dag["timetable"] == "CronDataIntervalTimetable"
@@ -80,6 +94,10 @@ def test_families_follow_each_other_as_the_registry_orders_them(dag: dict[str, A
         assert task["type"] == "SparkSubmitOperator"
         assert task["after"] == [before]
         assert task["arguments"][:3] == ["run", family, "--date"]
+        assert backfilled(task["arguments"][-1], "scheduled", {}) == "--no-backfill"
+        assert backfilled(task["arguments"][-1], "backfill", {}) == "--backfill"
+        assert backfilled(task["arguments"][-1], "manual", conf_of(backfill=True)) == "--backfill"
+        assert backfilled(task["arguments"][-1], "manual", conf_of(backfill=False)) == "--no-backfill"
         assert Path(task["application"]) == REPOSITORY / "jobs" / "__main__.py"
         before = family
 

@@ -173,6 +173,7 @@ def names_of_pairs(house: House, asked: dict[str, Any]) -> list[str]:
     reasons = {f"{text}{t['title']} by {t['artist']}" for t in titles for text in (BECAUSE, *KIN.values())}
     bad = [f"{d['run_id']}|{d['list']}" for d in lists for item in d["items"]
            if item["track_id"] in tracks or item["why"].partition("; ")[0] in reasons]  # fmt: skip
+    bad += [f"{d['run_id']}|{d['list']}" for d in lists if d.get("named_after") in {t["artist"] for t in titles}]
     for (part, date), rows in house.people().items():
         for row in rows:
             told = row.get("why", "").partition("; ")[0] in reasons

@@ -45,6 +45,15 @@ def tracks(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, "track_id string, title string, artist string, genre string")
 
 
+def test_themes_and_users_with_bars_keep_their_documents_apart(spark: SparkSession) -> None:
+    place = {"rank": 1, "track_id": "t1", "score": 0.9, "heard": True, "why": "w"}
+    rows = [{"user_id": "a", "list": "b|Rock", "mix": 1, **place}, {"user_id": "a|b", "list": "Rock", "mix": 1, **place},
+            {"user_id": "a", "list": "Trance", "mix": 2, **place}]  # fmt: skip
+    mixes = frames(spark, {"daily_mixes": rows})["daily_mixes"]
+    ids = {row["_id"] for row in sisters.daily_mixes(mixes, tracks(spark)).collect()}
+    assert ids == {"a|1", "a|b|1", "a|2"}
+
+
 def test_an_analyst_finds_them_by_name_under_the_live_night(
     spark: SparkSession, mongo: Store, mongo_uri: SecretStr, settings: Settings
 ) -> None:

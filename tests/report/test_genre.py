@@ -54,7 +54,7 @@ def test_the_confidence_score_is_the_mean_over_users_of_all_nights(spark: SparkS
     rows = [
         row("2026-11-13", "live", "Rock", 30, 0.5), row("2026-11-13", "popularity", "Rock", 30, 0.1),
         row("2026-11-12", "live", "Rock", 10, 0.1), row("2026-11-12", "popularity", "Rock", 10, 0.3),
-        row("2026-11-13", "live", "Trance", 5, 1.0), row("2026-11-13", "popularity", "Trance", 5, 1.0),
+        *[row(f"2026-11-{day}", model, "Trance", 15, 1.0) for day in (12, 13) for model in ("live", "popularity")],
         row("2026-11-01", "live", "Hip Hop", 90, 1.0), row("2026-11-01", "popularity", "Hip Hop", 90, 1.0),
     ]  # fmt: skip
     frame = spark.createDataFrame(rows, table("genre_confidence").schema)

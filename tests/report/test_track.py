@@ -13,6 +13,7 @@ from jobs.context import JobContext, Night
 from jobs.errors import LakeError
 from jobs.lake.schemas import audio, table
 from jobs.report import sound
+from jobs.report.place import track_file
 from jobs.report.track import UNITS, Config, Known, render, trusted, without_sound
 from jobs.report.track import known as look_up
 from jobs.settings import Settings
@@ -86,6 +87,12 @@ def test_a_model_is_not_taken_at_its_word_on_what_it_learned_from() -> None:
     assert "may have learned from this track" in trusted(known())
     assert "held out" in trusted(known(track={**TRACK, "track_id": "t1"}))
     assert trusted(known(card={**CARD, "calibration": ""})).startswith("Not calibrated")
+
+
+def test_every_id_has_a_file_of_its_own() -> None:
+    names = {track_file(Settings(), "s", "2026-11-14", one).name for one in ("a/b", "a%2Fb", "\u266b" * 90, "\u266b" * 91)}
+    assert len(names) == 4
+    assert all(len(name) < 255 and "/" not in name for name in names)
 
 
 def test_what_is_typed_is_shown_and_not_obeyed() -> None:
