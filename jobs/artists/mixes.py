@@ -172,8 +172,7 @@ def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: Dat
                 yield rows_of(user_ids, made, mixing)
 
     rows = listeners.mapInArrow(mix, FOUND)
-    because = names.select(F.col("track_id").alias("because_track_id"), F.col("name").alias("because_name"))
-    told = rows.join(F.broadcast(because), "because_track_id", "left")
+    told = reasons.with_because(rows, names)
     return told.withColumn("why", F.when(F.col("heard"), FAVOURITE).otherwise(reasons.near())).drop("because_name")
 
 

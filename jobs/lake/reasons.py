@@ -35,6 +35,12 @@ def named(tracks: DataFrame) -> DataFrame:
     return tracks.select("track_id", F.concat(title, by).alias("name"))
 
 
+def with_because(rows: DataFrame, names: DataFrame) -> DataFrame:
+    """`rows` with `because_name`, the name of `because_track_id` where it has one."""
+    because = names.select(F.col("track_id").alias("because_track_id"), F.col("name").alias("because_name"))
+    return rows.join(F.broadcast(because), "because_track_id", "left")
+
+
 def personal() -> Column:
     """For `because_name`, `list`, `taste`: what the user played that is nearest, and how much of the taste the genre is."""
     because = F.when(

@@ -31,17 +31,11 @@ def list_limit(config: Config) -> Column:
     return F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
 
 
-def with_because(rows: DataFrame, names: DataFrame) -> DataFrame:
-    """`rows` with `because_name`, the name of `because_track_id` where it has one."""
-    because = names.select(F.col("track_id").alias("because_track_id"), F.col("name").alias("because_name"))
-    return rows.join(F.broadcast(because), "because_track_id", "left")
-
-
 def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> DataFrame:
     """Candidates in their order: by score, then percentile, then id."""
     order = Window.partitionBy("user_id", "list").orderBy(F.desc("score"), F.desc("percentile"), "track_id")
     placed = candidates.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config))
-    told = with_because(placed, names)
+    told = reasons.with_because(placed, names)
     return told.select(
         "user_id", "list", "rank", "track_id", "score",
         F.col("method").alias("source"), F.lit("personal").alias("tier"), reasons.personal().alias("why"),
@@ -50,7 +44,7 @@ def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> Da
 
 def with_new(personal: DataFrame, new: DataFrame, names: DataFrame, config: Config) -> DataFrame:
     """Overall lists end with the places of `new` (table `content_candidates`), for which the last personal ones make room."""
-    offered = with_because(new, names).select(
+    offered = reasons.with_because(new, names).select(
         "user_id", F.lit(shelf.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
         F.lit("content").alias("source"), F.lit(NEW).alias("tier"), reasons.new().alias("why"),
     )  # fmt: skip

@@ -192,7 +192,7 @@ def test_too_large_a_catalogue_goes_without_and_the_log_tells_its_size(night: Ni
 
 def test_vectors_that_the_driver_would_not_hold_are_reckoned(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known, "DRIVER_BYTES", 10_000)
-    with pytest.raises(TooMuch, match="Vectors of 39 tracks need"):
+    with pytest.raises(TooMuch, match="Vectors of 38 tracks need"):
         all_known(JobContext(night, "artists", Config()), Config())
 
 
