@@ -10,8 +10,8 @@ from jobs.report.plots import STYLE
 
 GOAL_MINUTES = 60
 COLOURS = ("#3465a4", "#7ba0cf", "#4f9d69", "#a9d3b8", "#c9ccd1", "#e08a1e", "#f2c48d", "#8d5aa6")
-SMALL = "catalogue, audio, genres"
-GROUPS = {"catalogue": SMALL, "mel": SMALL, "descriptors": SMALL, "content": SMALL, "genre_score": SMALL, "classify": SMALL}
+SMALL = "catalogue, audio, genres, artists"
+GROUPS = dict.fromkeys(("catalogue", "mel", "descriptors", "content", "genre_score", "classify", "artists"), SMALL)
 
 
 def main() -> None:

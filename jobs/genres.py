@@ -27,5 +27,7 @@ def genre_set(name: str) -> GenreSet:
     if name not in tables["sets"]:
         raise SourceError(f"genres = {name!r} is not a genre set; there are {', '.join(tables['sets'])}.")
     genres = tuple(tables["sets"][name])
-    labels = {g.lower(): g for g in genres} | tables["labels"].get(name, {})
-    return GenreSet(name, genres, labels, dict(tables["terms"].get(name, {})))
+    words: dict[str, dict[str, str]] = {}
+    for kind in ("labels", "terms"):
+        words[kind] = tables[kind].get(tables["like"].get(name), {}) | tables[kind].get(name, {})
+    return GenreSet(name, genres, {g.lower(): g for g in genres} | words["labels"], words["terms"])

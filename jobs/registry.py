@@ -35,6 +35,7 @@ JOBS = (
     Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "listeners", "losses/history")),
     Job("mel", "audio", "jobs.audio.mel", "New audio to log-mel clips, both presets", ("track_clips", "quarantine/mel")),
     Job("descriptors", "audio", "jobs.audio.descriptors", "New audio described", ("track_descriptors", "quarantine/descriptors")),
+    Job("text_vectors", "genre", "jobs.text.vectors", "What is written, as vectors", reusable=False),
     Job("genre_train", "genre", "jobs.genre.train", "Train the genre model where none is registered", reusable=False),
     Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",)),
     Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),

@@ -11,12 +11,17 @@ from torch.nn import functional as F
 
 from models.clips import Variation
 
+ONE, SEVERAL, FACTORS = "one genre", "several genres", "factors"
+"""What a network may say of a clip: probabilities that sum to 1, probabilities each by itself, or factors."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """Size of input and output, and how a network is trained; recorded beside the weights."""
 
-    n_genres: int = 7
+    n_genres: int = 7  # outputs: genres, or factors
+    says: str = ONE
+    beside: int = 0  # numbers that are told of a clip besides its sound; they go into the last layer alone
     n_mels: int = 128
     frames: int = 599
     epochs: int = 8
@@ -33,10 +38,11 @@ class TrainingConfig:
 
 
 class ClipNetwork(nn.Module, ABC):
-    """[B, frames, n_mels] log-mel -> [B, n_genres] logits, over an embedding [B, width] that subclasses make."""
+    """[B, frames, n_mels] log-mel -> [B, n_genres] outputs, over an embedding [B, width] that subclasses make."""
 
     mean: Tensor
     std: Tensor
+    temperature: Tensor
 
     def __init__(self, cfg: TrainingConfig, width: int) -> None:
         super().__init__()
@@ -45,6 +51,8 @@ class ClipNetwork(nn.Module, ABC):
         # input standardisation per mel bin: learnt from the training clips, saved with the weights
         self.register_buffer("mean", torch.zeros(cfg.n_mels))
         self.register_buffer("std", torch.ones(cfg.n_mels))
+        # softens probabilities; learnt last (models/calibration.py)
+        self.register_buffer("temperature", torch.ones(()))
         self.head: nn.Linear
 
     def standardise(self, mels: Tensor) -> Tensor:
@@ -55,23 +63,47 @@ class ClipNetwork(nn.Module, ABC):
     def embed(self, x: Tensor) -> Tensor:
         """Standardised [B, frames, n_mels] -> the last hidden layer [B, width]."""
 
+    def answer(self, hidden: Tensor, beside: NDArray[np.float32] | None = None) -> Tensor:
+        """Outputs [B, n_genres] of embeddings [B, width] and of what stands beside them [B, cfg.beside]."""
+        if beside is not None:
+            hidden = torch.cat([hidden, torch.from_numpy(np.ascontiguousarray(beside)).to(hidden.device)], dim=1)
+        found: Tensor = self.head(hidden)
+        return found
+
+    def said(self, outputs: Tensor) -> Tensor:
+        """What outputs say: probabilities, or factors."""
+        if self.cfg.says == FACTORS:
+            return outputs
+        calm = outputs / self.temperature
+        return torch.sigmoid(calm) if self.cfg.says == SEVERAL else F.softmax(calm, dim=1)
+
     def forward(self, mels: Tensor) -> Tensor:
-        """Logits of raw (not standardised) log-mels."""
-        logits: Tensor = self.head(self.embed(self.standardise(mels)))
-        return logits
+        """Outputs of raw (not standardised) log-mels."""
+        return self.answer(self.embed(self.standardise(mels)))
 
 
 def predict(
-    model: ClipNetwork, mels: NDArray[np.float16], batch: int = 64
+    model: ClipNetwork, mels: NDArray[np.float16], batch: int = 64, beside: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Clips [N, 599, 128] -> (probabilities [N, n_genres], embeddings [N, width]), on the model's device."""
+    """Clips [N, 599, 128] -> (what is said [N, n_genres], embeddings [N, width]), on the model's device."""
+    outputs, embeddings = answers(model, mels, batch, beside)
+    with torch.inference_mode():
+        said = model.said(torch.from_numpy(outputs).to(model.mean.device)).cpu().numpy()
+    return np.asarray(said, np.float32), embeddings
+
+
+def answers(
+    model: ClipNetwork, mels: NDArray[np.float16], batch: int = 64, beside: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """As `predict`, but the bare outputs [N, n_genres]."""
     model.eval()
-    probs = np.zeros((len(mels), model.cfg.n_genres), dtype=np.float32)
+    outputs = np.zeros((len(mels), model.cfg.n_genres), dtype=np.float32)
     embeddings = np.zeros((len(mels), model.width), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(mels), batch):
-            x = torch.from_numpy(np.ascontiguousarray(mels[start : start + batch])).to(model.mean.device)
+            rows = slice(start, start + batch)
+            x = torch.from_numpy(np.ascontiguousarray(mels[rows])).to(model.mean.device)
             hidden = model.embed(model.standardise(x))
-            embeddings[start : start + batch] = hidden.cpu().numpy()
-            probs[start : start + batch] = F.softmax(model.head(hidden), dim=1).cpu().numpy()
-    return probs, embeddings
+            embeddings[rows] = hidden.cpu().numpy()
+            outputs[rows] = model.answer(hidden, None if beside is None else beside[rows]).cpu().numpy()
+    return outputs, embeddings

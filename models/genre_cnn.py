@@ -35,7 +35,7 @@ class GenreCNN(ClipNetwork):
         self.conv4 = nn.Conv1d(c3, c4, 4)
         self.dense1 = nn.Linear(3 * c4, cfg.dense)
         self.dense2 = nn.Linear(cfg.dense, cfg.dense)
-        self.head = nn.Linear(cfg.dense, cfg.n_genres)
+        self.head = nn.Linear(cfg.dense + cfg.beside, cfg.n_genres)
         self.drop = nn.Dropout(cfg.dropout)
         self.start()
 

@@ -31,7 +31,7 @@ class ShortChunkCNN(ClipNetwork):
         super().__init__(cfg, cfg.channels[-1])
         sizes = (1, *cfg.channels)
         self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(sizes))
-        self.head = nn.Linear(cfg.channels[-1], cfg.n_genres)
+        self.head = nn.Linear(cfg.channels[-1] + cfg.beside, cfg.n_genres)
         self.drop = nn.Dropout(cfg.dropout)
 
     def embed(self, x: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ make_pipeline() {
         check_disk
         begun .venv
         logged "pipeline environment (.venv), new" "$python" -m venv --clear .venv
-        logged "pipeline packages, some 80" .venv/bin/pip install --no-deps -r requirements/pipeline.lock
+        logged "pipeline packages, some 95" .venv/bin/pip install --no-deps -r requirements/pipeline.lock
         logged "torch" .venv/bin/pip install -r requirements/torch.in -c requirements/pipeline.lock
         check_mongod
         printf '%s\n' "$stamp" >.venv/.stamp

@@ -53,22 +53,36 @@ def first_genre(rows: DataFrame, key: str, word: str, mapping: dict[str, str], g
 
     `rows`: `key`, `word`, `weight` (an integer: what one vote counts). Words without a mapping do not vote.
     """
-    spark = rows.sparkSession
-    pairs = [(w, g, genres.index(g)) for w, g in sorted(mapping.items())]
-    table = F.broadcast(spark.createDataFrame(pairs, "word string, genre string, place int"))
-    votes = rows.withColumn("word", F.lower(F.trim(word))).join(table, "word")
-    counted_votes = votes.groupBy(key, "genre", "place").agg(F.sum("weight").alias("votes"))
     best = F.max(F.struct("votes", (-F.col("place")).alias("order"), "genre"))
-    return counted_votes.groupBy(key).agg(best["genre"].alias("genre"))
+    return votes(rows, key, word, mapping, genres).groupBy(key).agg(best["genre"].alias("genre"))
+
+
+def every_genre(rows: DataFrame, key: str, word: str, mapping: dict[str, str], genres: tuple[str, ...]) -> DataFrame:
+    """`key` -> `genres`: all that have a vote among the rows' words, in the order of the set."""
+    placed = F.array_sort(F.collect_list(F.struct("place", "genre")))
+    said = votes(rows, key, word, mapping, genres).groupBy(key).agg(placed.alias("placed"))
+    return said.select(key, F.col("placed.genre").alias("genres"))
+
+
+def votes(rows: DataFrame, key: str, word: str, mapping: dict[str, str], genres: tuple[str, ...]) -> DataFrame:
+    """`key`, `genre`, its `place` in the set, `votes`; see `first_genre`."""
+    pairs = [(w, g, genres.index(g)) for w, g in sorted(mapping.items())]
+    table = F.broadcast(rows.sparkSession.createDataFrame(pairs, "word string, genre string, place int"))
+    cast = rows.withColumn("word", F.lower(F.trim(word))).join(table, "word")
+    return cast.groupBy(key, "genre", "place").agg(F.sum("weight").alias("votes"))
 
 
 def label_genres(labels: DataFrame, audio: DataFrame, genres: GenreSet) -> DataFrame:
-    """`track_id`, `genre` by annotation: a first label weighs two votes, a second one, an audio folder's name two."""
+    """`track_id`, `label_genre` by annotation: a first label weighs two votes, a second one, an audio folder's name two; and
+    `label_genres`: every genre that it was given.
+    """
     first = F.when(F.col("place") == 1, 2).otherwise(1)
     rows = labels.select("track_id", "label", first.alias("weight")).unionByName(
         audio.where("label IS NOT NULL").select("track_id", "label", F.lit(2).alias("weight"))
     )
-    return first_genre(rows, "track_id", "label", genres.labels, genres.genres)
+    told = rows, "track_id", "label", genres.labels, genres.genres
+    first_of = first_genre(*told).withColumnRenamed("genre", "label_genre")
+    return first_of.join(every_genre(*told).withColumnRenamed("genres", "label_genres"), "track_id")
 
 
 def term_genres(terms: DataFrame, genres: GenreSet) -> DataFrame:
@@ -98,7 +112,7 @@ def build_tracks(
 ) -> DataFrame:
     """The `tracks` table from merged sources without mismatches and the tables that describe and label them."""
     has_audio = audio.select("track_id").distinct().withColumn("has_audio", F.lit(True))
-    by_label = label_genres(labels, audio, genres).withColumnRenamed("genre", "label_genre")
+    by_label = label_genres(labels, audio, genres)
     by_terms = term_genres(terms, genres).withColumnRenamed("genre", "terms_genre")
     tracks = find_artists(with_strays(merged, audio, played), artists)
     joined = tracks.join(by_label, "track_id", "left").join(by_terms, "artist_id", "left")

@@ -104,18 +104,20 @@ def evaluate_new_tracks(
     date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
     share: Annotated[float, typer.Option(help="Share of the tracks that are held out.", min=0.01, max=0.9)] = 0.2,
     seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 7,
+    network: Annotated[bool, typer.Option("--network", help="Let a network hear their clips too; it trains for minutes.")] = False,
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Hold tracks out with all their plays, and find who will like them: by sound, artist, genre."""
+    """Hold tracks out with all their plays, and find who will like them: by sound, text, artist, genre."""
     from jobs.cli.progress import bar
     from jobs.cli.show import console
     from jobs.evaluate.new_tracks import command
     from jobs.evaluate.new_tracks.show import markdown, print_new_tracks
 
     with bar("evaluating new tracks") as notify:
-        told = command.run(settings_with(sources), str(day(date)) if date else "", command.Config(share, seed), notify)
+        config = command.Config(share, seed, network)
+        told = command.run(settings_with(sources), str(day(date)) if date else "", config, notify)
     _show(told, as_json, (lambda: markdown(told)) if as_markdown else None, lambda: print_new_tracks(told, console()))
 
 

@@ -1,7 +1,7 @@
 """Tracks that nobody has played yet, offered by their sound: `pmrs run content --date D` (van den Oord et al. 2013).
 
-Their descriptors are mapped to the place among the live model's track factors where tracks that sound so lie. It takes a model of
-factors, and audio; without them the tables are empty and the log says so.
+Their sound is mapped to the place among the live model's track factors where tracks that sound so lie (sounds.py beside this).
+It takes a model of factors, and audio; without them the tables are empty and the log says so.
 """
 
 from collections.abc import Iterator
@@ -16,47 +16,18 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
 from jobs.collaborative.recipe import live_recipe
+from jobs.collaborative.sounds import Config, Sounds, learn
 from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
-from jobs.lake.collect import bounded
-from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.factors import factors_in
 from jobs.lake.listeners import blocks_of, build_listeners
 from jobs.lake.schemas import table
-from jobs.log import logger
 from jobs.spark import rows_per_batch
-from models import content_factors, inner_product
+from models import inner_product
 from models.content_factors import to_unit
 from models.top_n import Floats
 
-LOG = logger(__name__)
-
-
-@dataclass(frozen=True)
-class Config:
-    """How many places go to tracks that nobody has played, and when their sound is believed."""
-
-    places: int = 1
-    """Of each listener's overall list, at its end; 0: none. One in twenty shows what is new and costs little where it does not
-    please."""
-    least_gain: float = 0.01
-    """By how much the mean cosine of predicted and real factors, of tracks not learned from, must lie above that of one prediction
-    for all; below, sound says nothing of who listens, and nothing is offered."""
-    users_per_task: int = 2_000
-    """Listeners that a task scores."""
-
-
-@dataclass(frozen=True)
-class Sounds:
-    """Tracks with audio: those that were learned from, then those that nobody has played."""
-
-    track_ids: tuple[str, ...]
-    liked: int
-    """How many of them, from the first, have factors."""
-    descriptors: Floats
-    """[T, D] of deviation 1, each row 1 long: products are cosines."""
-    factors: Floats
-    """[T - liked, F] of length 1, predicted."""
+__all__ = ["Config", "build_candidates", "build_heard", "offered", "rows_of", "run"]
 
 
 def run(ctx: JobContext) -> None:
@@ -78,29 +49,6 @@ def run(ctx: JobContext) -> None:
     listeners = build_heard(heard, ctx.need("user_factors"), sounds, tasks)
     with rows_per_batch(ctx.spark, inner_product.USERS):
         ctx.write("content_candidates", build_candidates(listeners, sounds, config.places, live_recipe(ctx).settings.min_rating))
-
-
-def learn(ctx: JobContext, config: Config) -> Sounds | None:
-    """What the sound of every track says; None, with the reason in the log, where nothing is to be offered."""
-    described = ctx.read("track_descriptors").select("track_id", *NAMES)
-    both = bounded(described.join(ctx.need("item_factors"), "track_id"), ROW_BYTES, "sounds of liked tracks").sort_by("track_id")
-    fresh = described.join(ctx.need("history").select("track_id"), "track_id", "left_anti")
-    new = bounded(fresh, ROW_BYTES, "sounds of tracks that nobody has played").sort_by("track_id")
-    if not config.places or not both.num_rows or not new.num_rows:
-        LOG.info("no track is offered by its sound", places=config.places, liked=both.num_rows, new=new.num_rows)
-        return None
-    known, asked = matrix(both), matrix(new)
-    model = content_factors.fit(known, factors_in(both).astype(np.float64))
-    told = {"likeness": round(model.likeness, 4), "of_one_for_all": round(model.baseline, 4), "learned_from": both.num_rows}
-    if not model.likeness >= model.baseline + config.least_gain:
-        LOG.warning("no track is offered by its sound: it says nothing of who listens", **told)
-        return None
-    LOG.info("tracks are offered by their sound", **told)
-    names = (*both["track_id"].to_pylist(), *new["track_id"].to_pylist())
-    # rounded: the last bits of sums depend on the machine's threads
-    predicted = model.predict(asked).round(6).astype(np.float32)
-    directions = to_unit(model.standardised(np.vstack([known, asked]))).astype(np.float32)
-    return Sounds(names, both.num_rows, directions, predicted)
 
 
 def build_heard(heard: DataFrame, user_factors: DataFrame, sounds: Sounds, tasks: int) -> DataFrame:

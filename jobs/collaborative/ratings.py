@@ -65,8 +65,15 @@ def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str,
     return found
 
 
+ROUNDED = 0.01
+"""By how much probabilities of one genre may miss a sum of 1: they are kept with four digits."""
+
+
 def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> Floats:
-    """P(g|track) [I, G + 1] of `tracks` in their order; the last is "unknown". `genres`: table `track_genres`; `names`: its set."""
+    """P(g|track) [I, G + 1] of `tracks` in their order; the last is "unknown". `genres`: table `track_genres`; `names`: its set.
+
+    Of a model that tells several genres, each by itself, the shares: no track weighs more because more is said of it.
+    """
     found = np.zeros((len(tracks), len(names) + 1), dtype=np.float32)
     found[:, -1] = 1.0
     if genres is None:
@@ -77,4 +84,8 @@ def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple
     places = {track: place for place, track in enumerate(tracks)}
     for track, shares in zip(rows["track_id"].to_pylist(), rows["probabilities"].to_pylist(), strict=True):
         found[places[track]] = [*shares, 0.0]
+    total = found.sum(1)
+    found[total <= 0, -1] = 1.0
+    several = (abs(total - 1) > ROUNDED) & (total > 0)
+    found[several] /= total[several, None]
     return found

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
 from jobs.context import JobContext
+from jobs.genre.labels import in_order, labelled, with_enough
 from jobs.genre.model import GenreModel, Learned, on_held_tracks
 from jobs.lake.collect import bounded
 from jobs.lake.descriptors import ROW_BYTES, matrix
@@ -18,31 +19,29 @@ from jobs.lake.schemas import audio
 from models import genre_head
 from models.clips import split_tracks
 from models.genre_head import GenreHead, GenreHeadConfig
+from models.training_goals import SeveralGenres
 
 HELD_SHARE = 0.15
 """Of each genre's tracks: as the networks hold out."""
 
 
 def training_rows(descriptors: DataFrame, tracks: DataFrame, min_tracks: int) -> DataFrame:
-    """Rows of `track_descriptors` with `genre`, by track id; genres with too few labelled tracks left out."""
-    labelled = tracks.where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
-    known = descriptors.join(labelled, "track_id")
-    enough = known.groupBy("genre").agg(F.count("*").alias("n")).where(F.col("n") >= min_tracks)
-    return known.join(F.broadcast(enough), "genre", "left_semi").orderBy("track_id")
+    """Rows of `track_descriptors` with `genres`, by track id; genres with too few labelled tracks left out."""
+    return with_enough(descriptors.join(labelled(tracks), "track_id"), min_tracks).orderBy("track_id")
 
 
 def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
     """Fit on the labelled tracks of the night but for some of each genre, of which the card tells; None: fewer than two genres."""
     rows = training_rows(ctx.need("track_descriptors"), ctx.need("tracks"), min_tracks)
     table = bounded(rows, ROW_BYTES, "described tracks to learn from")
-    labels = table["genre"].to_pylist()
-    genres = [genre for genre in ctx.genres.genres if genre in set(labels)]
+    genres, truth = in_order(ctx.genres.genres, table["genres"].to_pylist())
     if len(genres) < 2:
         return None
-    config, tracks = GenreHeadConfig(), np.array(table["track_id"].to_pylist())
-    truth, features = np.array([genres.index(label) for label in labels], np.int64), matrix(table)
-    held = split_tracks(tracks, truth, HELD_SHARE, config.seed)
-    head = genre_head.fit(features[~held], np.eye(len(genres))[truth[~held]], tracks[~held], config)
+    several = bool((truth.sum(1) > 1).any())
+    config, tracks = GenreHeadConfig(multi_label=several), np.array(table["track_id"].to_pylist())
+    features = matrix(table)
+    held = split_tracks(tracks, SeveralGenres(truth).strata, HELD_SHARE, config.seed)
+    head = genre_head.fit(features[~held], truth[~held].astype(np.float64), tracks[~held], config)
     ctx.night.notify("fitted the genre head", 1, 1)
     card = {
         "method": "Genre head: logistic regression on all descriptors of the audio",
@@ -50,7 +49,7 @@ def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
         "head": genre_head.card(config),
         "tracks": len(tracks),
         "calibration": _calibration(head, len(set(tracks[~held]))),
-        **on_held_tracks(tracks[held].tolist(), truth[held], head.predict(features[held])),
+        **on_held_tracks(tracks[held].tolist(), truth[held], head.predict(features[held]), several),
         "held_use": "nothing was learned or chosen on these tracks",
     }
     return Learned(genre_head.to_bytes(head), card)

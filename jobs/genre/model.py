@@ -60,18 +60,25 @@ def registered_model(ctx: JobContext, model: str, preset: str) -> GenreModel | N
     return GenreModel(found, tuple(found.card["genres"]), found.card.get("preset", "")) if found else None
 
 
-def on_held_tracks(tracks: Sequence[str], truth: NDArray[np.int64], said: NDArray[np.float64]) -> dict[str, Any]:
-    """What a card tells of H tracks that were held out, with genre numbers `truth` [H] and probabilities `said` [H, G].
+def on_held_tracks(
+    tracks: Sequence[str], truth: NDArray[np.floating], said: NDArray[np.float64], several: bool = False
+) -> dict[str, Any]:
+    """What a card tells of H tracks that were held out, with genres `truth` [H, G], 1 or 0, and probabilities `said` [H, G].
 
     `held_confusion` [G][G]: tracks by their genre (rows) and the one that the model gives them (columns), in the order of the
-    card's `genres`. Without such tracks there are no figures.
+    card's `genres`; a track of several genres stands in the row of the one that the model gives it, where that is one of its, else
+    of its first. `held_log_loss`: of the track's genre; with `several`, the mean over all genres, each there or not. Without such
+    tracks there are no figures.
     """
     if not len(tracks):
         return {"held_tracks": []}
+    top, rows = said.argmax(1), np.arange(len(tracks))
     counts = np.zeros((said.shape[1], said.shape[1]), np.int64)
-    np.add.at(counts, (truth, said.argmax(1)), 1)
-    likelihood = np.maximum(said[np.arange(len(truth)), truth], LEAST)
+    np.add.at(counts, (np.where(truth[rows, top] > 0, top, truth.argmax(1)), top), 1)
+    right = np.where(truth > 0, said, 1 - said) if several else said[rows, truth.argmax(1)]
+    likelihood = np.maximum(right, LEAST)
     return {
+        "labels": "several" if several else "one",
         "held_tracks": list(tracks),
         "held_accuracy": float(counts.trace() / counts.sum()),
         "held_log_loss": float(-np.log(likelihood).mean()),

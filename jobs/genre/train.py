@@ -14,19 +14,26 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext, config_dict
+from jobs.errors import SourceError
 from jobs.genre import head
+from jobs.genre.labels import in_order, labelled, with_enough
 from jobs.genre.model import DEFAULT_MODEL, DEFAULT_PRESET, HEAD, Learned, kind_of, model_name, on_held_tracks
+from jobs.genre.workers import reached, told, train_together
+from jobs.lake.checkpoints import NONE, Checkpoint, clear
 from jobs.lake.collect import bounded
 from jobs.lake.held import KEY
 from jobs.lake.manifest import code_version
+from jobs.lake.mels import MEL_BYTES, to_mels
 from jobs.log import logger
-from models.clip_network import TrainingConfig, predict
+from models.clip_network import ONE, SEVERAL, TrainingConfig, predict
+from models.clip_training import EpochReport, TrainResult, train
 from models.clips import mean_by
 from models.genre_networks import card, settings_of, to_bytes
-from models.genre_training import EpochReport, TrainResult, train
+from models.training_progress import as_arrays
 
 LOG = logger(__name__)
-MEL_BYTES = 599 * 128 * 2
+CHECKPOINT = "genre_train"
+"""Name of a training's checkpoints in the lake."""
 METHODS = {
     "pmrs_cnn": "PMRS genre CNN (van den Oord et al. 2013, in the form of the 2014 Spotify article)",
     "short_chunk": "Short-chunk CNN with residual connections (Won et al. 2020), with fewer bins and channels",
@@ -42,28 +49,31 @@ class Config:
     """pmrs_cnn (the paper's network), short_chunk or head (jobs/genre/model.py); `pmrs evaluate-genres` tells which is better."""
     preset: str = DEFAULT_PRESET
     """Mel preset of the networks. pmrs-4s, because the default sample's and GTZAN's clips fill it (docs/algorithms.md)."""
+    workers: int = 0
+    """Processes that train a network together through Spark's TorchDistributor, one for each GPU or machine; 0: the driver alone,
+    which for the few thousand clips of one machine is quicker than to start them."""
     min_tracks: int = 2
     """Fewest labelled tracks of a genre: one to learn from and one to look at."""
 
+    def check(self) -> None:
+        """Raises SourceError for a number of workers that nothing can be trained by."""
+        if self.workers < 0 or (self.workers and self.model == HEAD):
+            raise SourceError(
+                f"workers = {self.workers} under [jobs.genre_train] trains no {self.model}; set 0, or how many processes train a "
+                "network."
+            )
+
 
 def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, config: Config) -> DataFrame:
-    """Clips `track_id, clip, genre, mel` of labelled tracks, in a total order; genres with too few tracks left out."""
-    labelled = tracks.where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
-    of_tracks = track_clips.select("track_id", *KEY).join(labelled, "track_id")
+    """Clips `track_id, clip, genres, mel` of labelled tracks, in a total order; genres with too few tracks left out."""
+    of_tracks = track_clips.select("track_id", *KEY).join(labelled(tracks), "track_id")
     clips = mel.where(F.col("preset") == config.preset).join(of_tracks, [*KEY])
-    enough = clips.groupBy("genre").agg(F.countDistinct("track_id").alias("n")).where(F.col("n") >= config.min_tracks)
-    kept = clips.join(F.broadcast(enough), "genre", "left_semi")
-    return kept.select("track_id", "clip", "genre", "mel").orderBy("track_id", "clip")
-
-
-def to_mels(mels: pa.ChunkedArray) -> NDArray[np.float16]:
-    """[N, 599, 128] of column `mel`."""
-    return np.stack([np.frombuffer(value, np.float16).reshape(599, 128) for value in mels.to_pylist()])
+    return with_enough(clips, config.min_tracks).select("track_id", "clip", "genres", "mel").orderBy("track_id", "clip")
 
 
 def to_arrays(clips: pa.Table) -> tuple[NDArray[np.float16], list[str], list[str]]:
-    """Mels [N, 599, 128] float16, genre and track of each."""
-    return to_mels(clips["mel"]), clips["genre"].to_pylist(), clips["track_id"].to_pylist()
+    """Mels [N, 599, 128] float16, genres and track of each."""
+    return to_mels(clips["mel"]), clips["genres"].to_pylist(), clips["track_id"].to_pylist()
 
 
 def run(ctx: JobContext) -> None:
@@ -73,6 +83,7 @@ def run(ctx: JobContext) -> None:
     """
     config: Config = ctx.config  # type: ignore[assignment]
     name = model_name(ctx.genres.name, config.model, config.preset)
+    config.check()
     if ctx.night.models.digest(name) is not None and not ctx.force:
         return
     learned = head.learn(ctx, config.min_tracks) if config.model == HEAD else _network(ctx, config)
@@ -86,6 +97,7 @@ def run(ctx: JobContext) -> None:
         "trained_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
     digest = ctx.night.models.register(name, learned.weights, {**learned.card, **about})
+    clear(ctx.night.lake.store, CHECKPOINT, older=NONE)
     LOG.info("registered", model=name, digest=digest)
 
 
@@ -95,29 +107,45 @@ def _clips(ctx: JobContext, config: Config) -> DataFrame:
 
 def _network(ctx: JobContext, config: Config) -> Learned | None:
     table = bounded(_clips(ctx, config), MEL_BYTES, "clips to train on")
-    genres = [g for g in ctx.genres.genres if g in set(table["genre"].to_pylist())]
+    mels, labels, tracks = to_arrays(table)
+    genres, truth = in_order(ctx.genres.genres, labels)
     if len(genres) < 2:
         return None
-    mels, labels, tracks = to_arrays(table)
-    settings = settings_of(kind_of(config.model), n_genres=len(genres))
-    places = np.array([genres.index(label) for label in labels], dtype=np.int64)
+    one_each = bool((truth.sum(1) == 1).all())
+    settings = settings_of(kind_of(config.model), n_genres=len(genres), says=ONE if one_each else SEVERAL)
+    wanted = truth.argmax(1) if one_each else truth
 
     def watch(epoch: EpochReport) -> None:
         ctx.night.notify("training the genre network", epoch.epoch, epoch.epochs)
-        LOG.info("epoch", **{k: round(v, 4) for k, v in asdict(epoch).items()})
+        told(epoch)
 
-    result = train(mels, places, tracks, settings, watch)
-    return Learned(to_bytes(result.model), _card(config, settings, genres, result) | held_figures(result, mels, places, tracks))
+    store = ctx.night.lake.store
+    determined_by = {"code": code_version(), "config": config_dict(config), "settings": card(settings), "inputs": dict(ctx.inputs)}
+    if config.workers:
+        clips = mels, wanted, tracks
+        result = train_together(ctx.spark, config.workers, clips, settings, store, CHECKPOINT, determined_by)
+    else:
+        checkpoint = Checkpoint(store, CHECKPOINT, determined_by)
+        result = train(mels, wanted, tracks, settings, watch, reached(checkpoint), lambda now: checkpoint.keep(as_arrays(now)))
+    return Learned(to_bytes(result.model), _card(config, settings, genres, result) | held_figures(result, mels, truth, tracks))
 
 
-def held_figures(result: TrainResult, mels: NDArray[np.float16], genres: NDArray[np.int64], tracks: list[str]) -> dict[str, object]:
-    """What the card tells of the tracks held out, of all clips [N, 599, 128] with genre numbers [N] and the track of each [N]."""
+def held_figures(
+    result: TrainResult, mels: NDArray[np.float16], truth: NDArray[np.float32], tracks: list[str]
+) -> dict[str, object]:
+    """What the card tells of the tracks held out, of all clips [N, 599, 128] with genres [N, G] and the track of each [N]."""
     held = np.isin(tracks, result.val_tracks)
-    names, place = np.unique(np.array(tracks)[held], return_inverse=True)
-    truth = np.zeros(len(names), np.int64)
-    truth[place] = genres[held]
+    names, first, place = np.unique(np.array(tracks)[held], return_index=True, return_inverse=True)
     said = mean_by(place, predict(result.model, mels[held])[0], len(names))
-    return {"clips": len(tracks), "tracks": len(set(tracks)), **on_held_tracks(names.tolist(), truth, said)}
+    told = on_held_tracks(names.tolist(), truth[held][first], said, result.model.cfg.says == SEVERAL)
+    return {"clips": len(tracks), "tracks": len(set(tracks)), **told}
+
+
+def _calibration(temperature: float) -> str:
+    """How, in words; empty where too few tracks were held out."""
+    if temperature == 1:
+        return ""
+    return f"one temperature, {temperature:.2f}, found on the held tracks, which chose the epoch too (Guo et al. 2017)"
 
 
 def _card(config: Config, settings: TrainingConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
@@ -126,7 +154,7 @@ def _card(config: Config, settings: TrainingConfig, genres: list[str], result: T
         "genres": genres,
         "preset": config.preset,
         "network": card(settings),
-        "calibration": "",
+        "calibration": _calibration(float(result.model.temperature)),
         "held_use": "early stopping chose the epoch on these tracks, so their accuracy is a little flattering",
         "history": [asdict(epoch) for epoch in result.history],
     }

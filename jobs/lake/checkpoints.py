@@ -1,9 +1,11 @@
 """Where a long computation stands, so that one which died is taken up: a file, named by a digest of what determines the result.
 
-It is a convenience: where it cannot be written or read, the work goes on, or begins anew. Only one is kept of each name. What lies
-there was learned from listening and names nobody; whoever asks to be forgotten has all of them deleted (jobs/forget/).
+It is a convenience: where it cannot be written or read, the work goes on, or begins anew. What is old of a name goes when the next
+one of that name is opened. What lies there was learned from listening and names nobody; whoever asks to be forgotten has all of
+them deleted (jobs/forget/).
 """
 
+import datetime as dt
 import hashlib
 import json
 import time
@@ -24,8 +26,15 @@ EVERY = 60.0
 """Seconds of work at least between two checkpoints: what a death costs, at most, beside the step it fell into."""
 
 
+YOUNG = dt.timedelta(hours=1)
+"""A checkpoint that was written since may be that of another night at work in this lake, or of one that will run again."""
+
+NONE = dt.timedelta(0)
+"""To remove them whatever their age: the result lies where it belongs."""
+
+
 class Checkpoint:
-    """The arrays of `checkpoints/NAME/<digest>.safetensors`. Opening it removes those of other digests."""
+    """The arrays of `checkpoints/NAME/<digest>.safetensors`. Opening it removes old ones of other digests."""
 
     def __init__(self, store: Store, name: str, determined_by: Mapping[str, Any]) -> None:
         """`determined_by`: all that the result depends on, as JSON holds it."""
@@ -61,10 +70,14 @@ class Checkpoint:
         _remove(self._store, self._file)
 
 
-def clear(store: Store, name: str, but: str = "") -> None:
-    """Remove the checkpoints of a name, and what a kill has left of them half written."""
+def clear(store: Store, name: str, but: str = "", older: dt.timedelta | None = None) -> None:
+    """Remove the checkpoints of a name that nobody works on, and what a kill has left of them half written.
+
+    `older`: than what; YOUNG, if not given.
+    """
+    young = dt.datetime.now(dt.UTC) - (YOUNG if older is None else older)
     for file in store.walk(f"{FOLDER}/{name}"):
-        if file.name != but:
+        if file.name != but and file.changed <= young:
             _remove(store, file.name)
 
 

@@ -156,7 +156,7 @@ def trusted(found: Known) -> str:
     if found.genre["source"] != "cnn" or found.card is None:
         return ""
     by = found.card.get("calibration")
-    told = f"Calibrated by {by}." if by else "Not calibrated: the network's softmax, the mean over the clips that it hears."
+    told = f"Calibrated by {by}." if by else "Not calibrated: what the model says, the mean over the clips that it hears."
     if found.track["label_genre"] is None:
         return told
     if found.track["track_id"] in found.card.get("held_tracks", ()):

@@ -1,5 +1,6 @@
 """A fit that died goes on from the last iteration it had kept, to the same bits; nobody goes on from another fit's."""
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,7 @@ def history(spark: SparkSession) -> DataFrame:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty lake, in which each iteration is kept."""
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoints, "YOUNG", dt.timedelta(0))
     return Store(str(tmp_path))
 
 
@@ -182,8 +184,19 @@ def test_a_checkpoint_is_written_at_most_so_often(tmp_path: Path, monkeypatch: p
     assert read == [None, 61, 61, 61, 125]
 
 
-def test_what_a_kill_left_half_written_goes_with_the_next_fit(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+def test_two_nights_at_work_in_one_lake_keep_their_own(
+    history: DataFrame, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "YOUNG", dt.timedelta(hours=1))
+    other = replace(CONFIG, seed=8)
+    dies(history, store)
+    dies(history, store, other)
+    assert len(kept(store)) == 2
+    for config in (CONFIG, other):
+        assert fit(history, store, config)[1] == [3, 4]
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_fit(store: Store) -> None:
     store.write_bytes("checkpoints/fit/.0a.tmp", b"half")
     store.write_bytes("checkpoints/other/1b.safetensors", b"another's")
     Checkpoint(store, "fit", {"likes": "of today"})

@@ -5,7 +5,8 @@ import pytest
 from pyspark.sql import SparkSession
 from scipy.sparse import csr_array
 
-from jobs.collaborative.content import Sounds, build_candidates, build_heard, offered
+from jobs.collaborative.content import build_candidates, build_heard, offered
+from jobs.collaborative.sounds import Sounds
 from models import inner_product
 from models.content_factors import to_unit
 

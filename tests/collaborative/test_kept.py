@@ -41,7 +41,7 @@ def given(night: Night, heard: dict[str, dict[str, float]]) -> None:
     ctx.write("history", spark.createDataFrame(rows, table("history").schema))
     ctx.write("listeners", spark.createDataFrame([(user, len(one)) for user, one in heard.items()], table("listeners").schema))
     tracks = sorted({track for ratings in heard.values() for track in ratings})
-    catalogue = [(track, None, None, None, None, False, None, None, "plays") for track in tracks]
+    catalogue = [(track, None, None, None, None, False, None, None, None, "plays") for track in tracks]
     ctx.write("tracks", spark.createDataFrame(catalogue, table("tracks").schema))
     # as an ingest leaves it: a day without a wish is written down too
     ctx.empty_days("deletions/app_log", {night.date.isoformat(): {}})

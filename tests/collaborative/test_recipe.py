@@ -133,9 +133,14 @@ def test_a_night_that_died_in_the_fit_goes_on_to_the_same_factors(
     assert not night.lake.store.walk("checkpoints")
 
 
-def test_a_recipe_without_factors_leaves_no_checkpoint_of_a_former_one(night: Night) -> None:
+def test_a_recipe_without_factors_leaves_no_old_checkpoint_of_a_former_one(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
     night.lake.store.write_bytes("checkpoints/collaborative/0a.safetensors", b"factors")
     night.models.register(RANKING, b"weights", {"method": "item_knn", "settings": {}})
+    factors.run(JobContext(night, "collaborative", factors.Config()))
+    assert night.lake.store.walk("checkpoints"), "it may be that of another night at work"
+    monkeypatch.setattr(checkpoints, "YOUNG", dt.timedelta(0))
     factors.run(JobContext(night, "collaborative", factors.Config()))
     assert not night.lake.store.walk("checkpoints")
 

@@ -1,6 +1,7 @@
 """New tracks: who will like them is found where it lies in what is known of them, and nowhere else."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from sklearn.metrics import roc_auc_score
 
 from jobs.errors import EvaluationError
 from jobs.evaluate.new_tracks.command import METRICS, RIVALS, Config, build, judged
-from jobs.evaluate.new_tracks.known import NOBODY, Known, hold
+from jobs.evaluate.new_tracks.known import NOBODY, Clips, Known, hold
 from jobs.evaluate.new_tracks.ways import others
+from models.genre_cnn import GenreCNNConfig
 
 USERS, TRACKS, TASTES = 120, 240, 4
 
@@ -61,6 +63,23 @@ def test_plays_of_the_new_tracks_are_told_to_nobody() -> None:
 def test_without_audio_only_what_is_written_is_asked() -> None:
     rows, _ = build(replace(known(), sound=np.empty((TRACKS, 0))), Config(), quiet)
     assert [row["model"] for row in rows] == ["random", "popularity", "artist", "metadata", "own"]
+
+
+def test_what_is_written_and_what_a_network_hears_find_the_listeners_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taste can be read, and heard as the height of a band; the artist says half as much."""
+    rng, taste = np.random.default_rng(4), np.arange(TRACKS) % TASTES
+    text = rng.normal(size=(TRACKS, 6)) * 0.5 + 3 * np.eye(6)[taste]
+    mels = rng.normal(0, 0.5, (TRACKS, 599, 128))
+    for track, one in enumerate(taste):
+        mels[track, :, 32 * one : 32 * one + 32] += 1.0
+    small = partial(GenreCNNConfig, conv=(8, 8, 16, 16), dense=32, lr=3e-3)
+    monkeypatch.setattr("jobs.evaluate.new_tracks.ways.GenreCNNConfig", small)
+    asked = replace(known(), sound=np.empty((TRACKS, 0)), text=text, clips=Clips(mels.astype(np.float16), np.arange(TRACKS)))
+    found = {row["model"]: row for row in build(asked, Config(), quiet)[0]}
+    for way in ("text", "network"):
+        assert found[way]["AUC"]["mean"] > 0.8
+        assert found[way]["against"]["metadata"]["low"] > 0
+    assert found["text_metadata"]["AUC"]["mean"] > 0.8
 
 
 def test_only_tracks_with_audio_are_held_out_where_there_is_some() -> None:

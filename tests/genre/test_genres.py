@@ -2,16 +2,20 @@
 
 import tomllib
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.catalogue.tracks import cut_mismatches, first_genre, merge_sources
+from jobs.catalogue.tracks import cut_mismatches, first_genre, label_genres, merge_sources
+from jobs.collaborative.ratings import genre_shares
 from jobs.errors import SourceError
 from jobs.genre.classify import build_track_genres
+from jobs.genre.labels import in_order, with_enough
 from jobs.genres import genre_set
 from jobs.settings import REPOSITORY
 
-SETS = tomllib.loads((REPOSITORY / "jobs" / "genres.toml").read_text())["sets"]
+TABLES = tomllib.loads((REPOSITORY / "jobs" / "genres.toml").read_text())
+SETS = TABLES["sets"]
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -20,6 +24,14 @@ def test_every_map_leads_into_its_set(name: str) -> None:
     assert set(genres.labels.values()) <= set(genres.genres)
     assert set(genres.terms.values()) <= set(genres.genres)
     assert all(word == word.lower() for word in (*genres.labels, *genres.terms))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_says_of_every_genre_of_the_others_what_it_is_there(name: str) -> None:
+    genres, unknown = genre_set(name), {genre.lower() for genre in TABLES["unknown"][name]}
+    met = {genre.lower() for others in SETS.values() for genre in others}
+    assert not unknown & set(genres.labels)
+    assert met - set(genres.labels) == unknown
 
 
 def test_an_unknown_set_is_named() -> None:
@@ -46,6 +58,32 @@ def test_most_votes_win_and_ties_go_to_the_first_genre(spark: SparkSession) -> N
     rows = [("x", "Rock"), ("x", "hard rock"), ("x", "trance"), ("y", "trance"), ("y", " rock "), ("z", "polka")]
     frame = spark.createDataFrame(rows, "artist_id string, term string").selectExpr("*", "1 AS weight")
     assert dict(first_genre(frame, "artist_id", "term", mapping, ("Rock", "Trance")).collect()) == {"x": "Rock", "y": "Rock"}
+
+
+def test_a_track_keeps_every_genre_that_annotators_give_it(spark: SparkSession) -> None:
+    genres = genre_set("tagtraum14")
+    rows = [("a", "Reggae", 1), ("a", "Rap", 2), ("a", "polka", 3), ("b", "hiphop", 1), ("b", "Rap", 2)]
+    labels = spark.createDataFrame(rows, "track_id string, label string, place int")
+    audio = spark.createDataFrame([("a", None), ("c", "Jazz")], "track_id string, label string")
+    found = {row["track_id"]: (row["label_genre"], row["label_genres"]) for row in label_genres(labels, audio, genres).collect()}
+    assert found == {"a": ("Reggae", ["Rap", "Reggae"]), "b": ("Rap", ["Rap"]), "c": ("Jazz", ["Jazz"])}
+
+
+def test_no_track_weighs_more_because_several_genres_are_told_of_it(spark: SparkSession) -> None:
+    rows = [("a", [0.9, 0.9]), ("b", [0.7002, 0.3]), ("c", [0.2, 0.0]), ("d", [])]
+    told = spark.createDataFrame(rows, "track_id string, probabilities array<double>")
+    found = genre_shares(told, ("Rock", "Trance"), ("a", "b", "c", "d", "e"))
+    wanted = [[0.5, 0.5, 0.0], [0.7002, 0.3, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_genres_of_too_few_tracks_are_left_out_and_a_track_with_them_alone(spark: SparkSession) -> None:
+    rows = [("a", 0, ["Rock", "Jazz"]), ("a", 1, ["Rock", "Jazz"]), ("b", 0, ["Rock"]), ("c", 0, ["Folk"])]
+    clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>")
+    left = with_enough(clips, 2).orderBy("track_id", "clip").collect()
+    assert [tuple(row) for row in left] == [("a", 0, ["Rock"]), ("a", 1, ["Rock"]), ("b", 0, ["Rock"])]
+    genres, truth = in_order(("Jazz", "Rock", "Soul"), [["Rock"], ["Rock", "Jazz"]])
+    assert (genres, truth.tolist()) == (["Jazz", "Rock"], [[0, 1], [1, 1]])
 
 
 def test_the_fullest_description_wins_and_its_gaps_are_filled(spark: SparkSession) -> None:

@@ -171,6 +171,13 @@ def test_nearly_all_of_the_best_are_found(monkeypatch: pytest.MonkeyPatch) -> No
     assert np.isin(pairs[1], pairs[0]).mean() >= 0.98
 
 
+def test_in_a_large_catalogue_twice_as_many_lists_are_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = drawn(40)[1]
+    assert approximate.arranged(items).probes == approximate.PROBES
+    monkeypatch.setattr(approximate, "LARGE", len(items) - 1)
+    assert approximate.arranged(items).probes == 2 * approximate.PROBES
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_index_and_lists_do_not_depend_on_threads_and_threads_stay(threads: int) -> None:
     x, y, heard = drawn(1_500)

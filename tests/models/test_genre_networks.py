@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save
 from safetensors.torch import load
 from torch.nn import functional as F
 
-from models import genre_cnn, genre_networks, genre_training
+from models import clip_training, genre_cnn, genre_networks
 from models.clip_network import TrainingConfig, predict
+from models.clip_training import EpochReport, TrainResult
 from models.clips import Variation, augment, class_weights, split_tracks
 from models.genre_cnn import GenreCNN, GenreCNNConfig
-from models.genre_training import EpochReport, TrainResult
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
+from models.training_progress import as_arrays, of_arrays
 
 SMALL = GenreCNNConfig(3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch=8, val_share=0.25, lr=2e-3)
 SHORT = ShortChunkConfig(3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch=8, val_share=0.25, lr=1e-2)
@@ -45,7 +48,7 @@ def small(request: pytest.FixtureRequest) -> TrainingConfig:
 
 @pytest.fixture(scope="module")
 def trained(small: TrainingConfig) -> TrainResult:
-    return genre_training.train(*rhythms(), small)
+    return clip_training.train(*rhythms(), small)
 
 
 def test_every_layer_has_the_papers_shape() -> None:
@@ -99,7 +102,7 @@ def test_learns_what_the_mean_spectrum_does_not_show(trained: TrainResult) -> No
 
 
 def test_equal_seeds_equal_weights(trained: TrainResult, small: TrainingConfig) -> None:
-    again = genre_training.train(*rhythms(), small)
+    again = clip_training.train(*rhythms(), small)
     assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(trained.model)
     assert again.history == trained.history
 
@@ -110,7 +113,7 @@ def test_training_leaves_torch_as_it_found_it() -> None:
     torch.manual_seed(5)
     threads = torch.get_num_threads()
     mels, labels, tracks = rhythms(6)
-    genre_training.train(mels, labels, tracks, replace(SMALL, epochs=1, vary=Variation()))
+    clip_training.train(mels, labels, tracks, replace(SMALL, epochs=1, vary=Variation()))
     assert torch.get_num_threads() == threads
     torch.testing.assert_close(torch.rand(3), want)
 
@@ -144,21 +147,35 @@ def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> N
 
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_so_few_steps_that_the_warm_up_has_none(epochs: int) -> None:
-    result = genre_training.train(*rhythms(4), replace(SMALL, epochs=epochs, batch=1_000, max_clips=10_000, patience=epochs))
+    result = clip_training.train(*rhythms(4), replace(SMALL, epochs=epochs, batch=1_000, max_clips=10_000, patience=epochs))
     assert len(result.history) == epochs
 
 
 def test_progress_and_best_epoch() -> None:
     seen: list[EpochReport] = []
-    result = genre_training.train(*rhythms(12), SMALL, on_epoch=seen.append)
+    result = clip_training.train(*rhythms(12), SMALL, on_epoch=seen.append)
     assert tuple(seen) == result.history
     losses = [report.val_loss for report in seen]
     assert result.best_epoch == 1 + int(np.argmin(losses))
 
 
+def test_a_training_that_is_taken_up_gives_the_weights_of_one_that_was_never_interrupted(small: TrainingConfig) -> None:
+    """One thread: with several, sums are not always made in one order."""
+    cfg = replace(small, threads=1, epochs=4, patience=2)
+    clips, states = rhythms(8), []
+    whole = clip_training.train(*clips, cfg, keep=lambda progress: states.append(save(as_arrays(progress))))
+    assert len(states) == len(whole.history) > 1
+    for done, state in enumerate(states, 1):
+        seen: list[EpochReport] = []
+        again = clip_training.train(*clips, cfg, seen.append, of_arrays(load_arrays(state)))
+        assert [one.epoch for one in seen] == list(range(done + 1, len(states) + 1))
+        assert (again.history, again.best_epoch) == (whole.history, whole.best_epoch)
+        assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(whole.model)
+
+
 def test_everything_can_be_trained_on() -> None:
     cfg = GenreCNNConfig(n_genres=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
-    result = genre_training.train(*rhythms(6), cfg)
+    result = clip_training.train(*rhythms(6), cfg)
     assert result.val_tracks == ()
     assert result.best_epoch == 2
 
@@ -183,10 +200,10 @@ def test_variation_keeps_shape_and_repeats_with_its_seed() -> None:
 def test_wrong_inputs_are_named() -> None:
     mels, labels, tracks = rhythms(6)
     with pytest.raises(ValueError, match=r"genre numbers must lie in 0\.\.2: got 0\.\.5"):
-        genre_training.train(mels, labels + 3 * (labels == 2), tracks, SMALL)
+        clip_training.train(mels, labels + 3 * (labels == 2), tracks, SMALL)
     with pytest.raises(ValueError, match="need clips"):
-        genre_training.train(mels[:, :100], labels, tracks, SMALL)
+        clip_training.train(mels[:, :100], labels, tracks, SMALL)
     broken = mels.copy()
     broken[3, 2, 1] = np.nan
     with pytest.raises(ValueError, match="NaN or infinity"):
-        genre_training.train(broken, labels, tracks, SMALL)
+        clip_training.train(broken, labels, tracks, SMALL)

@@ -20,7 +20,7 @@ ARTISTS = {"a": "Ann", "b": "Ann", "c": "Cy", "d": "Di", "e": "Eve", "f": "Fay",
 def frames(spark: SparkSession) -> dict[str, DataFrame]:
     """Track a has 4 listeners, b and c 2 each, d 1; e, f, g, h and t12 (in every list of Rock) none."""
     heard = [(u, t, 5.0 - n, 3) for t, users in {"a": 4, "b": 2, "c": 2, "d": 1}.items() for n, u in enumerate(list(HEARD)[:users])]
-    tracks = [(t, None, None if t == "h" else f"Title {t}", "AR1" if t == "g" else None, a, t in "ab", None, None, "plays")
+    tracks = [(t, None, None if t == "h" else f"Title {t}", "AR1" if t == "g" else None, a, t in "ab", None, None, None, "plays")
               for t, a in ARTISTS.items()]  # fmt: skip
     genres: list[tuple[Any, ...]] = [
         (t, None if t in "gh" else "Rock" if t in "abc" else "Trance", 0.9, [], "label" if t in "abc" else "none", None)

@@ -19,14 +19,17 @@ from jobs.evaluate.genres.judged import compare, hits, judged
 from jobs.evaluate.genres.show import confusion
 from jobs.evaluate.question import opened
 from jobs.evaluate.tables import Told, keep
+from jobs.lake import mels
 from jobs.lake.held import maker
 from jobs.lake.manifest import code_version
 from jobs.runner import run_named
 from jobs.settings import Settings
 from jobs.whole import write_whole
-from models import clip_network, clips, genre_cnn, genre_head, genre_training, short_chunk
+from models import calibration, clip_network, clip_training, clips, genre_cnn, genre_head, short_chunk, training_goals
 
-PROGRAM = (contenders, heard, clip_network, clips, genre_cnn, genre_head, genre_training, short_chunk)
+PROGRAM = (
+    contenders, heard, mels, clip_network, clips, genre_cnn, genre_head, clip_training, training_goals, calibration, short_chunk,
+)  # fmt: skip
 """What decides an answer: where one of them is another, answers of before are not taken."""
 NEEDED = ("ingest", "prepare", "audio")
 """Families of jobs whose tables are read."""

@@ -14,10 +14,10 @@ from sklearn.svm import SVC
 from jobs.evaluate.genres.heard import Heard, Places, Reals
 from models import genre_head
 from models.clip_network import predict
+from models.clip_training import train
 from models.clips import mean_by
 from models.genre_head import GenreHeadConfig
 from models.genre_networks import settings_of
-from models.genre_training import train
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """C of the rivals of others' making, chosen on the tracks they learn from."""

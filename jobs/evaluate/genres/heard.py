@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.genre.train import MEL_BYTES, to_mels
 from jobs.lake.collect import bounded
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.held import KEY
+from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
 
 Reals = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -87,9 +85,8 @@ def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
 
 
 def _clips(ctx: JobContext, preset: str, tracks: NDArray[np.str_]) -> Clips:
-    of_tracks: DataFrame = ctx.need("track_clips").select("track_id", *KEY)
     wanted = F.broadcast(ctx.spark.createDataFrame([(track,) for track in tracks.tolist()], "track_id string"))
-    clips = ctx.read("mel", "held").where(F.col("preset") == preset).join(of_tracks.join(wanted, "track_id"), [*KEY])
+    clips = clips_of(ctx, preset).join(wanted, "track_id")
     rows = bounded(clips.select("track_id", "clip", "tiled", "mel").orderBy("track_id", "clip"), MEL_BYTES, f"clips of {preset}")
     place = {track: row for row, track in enumerate(tracks.tolist())}
     track = np.array([place[name] for name in rows["track_id"].to_pylist()], np.int64)

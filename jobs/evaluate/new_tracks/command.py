@@ -36,13 +36,17 @@ class Config:
     """Of the tracks that are held out; where there is audio, of those that have some."""
     seed: int = 7
     """Of the draw."""
+    network: bool = False
+    """Whether a network hears clips too: minutes, where the rest takes seconds."""
+    preset: str = "pmrs-4s"
+    """Of its clips."""
 
 
 def run(settings: Settings, date: str, config: Config, say: Say) -> Told:
     """Reads what a night knows of plays, tracks and descriptors; the whole as a dictionary, also in MongoDB (`kind` new_tracks)."""
     ctx = opened(settings, date, config)
     say("reading", 0, 0)
-    known = read(ctx)
+    known = read(ctx, config.preset if config.network else "")
     rows, asked = build(known, config, say)
     sources = ctx.night.sources
     head = {

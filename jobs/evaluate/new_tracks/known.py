@@ -1,8 +1,9 @@
 """What is known of tracks on the day they come out (artist, genre, sound), and of listeners: what they rated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
@@ -12,14 +13,26 @@ from jobs.collaborative.ratings import learn
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate import listening
+from jobs.lake import texts
 from jobs.lake.collect import bounded
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
 from models.top_n import Floats
 
 Reals = NDArray[np.float64]
 Places = NDArray[np.int64]
 TRACK_BYTES = 200
 NOBODY = -1
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Log-mel clips of tracks."""
+
+    mels: NDArray[np.float16]
+    """[C, 599, 128]"""
+    track: Places
+    """[C] numbers of their tracks, rising."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +47,17 @@ class Known:
     """[I] place in the genre set, by label or the artist's terms; NOBODY: not known."""
     sound: Reals
     """[I, D] descriptors; NaN where there is no audio. D may be 0."""
+    text: Reals = field(default_factory=lambda: np.empty((0, 0)))
+    """[I, E] what is written about it, as an encoder reads it (job text_vectors); zeros: nothing is. E = 0: there is no encoder."""
+    clips: Clips | None = None
+    """Those of the tracks, where a network is to hear them."""
 
 
-def read(ctx: JobContext) -> Known:
-    """What the night may use. Raises LakeError where nothing was ingested, or it passes the driver's bound."""
+def read(ctx: JobContext, preset: str = "") -> Known:
+    """What the night may use; with clips of this preset.
+
+    Raises LakeError where nothing was ingested, or it passes the driver's bound.
+    """
     history = listening.read(ctx).history
     learned = learn(listening.ratings_of(history).where("rating > 0"), None, None, ())
     mine = F.broadcast(history.select("track_id").distinct())
@@ -51,21 +71,38 @@ def read(ctx: JobContext) -> Known:
     rows = rows.take([place[track] for track in learned.tracks])
     artists = pc.fill_null(rows["artist"].combine_chunks().dictionary_encode().indices, NOBODY).to_numpy()
     genres = [NOBODY if genre is None else ctx.genres.genres.index(genre) for genre in rows["genre"].to_pylist()]
-    return Known(learned.ratings, artists.astype(np.int64), np.array(genres, np.int64), _sound(ctx, learned.tracks))
+    places, tracks = np.array(genres, np.int64), learned.tracks
+    clips = _clips(ctx, preset, tracks) if preset else None
+    return Known(learned.ratings, artists.astype(np.int64), places, _sound(ctx, tracks), _text(ctx, tracks), clips)
 
 
 def _sound(ctx: JobContext, tracks: tuple[str, ...]) -> Reals:
-    described = ctx.read("track_descriptors")
-    rows = bounded(described.select("track_id", *NAMES), ROW_BYTES, "described tracks")
+    rows = bounded(ctx.read("track_descriptors").select("track_id", *NAMES), ROW_BYTES, "described tracks")
+    return _placed(rows, tracks, matrix(rows), np.nan) if rows.num_rows else np.empty((len(tracks), 0))
+
+
+def _text(ctx: JobContext, tracks: tuple[str, ...]) -> Reals:
+    rows = bounded(texts.track_vectors(ctx), texts.ROW_BYTES, "tracks of which anything is written")
+    return _placed(rows, tracks, texts.vectors_in(rows), 0.0) if rows.num_rows else np.empty((len(tracks), 0))
+
+
+def _placed(rows: pa.Table, tracks: tuple[str, ...], values: Floats | Reals, otherwise: float) -> Reals:
+    """[I, D] the values [N, D] of the rows' tracks; `otherwise` where a track has no row. Without any: [I, 0]."""
     place = {track: row for row, track in enumerate(tracks)}
     known = [(place[track], row) for row, track in enumerate(rows["track_id"].to_pylist()) if track in place]
     if not known:
         return np.empty((len(tracks), 0))
-    values = matrix(rows)
-    found = np.full((len(tracks), values.shape[1]), np.nan)
+    found = np.full((len(tracks), values.shape[1]), otherwise)
     at, of = np.array(known).T
     found[at] = values[of]
     return found
+
+
+def _clips(ctx: JobContext, preset: str, tracks: tuple[str, ...]) -> Clips:
+    wanted = F.broadcast(ctx.spark.createDataFrame(pa.table({"track_id": pa.array(tracks), "place": pa.array(range(len(tracks)))})))
+    clips = clips_of(ctx, preset).join(wanted, "track_id").select("place", "clip", "mel").orderBy("place", "clip")
+    rows = bounded(clips, MEL_BYTES, "clips of rated tracks")
+    return Clips(to_mels(rows["mel"]), rows["place"].to_numpy().astype(np.int64))
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,18 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from jobs.evaluate.new_tracks.known import NOBODY, Held, Known, Reals
+from jobs.collaborative import sounds
+from jobs.errors import EvaluationError
+from jobs.evaluate.new_tracks.known import NOBODY, Clips, Held, Known, Reals
 from models import content_factors
 from models.als_rows import fixed, solve, strengths
+from models.clip_network import FACTORS, predict
+from models.clip_training import train
+from models.clips import mean_by
 from models.content_factors import to_unit
+from models.genre_cnn import GenreCNNConfig
 from models.implicit_factors import ImplicitFactors
+from models.training_goals import Factors
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,41 @@ def ways(known: Known, held: Held, model: ImplicitFactors, seed: int) -> Iterato
     metadata_new = np.hstack([looked_up(artists, known.artist[new], 0.0), known_artist(artists, known, new), genres(known, new)])
     liked = np.asarray(np.linalg.norm(unit, axis=1) > 0.5)
     yield Way("metadata", "artist and genre, learned", _learned(metadata_old, unit, liked, metadata_new))
+    if known.text.shape[1]:
+        yield Way("text", "title, artist, release and tags, read", _learned(known.text[old], unit, liked, known.text[new]))
+        both = np.hstack([known.text[old], metadata_old]), np.hstack([known.text[new], metadata_new])
+        yield Way("text_metadata", "the same, artist and genre, learned", _learned(both[0], unit, liked, both[1]))
     heard = np.asarray(~np.isnan(known.sound).any(1))
     if known.sound.shape[1] and (liked & heard[old]).sum() > 1:
         use = liked & heard[old]
         yield Way("audio", "sound, learned", _learned(known.sound[old], unit, use, known.sound[new]))
         both = np.hstack([known.sound[old], metadata_old]), np.hstack([known.sound[new], metadata_new])
         yield Way("audio_metadata", "sound, artist and genre, learned", _learned(both[0], unit, use, both[1]))
+    if known.clips is not None:
+        yield Way("network", "clips, by the paper's trunk", by_network(known.clips, new, unit, played * liked))
     yield Way("own", "its own plays (an upper bound)", own(model, held))
+
+
+def by_network(clips: Clips, new: np.ndarray, unit: Reals, played: np.ndarray) -> Reals:
+    """[H, F] by the trunk of PMRS's network as the job `content` trains it: on clips of those of the old tracks `unit` [I - H, F]
+    that most have `played` [I - H]; zeros: there is no clip.
+
+    Raises EvaluationError where none of them has a clip.
+    """
+    own = sounds.Config()
+    there = np.isin(np.flatnonzero(~new), clips.track) & (played > 0)
+    first = np.argsort(-played[there], kind="stable")[: own.learn_from]
+    factors = np.zeros((len(new), unit.shape[1]), np.float32)
+    factors[np.flatnonzero(~new)[there][first]] = unit[there][first]
+    learns = factors[clips.track].any(1)
+    if not learns.any():
+        raise EvaluationError("No liked track has clips that a network could learn from; run the family audio, or omit --network.")
+    settings = GenreCNNConfig(n_genres=unit.shape[1], says=FACTORS, max_clips=own.shown, threads=1)
+    goal, tracks = Factors(factors[clips.track[learns]]), clips.track[learns]
+    model = train(clips.mels[learns], goal, tracks, settings).model
+    asked = new[clips.track]
+    said, _ = predict(model, clips.mels[asked])
+    return to_unit(mean_by(clips.track[asked], said, len(new))[new])
 
 
 def _learned(old: Reals, unit: Reals, use: np.ndarray, new: Reals) -> Reals:

@@ -1,10 +1,10 @@
 """The one truth about tables: `table(name)` gives the schema, key, meaning and writer of each."""
 
 from jobs.errors import LakeError
-from jobs.lake.schemas import artists, audio, datasets, products, sources
+from jobs.lake.schemas import artists, audio, datasets, products, sources, text
 from jobs.lake.schemas.columns import Table
 
-PRODUCTS = (sources, datasets, audio, products, artists)
+PRODUCTS = (sources, datasets, audio, text, products, artists)
 TABLES: dict[str, Table] = {table.name: table for product in PRODUCTS for table in product.TABLES}
 
 

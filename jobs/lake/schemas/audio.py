@@ -113,7 +113,7 @@ GENRE_SCORES = define(
     "genre_score",
     ("track_id",),
     TRACK,
-    column("probabilities", VECTOR, "P(g|track), in the order of the run's genre set; sums to 1"),
+    column("probabilities", VECTOR, "P(g|track), in the order of the genre set; sums to 1, unless labels were several"),
     column("embedding", VECTOR, "last hidden layer of the network, unitless; empty: the model is none"),
     column("model", TEXT, "digest of the model in the registry"),
 )

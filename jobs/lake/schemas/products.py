@@ -38,6 +38,7 @@ TRACKS = define(
     optional("artist", TEXT, "artist name"),
     column("has_audio", FLAG, "an audio file of the track is known"),
     optional("label_genre", TEXT, "genre by annotation, in the run's genre set"),
+    optional("label_genres", ArrayType(TEXT), "every genre of the set that annotations give it, in the set's order"),
     optional("terms_genre", TEXT, "genre by vote of the artist's terms, in the run's genre set"),
     column("known_from", TEXT, "catalogue, audio or plays: what brought the track in"),
 )

@@ -115,7 +115,7 @@ GENRE_LABELS = snapshot(
     "genre that an annotator gave a track, in the annotator's words",
     ("track_id", "label"),
     TRACK,
-    column("label", TEXT, "genre as the source spells it; maps lie in jobs/lake/genres.toml"),
+    column("label", TEXT, "genre as the source spells it; maps lie in jobs/genres.toml"),
     column("place", INT, "1: first label; 2 and on: further ones"),
 )
 USERS = snapshot(

@@ -1,0 +1,28 @@
+"""What is written about tracks as vectors, for models that learn from it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from jobs.lake.held import KEY
+from models.top_n import Floats
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
+
+ROW_BYTES = 4_000
+"""Of a track with a vector of some hundred numbers on the driver."""
+
+
+def track_vectors(ctx: "JobContext") -> DataFrame:
+    """`track_id`, `vector` of every track of which anything is written; no rows where no encoder has read it (job text_vectors)."""
+    texts = ctx.read("track_texts").select("track_id", *KEY)
+    return texts.join(ctx.read("text_vectors", "held"), [*KEY]).select("track_id", "vector")
+
+
+def vectors_in(rows: pa.Table) -> Floats:
+    """Column `vector` [N, E]."""
+    return np.asarray(pc.list_flatten(rows["vector"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))

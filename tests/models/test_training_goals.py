@@ -1,0 +1,101 @@
+"""What a network can be trained to say, and how sure it may be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models import clip_training
+from models.calibration import calibrate
+from models.clip_network import FACTORS, SEVERAL, predict
+from models.clips import Variation
+from models.content_factors import to_unit
+from models.genre_cnn import GenreCNNConfig
+from models.training_goals import Factors, Goal, OneGenre, SeveralGenres
+
+AS_IT_IS = Variation(0.0, 0.0, 0, 0, 0)
+FRAMES = 150
+SMALL = GenreCNNConfig(
+    2, frames=FRAMES, conv=(8, 8, 16, 16), dense=16, epochs=20, batch=8, val_share=0.25, lr=4e-3, patience=30, vary=AS_IT_IS,
+    threads=1,
+)  # fmt: skip
+
+
+def bands(loud: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Clips [N, FRAMES, 128] of noise, whose lower and upper half of the bins are raised as `loud` [N, 2] says."""
+    mels = np.random.default_rng(seed).normal(0, 0.5, (len(loud), FRAMES, 128))
+    mels[:, :, :64] += loud[:, 0, None, None]
+    mels[:, :, 64:] += loud[:, 1, None, None]
+    return mels.astype(np.float16)
+
+
+def test_a_clip_of_two_genres_is_told_both() -> None:
+    loud = np.tile([[1, 0], [0, 1], [1, 1]], (12, 1)).astype(np.float32)
+    names = [f"t{n}" for n in range(len(loud))]
+    found = clip_training.train(bands(loud), loud, names, replace(SMALL, says=SEVERAL))
+    said, _ = predict(found.model, bands(loud[:3], seed=1))
+    np.testing.assert_array_equal(said > 0.5, loud[:3] > 0)
+    assert said[2].sum() > 1.2, "each by itself"
+
+
+def test_factors_are_learned_from_sound_and_from_what_is_told_beside_it() -> None:
+    rng = np.random.default_rng(2)
+    loud, told = rng.uniform(0, 2, (48, 2)), rng.normal(size=(48, 1)).astype(np.float32)
+    factors = to_unit(np.column_stack([loud[:, 0] - 1, loud[:, 1] - 1, told[:, 0]])).astype(np.float32)
+    names = [f"t{n}" for n in range(48)]
+    cosine = {}
+    for beside in (None, told):
+        cfg = replace(SMALL, n_genres=3, says=FACTORS, beside=0 if beside is None else 1, val_share=0.0, epochs=30)
+        use = slice(0, 36)
+        goal = Factors(factors[use], None if beside is None else beside[use])
+        model = clip_training.train(bands(loud)[use], goal, names[use], cfg).model
+        said, _ = predict(model, bands(loud)[36:], beside=None if beside is None else beside[36:])
+        cosine[cfg.beside] = float((to_unit(said.astype(np.float64)) * factors[36:]).sum(1).mean())
+    assert cosine[1] > cosine[0] + 0.1 > 0.3
+
+
+def test_a_network_that_is_too_sure_is_calmed() -> None:
+    """A third of the labels are wrong; outputs made ten times as large say so of none."""
+    rng = np.random.default_rng(3)
+    truth = np.arange(96) % 2
+    labels = np.where(rng.random(96) < 1 / 3, 1 - truth, truth)
+    names, mels = np.array([f"t{n:02d}" for n in range(96)]), bands(np.eye(2)[truth])
+    model = clip_training.train(mels, labels, names, replace(SMALL, epochs=3)).model
+    with torch.no_grad():
+        model.head.weight.mul_(10)
+        model.head.bias.mul_(10)
+    goal, held = OneGenre(labels, 2), np.arange(96) % 3 == 0
+    losses, right = [], []
+    for sure in (True, False):
+        model.temperature.fill_(1.0)
+        if not sure:
+            calibrate(model, mels, goal, names, held)
+        loss, share = goal.judged(predict(model, mels[held])[0].astype(np.float64), np.flatnonzero(held))
+        losses.append(loss)
+        right.append(share)
+    assert losses[1] < losses[0] - 0.1
+    assert losses[1] < np.log(2) + 0.01, "not worse than to say nothing"
+    assert right[0] == right[1], "which genre comes first is as it was"
+
+
+def test_few_held_tracks_leave_the_temperature_alone() -> None:
+    loud = np.tile([[1, 0], [0, 1]], (8, 1)).astype(np.float32)
+    found = clip_training.train(bands(loud), loud.argmax(1), [f"t{n}" for n in range(16)], replace(SMALL, epochs=2))
+    assert float(found.model.temperature) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("goal", "says", "message"),
+    [
+        (OneGenre(np.zeros(4, np.int64), 2), SEVERAL, "cannot be trained"),
+        (SeveralGenres(np.zeros((4, 2), np.float32)), SEVERAL, "a 1 in every row"),
+        (SeveralGenres(np.full((4, 2), 0.5, np.float32)), SEVERAL, "of 0 and 1"),
+        (Factors(np.ones((4, 3), np.float32)), FACTORS, r"factors \[4, 2\]"),
+        (Factors(np.full((4, 2), np.nan, np.float32)), FACTORS, "finite"),
+        (Factors(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), FACTORS, "beside"),
+    ],
+)
+def test_a_goal_that_does_not_fit_is_refused(goal: Goal, says: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        clip_training.train(bands(np.zeros((4, 2))), goal, list("abcd"), replace(SMALL, says=says))

@@ -1,0 +1,110 @@
+"""What is written about tracks and users: in which words, and read once."""
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.context import JobContext, Night
+from jobs.errors import SourceError
+from jobs.lake.schemas import table
+from jobs.settings import Settings
+from jobs.sources.config import load_sources
+from jobs.text import vectors
+from jobs.text.vectors import PACKAGED, Config, folder_of
+from jobs.text.words import build_tags, build_track_texts, build_user_texts
+from models.text_encoder import TextEncoder
+
+DAY = dt.date(2026, 11, 14)
+
+
+def test_a_track_in_words(spark: SparkSession) -> None:
+    tracks = spark.createDataFrame(
+        [("a", "Title ", "Artist"), ("b", None, "Artist"), ("c", "  ", None), ("d", "Alone", "")],
+        "track_id string, title string, artist string",
+    )
+    releases = spark.createDataFrame([("a", "Second"), ("a", "First"), ("b", None)], "track_id string, release string")
+    tags = spark.createDataFrame([("a", "rock, pop")], "track_id string, tags string")
+    found = build_track_texts(tracks, releases, tags).collect()
+    assert dict(found) == {"a": "Title. Artist. First. rock, pop.", "b": "Artist.", "d": "Alone."}
+
+
+def test_own_tags_go_before_the_artists_terms_and_none_stands_twice(spark: SparkSession) -> None:
+    tracks = spark.createDataFrame([("a", "AR1"), ("b", "AR1"), ("c", None)], "track_id string, artist_id string")
+    tags = spark.createDataFrame(
+        [("a", "Slow", 20.0), ("a", "Rock", 100.0), ("a", "quiet", None)], "track_id string, tag string, weight double"
+    )
+    terms = spark.createDataFrame(
+        [("AR1", "indie"), ("AR1", "rock"), ("AR2", "rock"), ("AR1", "british")], "artist_id string, term string"
+    )
+    assert dict(build_tags(tracks, tags, terms, 4).collect()) == {
+        "a": "rock, slow, quiet, british", "b": "rock, british, indie",
+    }  # fmt: skip
+
+
+def test_a_user_in_words(spark: SparkSession) -> None:
+    rows = [("a", "f", 27, "Norway"), ("b", "M", None, None), ("c", None, None, " "), ("d", "other", 40, None)]
+    users = spark.createDataFrame(rows, "user_id string, gender string, age int, country string")
+    assert dict(build_user_texts(users).collect()) == {
+        "a": "female. in their 20s. Norway.", "b": "male.", "d": "other. in their 40s.",
+    }  # fmt: skip
+
+
+def ran(spark: SparkSession, settings: Settings, folder: Path, days: int, titles: dict[str, str], **config: Any) -> JobContext:
+    """The job, on a night with these titles (track -> title) and two users, one of whom asked to be forgotten."""
+    file = folder / "sources.toml"
+    file.write_text('name = "written"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
+    night = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
+    ingest = JobContext(night, "snapshots", Config())
+    told: dict[str, list[dict[str, Any]]] = {
+        "tracks": [{"track_id": t, "title": title, "has_audio": False, "known_from": "plays"} for t, title in titles.items()],
+        "users": [{"user_id": "u", "gender": "f"}, {"user_id": "gone", "country": "Iceland"}],
+        "deletions": [{"user_hash": hashlib.sha256(b"gone").hexdigest()}],
+    }
+    for name, rows in told.items():
+        schema = table(name).read_schema
+        ingest.write(name, spark.createDataFrame([[row.get(c) for c in schema.names] for row in rows], schema))
+    ingest.commit()
+    ctx = JobContext(night, "text_vectors", Config(**config))
+    vectors.run(ctx)
+    ctx.commit()
+    return ctx
+
+
+def test_a_text_is_read_once_whatever_it_is_written_about(
+    spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def night(days: int, **titles: str) -> tuple[JobContext, dict[str, int]]:
+        ctx = ran(spark, settings, tmp_path, days, titles, encoder=PACKAGED)
+        return ctx, {manifest.table: manifest.rows for manifest in ctx.pending}
+
+    ctx, written = night(0, a="Blue Train", b="Blue Train", c="Giant Steps")
+    assert written == {"track_texts": 3, "user_texts": 1, "text_vectors": 2}
+    encoder = TextEncoder(folder_of(PACKAGED))
+    (user,) = ctx.read("user_texts").collect()
+    held = {row["content_hash"]: row["vector"] for row in ctx.read("text_vectors", "held").collect()}
+    assert user["content_hash"] not in held, "what is said of a user is kept with the user"
+    for row, vector in [(user, user["vector"]), *((row, held[row["content_hash"]]) for row in ctx.read("track_texts").collect())]:
+        np.testing.assert_allclose(vector, encoder.encode([row["text"]])[0], atol=1e-4)
+    # an encoder that is asked for the user once more would be found out
+    monkeypatch.setattr(vectors, "folder_of", lambda encoder: tmp_path)
+    monkeypatch.setattr(vectors, "made_by", lambda config: user["made_by"])
+    _, written = night(1, a="Giant Steps", z="Blue Train")
+    assert written == {"track_texts": 2, "user_texts": 1}
+    monkeypatch.undo()
+    _, written = night(2, a="Naima")
+    assert written == {"track_texts": 1, "user_texts": 1, "text_vectors": 1}
+
+
+def test_without_an_encoder_nothing_is_read(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+    ctx = ran(spark, settings, tmp_path, 0, {"a": "Blue Train"})
+    assert {manifest.table: manifest.rows for manifest in ctx.pending} == {"track_texts": 0, "user_texts": 0}
+
+
+def test_a_folder_that_holds_no_encoder_is_named(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"config\.json"):
+        ran(spark, settings, tmp_path, 0, {"a": "Blue Train"}, encoder=str(tmp_path))
