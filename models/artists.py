@@ -1,4 +1,4 @@
-"""What is near what, of artists and of tracks, by all that is known of each: listeners, sound, genre (artist level of `004`).
+"""What is near what, of artists and of tracks, by all that is known of each: listeners, sound, genre, text (artist level of `004`).
 
     likeness(i, j) = sum over m of w_m cos(u_im, u_jm)  =  v_i . v_j,     v_i = ( sqrt(w_1) u_i1, ..., sqrt(w_M) u_iM )
 

@@ -1,7 +1,8 @@
 """Similar tracks and artists, artists' radio, users' daily mixes: `pmrs run artists --date D` (`004`, artist level).
 
-Tracks with factors or audio are compared by listeners, sound and genre, artists by the means of their tracks (models/artists.py). A
-track whose artist nobody knows is compared with other tracks, and is on no radio. Without factors and audio the tables are empty.
+Tracks with factors or audio are compared by listeners, sound, genre and text, artists by the means of their tracks
+(models/artists.py). A track whose artist nobody knows is compared with other tracks, and is on no radio. Without factors and audio
+the tables are empty.
 """
 
 import numpy as np

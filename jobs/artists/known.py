@@ -1,4 +1,4 @@
-"""What is known of tracks and their artists, as directions that can be compared: factors, descriptors of audio, genre and terms."""
+"""What is known of tracks and their artists, as directions that can be compared: factors, sound, genre and terms, text."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from jobs.artists.config import Config
 from jobs.artists.words import WAYS
 from jobs.context import JobContext
 from jobs.errors import TooMuch
+from jobs.lake import texts
 from jobs.lake.collect import DRIVER_BYTES, bounded
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.factors import factors_in
@@ -69,18 +70,21 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
     # the order in which sums are made
     sounds = bounded(described, ROW_BYTES, "sounds of tracks").sort_by("track_id")
     wanted = factors.select("track_id").unionByName(described.select("track_id")).distinct()
+    read, vectors = _texts(ctx, wanted) if config.text else (None, None)
     genres = ctx.need("track_genres").select("track_id", "genre", "probabilities")
     rows = ctx.need("tracks").withColumn("artist_id", artist_key()).join(genres, "track_id").join(wanted, "track_id", "left_semi")
     said = bounded(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by("track_id")
     if not said.num_rows:
         return None
-    _reckon(said.num_rows, len(first["factors"] if first else ()) + len(ctx.genres.genres) + config.terms, sounds.num_rows)
+    numbers = len(first["factors"] if first else ()) + len(ctx.genres.genres) + config.terms
+    _reckon(said.num_rows, numbers + (0 if vectors is None else vectors.shape[1]), sounds.num_rows)
     facts, ids = said.select(list(FACTS)), said["track_id"]
     artist, artist_ids = coded(facts["artist_id"])
     units = {
-        "listeners": _placed(ids, heard["track_id"], factors_in(heard) if heard.num_rows else None),
-        "sound": _placed(ids, sounds["track_id"], _standardised(sounds) if sounds.num_rows else None),
+        "listeners": _placed(ids, heard, factors_in(heard) if heard.num_rows else None),
+        "sound": _placed(ids, sounds, _standardised(sounds) if sounds.num_rows else None),
         "genre": directions(_genres(said["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
+        "text": _placed(ids, read, vectors),
     }
     weights = {name: float(getattr(config, name)) for name in WAYS}
     means = {name: directions(artist_means(rows, artist, len(artist_ids))) for name, rows in units.items()}
@@ -116,11 +120,18 @@ def namesakes(known: Known) -> Ints:
     return label
 
 
-def _placed(ids: pa.ChunkedArray, of: pa.ChunkedArray, rows: Floats | None) -> Floats:
+def _texts(ctx: JobContext, wanted: DataFrame) -> tuple[pa.Table | None, Floats | None]:
+    """Those of the `wanted` tracks of which an encoder has read what is written, and its vectors [N, E]."""
+    read = bounded(texts.track_vectors(ctx).join(wanted, "track_id", "left_semi"), texts.ROW_BYTES, "texts of tracks")
+    read = read.sort_by("track_id")
+    return (read, texts.vectors_in(read)) if read.num_rows else (None, None)
+
+
+def _placed(ids: pa.ChunkedArray, of: pa.Table | None, rows: Floats | None) -> Floats:
     """Directions [T, D] of tracks `ids`, by the rows of the tracks `of`; zeros where there is none."""
-    if rows is None:
+    if of is None or rows is None:
         return np.zeros((len(ids), 0), np.float32)
-    place = pc.index_in(of, ids.combine_chunks())
+    place = pc.index_in(of["track_id"], ids.combine_chunks())
     have = place.is_valid().to_numpy()
     found = np.zeros((len(ids), rows.shape[1]), np.float32)
     found[place.drop_null().to_numpy()] = to_unit(rows[have].astype(np.float64))

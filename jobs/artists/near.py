@@ -15,7 +15,7 @@ from models.top_n import Ints
 
 FOUND = (
     "id string, rank int, similar_id string, score double, by_listeners double, by_sound double, by_genre double, "
-    "carried_by string, shared_genre string"
+    "by_text double, carried_by string, shared_genre string"
 )
 
 

@@ -3,7 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-WAYS = ("listeners", "sound", "genre")
+WAYS = ("listeners", "sound", "genre", "text")
 """In which things are known and compared, in the order in which they are told."""
 
 
@@ -14,6 +14,7 @@ def similar(told: float) -> Column:
         "listeners": F.lit("heard by the same listeners"),
         "sound": F.lit("sounds alike"),
         "genre": F.coalesce(both, F.lit("described alike")),
+        "text": F.lit("written about alike"),
     }
     first = F.coalesce(*[F.when(F.col("carried_by") == way, text) for way, text in said.items()])
     # null where it is not so, which concat_ws passes over

@@ -15,7 +15,7 @@ NEUTRAL = "listeners with your history play it"
 """Says why without naming a track: where no rated one is near, or where that one is to be forgotten."""
 UNHEARD = "new here: nobody has played it yet; it sounds like what listeners with your history play"
 """The same of a track that is offered by its sound."""
-KIN = {"listeners": "heard by those who hear ", "sound": "sounds like ", "genre": "of a kind with "}
+KIN = {"listeners": "heard by those who hear ", "sound": "sounds like ", "genre": "of a kind with ", "text": "written about like "}
 """What makes a track near to one that the user likes, and names it, by what carries it: for the mixes of a user."""
 NEAR = "near to what you like"
 """The same without the track."""

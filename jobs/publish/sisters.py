@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.publish.documents import content_digest, strings
 
 Schema = dict[str, Any]
-NEIGHBOUR = ("score", "by_listeners", "by_sound", "by_genre", "carried_by", "why")
+NEIGHBOUR = ("score", "by_listeners", "by_sound", "by_genre", "by_text", "carried_by", "why")
 
 
 def _lists(key: str, item: str, **more: Schema) -> Schema:

@@ -172,6 +172,36 @@ def test_what_is_to_be_forgotten_or_blocked_is_in_no_mix(night: Night) -> None:
     assert {"t2.0"} & {row["track_id"] for row in rows_of(night, "daily_mixes", "user_id = 'ann'")}
 
 
+def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(night: Night, tmp_path: Path) -> None:
+    """Of a8 nothing is heard and nobody listens: what is written about it is like a5's, of another group; of a0 nothing is."""
+    told = Night(DAY, "r", night.sources, Settings(var=tmp_path), night.spark)
+    rows, draw = small_world(), np.random.default_rng(3)
+    rows["item_factors"] = [row for row in rows["item_factors"] if not row["track_id"].startswith("t8")]
+    rows["item_factors"].append({"track_id": "t8.0", "factors": [0.0] * 6})
+    own = {artist: draw.normal(size=4) for artist in (1, 2, 3, 4, 5, 6, 7)}
+    own[8] = own[5]
+    texts = [(f"t{artist}.{n}", own[artist] + draw.normal(size=4) * 0.05) for artist in own for n in range(4)]
+    key = {"made_by": "m"}
+    rows["track_texts"] = [{"track_id": name, "text": name, "content_hash": name, **key} for name, _ in texts]
+    rows["text_vectors"] = [{"content_hash": name, "vector": vector.tolist(), **key} for name, vector in texts]
+    written(JobContext(told, "literal", Config()), rows)
+
+    def nearest(config: Config) -> dict[str, Any]:
+        ctx = JobContext(told, "artists", config, force=True)
+        artists.run(ctx)
+        ctx.commit()
+        return {row["artist_id"]: row for row in rows_of(told, "similar_artists", "rank = 1")}
+
+    read = nearest(Config())
+    assert (read["a8"]["similar_id"], read["a8"]["carried_by"], read["a8"]["why"]) == ("a5", "text", "written about alike")
+    assert read["a8"]["by_text"] > 0.9
+    assert read["a8"]["score"] == pytest.approx(read["a8"]["by_text"] / 5, abs=1e-3)
+    assert read["a0"]["by_text"] is None
+    unread = nearest(Config(text=0.0))
+    assert "a8" not in unread
+    assert unread["a5"]["by_text"] is None
+
+
 def test_the_same_again_and_in_any_number_of_tasks(night: Night) -> None:
     again = JobContext(night, "artists", Config(per_task=3))
     artists.run(again)

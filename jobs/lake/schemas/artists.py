@@ -9,8 +9,9 @@ COSINES = (
     optional("by_listeners", REAL, "cosine of the two by the live model's factors, -1 to 1; null: one of them has none"),
     optional("by_sound", REAL, "the same by descriptors of audio"),
     optional("by_genre", REAL, "the same by genre and the artist's terms"),
+    optional("by_text", REAL, "the same by title, artist, release and tags, where the job `text_vectors` has an encoder"),
 )
-CARRIED_BY = column("carried_by", TEXT, "listeners, sound or genre: what most of the score comes from")
+CARRIED_BY = column("carried_by", TEXT, "listeners, sound, genre or text: what most of the score comes from")
 SCORE = column("score", REAL, "likeness, 0 to 1: mean of the cosines by the job's weights, 0 for what is null (models/artists.py)")
 WHY = column("why", TEXT, "the reason, in words")
 
@@ -68,7 +69,7 @@ DAILY_MIXES = define(
     column("score", REAL, "nearness to the middle of the mix's liked tracks, 0 to 1"),
     column("heard", FLAG, "one of the user's liked tracks; else one that the user has not heard"),
     optional("because_track_id", TEXT, "liked track of the mix that is nearest; null: the track is a liked one itself"),
-    optional("carried_by", TEXT, "listeners, sound or genre: what makes that one near; null: the track is a liked one itself"),
+    optional("carried_by", TEXT, "listeners, sound, genre or text: what makes that one near; null: the track is a liked one"),
     WHY,
 )
 TABLES = (SIMILAR_TRACKS, SIMILAR_ARTISTS, ARTIST_RADIO, DAILY_MIXES)
