@@ -1,4 +1,6 @@
-"""Where a training stands after an epoch: whoever goes on from there gets the weights of one that was never interrupted."""
+"""Where a training stands after an epoch. Whoever goes on from there, alone and on one thread, gets the very weights of one that
+was never interrupted.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -18,7 +18,8 @@ class Config:
     """Weight of genre and artist's terms."""
     text: float = 1.0
     """Weight of title, artist, release and tags as the encoder of the job text_vectors reads them; without an encoder they have
-    none. 0: they are not looked at, which spares 6 kB of the driver's memory a track."""
+    none, and where they are more than the driver may hold beside the rest (some 150,000 tracks) they are left out. 0: they are not
+    looked at."""
     terms: int = 64
     """Artist terms that are looked at, the commonest; rarer ones are shared by few artists, and each costs 4 bytes a track."""
     similar: int = 20

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -16,10 +17,12 @@ from jobs.lake import texts
 from jobs.lake.collect import DRIVER_BYTES, bounded
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.factors import factors_in
+from jobs.log import logger
 from models.artists import Space, artist_means, directions, joined
 from models.content_factors import to_unit
 from models.top_n import Floats, Ints
 
+LOG = logger(__name__)
 FACTS = ("track_id", "artist_id", "artist", "song_id", "genre")
 FACT_BYTES = 400
 """A track's facts on the driver: its ids, names and probabilities."""
@@ -70,14 +73,14 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
     # the order in which sums are made
     sounds = bounded(described, ROW_BYTES, "sounds of tracks").sort_by("track_id")
     wanted = factors.select("track_id").unionByName(described.select("track_id")).distinct()
-    read, vectors = _texts(ctx, wanted) if config.text else (None, None)
     genres = ctx.need("track_genres").select("track_id", "genre", "probabilities")
     rows = ctx.need("tracks").withColumn("artist_id", artist_key()).join(genres, "track_id").join(wanted, "track_id", "left_semi")
     said = bounded(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by("track_id")
     if not said.num_rows:
         return None
-    numbers = len(first["factors"] if first else ()) + len(ctx.genres.genres) + config.terms
-    _reckon(said.num_rows, numbers + (0 if vectors is None else vectors.shape[1]), sounds.num_rows)
+    numbers = len(first["factors"] if first else ()) + len(ctx.genres.genres) + config.terms + (DESCRIBED if sounds.num_rows else 0)
+    _reckon(said.num_rows, numbers)
+    read, vectors = _texts(ctx, wanted, said.num_rows * numbers * NUMBER_BYTES) if config.text else (None, None)
     facts, ids = said.select(list(FACTS)), said["track_id"]
     artist, artist_ids = coded(facts["artist_id"])
     units = {
@@ -91,9 +94,9 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
     return Known(facts, joined(units, weights), artist_ids, artist, joined(means, weights))
 
 
-def _reckon(tracks: int, numbers: int, described: int) -> None:
-    """Raises TooMuch where vectors of so many `numbers`, and descriptors where there are any, would pass the driver's memory."""
-    need = tracks * (numbers + (DESCRIBED if described else 0)) * NUMBER_BYTES
+def _reckon(tracks: int, numbers: int) -> None:
+    """Raises TooMuch where vectors of so many `numbers` would pass the driver's memory."""
+    need = tracks * numbers * NUMBER_BYTES
     if need > DRIVER_BYTES:
         raise TooMuch(
             f"Vectors of {tracks:,} tracks need {need / 2**30:.1f} GiB, more than the driver's {DRIVER_BYTES / 2**30:.1f} GiB; "
@@ -120,11 +123,21 @@ def namesakes(known: Known) -> Ints:
     return label
 
 
-def _texts(ctx: JobContext, wanted: DataFrame) -> tuple[pa.Table | None, Floats | None]:
-    """Those of the `wanted` tracks of which an encoder has read what is written, and its vectors [N, E]."""
-    read = bounded(texts.track_vectors(ctx).join(wanted, "track_id", "left_semi"), texts.ROW_BYTES, "texts of tracks")
-    read = read.sort_by("track_id")
-    return (read, texts.vectors_in(read)) if read.num_rows else (None, None)
+def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | None, Floats | None]:
+    """Those of the `wanted` tracks of which an encoder has read what is written, and its vectors [N, E].
+
+    Nothing, and a line in the log, where that and the bytes of the `others` would pass the driver's memory: the rest is worth
+    having.
+    """
+    written = texts.track_vectors(ctx).join(wanted, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
+    first, many = written.first(), written.count()
+    each = texts.ROW_BYTES + NUMBER_BYTES * len(first["vector"] if first else ())
+    if others + many * each > DRIVER_BYTES:
+        LOG.warning("no track is compared by text: it would pass the driver's memory", tracks=many, bytes_each=each, others=others)
+        many = 0
+    read = bounded(written, texts.ROW_BYTES, "texts of tracks", rows=many).sort_by("track_id") if many else None
+    written.unpersist()
+    return (None, None) if read is None else (read, texts.vectors_in(read))
 
 
 def _placed(ids: pa.ChunkedArray, of: pa.Table | None, rows: Floats | None) -> Floats:

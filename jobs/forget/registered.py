@@ -1,7 +1,7 @@
 """Registered models and whoever asks to be forgotten. What names a user is dropped. Of a recommender, which learned from listening,
 the weights go: nobody's listening can be taken out of them. Its card, which holds means over users, stays, and with it the recipe
-that a night fits anew. Checkpoints of fits go whole. The genre CNN learns from audio and labels; user factors are a table of the
-lake.
+that a night fits anew. Checkpoints of fits go whole. The genre CNN and its unfinished training learn from audio and labels; user
+factors are a table of the lake.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.forget.amend import Change
 from jobs.forget.wishes import Wishes
-from jobs.lake.checkpoints import FOLDER
+from jobs.lake.checkpoints import CLIPS, FOLDER, TRAINING
 from jobs.lake.files import Store
 
 WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
@@ -44,7 +44,8 @@ def clean_checkpoints(store: Store) -> list[Change]:
     everybody scored anew, so that nobody misses them.
     """
     changes = []
-    for folder in (FOLDER, "scored"):
+    fits = [f"{FOLDER}/{name}" for name in store.folders(FOLDER) if name not in {TRAINING, CLIPS}]
+    for folder in (*fits, "scored"):
         found = [file.name for file in store.walk(folder)]
         # manifests first: a kill in between leaves none that names rows which are gone
         for name in (name for name in found if name.endswith("/_manifest.json")):

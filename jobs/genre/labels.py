@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
@@ -22,6 +22,15 @@ def with_enough(rows: DataFrame, tracks: int) -> DataFrame:
     enough = counted.agg(F.collect_set("genre").alias("enough"))
     left = rows.crossJoin(F.broadcast(enough)).withColumn("genres", F.array_intersect("genres", "enough")).drop("enough")
     return left.where(F.size("genres") > 0)
+
+
+def evenly(rows: DataFrame, most: int) -> DataFrame:
+    """At most so many of the rows (`track_id`, `genres`, ...), drawn by a hash of the track; of each first genre as many, if it has
+    them.
+    """
+    drawn = Window.partitionBy(F.col("genres")[0]).orderBy(F.sha2("track_id", 256), "track_id")
+    turn = rows.withColumn("turn", F.row_number().over(drawn))
+    return turn.orderBy("turn", F.sha2("track_id", 256), "track_id").limit(most).drop("turn")
 
 
 def in_order(genre_set: Sequence[str], labels: Sequence[Sequence[str]]) -> tuple[list[str], NDArray[np.float32]]:

@@ -70,15 +70,16 @@ def on_held_tracks(
     of its first. `held_log_loss`: of the track's genre; with `several`, the mean over all genres, each there or not. Without such
     tracks there are no figures.
     """
+    labels = "several" if several else "one"
     if not len(tracks):
-        return {"held_tracks": []}
+        return {"labels": labels, "held_tracks": []}
     top, rows = said.argmax(1), np.arange(len(tracks))
     counts = np.zeros((said.shape[1], said.shape[1]), np.int64)
     np.add.at(counts, (np.where(truth[rows, top] > 0, top, truth.argmax(1)), top), 1)
     right = np.where(truth > 0, said, 1 - said) if several else said[rows, truth.argmax(1)]
     likelihood = np.maximum(right, LEAST)
     return {
-        "labels": "several" if several else "one",
+        "labels": labels,
         "held_tracks": list(tracks),
         "held_accuracy": float(counts.trace() / counts.sum()),
         "held_log_loss": float(-np.log(likelihood).mean()),

@@ -5,7 +5,9 @@ asks the same model: which one is said here alone.
 """
 
 import datetime as dt
+import json
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +18,10 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext, config_dict
 from jobs.errors import SourceError
 from jobs.genre import head
-from jobs.genre.labels import in_order, labelled, with_enough
+from jobs.genre.labels import evenly, in_order, labelled, with_enough
 from jobs.genre.model import DEFAULT_MODEL, DEFAULT_PRESET, HEAD, Learned, kind_of, model_name, on_held_tracks
 from jobs.genre.workers import reached, told, train_together
-from jobs.lake.checkpoints import NONE, Checkpoint, clear
+from jobs.lake.checkpoints import NONE, TRAINING, Checkpoint, clear
 from jobs.lake.collect import bounded
 from jobs.lake.held import KEY
 from jobs.lake.manifest import code_version
@@ -32,8 +34,6 @@ from models.genre_networks import card, settings_of, to_bytes
 from models.training_progress import as_arrays
 
 LOG = logger(__name__)
-CHECKPOINT = "genre_train"
-"""Name of a training's checkpoints in the lake."""
 METHODS = {
     "pmrs_cnn": "PMRS genre CNN (van den Oord et al. 2013, in the form of the 2014 Spotify article)",
     "short_chunk": "Short-chunk CNN with residual connections (Won et al. 2020), with fewer bins and channels",
@@ -53,10 +53,15 @@ class Config:
     """Processes that train a network together through Spark's TorchDistributor, one for each GPU or machine; 0: the driver alone,
     which for the few thousand clips of one machine is quicker than to start them."""
     min_tracks: int = 2
-    """Fewest labelled tracks of a genre: one to learn from and one to look at."""
+    """Fewest labelled tracks of a genre; of four and more, some are held out to be looked at."""
+    most_tracks: int = 4_000
+    """Most labelled tracks that a network learns from, of each genre as many, if it has them: three clips each are 1.8 GB on the
+    driver. It is shown `max_clips` (models/clip_network.py) in all, so that more tracks would add variety and no work."""
 
     def check(self) -> None:
-        """Raises SourceError for a number of workers that nothing can be trained by."""
+        """Raises SourceError for numbers by which nothing can be trained."""
+        if self.most_tracks < 1:
+            raise SourceError(f"most_tracks = {self.most_tracks} under [jobs.genre_train] leaves nothing to learn from.")
         if self.workers < 0 or (self.workers and self.model == HEAD):
             raise SourceError(
                 f"workers = {self.workers} under [jobs.genre_train] trains no {self.model}; set 0, or how many processes train a "
@@ -66,9 +71,10 @@ class Config:
 
 def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, config: Config) -> DataFrame:
     """Clips `track_id, clip, genres, mel` of labelled tracks, in a total order; genres with too few tracks left out."""
-    of_tracks = track_clips.select("track_id", *KEY).join(labelled(tracks), "track_id")
-    clips = mel.where(F.col("preset") == config.preset).join(of_tracks, [*KEY])
-    return with_enough(clips, config.min_tracks).select("track_id", "clip", "genres", "mel").orderBy("track_id", "clip")
+    heard = track_clips.select("track_id", *KEY).join(labelled(tracks), "track_id")
+    chosen = evenly(with_enough(heard, config.min_tracks), config.most_tracks)
+    clips = mel.where(F.col("preset") == config.preset).join(chosen, [*KEY])
+    return clips.select("track_id", "clip", "genres", "mel").orderBy("track_id", "clip")
 
 
 def to_arrays(clips: pa.Table) -> tuple[NDArray[np.float16], list[str], list[str]]:
@@ -97,7 +103,7 @@ def run(ctx: JobContext) -> None:
         "trained_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
     digest = ctx.night.models.register(name, learned.weights, {**learned.card, **about})
-    clear(ctx.night.lake.store, CHECKPOINT, older=NONE)
+    clear(ctx.night.lake.store, TRAINING, older=NONE)
     LOG.info("registered", model=name, digest=digest)
 
 
@@ -108,6 +114,7 @@ def _clips(ctx: JobContext, config: Config) -> DataFrame:
 def _network(ctx: JobContext, config: Config) -> Learned | None:
     table = bounded(_clips(ctx, config), MEL_BYTES, "clips to train on")
     mels, labels, tracks = to_arrays(table)
+    del table  # as large as the arrays
     genres, truth = in_order(ctx.genres.genres, labels)
     if len(genres) < 2:
         return None
@@ -120,12 +127,17 @@ def _network(ctx: JobContext, config: Config) -> Learned | None:
         told(epoch)
 
     store = ctx.night.lake.store
-    determined_by = {"code": code_version(), "config": config_dict(config), "settings": card(settings), "inputs": dict(ctx.inputs)}
+    # not the tables' digests: another night with the same labelled clips goes on too
+    learned_from = sha256(json.dumps([genres, labels, tracks]).encode())
+    learned_from.update(mels.data)
+    determined_by = {
+        "code": code_version(), "config": config_dict(config), "settings": card(settings), "clips": learned_from.hexdigest(),
+    }  # fmt: skip
     if config.workers:
         clips = mels, wanted, tracks
-        result = train_together(ctx.spark, config.workers, clips, settings, store, CHECKPOINT, determined_by)
+        result = train_together(ctx.spark, config.workers, clips, settings, store, TRAINING, determined_by)
     else:
-        checkpoint = Checkpoint(store, CHECKPOINT, determined_by)
+        checkpoint = Checkpoint(store, TRAINING, determined_by)
         result = train(mels, wanted, tracks, settings, watch, reached(checkpoint), lambda now: checkpoint.keep(as_arrays(now)))
     return Learned(to_bytes(result.model), _card(config, settings, genres, result) | held_figures(result, mels, truth, tracks))
 
@@ -155,6 +167,6 @@ def _card(config: Config, settings: TrainingConfig, genres: list[str], result: T
         "preset": config.preset,
         "network": card(settings),
         "calibration": _calibration(float(result.model.temperature)),
-        "held_use": "early stopping chose the epoch on these tracks, so their accuracy is a little flattering",
+        "held_use": "they chose the epoch, and the temperature of the calibration, so that accuracy and log loss flatter a little",
         "history": [asdict(epoch) for epoch in result.history],
     }

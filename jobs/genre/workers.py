@@ -1,7 +1,8 @@
 """A genre network trained by several processes: Spark's TorchDistributor starts them, on the driver's machine or on the workers'.
 
-Clips go to them by a file in the lake, which is removed behind them; what they reach after each epoch is kept there too, so that a
-training of which a process died is taken up when the job runs again.
+Clips go to them by a file in the lake, which is removed behind them (what a kill has left goes with the first such training an hour
+later); what they reach after each epoch is kept there too, so that a training of which a process died is taken up when the job
+runs again.
 """
 
 import json
@@ -19,7 +20,7 @@ from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 from safetensors.numpy import load, save
 
-from jobs.lake.checkpoints import FOLDER, Checkpoint, clear
+from jobs.lake.checkpoints import CLIPS, FOLDER, Checkpoint, clear
 from jobs.lake.files import Store
 from jobs.log import logger
 from models import genre_networks
@@ -28,8 +29,6 @@ from models.clip_training import EpochReport, TrainResult, train
 from models.training_progress import Progress, as_arrays, of_arrays
 
 LOG = logger(__name__)
-CLIPS = "training_clips"
-"""Beside the checkpoints: clips on their way to the processes. What a kill has left goes with the next training."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Task:
     """As cards have them."""
     checkpoint: str
     determined_by: dict[str, Any]
+    gpus: bool
+    """Whether Spark gave each process a GPU of its own; else all of them keep to processors, also where a GPU stands."""
 
 
 def train_together(
@@ -59,11 +60,11 @@ def train_together(
     clear(store, CLIPS)
     file = f"{FOLDER}/{CLIPS}/{uuid.uuid4().hex}.safetensors"
     store.write_bytes(file, save({"mels": mels, "labels": labels, "tracks": names}))
-    task = Task(store.root, file, genre_networks.card(settings), checkpoint, {**determined_by, "workers": workers})
     conf = spark.sparkContext.getConf()
     here = (conf.get("spark.master") or "").startswith("local")
     # TorchDistributor hands out the GPUs that Spark knows of, and refuses where it knows of none
     gpus = conf.contains(f"spark.{'driver' if here else 'task'}.resource.gpu.amount")
+    task = Task(store.root, file, genre_networks.card(settings), checkpoint, {**determined_by, "workers": workers}, gpus)
     try:
         together = TorchDistributor(num_processes=workers, local_mode=here, use_gpu=gpus)
         found: Any = together.run(member, task)
@@ -78,6 +79,8 @@ def train_together(
 
 def member(task: Task) -> dict[str, Any]:
     """One of the processes. What the first returns is what comes back."""
+    if not task.gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # two processes on one device, and NCCL would refuse both
     gpu = torch.cuda.is_available()
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())

@@ -20,7 +20,7 @@ class Config:
 
     min_play_ms: int = 30_000
     """Milliseconds heard from which a play counts as one; shorter ones only mark the track as heard. 30 s is the
-    royalty threshold of the streaming services, and BLUEPRINT's rule."""
+    royalty threshold of the streaming services."""
 
 
 def seen(events: DataFrame, night: date) -> DataFrame:

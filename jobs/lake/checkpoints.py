@@ -1,8 +1,8 @@
 """Where a long computation stands, so that one which died is taken up: a file, named by a digest of what determines the result.
 
 It is a convenience: where it cannot be written or read, the work goes on, or begins anew. What is old of a name goes when the next
-one of that name is opened. What lies there was learned from listening and names nobody; whoever asks to be forgotten has all of
-them deleted (jobs/forget/).
+one of that name is opened. What was learned from listening names nobody; whoever asks to be forgotten has all of it deleted
+(jobs/forget/).
 """
 
 import datetime as dt
@@ -26,6 +26,9 @@ EVERY = 60.0
 """Seconds of work at least between two checkpoints: what a death costs, at most, beside the step it fell into."""
 
 
+TRAINING, CLIPS = "genre_train", "training_clips"
+"""Names of what is no fit: where a training of a genre model stands, and clips on their way to its processes. They tell of audio
+and annotators, of nobody's listening."""
 YOUNG = dt.timedelta(hours=1)
 """A checkpoint that was written since may be that of another night at work in this lake, or of one that will run again."""
 

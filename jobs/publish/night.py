@@ -1,6 +1,6 @@
 """Audit the night's lists, put them into collections of their own, and make them live: `pmrs run publish --date D`.
 
-Order (BLUEPRINT section 3): audit, collections with validators and indexes, documents, lease check, commit point
+Order: audit, collections with validators and indexes, documents, lease check, commit point
 (`recommendations` repointed), sister views, `publications` document. Killed anywhere, it can be run again.
 """
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs.sources.reading import raw
 
 QUARANTINE_LIMIT = 0.05
-"""Share of lines (or files) that may be quarantined before the night stops: BLUEPRINT's 5 %. It holds for all that an ingest
+"""Share of lines (or files) that may be quarantined before the night stops: 5 %. It holds for all that an ingest
 reads of a source, and for each received date by itself, or a wholly bad day would hide in a long first load."""
 QUARANTINE_DAY_LINES = 20
 """Lines that must be bad before a single received date can stop a night: one bad line among three is no bad day."""

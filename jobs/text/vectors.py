@@ -2,7 +2,7 @@
 
 Title, artist, release and tags of a track; gender, age and country of a user. A track's text that any night has read, or a user's
 that the night before has, is not read again.
-Without an encoder, as shipped, the tables are empty: no job of the night needs them unless its settings say so.
+Without an encoder, as shipped, the tables are empty, and those who would look at them (artist level, `content`) do without.
 """
 
 import hashlib
@@ -40,8 +40,8 @@ class Config:
     """Which encoder reads, and how much of each text."""
 
     encoder: str = ""
-    """packaged (all-MiniLM-L6-v2), or a folder in Hugging Face's layout that every worker has; empty: nothing is read, for some
-    130 texts a second and core are more than a night should spend on what nobody uses."""
+    """packaged (all-MiniLM-L6-v2), or an absolute folder in Hugging Face's layout that every worker has; empty: nothing is read,
+    for at some 130 texts a second and core a large catalogue's first night would take half an hour more."""
     tokens: int = text_encoder.MOST_TOKENS
     """Most tokens of a text; few have more."""
     tags: int = 10
@@ -49,7 +49,7 @@ class Config:
     batch: int = 64
     """Texts that are encoded at once."""
     texts_per_task: int = 2_048
-    """Half a minute of one core; also fixes which texts share a batch, so that equal inputs give equal bits."""
+    """A quarter of a minute of one core; also fixes which texts share a batch, so that equal inputs give equal bits."""
     decimals: int = 4
     """Digits kept: differences in the last bits between machines vanish."""
 
@@ -58,6 +58,8 @@ def folder_of(encoder: str) -> Path:
     """Where this encoder lies. Raises SourceError where it does not."""
     found = find_spec(PACKAGE) if encoder == PACKAGED else None
     folder = Path(found.origin).parent / "model" if found and found.origin else Path(encoder)
+    if encoder != PACKAGED and not folder.is_absolute():
+        raise SourceError(f"`encoder` under [jobs.text_vectors] is {encoder!r}; set {PACKAGED!r}, or a folder from the root on.")
     if missing := [name for name in text_encoder.FILES if not (folder / name).is_file()]:
         raise SourceError(
             f"No text encoder lies in {folder}: {missing[0]} is missing. Set `encoder` under [jobs.text_vectors] to {PACKAGED!r}, "

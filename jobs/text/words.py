@@ -35,7 +35,7 @@ def build_tags(tracks: DataFrame, track_tags: DataFrame, artist_terms: DataFrame
 
 
 def build_user_texts(users: DataFrame) -> DataFrame:
-    """`user_id`, `text` of every user whose profile says anything: "Female. In their 20s. Norway."
+    """`user_id`, `text` of every user whose profile says anything: "female. in their 20s. Norway."
 
     `users`: `user_id`, `gender`, `age`, `country`. Ages in tens: few enough to be read well, and to name nobody.
     """

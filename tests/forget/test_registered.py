@@ -36,7 +36,9 @@ def test_where_unfinished_fits_stand_is_deleted_with_what_a_kill_left_half_writt
     store = Store(str(tmp_path))
     for name in ("0a.safetensors", ".1b.tmp"):
         store.write_bytes(f"checkpoints/collaborative/{name}", b"factors of anna")
+        store.write_bytes(f"checkpoints/genre_train/{name}", b"of audio and labels")
     assert not places.unknown(store.walk())
-    assert [(c.what, c.removed) for c in clean_checkpoints(store)] == [("checkpoints", 2)]
-    assert not store.exists("checkpoints")
+    assert [(c.what, c.removed) for c in clean_checkpoints(store)] == [("checkpoints/collaborative", 2)]
+    assert not store.exists("checkpoints/collaborative")
+    assert len(store.walk("checkpoints/genre_train")) == 2, "it heard nobody's listening"
     assert clean_checkpoints(store) == []

@@ -10,7 +10,7 @@ from jobs.catalogue.tracks import cut_mismatches, first_genre, label_genres, mer
 from jobs.collaborative.ratings import genre_shares
 from jobs.errors import SourceError
 from jobs.genre.classify import build_track_genres
-from jobs.genre.labels import in_order, with_enough
+from jobs.genre.labels import evenly, in_order, with_enough
 from jobs.genres import genre_set
 from jobs.settings import REPOSITORY
 
@@ -84,6 +84,16 @@ def test_genres_of_too_few_tracks_are_left_out_and_a_track_with_them_alone(spark
     assert [tuple(row) for row in left] == [("a", 0, ["Rock"]), ("a", 1, ["Rock"]), ("b", 0, ["Rock"])]
     genres, truth = in_order(("Jazz", "Rock", "Soul"), [["Rock"], ["Rock", "Jazz"]])
     assert (genres, truth.tolist()) == (["Jazz", "Rock"], [[0, 1], [1, 1]])
+
+
+def test_of_too_many_labelled_tracks_each_genre_keeps_its_share_and_a_rare_one_all(spark: SparkSession) -> None:
+    rows = [(f"r{n}", ["Rock", "Trance"]) for n in range(40)] + [(f"t{n}", ["Trance"]) for n in range(9)] + [("b", ["Breakbeat"])]
+    tracks = spark.createDataFrame(rows, "track_id string, genres array<string>")
+    kept = [row["track_id"][0] for row in evenly(tracks, 11).collect()]
+    assert {first: kept.count(first) for first in "rtb"} == {"r": 5, "t": 5, "b": 1}
+    again = evenly(tracks.repartition(3), 11).collect()
+    assert sorted(row["track_id"] for row in again) == sorted(row["track_id"] for row in evenly(tracks, 11).collect())
+    assert evenly(tracks, 100).count() == 50
 
 
 def test_the_fullest_description_wins_and_its_gaps_are_filled(spark: SparkSession) -> None:

@@ -207,7 +207,7 @@ def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
     done = run_named(house.settings, "forget", house.date)
     assert holding(house, *asked["users"]) == set()
     assert names_of_pairs(house, asked) == []
-    assert not house.lake.store.exists("checkpoints")
+    assert not house.lake.store.exists("checkpoints/collaborative")
     assert not house.lake.store.exists("scored")
     after = neighbours(house, asked)
     assert {key: after.get(key) for key in before if key[0] != "scored"} == {k: v for k, v in before.items() if k[0] != "scored"}

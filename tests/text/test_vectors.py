@@ -108,3 +108,5 @@ def test_without_an_encoder_nothing_is_read(spark: SparkSession, settings: Setti
 def test_a_folder_that_holds_no_encoder_is_named(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"config\.json"):
         ran(spark, settings, tmp_path, 0, {"a": "Blue Train"}, encoder=str(tmp_path))
+    with pytest.raises(SourceError, match="from the root on"):
+        ran(spark, settings, tmp_path, 0, {"a": "Blue Train"}, encoder="encoders/mine")

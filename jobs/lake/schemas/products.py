@@ -23,7 +23,7 @@ LIST = column("list", TEXT, "overall, or a genre of the run's genre set")
 
 
 def _factors(of: str) -> StructField:
-    return column("factors", VECTOR, f"latent factors of the {of}, unitless, as many as the job's `rank`")
+    return column("factors", VECTOR, f"latent factors of the {of}, unitless, as many as the live recipe's `rank`")
 
 
 TRACKS = define(
@@ -34,7 +34,7 @@ TRACKS = define(
     TRACK,
     SONG,
     optional("title", TEXT, "track title"),
-    optional("artist_id", TEXT, "MSD artist (AR...)"),
+    optional("artist_id", TEXT, "MSD artist (AR...), or another source's id behind its namespace"),
     optional("artist", TEXT, "artist name"),
     column("has_audio", FLAG, "an audio file of the track is known"),
     optional("label_genre", TEXT, "genre by annotation, in the run's genre set"),
@@ -115,7 +115,7 @@ CONTENT_FACTORS = define(
     "content",
     ("track_id",),
     TRACK,
-    column("factors", VECTOR, "predicted factors, of length 1, as many as the job's `rank`"),
+    column("factors", VECTOR, "predicted factors, of length 1, as many as the live recipe's `rank`"),
 )
 CONTENT_CANDIDATES = define(
     "content_candidates",
