@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 from bench.harness import WORK
 from jobs.audio import mel
 from jobs.audio.cutting import clip_starts
+from jobs.audio.decode import mono
 from jobs.genre import score
 from jobs.genre.model import GenreModel
 from jobs.lake.models import RegisteredModel
@@ -101,7 +102,7 @@ def files_floor() -> dict[str, float]:
 
     def decoded(path: Path) -> NDArray[np.float32]:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        return np.asarray(soxr.resample(wave.mean(axis=1), rate, FOUR.sample_rate, quality="HQ"), np.float32)
+        return np.asarray(soxr.resample(mono(wave), rate, FOUR.sample_rate, quality="HQ"), np.float32)
 
     many = decoded(files[0]).size
     frames = [_frames(preset, many, config) for preset in PRESETS.values()]

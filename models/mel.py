@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 COMPRESSION = 10_000.0  # C of log(1 + C * mel power)
 LINEAR_HZ_PER_MEL = 200.0 / 3.0  # Slaney's Auditory Toolbox: 66.7 Hz a mel below 1 kHz ...
@@ -92,19 +93,18 @@ def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
             "cut them, or bring short ones to length with fit_clip"
         )
     window = torch.hann_window(preset.n_fft, device=waves.device)
-    spectrum = torch.stft(
-        waves.float(),
-        preset.n_fft,
-        preset.hop,
-        window=window,
-        center=True,
-        pad_mode="constant",
-        return_complex=True,
-    )  # [B, 1 + n_fft // 2, >= frames]
-    spectrum = spectrum[:, :, : preset.frames]
-    power = spectrum.real.square() + spectrum.imag.square()
-    filters = torch.tensor(mel_filters(preset.sample_rate, preset.n_fft, preset.n_mels), device=waves.device)
-    return torch.matmul(filters, power).transpose(1, 2)  # [B, frames, n_mels]
+    filters = torch.tensor(mel_filters(preset.sample_rate, preset.n_fft, preset.n_mels), device=waves.device).T.contiguous()
+    # one clip's spectrum is 2 MB and stays in a core's cache; of eight at once each takes half as long again
+    parts = waves.float().split(max(1, len(waves)) if waves.is_cuda else 1)
+    return torch.cat([_mel_power_of(part, preset, window, filters) for part in parts])
+
+
+def _mel_power_of(waves: Tensor, preset: MelPreset, window: Tensor, filters: Tensor) -> Tensor:
+    """[B, samples] -> [B, frames, n_mels]; frames stand in rows all the way, which torch.stft would turn to columns."""
+    padded = F.pad(waves, (preset.n_fft // 2, preset.n_fft // 2))
+    frames = padded.unfold(1, preset.n_fft, preset.hop)[:, : preset.frames]
+    spectrum = torch.fft.rfft(frames * window)  # [B, frames, 1 + n_fft // 2]
+    return torch.matmul(spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag), filters)
 
 
 def log_mel(waves: Tensor, preset: MelPreset) -> Tensor:
@@ -113,7 +113,7 @@ def log_mel(waves: Tensor, preset: MelPreset) -> Tensor:
     `waves`: [B, clip_samples], any float type, full scale = 1, at the preset's sample rate, on any device.
     Returns [B, 599, 128] float32 on the same device. ValueError for another length.
     """
-    return torch.log1p(COMPRESSION * mel_power(waves, preset))
+    return mel_power(waves, preset).mul_(COMPRESSION).log1p_()
 
 
 def fit_clip(wave: NDArray[np.float32], preset: MelPreset) -> tuple[NDArray[np.float32], bool]:

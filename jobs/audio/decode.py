@@ -87,6 +87,12 @@ def _size(path: str) -> int:
         raise Unusable("unreadable", f"{error.strerror or error}") from None
 
 
+def mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[n] mean of the channels of samples [n, channels]: as a product, since numpy takes twenty times as long over a short axis."""
+    channels = samples.shape[1]
+    return samples[:, 0] if channels == 1 else np.asarray(samples @ np.full(channels, 1 / channels, np.float32))
+
+
 def _middle(path: str, max_seconds: float) -> Decoded:
     """Samples around the middle, mixed to mono, at the file's own rate."""
     try:
@@ -96,6 +102,6 @@ def _middle(path: str, max_seconds: float) -> Decoded:
             if start := max(0, (frames - wanted) // 2):
                 file.seek(start)
             samples = file.read(min(wanted, max(frames, 1)), dtype="float32", always_2d=True)
-            return Decoded(samples.mean(axis=1), frames / rate, rate, int(file.channels))
+            return Decoded(mono(samples), frames / rate, rate, int(file.channels))
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         raise Unusable("undecodable", f"libsndfile: {error}".replace(path, "the file")) from None
