@@ -52,11 +52,13 @@ def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> D
         raise Unusable("too_large", f"{size} bytes; files over {max_bytes} bytes are not decoded")
     found = _middle(path, max_seconds)
     wave, rate = found.wave, found.sample_rate
-    if not np.isfinite(wave).all():
+    # both tell of NaN and infinity too
+    low, high = float(wave.min(initial=0.0)), float(wave.max(initial=0.0))
+    if not np.isfinite([low, high]).all():
         raise Unusable("not_finite", "the samples hold NaN or infinity")
     if wave.size < SHORTEST * rate:
         raise Unusable("too_short", f"{wave.size / rate:.3f} s of audio; at least {SHORTEST:g} s are needed")
-    if float(np.abs(wave).max()) < SILENCE:
+    if max(-low, high) < SILENCE:
         raise Unusable("silent", "no sample is louder than -80 dB")
     if rate != sample_rate:
         wave = soxr.resample(wave, rate, sample_rate, quality="HQ")

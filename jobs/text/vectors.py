@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.forget.wishes import without_forgotten
+from jobs.lake.batches import joined
 from jobs.lake.held import KEY, held, keep, maker
 from jobs.log import logger
 from jobs.text.words import build_tags, build_track_texts, build_user_texts
@@ -90,7 +91,6 @@ def build_vectors(texts: DataFrame, folder: str, config: Config) -> DataFrame:
         import torch
 
         torch.set_num_threads(1)  # Spark runs one task per core already
-        # the whole task: which texts share a batch must not hang on how Spark cuts it
         for rows in joined(batches):
             found = _encoder(folder, config.tokens).encode(rows["text"].to_pylist(), config.batch)
             numbers = pa.array(found.round(config.decimals).ravel())
@@ -100,12 +100,6 @@ def build_vectors(texts: DataFrame, folder: str, config: Config) -> DataFrame:
     tasks = max(1, -(-texts.count() // config.texts_per_task))
     dealt = texts.repartition(tasks, "content_hash").sortWithinPartitions("content_hash")
     return dealt.mapInArrow(read, "content_hash string, vector array<float>")
-
-
-def joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """All rows as one table; nothing where there are none."""
-    if some := [batch for batch in batches if batch.num_rows]:
-        yield pa.Table.from_batches(some)
 
 
 def with_hash(texts: DataFrame, maker_of: str) -> DataFrame:
