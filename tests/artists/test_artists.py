@@ -199,7 +199,7 @@ def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(
     assert read["a8"]["by_text"] > 0.9
     assert read["a8"]["score"] == pytest.approx(read["a8"]["by_text"] / 5, abs=1e-3)
     assert read["a0"]["by_text"] is None
-    monkeypatch.setattr(known, "DRIVER_BYTES", 38 * (6 + 7 + 2 + 64 + known.DESCRIBED) * known.NUMBER_BYTES + 32 * 4_000)
+    monkeypatch.setattr(known, "DRIVER_BYTES", 38 * (6 + 7 + 2 + 64 + known.DESCRIBED) * known.NUMBER_BYTES + 28 * 4_000)
     for unread in (nearest(Config(text=0.0)), nearest(Config())):
         assert "a8" not in unread
         assert unread["a5"]["by_text"] is None, "the rest is worth having without"

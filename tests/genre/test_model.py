@@ -35,7 +35,7 @@ def test_held_tracks_are_counted_by_genre_and_by_what_they_are_called() -> None:
     assert found["held_confusion"] == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
     assert found["held_accuracy"] == 0.5
     assert found["held_log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
-    assert on_held_tracks([], np.empty((0, 3)), np.empty((0, 3))) == {"held_tracks": []}
+    assert on_held_tracks([], np.empty((0, 3)), np.empty((0, 3))) == {"labels": "one", "held_tracks": []}
 
 
 def test_of_several_genres_one_that_is_right_is_enough() -> None:
