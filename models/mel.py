@@ -103,9 +103,7 @@ def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
             f"preset {preset.name} takes clips of {preset.clip_samples} samples, these have {samples}: "
             "cut them, or bring short ones to length with fit_clip"
         )
-    window = torch.hann_window(preset.n_fft, device=waves.device)
-    shape = preset.sample_rate, preset.n_fft, preset.n_mels
-    bands = [(low, torch.tensor(part, device=waves.device)) for low, part in mel_bands(*shape)]
+    window, bands = _constants(preset, waves.device)
     if waves.is_cuda:
         return _mel_power(waves.float(), preset, window, bands)
     # one clip's spectrum is 2 MB and stays in a core's cache; of eight at once each takes half as long again. And the same memory
@@ -114,6 +112,13 @@ def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
     for clip, wave in enumerate(waves.float()):
         found[clip] = _mel_power(wave, preset, window, bands, room)
     return found
+
+
+@lru_cache(maxsize=8)
+def _constants(preset: MelPreset, device: torch.device) -> tuple[Tensor, list[tuple[int, Tensor]]]:
+    """Window and filters of a preset, where they are used."""
+    bands = mel_bands(preset.sample_rate, preset.n_fft, preset.n_mels)
+    return torch.hann_window(preset.n_fft, device=device), [(low, torch.tensor(part, device=device)) for low, part in bands]
 
 
 class _Room:

@@ -19,7 +19,8 @@ from jobs.artists.radio import build_tops
 from jobs.context import JobContext, Night
 from jobs.errors import SourceError, TooMuch
 from jobs.forget.wishes import sha256
-from jobs.lake import collect
+from jobs.lake import collect, texts
+from jobs.lake.collect import DRIVER_BYTES
 from jobs.lake.schemas import audio, table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -182,10 +183,10 @@ def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(
     rows["item_factors"].append({"track_id": "t8.0", "factors": [0.0] * 6})
     own = {artist: draw.normal(size=4) for artist in (1, 2, 3, 4, 5, 6, 7)}
     own[8] = own[5]
-    texts = [(f"t{artist}.{n}", own[artist] + draw.normal(size=4) * 0.05) for artist in own for n in range(4)]
+    read_of = [(f"t{artist}.{n}", own[artist] + draw.normal(size=4) * 0.05) for artist in own for n in range(4)]
     key = {"made_by": "m"}
-    rows["track_texts"] = [{"track_id": name, "text": name, "content_hash": name, **key} for name, _ in texts]
-    rows["text_vectors"] = [{"content_hash": name, "vector": vector.tolist(), **key} for name, vector in texts]
+    rows["track_texts"] = [{"track_id": name, "text": name, "content_hash": name, **key} for name, _ in read_of]
+    rows["text_vectors"] = [{"content_hash": name, "vector": vector.tolist(), **key} for name, vector in read_of]
     written(JobContext(told, "literal", Config()), rows)
 
     def nearest(config: Config) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(
     assert read["a8"]["by_text"] > 0.9
     assert read["a8"]["score"] == pytest.approx(read["a8"]["by_text"] / 5, abs=1e-3)
     assert read["a0"]["by_text"] is None
-    monkeypatch.setattr(known, "DRIVER_BYTES", 38 * (6 + 7 + 2 + 64 + known.DESCRIBED) * known.NUMBER_BYTES + 28 * 4_000)
+    monkeypatch.setattr(texts, "ROW_BYTES", DRIVER_BYTES)
     for unread in (nearest(Config(text=0.0)), nearest(Config())):
         assert "a8" not in unread
         assert unread["a5"]["by_text"] is None, "the rest is worth having without"
