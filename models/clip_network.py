@@ -43,6 +43,7 @@ class ClipNetwork(nn.Module, ABC):
     mean: Tensor
     std: Tensor
     temperature: Tensor
+    weighed: Tensor
 
     def __init__(self, cfg: TrainingConfig, width: int) -> None:
         super().__init__()
@@ -53,6 +54,8 @@ class ClipNetwork(nn.Module, ABC):
         self.register_buffer("std", torch.ones(cfg.n_mels))
         # softens probabilities; learnt last (models/calibration.py)
         self.register_buffer("temperature", torch.ones(()))
+        # logarithm of what each genre weighed in training: a weight w makes the odds of a genre w times what they are
+        self.register_buffer("weighed", torch.zeros(cfg.n_genres))
         self.head: nn.Linear
 
     def standardise(self, mels: Tensor) -> Tensor:
@@ -74,7 +77,7 @@ class ClipNetwork(nn.Module, ABC):
         """What outputs say: probabilities, or factors."""
         if self.cfg.says == FACTORS:
             return outputs
-        calm = outputs / self.temperature
+        calm = outputs / self.temperature - self.weighed
         return torch.sigmoid(calm) if self.cfg.says == SEVERAL else F.softmax(calm, dim=1)
 
     def forward(self, mels: Tensor) -> Tensor:

@@ -107,6 +107,7 @@ def fit(
     # with fewer steps than five its warm-up has none, and it divides by that
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, cfg.lr, total_steps=max(steps, 5) + 1, pct_start=0.2)
     weights = goal.weights(rows).to(model.mean.device)
+    model.weighed.copy_(torch.where(weights > 0, weights.log(), 0.0))
     history: list[EpochReport] = []
     best, best_state, best_epoch = np.inf, model.state_dict(), 0
     if start:

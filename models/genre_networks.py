@@ -55,8 +55,8 @@ def to_state(model: ClipNetwork) -> dict[str, Tensor]:
 def from_state(cfg: TrainingConfig, state: dict[str, Tensor]) -> ClipNetwork:
     """The model in eval mode. RuntimeError (torch) names tensors that are missing or of another shape."""
     model = build(cfg)
-    # a network from before they were calibrated has none
-    model.load_state_dict({"temperature": model.temperature, **state})
+    # a network from before they were calibrated has neither
+    model.load_state_dict({"temperature": model.temperature, "weighed": model.weighed, **state})
     return model.eval()
 
 

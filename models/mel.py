@@ -97,6 +97,8 @@ def mel_bands(sample_rate: int, n_fft: int, n_mels: int) -> tuple[tuple[int, NDA
 
 def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
     """Mel power spectrogram, [B, samples] -> [B, frames, n_mels]: centred, zero-padded, Hann window."""
+    if waves.ndim != 2 or not waves.is_floating_point():
+        raise ValueError(f"clips are [B, samples] of floats, full scale 1, not {waves.dtype} of shape {tuple(waves.shape)}")
     samples = waves.shape[1]
     if samples != preset.clip_samples:
         raise ValueError(
@@ -109,7 +111,7 @@ def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
     # one clip's spectrum is 2 MB and stays in a core's cache; of eight at once each takes half as long again. And the same memory
     # for each: what malloc gives back between clips costs more to have again than the arithmetic in it
     found, room = torch.empty(len(waves), preset.frames, preset.n_mels), _Room(preset)
-    for clip, wave in enumerate(waves.float()):
+    for clip, wave in enumerate(waves.detach().float()):
         found[clip] = _mel_power(wave, preset, window, bands, room)
     return found
 

@@ -22,10 +22,10 @@ from jobs.errors import SourceError
 from jobs.lake import held
 from jobs.lake.collect import bounded
 from jobs.lake.schemas import table
-from jobs.sources.contract import QUARANTINE_LIMIT
+from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT
 
-RETRIED = ("unreadable", "changed", "timed_out", "crashed", "failed")
-"""Rules that a file may break today and not tomorrow: not kept by content."""
+RETRIED = ("unreadable", "changed", "too_large", "timed_out", "crashed", "failed")
+"""Rules that a file may break today and not tomorrow, or not by other settings: not kept by content."""
 FILE_BYTES = 1_000_000
 """What a file costs besides its bytes, in bytes: for short ones the transform is most of the work."""
 TASK_BYTES = 64_000_000
@@ -72,7 +72,7 @@ class Done:
 def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
     """Work on what is new among `files` (of table `audio_files`); write its rows, what became of it, and the night's quarantine.
 
-    Raises SourceError where too many files cannot be used.
+    Raises SourceError where too many files cannot be used: all, or more than 5 % and 20.
     """
     known, rows = held.held(ctx, one.status, one.made_by), held.held(ctx, one.table, one.made_by)
     fresh = files.join(known.select("content_hash"), "content_hash", "left_anti")
@@ -147,7 +147,7 @@ def refused(told: DataFrame) -> DataFrame:
 
 def _require_usable(files: DataFrame, bad: DataFrame) -> None:
     total, unusable = files.count(), bad.count()
-    if unusable > QUARANTINE_LIMIT * total:
+    if unusable and (unusable == total or unusable > max(QUARANTINE_LIMIT * total, QUARANTINE_DAY_LINES)):
         first = bad.orderBy("file").first()
         raise SourceError(
             f"{unusable} of {total} audio files are unusable, more than {QUARANTINE_LIMIT:.0%}; the first is "

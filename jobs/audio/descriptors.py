@@ -3,7 +3,7 @@
 Of the middle of the file, mono at 22,050 Hz; what is measured stands in jobs/audio/describe.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -44,7 +44,7 @@ def run(ctx: JobContext) -> None:
     """
     config: Config = ctx.config  # type: ignore[assignment]
     files = ctx.read("audio_files").join(ctx.need("track_clips").select("track_id"), "track_id", "left_semi")
-    made_by = maker(config, (decode, describe), version("librosa"))
+    made_by = maker(replace(config, max_bytes=0, file_seconds=0), (decode, describe), version("librosa"))
     work = partial(of_file, config=config)
     one = by_content.Pass("audio_descriptors", made_by, work, config.file_seconds, describe.compiled)
     done = by_content.run(ctx, files, one)

@@ -3,15 +3,16 @@
 A bad file is quarantined with its reason and never hurts its neighbours; what was decoded on any night is not decoded again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from jobs.audio import by_content, cutting, decode
 from jobs.audio.cutting import Choice, clip_starts
 from jobs.context import JobContext
+from jobs.errors import SourceError
 from jobs.lake.held import maker
 from models import mel as front_end
 from models.mel import PRESETS, fit_clip, log_mel
@@ -36,12 +37,26 @@ class Config:
     file_seconds: float = 60.0
     """Seconds that one file may take before it is given up; usual ones take a few tenths."""
 
+    def check(self) -> None:
+        """Raises SourceError for settings by which no file can be heard."""
+        wrong = {
+            "presets": not self.presets or not set(self.presets) <= set(PRESETS),
+            "choice": self.choice not in get_args(Choice),
+            "clips": self.clips < 1,
+            "max_seconds": not self.max_seconds > 0,
+            "file_seconds": not self.file_seconds > 0,
+        }
+        for name in (name for name, is_so in wrong.items() if is_so):
+            raise SourceError(
+                f"{name} = {getattr(self, name)!r} under [jobs.mel] cannot be; presets are {', '.join(PRESETS)}, choice is "
+                f"{', '.join(get_args(Choice))}, numbers are above 0."
+            )
+
 
 def clips_of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the file is, and its clips as rows of table `mel`. Raises Unusable."""
     rate = PRESETS[config.presets[0]].sample_rate
     found = decode.decode_content(file["path"], file["content_hash"], rate, config.max_seconds, config.max_bytes)
-    before = max(0.0, found.seconds - config.max_seconds) / 2  # what was left out in front
     rows: list[dict[str, Any]] = []
     for name in config.presets:
         preset = PRESETS[name]
@@ -50,19 +65,22 @@ def clips_of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any],
         fitted = [fit_clip(found.wave[start:], preset) for start in starts]
         mels = log_mel(torch.stack([torch.from_numpy(clip) for clip, _ in fitted]), preset)
         for number, (start, mel, (_, tiled)) in enumerate(zip(starts, mels, fitted, strict=True)):
-            at, values = round(before + start / rate, 6), mel.half().numpy().tobytes()
+            at, values = round(found.begins + start / rate, 6), mel.half().numpy().tobytes()
             rows.append({"preset": name, "clip": number, "start": at, "tiled": tiled, "mel": values})
     return found.facts, rows
 
 
 def made_by(config: Config) -> str:
-    """The maker of these clips: they are decoded anew where settings, decoding, cutting or the front end are others."""
-    return maker(config, (front_end, decode, cutting))
+    """The maker of these clips: they are decoded anew where settings, decoding, cutting or the front end are others. Not where
+    a file may cost more or less: what it broke such a limit by is not kept.
+    """
+    return maker(replace(config, max_bytes=0, file_seconds=0), (front_end, decode, cutting))
 
 
 def run(ctx: JobContext) -> None:
     """Reads `audio_files` and what is held of `mel`; writes new clips, `track_clips`, and the refused files."""
     config: Config = ctx.config  # type: ignore[assignment]
+    config.check()
     # a service without audio has no such table; that the night was ingested, its catalogue tells
     ctx.night.lake.require("tracks", "on", ctx.night.date.isoformat())
     work = partial(clips_of_file, config=config)

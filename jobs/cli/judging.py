@@ -80,7 +80,9 @@ def evaluate_pairs(
 def evaluate_genres(
     models: Annotated[str, typer.Option(help="Models to compare, by comma. Default: all.")] = "",
     date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
-    folds: Annotated[int, typer.Option(help="Parts of the tracks; genres of fewer tracks are left out.", min=2)] = 6,
+    folds: Annotated[
+        int, typer.Option(help="Parts of the tracks; genres of fewer tracks are left out (of 2 folds: of fewer than 4).", min=2)
+    ] = 6,
     seeds: Annotated[int, typer.Option(help="Times that all is done anew.", min=1)] = 5,
     fold: Annotated[int | None, typer.Option(help="Only this fold of each seed, from 0.", min=0)] = None,
     as_json: AsJson = False,

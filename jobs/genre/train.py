@@ -56,12 +56,16 @@ class Config:
     """Fewest labelled tracks of a genre; of four and more, some are held out to be looked at."""
     most_tracks: int = 4_000
     """Most labelled tracks that a network learns from, of each genre as many, if it has them: three clips each are 1.8 GB on the
-    driver. It is shown `max_clips` (models/clip_network.py) in all, so that more tracks would add variety and no work."""
+    driver."""
+    max_clips: int = TrainingConfig.max_clips
+    """Clips that a network is shown over all its epochs, 8 at most and one at least: two minutes of two cores. Beyond 1,400 clips
+    fewer than five epochs are planned, too few to stop early; where a GPU trains, or a night has an hour, ask for more."""
 
     def check(self) -> None:
         """Raises SourceError for numbers by which nothing can be trained."""
-        if self.most_tracks < 1:
-            raise SourceError(f"most_tracks = {self.most_tracks} under [jobs.genre_train] leaves nothing to learn from.")
+        for name in ("most_tracks", "max_clips"):
+            if getattr(self, name) < 1:
+                raise SourceError(f"{name} = {getattr(self, name)} under [jobs.genre_train] leaves nothing to learn from.")
         if self.workers < 0 or (self.workers and self.model == HEAD):
             raise SourceError(
                 f"workers = {self.workers} under [jobs.genre_train] trains no {self.model}; set 0, or how many processes train a "
@@ -119,7 +123,9 @@ def _network(ctx: JobContext, config: Config) -> Learned | None:
     if len(genres) < 2:
         return None
     one_each = bool((truth.sum(1) == 1).all())
-    settings = settings_of(kind_of(config.model), n_genres=len(genres), says=ONE if one_each else SEVERAL)
+    settings = settings_of(
+        kind_of(config.model), n_genres=len(genres), says=ONE if one_each else SEVERAL, max_clips=config.max_clips
+    )
     wanted = truth.argmax(1) if one_each else truth
 
     def watch(epoch: EpochReport) -> None:

@@ -26,6 +26,21 @@ def _nan(path: Path) -> None:
     wav(path, wave, kind="FLOAT")
 
 
+def _one_huge(path: Path) -> None:
+    wave = tone(4.0)
+    wave[100] = 1e30
+    wav(path, wave, kind="FLOAT")
+
+
+def unknown_length(path: Path) -> None:
+    """As a recorder that writes to a pipe leaves it: 36 bits of STREAMINFO, which tell how many samples there are, are 0."""
+    soundfile.write(path, tone(3.0), RATE)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+
+
 def _cut(path: Path) -> None:
     wav(path, tone(3.0))
     path.write_bytes(path.read_bytes()[:30])
@@ -45,6 +60,9 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "nan.wav": ("not_finite", _nan),
     "sample.wav": ("too_short", lambda path: wav(path, tone(1 / RATE))),
     "silent.wav": ("silent", lambda path: wav(path, 0 * tone(2.0))),
+    "opposed.wav": ("silent", lambda path: wav(path, tone(2.0, channels=2) * [1, -1])),
+    "huge.wav": ("too_loud", _one_huge),
+    "slow.wav": ("bad_rate", lambda path: wav(path, tone(100.0, 8), 8)),
 }
 """File name: the rule that it breaks, and how it is made."""
 ODD: dict[str, tuple[tuple[float, int, int], Callable[[Path], object]]] = {

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from jobs.audio.decode import Unusable, check_content, decode
-from tests.audio.hostile import BAD, ODD, RATE, tone, wav
+from jobs.audio.decode import PIECE, Unusable, check_content, decode
+from tests.audio.hostile import BAD, ODD, RATE, tone, unknown_length, wav
 
 MANY = 10**9
 
@@ -40,6 +41,31 @@ def test_only_the_middle_of_a_long_file_is_decoded(tmp_path: Path) -> None:
     found = decode(str(tmp_path / "a.wav"), RATE, 2.0, MANY)
     assert found.seconds == 22.0
     assert np.argmax(np.abs(np.fft.rfft(found.wave))) / 2 == pytest.approx(800, abs=4)
+
+
+def test_of_a_file_cut_off_before_its_middle_the_beginning_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    wav_like = np.concatenate([tone(30.0, pitch=800), tone(90.0, pitch=200)])
+    soundfile.write(path, wav_like, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 10])
+    found = decode(str(path), RATE, 20.0, MANY)
+    assert found.begins == 0
+    assert found.seconds == pytest.approx(len(found.wave) / RATE) == pytest.approx(20.0, abs=1.0)
+    assert np.argmax(np.abs(np.fft.rfft(found.wave[: 2 * RATE]))) / 2 == pytest.approx(800, abs=4)
+
+
+def test_a_file_that_does_not_know_its_length_is_heard(tmp_path: Path) -> None:
+    unknown_length(tmp_path / "a.flac")
+    found = decode(str(tmp_path / "a.flac"), RATE, 90.0, MANY)
+    assert found.begins == 0
+    assert found.seconds == len(found.wave) / RATE == pytest.approx(3.0, abs=PIECE / RATE)
+
+
+def test_many_channels_are_heard_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.audio.decode.MOST_SAMPLES", 6 * RATE)
+    wav(tmp_path / "six.wav", tone(4.0, channels=6))
+    found = decode(str(tmp_path / "six.wav"), RATE, 90.0, MANY)
+    assert (len(found.wave), found.begins, found.seconds) == (RATE, 1.5, 4.0)
 
 
 def test_large_missing_and_exchanged_files_are_refused(tmp_path: Path) -> None:

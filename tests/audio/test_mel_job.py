@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,8 +136,31 @@ def test_bad_files_are_told_of_and_never_hurt_their_neighbours(
     assert again.read("quarantine/mel").count() == len(BAD)
 
 
-def test_too_many_bad_files_stop_the_night(begun: Begun, tmp_path: Path) -> None:
+def test_too_many_bad_files_stop_the_night(begun: Begun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.mp3").write_text("no music")
-    ctx = begun({"text": tmp_path / "text.mp3", **sounds(tmp_path, "a")})
-    with pytest.raises(SourceError, match=r"1 of 2 audio files are unusable, more than 5%; the first is .*text\.mp3: libsndfile"):
-        mel.run(ctx)
+    alone = {"text": tmp_path / "text.mp3"}
+    told = r"1 of {} audio files are unusable, more than 5%; the first is .*text\.mp3: no audio that libsndfile"
+    with pytest.raises(SourceError, match=told.format(1)):
+        mel.run(begun(alone))
+    beside = alone | sounds(tmp_path, "a")
+    assert ran(begun(beside))["quarantine/mel"] == 1, "a small folder with one bad file is no bad feed"
+    monkeypatch.setattr("jobs.audio.by_content.QUARANTINE_DAY_LINES", 0)
+    with pytest.raises(SourceError, match=told.format(2)):
+        mel.run(begun(beside, 1))
+
+
+def test_what_a_file_may_cost_is_no_reason_to_hear_it_again(begun: Begun, tmp_path: Path) -> None:
+    files = sounds(tmp_path, "a", "b")
+    wav(files["b"], tone(15.0))
+    first = begun(files, config=replace(CONFIG, max_bytes=500_000))
+    assert ran(first) == {"mel": 2, "audio_status/mel": 1, "quarantine/mel": 1, "track_clips": 1}
+    later = begun(files, 1, replace(CONFIG, max_bytes=10**9, file_seconds=120.0))
+    assert ran(later) == {"mel": 2, "audio_status/mel": 1, "quarantine/mel": 0, "track_clips": 2}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"presets": ()}, {"presets": ("pmrs-4",)}, {"choice": "middel"}, {"clips": 0}, {"max_seconds": 0.0}]
+)
+def test_settings_by_which_nothing_is_heard_are_refused(begun: Begun, wrong: dict[str, Any]) -> None:
+    with pytest.raises(SourceError, match=rf"{next(iter(wrong))} = .* under \[jobs\.mel\] cannot be; presets are pmrs-4s, spoti"):
+        mel.run(begun({}, config=replace(CONFIG, **wrong)))

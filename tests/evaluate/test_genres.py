@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobs.evaluate.genres.command import Answers, Config
 from jobs.evaluate.genres.contenders import CONTENDERS, Contender, Fold, together
-from jobs.evaluate.genres.heard import Clips, Heard, Reals, folds
+from jobs.evaluate.genres.heard import Clips, Heard, Reals, _once, folds
 from jobs.evaluate.genres.judged import Row, compare, hits, judged
 
 GENRES = ("Blues", "Disco", "Metal")
@@ -67,6 +68,16 @@ def test_a_genre_that_is_only_asked_for_is_possible_and_not_likely(one: Contende
     said = one.fit(fold_of(heard(), metal))
     assert said.shape == (len(metal), 3)
     assert (said.argmax(1) != 2).all()
+
+
+def test_equal_audio_of_two_ids_is_asked_once() -> None:
+    rows = pa.table({"track_id": ["a", "b", "c"], "content_hash": ["2", "1", "2"]})
+    assert _once(rows)["track_id"].to_pylist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(("folds", "fewest"), [(2, 4), (3, 3), (6, 6)])
+def test_of_each_genre_two_tracks_are_left_to_learn_from(folds: int, fewest: int) -> None:
+    assert Config(folds=folds).fewest == fewest
 
 
 def test_together_is_sure_where_both_are() -> None:

@@ -91,6 +91,9 @@ def test_errors_name_the_thing() -> None:
     p = preset("pmrs-4s")
     with pytest.raises(ValueError, match="pmrs-4s takes clips of 88200 samples, these have 100"):
         log_mel(torch.zeros(1, 100), p)
+    for odd in (torch.zeros(1, p.clip_samples, dtype=torch.int16), torch.zeros(p.clip_samples)):
+        with pytest.raises(ValueError, match=r"clips are .* of floats"):
+            log_mel(odd, p)
     with pytest.raises(ValueError, match="at least one sample"):
         fit_clip(np.zeros(0, dtype=np.float32), p)
     with pytest.raises(ValueError, match=r"'nope'.*pmrs-4s, spotify-30s"):

@@ -79,6 +79,17 @@ def test_a_network_that_is_too_sure_is_calmed() -> None:
     assert right[0] == right[1], "which genre comes first is as it was"
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_genres_that_nothing_tells_apart_are_as_likely_as_they_are_frequent(several: bool) -> None:
+    """Rare ones weigh more in training; asked, a network must not say that they are no rarer."""
+    genre = np.array([0] * 80 + [1] * 16)
+    labels = np.column_stack([np.ones(96), genre]).astype(np.float32) if several else genre
+    cfg = replace(SMALL, says=SEVERAL if several else SMALL.says, epochs=2, label_smoothing=0.0)
+    model = clip_training.train(bands(np.ones((96, 2))), labels, [f"t{n:02d}" for n in range(96)], cfg).model
+    said, _ = predict(model, bands(np.ones((64, 2)), seed=1))
+    assert said[:, 1].mean() == pytest.approx(1 / 6, abs=0.08)
+
+
 def test_few_held_tracks_leave_the_temperature_alone() -> None:
     loud = np.tile([[1, 0], [0, 1]], (8, 1)).astype(np.float32)
     found = clip_training.train(bands(loud), loud.argmax(1), [f"t{n}" for n in range(16)], replace(SMALL, epochs=2))

@@ -34,6 +34,16 @@ def test_a_pipe_or_device_is_named_and_not_waited_for(tmp_path: Path, make: Call
             names(place)
 
 
+def test_a_name_may_hold_any_letter_and_space_and_no_control_character(tmp_path: Path) -> None:
+    honest = ["bj\u00f6rk.mp3", "\u5b87\u591a\u7530\u3000\u30d2\u30ab\u30eb.mp3", "d\u00e9j\u00e0\u00a0vu.mp3"]
+    for name in honest:
+        (tmp_path / name).write_bytes(b"x")
+    assert sorted(names(tmp_path)) == sorted(honest)
+    (tmp_path / "a\nb.mp3").write_bytes(b"x")
+    with pytest.raises(SourceError, match="control characters"):
+        names(tmp_path)
+
+
 def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
     folder, elsewhere = tmp_path / "logs", tmp_path / "elsewhere"
     for place in (folder / "dt=2026-11-13", elsewhere / "dt=2026-11-14", folder / "..data" / "dt=2026-11-15"):

@@ -45,6 +45,11 @@ class Config:
     seeds: int = 5
     """Times that all is done anew: other folds, other first weights."""
 
+    @property
+    def fewest(self) -> int:
+        """Tracks that a genre must have: each fold asks for one, and at least two of the others are learned from."""
+        return max(self.folds, 4 if self.folds == 2 else 3)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -70,7 +75,7 @@ def run(settings: Settings, date: str, config: Config, options: Options, say: Sa
     ctx = opened(settings, date, config)
     _prepare(settings, ctx, say)
     presets = sorted({one.preset for one in asked if one.preset})
-    found = heard.read(ctx, presets, config.folds)
+    found = heard.read(ctx, presets, config.fewest)
     answers = Answers(_folder(ctx) / "answers", found, config)
     for seed in range(config.seeds):
         number = heard.folds(found.genre, config.folds, seed)

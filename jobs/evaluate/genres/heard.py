@@ -61,7 +61,9 @@ def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
     Raises EvaluationError where fewer than two genres stay.
     """
     labels = ctx.need("tracks").where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
-    known = bounded(labels.join(ctx.need("track_descriptors"), "track_id").orderBy("track_id"), ROW_BYTES, "described tracks")
+    # the same audio under two ids would be learned from and asked for
+    described = labels.join(ctx.need("track_descriptors"), "track_id").orderBy("track_id")
+    known = _once(bounded(described, ROW_BYTES, "described tracks"))
     counts = {genre: known["genre"].to_pylist().count(genre) for genre in ctx.genres.genres}
     genres = tuple(genre for genre, count in counts.items() if count >= fewest)
     if len(genres) < 2:
@@ -82,6 +84,12 @@ def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
         {genre: count for genre, count in counts.items() if 0 < count < fewest},
         tuple(sorted({row["made_by"] for name in HEARD for row in ctx.need(name).select("made_by").distinct().collect()})),
     )
+
+
+def _once(known: pa.Table) -> pa.Table:
+    """The first track of each content."""
+    _, first = np.unique(np.array(known["content_hash"].to_pylist(), str), return_index=True)
+    return known.take(pa.array(np.sort(first)))
 
 
 def _clips(ctx: JobContext, preset: str, tracks: NDArray[np.str_]) -> Clips:

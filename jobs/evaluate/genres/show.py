@@ -48,7 +48,7 @@ def about(told: dict[str, Any]) -> list[str]:
     ]
     if told["left_out"]:
         few = ", ".join(f"{genre} ({count})" for genre, count in told["left_out"].items())
-        lines.append(f"Genres of fewer tracks than there are folds are left out: {few}.")
+        lines.append(f"Genres of fewer tracks than there are folds (with two folds: than four) are left out: {few}.")
     return lines
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,7 @@ def listing(source: Source, suffixes: frozenset[str] | None = None) -> list[str]
     Hidden entries are left out, and links to what is searched anyway.
 
     `suffixes` (lower case, with dot; a final `.gz` is looked through) restricts what is taken from a folder.
-    Raises SourceError where the path is missing, holds no such file, or a file cannot be opened.
+    Raises SourceError where the path is missing, holds no such file, or a file cannot be named or opened.
     """
     root = source.path
     # of os.path, which says no where it may not look; Path would raise
@@ -115,8 +116,9 @@ def _check_readable(source: Source, path: str) -> None:
     where = f"Source {source.name}: {path!r}"
     if _hidden(Path(path).name):
         raise SourceError(f"{where} has the name of a hidden file, which Spark passes over; rename it.")
-    if not path.isprintable():
-        raise SourceError(f"{where} has a name with unprintable characters or not in UTF-8; rename it.")
+    # control characters, ends of lines, and bytes that are no UTF-8; a wide space or a joiner stands in honest titles
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in path):
+        raise SourceError(f"{where} has a name with control characters or not in UTF-8; rename it.")
     try:
         # asked first: to open a pipe is to wait until somebody writes into it
         if not stat.S_ISREG(os.stat(path).st_mode):
