@@ -1,0 +1,67 @@
+"""A handful of tracks and artists in three groups, as tables of a night."""
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+
+from jobs.context import JobContext, Night
+from jobs.lake.schemas import audio, table
+
+DAY = dt.date(2026, 11, 14)
+GROUPS = 3
+"""Artists a0 to a8, three to a group; four tracks each. Tracks of a group have nearly the same factors and sound."""
+
+
+def written(ctx: JobContext, rows: dict[str, list[dict[str, Any]]]) -> None:
+    for name, some in rows.items():
+        schema = table(name).read_schema
+        whole = [tuple(row.get(field.name) for field in schema) for row in some]
+        ctx.write(name, ctx.spark.createDataFrame(whole, schema))
+    ctx.commit()
+
+
+def small_world() -> dict[str, list[dict[str, Any]]]:
+    """Tables of a night. a8 has no audio, track t8.3 no factors either, tracks x and y no artist; n is known by name alone."""
+    draw = np.random.default_rng(2)
+    directions, sounds = draw.normal(size=(GROUPS, 6)), draw.normal(size=(GROUPS, 2))
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
+        "tracks", "item_factors", "track_descriptors", "track_genres", "history", "listeners", "artist_terms/msd",
+        "events/app", "deletions/wishes")}  # fmt: skip
+
+    def track(name: str, group: int, artist_id: str | None, artist: str | None, heard: bool = True, loud: bool = True) -> None:
+        rows["tracks"].append({"track_id": name, "title": f"Title {name}", "artist_id": artist_id, "artist": artist,
+                               "song_id": f"S{name}", "has_audio": loud, "known_from": "catalogue"})  # fmt: skip
+        genre = ("Rock", "Trance", None)[group]
+        shares = [float(group == place) for place in range(2)] if genre else []
+        label = {"genre": genre, "confidence": 1.0, "probabilities": shares, "source": "label"}
+        rows["track_genres"].append({"track_id": name, **label})
+        if heard:
+            factors = (directions[group] + draw.normal(size=6) * 0.3).tolist()
+            rows["item_factors"].append({"track_id": name, "factors": factors})
+        if loud:
+            of_group = enumerate(audio.NUMBERS)
+            numbers = {column.name: float(sounds[group, place % 2] + draw.normal() * 0.2) for place, column in of_group}
+            vectors = {column.name: (sounds[group] + draw.normal(size=2) * 0.2).tolist() for column in audio.VECTORS}
+            rows["track_descriptors"].append({"track_id": name, "content_hash": name, "made_by": "m", **numbers, **vectors})
+
+    for artist in range(9):
+        for number in range(4):
+            silent = artist == 8
+            track(f"t{artist}.{number}", artist // 3, f"a{artist}", f"Artist {artist}", not (silent and number == 3), not silent)
+    track("x", 0, None, None)
+    track("y", 1, None, None)
+    track("n", 0, None, "Nameless")
+    for artist in range(3):
+        rows["artist_terms/msd"] += [{"artist_id": f"a{artist}", "term": term} for term in ("loud", f"own {artist}")]
+    return rows
+
+
+def listen(rows: dict[str, list[dict[str, Any]]], user: str, *tracks: str, rating: float = 2.0) -> None:
+    rows["listeners"].append({"user_id": user, "heard": len(tracks)})
+    rows["history"] += [{"user_id": user, "track_id": t, "rating": rating, "plays": 2, "liked": False} for t in tracks]
+
+
+def rows_of(night: Night, name: str, where: str = "true") -> list[Any]:
+    found = night.lake.read(night.spark, name, "on", DAY.isoformat()).where(where)
+    return found.orderBy(*table(name).key).collect()
