@@ -113,7 +113,7 @@ def mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _middle(path: str, max_seconds: float) -> Decoded:
     """Samples around the middle, mixed to mono, at the file's own rate; from the beginning, where the middle that the header tells
-    of is not there: the file was cut off, or written by a recorder that did not know yet how long it would be.
+    of is hardly there: the file was cut off, or written by a recorder that did not know yet how long it would be.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -123,7 +123,7 @@ def _middle(path: str, max_seconds: float) -> Decoded:
             wanted = min(int(max_seconds * rate), MOST_SAMPLES // channels)
             start = max(0, (frames - wanted) // 2)
             samples = _read(file, start, min(wanted, max(frames, 1)))
-        if start and not len(samples):
+        if start and len(samples) < SHORTEST * rate:
             start, samples = 0, _beginning(path, wanted)
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         raise Unusable("undecodable", f"no audio that libsndfile can read{_said(error, path)}") from None
