@@ -8,16 +8,21 @@ PMRS_REAL_DATA ?= $(wildcard ../shared/data)
 override PMRS_REAL_DATA := $(abspath $(PMRS_REAL_DATA))
 export PMRS_REAL_DATA
 export PYTHON
+# cron and containers run in the POSIX locale, in which a folder called "é" cannot be named
+export LC_ALL := C.UTF-8
 
 PMRS := .venv/bin/pmrs
 sources = $(if $(SOURCES),--sources '$(SOURCES)')
 
-.PHONY: help setup nightly backfill sample mongo stop test bench bench-full lint docs clean
+.PHONY: help setup locks nightly backfill sample mongo stop test bench bench-full lint docs clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make both environments from the locks (again: under 2 s)
 	@requirements/setup.sh
+
+locks: ## renew the locks after a change of requirements/*.in
+	@requirements/lock.sh
 
 nightly: setup ## run one night: the whole DAG, from logs to published lists  [DATE=2026-11-14] [SOURCES=file.toml]
 	@$(PMRS) nightly $(if $(DATE),--date '$(DATE)') $(sources)
@@ -54,4 +59,4 @@ docs: setup ## write docs/data-dictionary.md anew from the schemas
 	@mv docs/data-dictionary.md.part docs/data-dictionary.md
 
 clean: stop ## remove both environments and caches; var/ (your data) stays
-	@rm -rf .venv .venv-airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv .venv-airflow .venv-uv .python .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -7,15 +7,16 @@ RUN apt-get update \
 
 WORKDIR /opt/pmrs
 COPY requirements/ requirements/
-RUN python -m venv .venv \
-    && .venv/bin/pip install --no-cache-dir --no-deps -r requirements/pipeline.lock \
-    && .venv/bin/pip install --no-cache-dir -r requirements/torch.in -c requirements/pipeline.lock \
-    && python -m venv .venv-airflow \
-    && .venv-airflow/bin/pip install --no-cache-dir --no-deps -r requirements/airflow.lock
+# the same uv, locks and hashes as `make setup`; torch by pip, as requirements/torch.in says
+RUN UV=$(requirements/uv.sh) \
+    && $UV venv --seed .venv && $UV venv .venv-airflow \
+    && $UV pip install --no-cache --python .venv/bin/python --no-deps --require-hashes -r requirements/pipeline.lock \
+    && $UV pip install --no-cache --python .venv-airflow/bin/python --no-deps --require-hashes -r requirements/airflow.lock \
+    && .venv/bin/pip install --no-cache-dir -r requirements/torch.in
 COPY . .
-RUN .venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e .
+RUN .venv-uv/bin/uv pip install --python .venv/bin/python --no-deps --no-build-isolation -e .
 
 # Nobody needs root inside.
 RUN useradd --create-home pmrs && mkdir -p /data/var && chown pmrs /data/var
 USER pmrs
-ENV PATH=/opt/pmrs/.venv/bin:/opt/pmrs/.venv-airflow/bin:$PATH SPARK_CONF_DIR=/opt/pmrs/spark_conf
+ENV LC_ALL=C.UTF-8 PATH=/opt/pmrs/.venv/bin:/opt/pmrs/.venv-airflow/bin:$PATH SPARK_CONF_DIR=/opt/pmrs/spark_conf

@@ -1,9 +1,10 @@
 """Where things are: the one settings class. *What* is computed lies in each job's own config dataclass."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.errors import StoreError
@@ -27,10 +28,27 @@ class Settings(BaseSettings):
     backfill: bool = Field(False, description="The night is one of a backfill (`pmrs run --backfill`): every fit begins anew.")
     holder_pid: int = Field(0, description="Process that owns the night (set by `pmrs nightly`); 0: none known.")
 
+    @field_validator("var", "sources", "mongo_uri_file")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """Return the path as every working directory names it: Airflow starts tasks in folders of its own."""
+        return None if path is None else Path(os.path.abspath(path.expanduser()))
+
+    @field_validator("lake")
+    @classmethod
+    def _absolute_folder(cls, lake: str) -> str:
+        return os.path.abspath(lake) if lake and "://" not in lake else lake
+
+    def exported(self) -> dict[str, str]:
+        """Return the `PMRS_*` variables of this process that name paths, in the form that processes below it need."""
+        paths = {"PMRS_LAKE": self.lake, "PMRS_SOURCES": self.sources, "PMRS_MONGO_URI_FILE": self.mongo_uri_file}
+        inherited = {name: str(path) for name, path in paths.items() if path and os.environ.get(name)}
+        return {"PMRS_VAR": str(self.var), **inherited}
+
     @property
     def lake_root(self) -> str:
         """Root folder or URI of the lake, without a trailing slash."""
-        return (self.lake or str(self.var.resolve() / "lake")).rstrip("/")
+        return (self.lake or str(self.var / "lake")).rstrip("/")
 
     @property
     def embedded(self) -> bool:

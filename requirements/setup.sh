@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv (pipeline) and .venv-airflow from the locks, and Airflow's database. Run it as often as you like:
 # what is done already is recognised by a stamp, and what a killed run left half-done is made anew.
-# Usage: requirements/setup.sh     PYTHON=/path/to/python3.11 names another Python.
+# Usage: requirements/setup.sh     PYTHON=/path/to/python3.12 names another Python (3.11 to 3.13).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 here=$PWD
@@ -9,7 +9,9 @@ var=${PMRS_VAR:-$here/var}
 log=$var/logs/setup.log
 # A caller's own Python settings must not leak into the environments.
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 UV_NO_PROGRESS=1 UV_PYTHON_INSTALL_DIR=$here/.python
+# cron and containers run in the POSIX locale, in which a folder called "é" cannot be named
+export LC_ALL=C.UTF-8
 
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 say() { printf 'setup: %s\n' "$*"; }
@@ -27,14 +29,25 @@ logged() {
     printf '%d s\n' $((SECONDS - started))
 }
 
-is_311() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
+fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
 
+# Python 3.11 to 3.13: PYTHON's, one on the PATH, else one that uv fetches.
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-} python3.11 python3; do
-        if is_311 "$candidate"; then command -v "$candidate"; return; fi
+    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+        if fits "$candidate"; then "$candidate" -c 'import sys; print(sys.executable)'; return; fi
     done
-    die "Python 3.11 is missing${PYTHON:+ ($PYTHON is not it)}; install it: sudo apt-get install python3.11 python3.11-venv"
+    [ -z "${PYTHON:-}" ] || die "PYTHON names $PYTHON, which is not a Python of 3.11, 3.12 or 3.13."
+    "$uv" python install 3.12 >>"$log" 2>&1 &&
+        "$uv" python find --managed-python 3.12 2>>"$log" ||
+        die "Python 3.11, 3.12 or 3.13 is missing, and none could be fetched ($log says why); install it: sudo apt-get install python3 python3-venv"
+}
+
+# pip and uv read different settings: where an operator has given pip a mirror, uv uses it too.
+share_mirror() {
+    local mirror=${PIP_INDEX_URL:-}
+    [ -n "$mirror" ] || mirror=$(.venv-uv/bin/python -m pip config get global.index-url 2>/dev/null) || true
+    [ -z "$mirror" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$mirror}
 }
 
 check_machine() {
@@ -51,8 +64,6 @@ check_tools() {
     for tool in git make; do
         command -v $tool >/dev/null || die "$tool is missing; install it: sudo apt-get install $tool"
     done
-    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
-        die "Python's venv is missing; install it: sudo apt-get install python3.11-venv"
     "$python" -c 'import ctypes; ctypes.CDLL("libcurl.so.4")' 2>/dev/null ||
         die "libcurl.so.4, which the embedded MongoDB needs, is missing; install it: sudo apt-get install libcurl4"
 }
@@ -72,28 +83,43 @@ stamp_of() { { cat "$@"; "$python" -V; printf '%s' "$here"; } | sha256sum | cut 
 
 current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 
+install() {
+    local env=$1; shift
+    share_mirror
+    "$uv" pip install --python "$env/bin/python" "$@"
+}
+
+# By pip, which also reads a machine's own wheels of torch, and without hashes (torch.in says why).
+install_torch() {
+    local pins
+    pins=$(mktemp)
+    sed -n 's/^\([a-zA-Z0-9_.-]*==[^ ;]*\).*/\1/p' requirements/pipeline.lock >"$pins"
+    .venv/bin/python -m pip install -r requirements/torch.in -c "$pins"
+    rm -f "$pins"
+}
+
 make_pipeline() {
     local stamp
     stamp=$(stamp_of requirements/pipeline.lock requirements/torch.in)
     if ! current .venv/.stamp "$stamp"; then
         check_disk
         begun .venv
-        logged "pipeline environment (.venv), new" "$python" -m venv --clear .venv
-        logged "pipeline packages, some 95" .venv/bin/pip install --no-deps -r requirements/pipeline.lock
-        logged "torch" .venv/bin/pip install -r requirements/torch.in -c requirements/pipeline.lock
+        logged "pipeline environment (.venv), new" "$uv" venv --quiet --clear --seed --python "$python" .venv
+        logged "pipeline packages, some 100" install .venv --no-deps --require-hashes -r requirements/pipeline.lock
+        logged "torch" install_torch
         check_mongod
         printf '%s\n' "$stamp" >.venv/.stamp
     fi
     stamp=$(stamp_of pyproject.toml .venv/.stamp)
     if ! current .venv/.stamp-pmrs "$stamp"; then
-        logged "the pmrs command" .venv/bin/pip install --no-deps --no-build-isolation -e .
+        logged "the pmrs command" install .venv --no-deps --no-build-isolation -e .
         printf '%s\n' "$stamp" >.venv/.stamp-pmrs
     fi
 }
 
 check_mongod() {
     local missing
-    missing=$(ldd .venv/lib/python3.11/site-packages/fiftyone/db/bin/mongod | awk '/not found/ {print $1; exit}')
+    missing=$(ldd .venv/lib/python3.*/site-packages/fiftyone/db/bin/mongod | awk '/not found/ {print $1; exit}')
     case "$missing" in
     "") ;;
     libcurl*) die "the embedded MongoDB misses $missing; install it: sudo apt-get install libcurl4" ;;
@@ -108,8 +134,8 @@ make_airflow() {
     if ! current .venv-airflow/.stamp "$stamp"; then
         check_disk
         begun .venv-airflow
-        logged "Airflow environment (.venv-airflow), new" "$python" -m venv --clear .venv-airflow
-        logged "Airflow packages, some 140" .venv-airflow/bin/pip install --no-deps -r requirements/airflow.lock
+        logged "Airflow environment (.venv-airflow), new" "$uv" venv --quiet --clear --python "$python" .venv-airflow
+        logged "Airflow packages, some 140" install .venv-airflow --no-deps --require-hashes -r requirements/airflow.lock
         printf '%s\n' "$stamp" >.venv-airflow/.stamp
     fi
     stamp=$(stamp_of .venv-airflow/.stamp)
@@ -120,11 +146,12 @@ make_airflow() {
 }
 
 check_machine
-python=$(find_python)
-check_tools
 mkdir -p "$var/logs"
 # Two set-ups at once would clear each other's work: the second waits.
 exec 9>"$var/logs/setup.lock"
 flock 9
+uv=$(requirements/uv.sh) || exit 1
+python=$(find_python)
+check_tools
 make_pipeline
 make_airflow

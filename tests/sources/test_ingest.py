@@ -26,6 +26,7 @@ def midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time())
 
 
+@pytest.mark.smoke
 def test_repeats_count_once_and_odd_lines_go_the_long_way(ingest: Ingest, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     odd = json.dumps({"user_id": "Ünal", "track_id": 7, "event": "play", "played_at": "2026-11-14T10:00:00+01:00"})
