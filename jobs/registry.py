@@ -6,6 +6,7 @@ from types import ModuleType
 
 from jobs.errors import PmrsError
 
+LISTS = ("candidates", "candidate_fingerprints")
 ARTIST_LEVEL = ("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
 FAMILIES = ("ingest", "prepare", "audio", "genre", "recommend", "publish")
 
@@ -31,8 +32,8 @@ JOBS = (
     Job("events", "ingest", "jobs.sources.ingest.events", "Timed logs to events, by received date", reusable=False),
     Job("snapshots", "ingest", "jobs.sources.ingest.snapshots", "Catalogue, labels, counts, profiles, audio files", reusable=False),
     Job("forget", "ingest", "jobs.forget.forget", "Whoever asked to be forgotten leaves older nights too", reusable=False),
-    Job("catalogue", "prepare", "jobs.catalogue.tracks", "One truth per track", ("tracks", "song_tracks", "losses/catalogue")),
-    Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "listeners", "losses/history")),
+    Job("catalogue", "prepare", "jobs.catalogue.tracks", "One truth per track", ("tracks", "song_tracks", "join_drops/catalogue")),
+    Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "eligible_users", "join_drops/history")),
     Job("mel", "audio", "jobs.audio.mel", "New audio to log-mel clips, both presets", ("track_clips", "quarantine/mel")),
     Job("descriptors", "audio", "jobs.audio.descriptors", "New audio described", ("track_descriptors", "quarantine/descriptors")),
     Job("text_vectors", "genre", "jobs.text.vectors", "What is written, as vectors", reusable=False),
@@ -40,7 +41,7 @@ JOBS = (
     Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",)),
     Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
     Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
-    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", ("candidates", "scored")),
+    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", LISTS),
     Job("content", "recommend", "jobs.collaborative.content", "Unplayed tracks", ("content_factors", "content_candidates")),
     Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
     Job("artists", "recommend", "jobs.artists.artists", "Similar artists and tracks, radio, daily mixes", ARTIST_LEVEL),

@@ -40,7 +40,7 @@ def unplayed_offered(store: Any, truth: dict[str, Any]) -> float:
     """Share of the overall lists that end with a track which nobody has played, and say that it is by its sound."""
     unplayed = set(truth["unplayed_audio"])
     last = [one["items"][-1] for one in store.recommendations.find({"list": "overall"}, {"items": 1})]
-    good = [one["track_id"] in unplayed and one["tier"] == "new" and "sounds like" in one["why"].lower() for one in last]
+    good = [one["track_id"] in unplayed and one["tier"] == "cold_start" and "sounds like" in one["why"].lower() for one in last]
     return float(sum(good)) / len(good)
 
 

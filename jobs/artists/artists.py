@@ -39,11 +39,11 @@ def run(ctx: JobContext) -> None:
     config: Config = ctx.config  # type: ignore[assignment]
     config.check()
     try:
-        known = all_known(ctx, config) if config.similar else None
+        known = all_known(ctx, config) if config.neighbours else None
         if known is not None:
             _write(ctx, known, config)
             return
-        LOG.info("nothing is similar to anything", similar=config.similar)
+        LOG.info("nothing is similar to anything", neighbours=config.neighbours)
     except TooMuch as error:
         # lists do not need it, and shall not wait for a larger machine
         LOG.warning("no artist level tonight: it is more than this machine is given", error=str(error))
@@ -83,7 +83,7 @@ def _write_artists(ctx: JobContext, known: Known, config: Config) -> None:
     near = build_near(ctx.spark, things, config).withColumnRenamed("id", "artist_id")
     others = names.select(F.col("artist_id").alias("similar_id"), F.col("artist").alias("similar_artist"))
     similar = ctx.write("similar_artists", near.join(F.broadcast(names), "artist_id").join(F.broadcast(others), "similar_id"))
-    tops = build_tops(tracks, ctx.need("history"), config.least_rating, config.per_artist)
+    tops = build_tops(tracks, ctx.need("history"), config.min_rating, config.per_artist)
     ctx.write("artist_radio", build_radio(names, similar, tops, config.radio))
 
 
@@ -106,15 +106,15 @@ def main_genre(known: Known) -> Ints:
 
 def daily_mixes(ctx: JobContext, known: Known, similar: DataFrame, config: Config) -> DataFrame:
     """Table `daily_mixes`."""
-    history, everybody = ctx.need("history"), ctx.need("listeners")
-    rows = similar.select("track_id", "rank", "similar_id", "score", "carried_by")
-    mixing = mixing_of(known, bounded(rows, NEAR_BYTES, "similar tracks"), config.similar)
+    history, everybody = ctx.need("history"), ctx.need("eligible_users")
+    rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")
+    mixing = mixing_of(known, bounded(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
     barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).unionByName(blocked(ctx))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred.withColumn("rating", F.lit(0.0)))
     # a wish or a block bars a track that the history still rates
     heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
     tasks = max(1, -(-everybody.count() // config.per_task))
-    listeners = build_listeners(heard, tuple(known.ids.to_pylist()), config.least_rating, tasks)
+    listeners = build_listeners(heard, tuple(known.ids.to_pylist()), config.min_rating, tasks)
     wanted = ctx.need("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
     return build_mixes(listeners, mixing, config, named(wanted))
 

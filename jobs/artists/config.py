@@ -9,10 +9,10 @@ from jobs.errors import SourceError
 class Config:
     """How near is reckoned, how many are told, and what makes a mix."""
 
-    listeners: float = 2.0
+    collaborative: float = 2.0
     """Weight of who hears a thing (the live model's factors). Twice that of each other way: where many listen, nothing says more
     of what goes together."""
-    sound: float = 1.0
+    audio: float = 1.0
     """Weight of descriptors of audio."""
     genre: float = 1.0
     """Weight of genre and artist's terms."""
@@ -22,27 +22,27 @@ class Config:
     looked at."""
     terms: int = 64
     """Artist terms that are looked at, the commonest; rarer ones are shared by few artists, and each costs 4 bytes a track."""
-    similar: int = 20
+    neighbours: int = 20
     """Neighbours of each track and of each artist: a page; 0: there is no artist level, and its tables are empty."""
-    least_score: float = 0.1
+    min_similarity: float = 0.1
     """Likeness below which nothing is called similar; two things drawn at random have 0."""
-    told: float = 0.3
+    reason_min_cosine: float = 0.3
     """Cosine from which a way of being alike is named beside the one that carries most."""
     per_artist: int = 3
     """Tracks of one artist on a radio."""
     radio: int = 30
     """Tracks of a radio: about two hours."""
-    least_rating: float = 1.0
+    min_rating: float = 1.0
     """Rating from which a track is liked, and a listener counts for it: one play, as the recipes have it."""
     mixes: int = 4
     """Most mixes of a user; their themes are told apart at a glance."""
-    likes_per_mix: int = 6
+    min_likes_per_mix: int = 6
     """Liked tracks that a user must have for each mix; with fewer for one, a user has none: a cluster of two or three is chance."""
-    most_likes: int = 500
+    max_likes: int = 500
     """Liked tracks that are looked at, the best rated: nobody holds up a task."""
-    favourites: int = 8
+    known_per_mix: int = 8
     """Most tracks of a mix that the user likes already."""
-    fresh: int = 12
+    new_per_mix: int = 12
     """Most tracks of a mix that the user has not heard: with the favourites 20, an hour and a quarter."""
     seed: int = 7
     """Of the clusters' first middles."""
@@ -51,8 +51,8 @@ class Config:
 
     def check(self) -> None:
         """Raises SourceError for a setting with which nothing can be made."""
-        least = {"likes_per_mix": 1, "mixes": 1, "most_likes": 1, "per_task": 1}
+        least = {"min_likes_per_mix": 1, "mixes": 1, "max_likes": 1, "per_task": 1}
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)
-            if value < least.get(name, 0) or (name == "least_rating" and value <= 0):
-                raise SourceError(f"{name} = {value} under [jobs.artists] is too little; similar = 0 leaves the artist level out.")
+            if value < least.get(name, 0) or (name == "min_rating" and value <= 0):
+                raise SourceError(f"[jobs.artists] {name} = {value} is too small; neighbours = 0 turns the artist level off.")

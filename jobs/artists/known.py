@@ -84,8 +84,8 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
     facts, ids = said.select(list(FACTS)), said["track_id"]
     artist, artist_ids = coded(facts["artist_id"])
     units = {
-        "listeners": _placed(ids, heard, factors_in(heard) if heard.num_rows else None),
-        "sound": _placed(ids, sounds, _standardised(sounds) if sounds.num_rows else None),
+        "collaborative": _placed(ids, heard, factors_in(heard) if heard.num_rows else None),
+        "audio": _placed(ids, sounds, _standardised(sounds) if sounds.num_rows else None),
         "genre": directions(_genres(said["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
         "text": _placed(ids, read, vectors),
     }
@@ -100,7 +100,7 @@ def _reckon(tracks: int, numbers: int) -> None:
     if need > DRIVER_BYTES:
         raise TooMuch(
             f"Vectors of {tracks:,} tracks need {need / 2**30:.1f} GiB, more than the driver's {DRIVER_BYTES / 2**30:.1f} GiB; "
-            "set similar = 0 under [jobs.artists], or raise DRIVER_BYTES together with PMRS_DRIVER_MEMORY."
+            "set neighbours = 0 under [jobs.artists], or raise DRIVER_BYTES together with PMRS_DRIVER_MEMORY."
         )
 
 

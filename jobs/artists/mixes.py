@@ -20,8 +20,8 @@ from models.artists import clusters
 from models.top_n import Floats, Ints
 
 FOUND = (
-    "user_id string, list string, mix int, named_after string, rank int, track_id string, score double, heard boolean, "
-    "because_track_id string, carried_by string"
+    "user_id string, list string, mix int, anchor_artist string, rank int, track_id string, score double, seen boolean, "
+    "reason_track_id string, top_modality string"
 )
 FAVOURITE = "one of your favourites"
 
@@ -53,7 +53,7 @@ class Mix:
     """One mix: favourites and new tracks, taking turns."""
 
     theme: str
-    named_after: str | None
+    anchor_artist: str | None
     track: Ints
     """[n] in the order of the mix."""
     score: NDArray[np.float64]
@@ -67,7 +67,7 @@ def mixing_of(known: Known, similar: pa.Table, most: int) -> Mixing:
     """From rows of table `similar_tracks`, with at most so many of each track."""
     ids = known.ids
     row, near = (pc.index_in(similar[name].combine_chunks(), ids).to_numpy() for name in ("track_id", "similar_id"))
-    place, by = similar["rank"].to_numpy() - 1, pc.index_in(similar["carried_by"].combine_chunks(), pa.array(WAYS)).to_numpy()
+    place, by = similar["rank"].to_numpy() - 1, pc.index_in(similar["top_modality"].combine_chunks(), pa.array(WAYS)).to_numpy()
     found, score = np.full((len(ids), most), -1, np.int32), np.zeros((len(ids), most), np.float32)
     carried = np.zeros(found.shape, np.int8)
     found[row, place], score[row, place], carried[row, place] = near, similar["score"].to_numpy(), by
@@ -76,13 +76,13 @@ def mixing_of(known: Known, similar: pa.Table, most: int) -> Mixing:
 
 def mixes_of(items: Ints, ratings: Floats, mixing: Mixing, config: Config) -> list[Mix]:
     """The mixes of a user who has heard `items` [n], in their order, and rates them so; those of most likes first."""
-    liked = items[(ratings >= config.least_rating) & mixing.vectors[items].any(axis=1)]
+    liked = items[(ratings >= config.min_rating) & mixing.vectors[items].any(axis=1)]
     rated = ratings[np.searchsorted(items, liked)]
-    best = np.lexsort((liked, -rated))[: config.most_likes]
+    best = np.lexsort((liked, -rated))[: config.max_likes]
     liked, rated = liked[best], rated[best]
-    if liked.size < config.likes_per_mix:
+    if liked.size < config.min_likes_per_mix:
         return []
-    label, centres = clusters(mixing.vectors[liked], min(config.mixes, liked.size // config.likes_per_mix), config.seed)
+    label, centres = clusters(mixing.vectors[liked], min(config.mixes, liked.size // config.min_likes_per_mix), config.seed)
     fresh = _fresh(liked, label, centres, items, mixing)
     made: list[Mix] = []
     for cluster in np.argsort(-np.bincount(label, minlength=len(centres)), kind="stable"):
@@ -90,9 +90,10 @@ def mixes_of(items: Ints, ratings: Floats, mixing: Mixing, config: Config) -> li
         if not new.any():
             continue
         score = mixing.vectors[liked[mine]] @ centres[cluster]
-        order = np.lexsort((liked[mine], -score.round(6), -rated[mine]))[: config.favourites]
-        theme, named_after = _theme(liked[mine], mixing, made)
-        made.append(_in_turn(theme, named_after, liked[mine][order], score[order], fresh, np.flatnonzero(new)[: config.fresh]))
+        order = np.lexsort((liked[mine], -score.round(6), -rated[mine]))[: config.known_per_mix]
+        theme, anchor_artist = _theme(liked[mine], mixing, made)
+        new_tracks = np.flatnonzero(new)[: config.new_per_mix]
+        made.append(_in_turn(theme, anchor_artist, liked[mine][order], score[order], fresh, new_tracks))
     return made
 
 
@@ -145,13 +146,13 @@ def _most(values: Ints) -> tuple[int, int]:
     return int(counts.argmax()), int(counts.max())
 
 
-def _in_turn(theme: str, named_after: str | None, old: Ints, old_score: Floats, fresh: _Fresh, new: Ints) -> Mix:
+def _in_turn(theme: str, anchor_artist: str | None, old: Ints, old_score: Floats, fresh: _Fresh, new: Ints) -> Mix:
     """A favourite, a new one, a favourite ..., and what is left of either."""
     turn = np.argsort(np.append(2 * np.arange(old.size), 2 * np.arange(new.size) + 1), kind="stable")
     nobody = np.full(old.size, -1, np.int64)
     return Mix(
         theme,
-        named_after,
+        anchor_artist,
         np.append(old, fresh.track[new])[turn],
         np.clip(np.append(old_score, fresh.score[new]), 0, 1).round(6)[turn],
         np.append(nobody, fresh.because[new])[turn],
@@ -173,7 +174,7 @@ def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: Dat
 
     rows = listeners.mapInArrow(mix, FOUND)
     told = reasons.with_because(rows, names)
-    return told.withColumn("why", F.when(F.col("heard"), FAVOURITE).otherwise(reasons.near())).drop("because_name")
+    return told.withColumn("why", F.when(F.col("seen"), FAVOURITE).otherwise(reasons.near())).drop("reason_name")
 
 
 def rows_of(user_ids: pa.Array, made: list[list[Mix]], mixing: Mixing) -> pa.RecordBatch:
@@ -192,12 +193,12 @@ def rows_of(user_ids: pa.Array, made: list[list[Mix]], mixing: Mixing) -> pa.Rec
         "user_id": user_ids.take(each([user for user, _, _ in flat], pa.int64())),
         "list": each([mix.theme for _, _, mix in flat], pa.string()),
         "mix": each([number for _, number, _ in flat], pa.int32()),
-        "named_after": each([mix.named_after for _, _, mix in flat], pa.string()),
+        "anchor_artist": each([mix.anchor_artist for _, _, mix in flat], pa.string()),
         "rank": pa.array(np.concatenate([empty, *[np.arange(length) + 1 for length in lengths]]), pa.int32()),
         "track_id": mixing.track_ids.take(pa.array(track)),
         "score": pa.array(np.concatenate([np.empty(0), *[mix.score for _, _, mix in flat]])),
-        "heard": pa.array(because < 0),
-        "because_track_id": mixing.track_ids.take(pa.array(because, mask=because < 0)),
-        "carried_by": pa.array(WAYS).take(pa.array(carried, mask=carried < 0)),
+        "seen": pa.array(because < 0),
+        "reason_track_id": mixing.track_ids.take(pa.array(because, mask=because < 0)),
+        "top_modality": pa.array(WAYS).take(pa.array(carried, mask=carried < 0)),
     }
     return pa.record_batch(columns)

@@ -14,8 +14,8 @@ from models.artists import Groups, Space, grouped, nearest
 from models.top_n import Ints
 
 FOUND = (
-    "id string, rank int, similar_id string, score double, by_listeners double, by_sound double, by_genre double, "
-    "by_text double, carried_by string, shared_genre string"
+    "id string, rank int, similar_id string, score double, cos_collaborative double, cos_audio double, cos_genre double, "
+    "cos_text double, top_modality string, shared_genre string"
 )
 
 
@@ -35,7 +35,7 @@ class Things:
 
 
 def build_near(spark: SparkSession, things: Things, config: Config) -> DataFrame:
-    """`id`, `rank`, `similar_id`, `score`, `by_...`, `carried_by`, `why`: the `similar` nearest of each thing."""
+    """`id`, `rank`, `similar_id`, `score`, `by_...`, `top_modality`, `why`: the `similar` nearest of each thing."""
     everywhere, count = spark.sparkContext.broadcast(things), len(things.ids)
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -48,15 +48,15 @@ def build_near(spark: SparkSession, things: Things, config: Config) -> DataFrame
             yield found(things, shelf, same, batch["id"].to_numpy(), config)
 
     numbers = spark.range(0, count, 1, max(1, -(-count // config.per_task)))
-    return numbers.mapInArrow(search, FOUND).withColumn("why", words.similar(config.told)).drop("shared_genre")
+    return numbers.mapInArrow(search, FOUND).withColumn("why", words.similar(config.reason_min_cosine)).drop("shared_genre")
 
 
 def found(things: Things, shelf: inner_product.Shelf, same: Groups, rows: Ints, config: Config) -> pa.RecordBatch:
     """The nearest of things `rows` [B], as rows of `build_near` without their words."""
-    best = nearest(things.space, shelf, same, rows, config.similar)
+    best = nearest(things.space, shelf, same, rows, config.neighbours)
     score = np.clip(best.score, 0, 1).round(6)
     # what is 0 alike is not alike, whatever is set
-    good = (score >= config.least_score) & (score > 0)
+    good = (score >= config.min_similarity) & (score > 0)
     one, other = rows[best.row[good]], best.item[good]
     cosines = things.space.cosines(one, other).round(6)
     carried = np.nan_to_num(cosines * np.array(things.space.weights), nan=-np.inf).argmax(axis=1)

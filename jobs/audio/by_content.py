@@ -40,7 +40,7 @@ class Pass:
 
     table: str
     """Kept by content."""
-    made_by: str
+    producer_version: str
     work: Work
     """Of a file (`path`, `content_hash`): (its facts, as `Decoded` has them; its rows of `table`, but for held.KEY)."""
     seconds: float
@@ -74,15 +74,15 @@ def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
 
     Raises SourceError where too many files cannot be used: all, or more than 5 % and 20.
     """
-    known, rows = held.held(ctx, one.status, one.made_by), held.held(ctx, one.table, one.made_by)
+    known, rows = held.held(ctx, one.status, one.producer_version), held.held(ctx, one.table, one.producer_version)
     fresh = files.join(known.select("content_hash"), "content_hash", "left_anti")
     made = build_rows(fresh, one).persist(StorageLevel.DISK_ONLY)
-    status = made.where("pieces IS NOT NULL OR rule IS NOT NULL")
+    status = made.where("n_outputs IS NOT NULL OR rule IS NOT NULL")
     lasting = status.where(~F.coalesce(F.col("rule").isin(*RETRIED), F.lit(False)))
     if not status.isEmpty():
-        pieces = made.where("pieces IS NULL AND rule IS NULL").select(*rows.columns)
-        rows = rows.unionByName(held.keep(ctx, one.table, one.made_by, pieces))
-        held.keep(ctx, one.status, one.made_by, lasting.select(*known.columns))
+        pieces = made.where("n_outputs IS NULL AND rule IS NULL").select(*rows.columns)
+        rows = rows.unionByName(held.keep(ctx, one.table, one.producer_version, pieces))
+        held.keep(ctx, one.status, one.producer_version, lasting.select(*known.columns))
     became = known.unionByName(status.select(*known.columns))
     told = files.select("track_id", "content_hash", "path").join(became, "content_hash").persist(StorageLevel.DISK_ONLY)
     bad = ctx.write(f"quarantine/{ctx.job}", refused(told))
@@ -104,10 +104,10 @@ def build_rows(files: DataFrame, one: Pass) -> DataFrame:
         with guarded(one.work, one.seconds) as guard:
             for batch in batches:
                 for file in batch.to_pylist():
-                    key = {"content_hash": file["content_hash"], "made_by": one.made_by}
+                    key = {"content_hash": file["content_hash"], "producer_version": one.producer_version}
                     try:
                         facts, pieces = guard(file)
-                        told = [*pieces, {**facts, "pieces": len(pieces)}]
+                        told = [*pieces, {**facts, "n_outputs": len(pieces)}]
                     except Unusable as why:
                         told = [{"rule": why.rule, "reason": why.reason}]
                     yield pa.RecordBatch.from_pylist([{**key, **row} for row in told], output)

@@ -44,9 +44,9 @@ def run(ctx: JobContext) -> None:
     """
     config: Config = ctx.config  # type: ignore[assignment]
     files = ctx.read("audio_files").join(ctx.need("track_clips").select("track_id"), "track_id", "left_semi")
-    made_by = maker(replace(config, max_bytes=0, file_seconds=0), (decode, describe), version("librosa"))
+    producer_version = maker(replace(config, max_bytes=0, file_seconds=0), (decode, describe), version("librosa"))
     work = partial(of_file, config=config)
-    one = by_content.Pass("audio_descriptors", made_by, work, config.file_seconds, describe.compiled)
+    one = by_content.Pass("audio_descriptors", producer_version, work, config.file_seconds, describe.compiled)
     done = by_content.run(ctx, files, one)
     ctx.write("track_descriptors", done.tracks.select("track_id", *KEY).join(done.rows, [*KEY]))
     done.told.unpersist()

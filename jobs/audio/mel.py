@@ -70,7 +70,7 @@ def clips_of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any],
     return found.facts, rows
 
 
-def made_by(config: Config) -> str:
+def producer_version(config: Config) -> str:
     """The maker of these clips: they are decoded anew where settings, decoding, cutting or the front end are others. Not where
     a file may cost more or less: what it broke such a limit by is not kept.
     """
@@ -84,7 +84,7 @@ def run(ctx: JobContext) -> None:
     # a service without audio has no such table; that the night was ingested, its catalogue tells
     ctx.night.lake.require("tracks", "on", ctx.night.date.isoformat())
     work = partial(clips_of_file, config=config)
-    one = by_content.Pass("mel", made_by(config), work, config.file_seconds)
+    one = by_content.Pass("mel", producer_version(config), work, config.file_seconds)
     done = by_content.run(ctx, ctx.read("audio_files"), one)
-    ctx.write("track_clips", done.tracks.withColumnRenamed("pieces", "clips"))
+    ctx.write("track_clips", done.tracks.withColumnRenamed("n_outputs", "clips"))
     done.told.unpersist()

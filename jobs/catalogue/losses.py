@@ -7,11 +7,11 @@ from jobs.lake.schemas import table
 Loss = tuple[str, int, int]
 
 
-def counted(step: str, rows_in: int, rows_lost: int) -> Loss:
+def counted(step: str, rows_in: int, rows_dropped: int) -> Loss:
     """One line of the report: a step in words, rows before it, and rows that it could not use."""
-    return step, rows_in, rows_lost
+    return step, rows_in, rows_dropped
 
 
 def loss_table(spark: SparkSession, losses: list[Loss]) -> DataFrame:
     """The lines as rows of table `losses`."""
-    return spark.createDataFrame(losses, table("losses").schema)
+    return spark.createDataFrame(losses, table("join_drops").schema)

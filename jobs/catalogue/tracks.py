@@ -93,7 +93,7 @@ def term_genres(terms: DataFrame, genres: GenreSet) -> DataFrame:
 
 def with_strays(tracks: DataFrame, audio: DataFrame, played: DataFrame) -> DataFrame:
     """Tracks that no catalogue describes but that have audio or were played join with what little is known of them."""
-    known = tracks.withColumn("known_from", F.lit("catalogue"))
+    known = tracks.withColumn("origin", F.lit("catalogue"))
     heard_of = audio.select("track_id", "title", "artist").withColumn("order", F.lit(0)).unionByName(
         played.select("track_id").distinct().withColumns({"title": _null(), "artist": _null(), "order": F.lit(1)})
     )
@@ -103,7 +103,7 @@ def with_strays(tracks: DataFrame, audio: DataFrame, played: DataFrame) -> DataF
     strays = heard_of.join(tracks, "track_id", "left_anti").groupBy("track_id").agg(best)
     origin = F.when(F.col("best.order") == 0, "audio").otherwise("plays")
     empty = [_null().alias(name) for name in ("song_id", "artist_id")]
-    return known.unionByName(strays.select("track_id", "best.title", "best.artist", *empty, origin.alias("known_from")))
+    return known.unionByName(strays.select("track_id", "best.title", "best.artist", *empty, origin.alias("origin")))
 
 
 def build_tracks(
@@ -141,11 +141,11 @@ def run(ctx: JobContext) -> None:
     songs = ctx.write("song_tracks", build_song_tracks(written))
     with_song = merged.where("song_id IS NOT NULL").count()
     kept = linked.where("song_id IS NOT NULL").count()
-    catalogue = written.where("known_from = 'catalogue'")
+    catalogue = written.where("origin = 'catalogue'")
     losses = [
         counted("track-song pairs named in the mismatch list", with_song, with_song - kept),
         counted("further tracks of a song that another track stands for", kept, kept - songs.count()),
         counted("catalogue tracks whose artist has no id", catalogue.count(), catalogue.where("artist_id IS NULL").count()),
-        counted("played tracks that no catalogue describes", written.count(), written.where("known_from = 'plays'").count()),
+        counted("played tracks that no catalogue describes", written.count(), written.where("origin = 'plays'").count()),
     ]
-    ctx.write("losses/catalogue", loss_table(ctx.spark, losses))
+    ctx.write("join_drops/catalogue", loss_table(ctx.spark, losses))

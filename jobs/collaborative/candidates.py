@@ -95,7 +95,7 @@ class Shelf:
         """Whether lists are found without the scores of all tracks: a genre's list, and PMRS's own, want every percentile."""
         return isinstance(self.model, ImplicitFactors) and not config.per_genre and not self.by_taste
 
-    def lists_of(self, asked: csr_array, config: Config) -> Lists:
+    def lists_date(self, asked: csr_array, config: Config) -> Lists:
         """The lists of users with ratings `asked` [B, I]."""
         if isinstance(self.model, ImplicitFactors) and self.searches(config) and self._factors:
             return by_factors(self.model, self._factors, asked, config.overall)
@@ -146,7 +146,7 @@ def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> Data
 
 def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Config) -> pa.RecordBatch:
     """The candidates of some users, who have rated `asked` [B, I], as rows of table `candidates`."""
-    lists = shelf.lists_of(asked, config)
+    lists = shelf.lists_date(asked, config)
     said = because(shelf.model, asked, lists)
     # the overall list stands behind the genres, where -1 finds it
     names, tracks = pa.array([*shelf.lists, OVERALL]), shelf.ids
@@ -159,8 +159,8 @@ def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Conf
         "method": pa.repeat(shelf.method, lists.row.size),
         "score": pa.array(lists.score.astype(np.float64).round(digits)),
         "percentile": pa.array(lists.percentile.astype(np.float64).round(digits)),
-        "taste": pa.array(lists.taste.astype(np.float64).round(6)),
-        "because_track_id": tracks.take(pa.array(said, mask=said < 0)),
+        "genre_share": pa.array(lists.taste.astype(np.float64).round(6)),
+        "reason_track_id": tracks.take(pa.array(said, mask=said < 0)),
     }
     return pa.record_batch([columns[field.name].cast(field.type) for field in SCHEMA], SCHEMA)
 
@@ -168,10 +168,10 @@ def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Conf
 def run(ctx: JobContext) -> None:
     """Reads the recipe, its factors if it has some, history, listeners, genres and wishes; writes `candidates` and `scored`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    recipe, history, everybody = live_recipe(ctx), ctx.need("history"), ctx.need("listeners")
+    recipe, history, everybody = live_recipe(ctx), ctx.need("history"), ctx.need("eligible_users")
     model, tracks = build_model(ctx, recipe, history)
     if not tracks:
-        ctx.write_nothing("candidates", "scored")
+        ctx.write_nothing("candidates", "candidate_fingerprints")
         return
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
     shares = genre_shares(ctx.need("track_genres"), genres, tracks)
@@ -192,7 +192,7 @@ def run(ctx: JobContext) -> None:
 
 
 def _write(ctx: JobContext, listeners: DataFrame, shelf: Shelf, config: Config, recipe: Recipe) -> None:
-    scored = ctx.write("scored", build_scored(listeners))
+    scored = ctx.write("candidate_fingerprints", build_scored(listeners))
     # all scores of a block are one product, whose last bits depend on the block: what does not search is scored whole
     before = scored_before(ctx) if shelf.searches(config) and recipe.method.factorised and not ctx.force else None
     if before is None:

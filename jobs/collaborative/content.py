@@ -40,7 +40,7 @@ def run(ctx: JobContext) -> None:
     new = sounds.track_ids[sounds.liked :]
     rows = pa.table({"track_id": pa.array(new), "factors": pa.array(list(sounds.factors), pa.list_(pa.float32()))})
     ctx.write("content_factors", ctx.spark.createDataFrame(rows))
-    everybody = ctx.need("listeners")
+    everybody = ctx.need("eligible_users")
     barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).withColumn("rating", F.lit(0.0))
     heard = ctx.need("history").select("user_id", "track_id", "rating").unionByName(barred)
     # a wish bars a track that the history still rates
@@ -118,6 +118,6 @@ def rows_of(user_ids: pa.Array, sounds: Sounds, found: Offered) -> pa.RecordBatc
             "user_id": user_ids.take(pa.array(found.row)),
             "track_id": names.take(pa.array(found.item + sounds.liked)),
             "score": pa.array(np.clip(found.score, 0, 1).round(6)),
-            "because_track_id": names.take(pa.array(found.near, mask=found.near < 0)),
+            "reason_track_id": names.take(pa.array(found.near, mask=found.near < 0)),
         }
     )

@@ -52,7 +52,7 @@ def run(ctx: JobContext) -> None:
     if items_before is not None:
         notify("folding listeners in", 0, 0)
         kept = ctx.write("item_factors", items_before)
-        tasks = -(-ctx.need("listeners").count() // config.users_per_task)
+        tasks = -(-ctx.need("eligible_users").count() // config.users_per_task)
         with rows_per_batch(ctx.spark, USERS):
             ctx.write("user_factors", build_folded(history, *factors_of(kept, settings), tasks))
         return

@@ -71,14 +71,14 @@ class Scored:
 
 def build_scored(listeners: DataFrame) -> DataFrame:
     """Table `scored`: `user_id`, `inputs`, a 64-bit hash of `items` and `ratings`, the columns of `build_listeners`."""
-    return listeners.select("user_id", F.xxhash64("items", "ratings").alias("inputs"))
+    return listeners.select("user_id", F.xxhash64("items", "ratings").alias("fingerprint"))
 
 
 def scored_before(ctx: JobContext) -> Scored | None:
     """The newest candidates up to tonight, where everything that they were made of but the histories is as it is now."""
     lake, night = ctx.night.lake, ctx.night.date.isoformat()
     dates = [date for date in lake.dates("candidates") if date <= night]
-    pair = [lake.manifest(name, dates[-1]) for name in ("candidates", "scored")] if dates else []
+    pair = [lake.manifest(name, dates[-1]) for name in ("candidates", "candidate_fingerprints")] if dates else []
     found = [made for made in pair if made is not None and made.folder and _made_alike(ctx, made)]
     # of two runs, one of which died between its two tables, neither goes with the other
     if len(found) < 2 or (found[0].run_id, found[0].inputs) != (found[1].run_id, found[1].inputs):
@@ -94,4 +94,4 @@ def _made_alike(ctx: JobContext, made: Manifest) -> bool:
 
 def unchanged(scored: DataFrame, before: Scored) -> DataFrame:
     """`user_id` of whoever has in `scored` the inputs of before."""
-    return scored.join(before.inputs, ["user_id", "inputs"], "left_semi").select("user_id")
+    return scored.join(before.inputs, ["user_id", "fingerprint"], "left_semi").select("user_id")

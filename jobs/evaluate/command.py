@@ -70,12 +70,12 @@ def run(settings: Settings, config: Config, options: Options, say: Callable[[str
             results.append(result)
         for asked in evaluation.of_models(contenders if config.models or not given else [], config.tune):
             results += asked.results
-            ctx.write(f"evaluated/{split.name}_{asked.results[0].model}", asked.evaluated)
+            ctx.write(f"evaluation_queries/{split.name}_{asked.results[0].model}", asked.evaluated)
             ctx.commit()  # what was asked stays, whatever happens to the models that follow
             kept += [asked] if options.register else []
         for reference in dict.fromkeys(name for name in (POPULARITY, options.against) if name):
             asked_now = any(result.model == reference for result in results)
-            stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluated"), reference)
+            stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluation_queries"), reference)
             compare(results, reference, stored)
         if options.against and not any(options.against in result.against for result in results):
             evaluation.left_out[f"difference from {options.against}"] = "it was not asked on this split; name it in --models too"

@@ -63,14 +63,14 @@ class Config:
 
 def build_truth(today: DataFrame, before: DataFrame, night: dt.date, min_rating: float) -> DataFrame:
     """`user_id`, `track_id`: what users met on the night's day. `today`, `before`: `history` of the night and of the one before."""
-    on_the_day = (F.to_date("last_heard") == F.lit(night)) & (F.col("rating") >= min_rating)
+    on_the_day = (F.to_date("last_event_at") == F.lit(night)) & (F.col("rating") >= min_rating)
     return today.where(on_the_day).select(*PAIR).join(before.select(*PAIR), PAIR, "left_anti")
 
 
 def build_charts(before: DataFrame, night: dt.date, config: Config) -> DataFrame:
     """`model`, `track_id`, `position` (1-based): rated tracks by number of listeners, then by id."""
     rated = F.col("rating") >= config.min_rating
-    in_window = F.to_date("last_heard") >= F.lit(night - dt.timedelta(days=config.window_days))
+    in_window = F.to_date("last_event_at") >= F.lit(night - dt.timedelta(days=config.window_days))
     counted = before.groupBy("track_id").agg(
         F.count_if(rated).alias(POPULARITY), F.count_if(rated & in_window).alias(POPULARITY_WINDOW)
     )
@@ -146,7 +146,7 @@ def _metrics(config: Config) -> list[str]:
     return [name for name in metrics.names(config.cutoffs) if name != "AP"]
 
 
-def build_quality(values: pa.Table, wanted: list[str], lists_of: dt.date) -> list[Row]:
+def build_quality(values: pa.Table, wanted: list[str], lists_date: dt.date) -> list[Row]:
     """Rows of table `quality`. `values`: rows of `build_values`, of every model for the same users."""
     in_order = values.sort_by([("user_id", "ascending")])  # who is drawn for an interval depends on the order
     model, listed = in_order["model"].to_numpy(), in_order["listed"].to_numpy()
@@ -157,8 +157,8 @@ def build_quality(values: pa.Table, wanted: list[str], lists_of: dt.date) -> lis
         own = matrix[model == name]
         gaps = [None] * len(wanted) if name == LIVE else intervals(live - own)
         for metric, mean, gap in zip(wanted, intervals(own), gaps, strict=True):
-            head = {"model": name, "metric": metric, "lists_of": lists_of.isoformat(), "users": len(own)}
-            rows.append(head | _told(("mean", "low", "high"), mean) | _told(("ahead", "ahead_low", "ahead_high"), gap))
+            head = {"model": name, "metric": metric, "lists_date": lists_date.isoformat(), "users": len(own)}
+            rows.append(head | _told(("mean", "low", "high"), mean) | _told(("delta", "delta_ci_low", "delta_ci_high"), gap))
     return rows
 
 
@@ -194,7 +194,7 @@ def _rows(ctx: JobContext) -> dict[str, list[Row]]:
         lambda: build_charts(before, night, config).localCheckpoint(),
     )
     if truth.isEmpty():
-        LOG.info("nobody with a list played anything new on the day", date=str(night), lists_of=str(eve))
+        LOG.info("nobody with a list played anything new on the day", date=str(night), lists_date=str(eve))
         return {}
     asked = truth.select("user_id").distinct()
     never = never_offered(before, forgotten_pairs(asked, deletions))
@@ -208,5 +208,5 @@ def _rows(ctx: JobContext) -> dict[str, list[Row]]:
     # at full scale nights may have no lists of genres
     of_genres = ranked.where(F.col("list") != OVERALL)
     found = [] if of_genres.isEmpty() else build_genre_confidence(of_genres, rated, never, chart, genres, config.per_genre)
-    by_genre = [{**row, "lists_of": eve.isoformat()} for row in found]
+    by_genre = [{**row, "lists_date": eve.isoformat()} for row in found]
     return {"quality": build_quality(table, _metrics(config), eve), "genre_confidence": by_genre}

@@ -120,8 +120,8 @@ class LeaveLast:
 
     def split(self, listening: Listening) -> Split:
         """One task. Users with no more than `last` tracks are learned from and not asked."""
-        rows = listening.history.where((F.col("rating") >= self.min_rating) & F.col("last_heard").isNotNull())
-        newest = Window.partitionBy("user_id").orderBy(F.desc("last_heard"), "track_id")
+        rows = listening.history.where((F.col("rating") >= self.min_rating) & F.col("last_event_at").isNotNull())
+        newest = Window.partitionBy("user_id").orderBy(F.desc("last_event_at"), "track_id")
         count = F.count("*").over(Window.partitionBy("user_id"))
         drawn = rows.withColumn(
             "held", (F.row_number().over(newest) <= self.last) & (count > self.last)

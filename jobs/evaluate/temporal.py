@@ -37,7 +37,7 @@ class Temporal:
         after = listening.events.where((at >= F.lit(self.cut)) & (at < F.lit(until)))
         recent = before.where(at >= F.lit(self.cut - dt.timedelta(days=self.recent_days)))
         past = listening.of_events(before).localCheckpoint()
-        require_before(past, "last_heard", self.cut, "the training ratings")
+        require_before(past, "last_event_at", self.cut, "the training ratings")
         plays = in_order(before, listening.min_play_ms)
         train, charts = ratings_of(past), ratings_of(listening.of_events(recent)).localCheckpoint()
         future = ratings_of(listening.of_events(after).where(F.col("rating") >= self.min_rating)).localCheckpoint()
@@ -46,7 +46,7 @@ class Temporal:
         protocol = (
             f"learned from everything before {self.cut:%Y-%m-%d %H:%M} UTC, asked for the {self.days} days from then on"
         )
-        if undated := listening.history.where("last_heard IS NULL").count():
+        if undated := listening.history.where("last_event_at IS NULL").count():
             protocol += f"; {undated:,} ratings without a time (play counts) are left out"
         return Split(
             "temporal", protocol, train, charts, tasks,

@@ -26,7 +26,7 @@ from jobs.publish.store import Store, connect
 from jobs.report.place import report_file
 
 LOG = logger(__name__)
-CLEANED = "forgotten/cleaned.json"
+CLEANED = "erasures/cleaned.json"
 CLOCKS = dt.timedelta(hours=1)
 """How far the clocks of two machines may be apart when it is judged what was written since everything was cleaned."""
 QUARANTINE = "quarantine"

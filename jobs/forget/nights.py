@@ -89,7 +89,7 @@ def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) 
     None: nothing of it is left, or it is named after an artist of one of them. A document that names none of them comes back as it
     is, digest and all.
     """
-    after = document.get("named_after")
+    after = document.get("anchor_artist")
     if document.get("track_id") in tracks or (after and any(name.endswith(BY + after) for name in names)):
         return None
     old: list[dict[str, Any]] = document.get("items", [])

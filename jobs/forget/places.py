@@ -74,5 +74,5 @@ def _in_use(name: str, named: Mapping[str, object]) -> bool:
     match = FOLDER.match(name)
     if match:
         return f"{match['part']}/{match['folder']}" in named
-    ours = name.endswith((f"/{MANIFEST}", "/cleaned.json")) or name.startswith("forgotten/journal-")
+    ours = name.endswith((f"/{MANIFEST}", "/cleaned.json")) or name.startswith("erasures/journal-")
     return ours or MARKER.search(name) is not None

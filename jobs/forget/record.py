@@ -15,7 +15,7 @@ from jobs.lake.schemas import table
 from jobs.log import logger
 
 LOG = logger(__name__)
-FOLDER = "forgotten"
+FOLDER = "erasures"
 JOURNAL = "journal-"
 
 
@@ -55,12 +55,12 @@ def _is_valid(lake: Lake, entry: dict[str, Any]) -> bool:
 
 
 def _write(ctx: JobContext, lake: Lake, night: str, entries: list[dict[str, Any]]) -> None:
-    schema = table("forgotten").schema
+    schema = table("erasures").schema
     rows = [{name: entry[name] for name in schema.names} | {"at": dt.datetime.fromisoformat(entry["at"])} for entry in entries]
     fresh = ctx.spark.createDataFrame(rows, schema)
     # a kill between this commit and the journal's removal is followed by the same rows once more
-    known: DataFrame = lake.read(ctx.spark, "forgotten", "on", night)
-    ctx.write("forgotten", known.unionByName(fresh).distinct().coalesce(1), on=dt.date.fromisoformat(night))
+    known: DataFrame = lake.read(ctx.spark, "erasures", "on", night)
+    ctx.write("erasures", known.unionByName(fresh).distinct().coalesce(1), on=dt.date.fromisoformat(night))
     ctx.commit()
     del ctx.pending[:-1]
     removed, changed = (sum(entry[name] for entry in entries) for name in ("removed", "changed"))

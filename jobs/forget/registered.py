@@ -45,7 +45,7 @@ def clean_checkpoints(store: Store) -> list[Change]:
     """
     changes = []
     fits = [f"{FOLDER}/{name}" for name in store.folders(FOLDER) if name not in {TRAINING, CLIPS}]
-    for folder in (*fits, "scored"):
+    for folder in (*fits, "candidate_fingerprints"):
         found = [file.name for file in store.walk(folder)]
         # manifests first: a kill in between leaves none that names rows which are gone
         for name in (name for name in found if name.endswith("/_manifest.json")):

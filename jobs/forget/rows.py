@@ -7,9 +7,9 @@ from jobs.forget.wishes import user_hash
 from jobs.lake import reasons
 from jobs.lake.reasons import BY
 
-NAMING = ("user_id", "track_id", "song_id", "because_track_id", "why", "named_after")
+NAMING = ("user_id", "track_id", "song_id", "reason_track_id", "why", "anchor_artist")
 """Columns by which a row can name a user, or what the user played; every table calls them so. A list that is named after the artist
-of a track to be forgotten (`named_after`) goes whole: its name says that the artist was played."""
+of a track to be forgotten (`anchor_artist`) goes whole: its name says that the artist was played."""
 MAKER = "__maker"
 
 
@@ -52,8 +52,8 @@ def found(spark: SparkSession, paths: list[str], makers: DataFrame) -> dict[str,
 def cleaned(frame: DataFrame, makers: DataFrame) -> DataFrame:
     """What remains of `frame` (with `dt` and `run`, see `Lake.located`), reasons mended and gaps in lists closed."""
     kept = judged(frame, makers).where(~F.col("__gone"))
-    if "because_track_id" in frame.columns:
-        kept = kept.withColumn("because_track_id", F.when(~F.col("__told"), F.col("because_track_id")))
+    if "reason_track_id" in frame.columns:
+        kept = kept.withColumn("reason_track_id", F.when(~F.col("__told"), F.col("reason_track_id")))
     if "why" in frame.columns:
         kept = kept.withColumn("why", F.when(F.col("__told"), reasons.neutral(F.col("why"))).otherwise(F.col("why")))
     if not {"list", "rank"} <= set(frame.columns):

@@ -1,4 +1,4 @@
-"""A genre for every track, and where it comes from: genre model (`cnn`), else label, else artist's terms, else none.
+"""A genre for every track, and where it comes from: genre model (`audio_model`), else label, else artist's terms, else none.
 
 `pmrs run classify --date D`. What MongoDB shows as `classified_music` (PMRS Fig. 1, C_M of Eq. 5).
 """
@@ -23,16 +23,16 @@ def one_hot(genre: str, genres: tuple[str, ...]) -> Column:
 
 def build_track_genres(tracks: DataFrame, scores: DataFrame, genres: tuple[str, ...]) -> DataFrame:
     """Table `track_genres`: one row for each row of `tracks`."""
-    heard = scores.select("track_id", F.col("probabilities").cast("array<double>").alias("cnn"), "model")
+    heard = scores.select("track_id", F.col("probabilities").cast("array<double>").alias("audio_model"), "model")
     names = F.array(*[F.lit(g) for g in genres])
     source = (
-        F.when(F.col("cnn").isNotNull(), "cnn")
+        F.when(F.col("audio_model").isNotNull(), "audio_model")
         .when(F.col("label_genre").isNotNull(), "label")
         .when(F.col("terms_genre").isNotNull(), "terms")
         .otherwise("none")
     )
     probabilities = (
-        F.when(F.col("cnn").isNotNull(), F.col("cnn"))
+        F.when(F.col("audio_model").isNotNull(), F.col("audio_model"))
         .when(F.col("label_genre").isNotNull(), one_hot("label_genre", genres))
         .when(F.col("terms_genre").isNotNull(), one_hot("terms_genre", genres))
         .otherwise(F.array().cast("array<double>"))

@@ -116,19 +116,20 @@ def run(ctx: JobContext) -> None:
     on_descriptors = chosen.model == HEAD
     model = registered_model(ctx, chosen.model, chosen.preset)
     tracks = ctx.need("track_descriptors" if on_descriptors else "track_clips")
-    first = tracks.select("made_by").first()
+    first = tracks.select("producer_version").first()
     if model is None or first is None:
         ctx.write_nothing("genre_scores")
         return
     program = (head, genre_head) if on_descriptors else (clip_network, genre_cnn, short_chunk)
-    made_by = maker(config, program, model.preset, model.registered.digest, first["made_by"])
-    known = held(ctx, "audio_scores", made_by)
+    producer_version = maker(config, program, model.preset, model.registered.digest, first["producer_version"])
+    known = held(ctx, "audio_scores", producer_version)
     fresh = tracks.dropDuplicates([*KEY]).join(known, "content_hash", "left_anti")
     if not fresh.isEmpty():
         scored = _of_descriptors(fresh, model, config) if on_descriptors else _of_clips(ctx, fresh, model, config)
         # the next batch is read while one is heard
         with rows_per_batch(ctx.spark, config.batch):
-            known = known.unionByName(keep(ctx, "audio_scores", made_by, scored.withColumn("made_by", F.lit(made_by))))
+            fresh = scored.withColumn("producer_version", F.lit(producer_version))
+            known = known.unionByName(keep(ctx, "audio_scores", producer_version, fresh))
     scores = tracks.select("track_id", "content_hash").join(known, "content_hash")
     ordered = scores.withColumn("probabilities", in_set_order(model, ctx.genres.genres))
     ctx.write("genre_scores", ordered.withColumn("model", F.lit(model.registered.digest)))

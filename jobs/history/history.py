@@ -25,13 +25,13 @@ class Config:
 
 def seen(events: DataFrame, night: date) -> DataFrame:
     """Events that the night may use: on time, and not after its date; each (user, track, event, time) once."""
-    usable = events.where(F.col("on_time") & (F.to_date("played_at") <= F.lit(night)))
+    usable = events.where(F.col("within_late_window") & (F.to_date("played_at") <= F.lit(night)))
     longest = [F.max("ms_played").alias("ms_played"), F.max("rating").alias("rating")]
     return usable.groupBy("user_id", "track_id", "event", "played_at").agg(*longest)
 
 
 def from_events(events: DataFrame, min_play_ms: int) -> DataFrame:
-    """Per user and track: `plays`, `stars` (latest rating), `liked` (latest of like and unlike), `last_heard`."""
+    """Per user and track: `plays`, `stars` (latest rating), `liked` (latest of like and unlike), `last_event_at`."""
     is_play = (F.col("event") == "play") & (F.coalesce("ms_played", F.lit(min_play_ms)) >= min_play_ms)
     opinion = F.when(F.col("event").isin("like", "unlike"), F.struct("played_at", "event"))
     rated = F.when(F.col("event") == "rate", F.struct("played_at", "rating"))
@@ -39,7 +39,7 @@ def from_events(events: DataFrame, min_play_ms: int) -> DataFrame:
         F.count_if(is_play).alias("plays"),
         F.max(rated)["rating"].alias("stars"),
         F.coalesce(F.max(opinion)["event"] == "like", F.lit(False)).alias("liked"),
-        F.max("played_at").alias("last_heard"),
+        F.max("played_at").alias("last_event_at"),
     )
 
 
@@ -54,7 +54,7 @@ def from_counts(counts: DataFrame, song_tracks: DataFrame) -> DataFrame:
         "user_id", "track_id", "plays",
         F.lit(None).cast("double").alias("stars"),
         F.lit(False).alias("liked"),
-        F.lit(None).cast("timestamp").alias("last_heard"),
+        F.lit(None).cast("timestamp").alias("last_event_at"),
     )
 
 
@@ -64,7 +64,7 @@ def build_history(timed: DataFrame, counted_plays: DataFrame) -> DataFrame:
         F.sum("plays").alias("plays"),
         F.max("stars").alias("stars"),
         F.max("liked").alias("liked"),
-        F.max("last_heard").alias("last_heard"),
+        F.max("last_event_at").alias("last_event_at"),
     )
     base = F.coalesce("stars", F.col("plays").cast("double"))
     return whole.withColumn("rating", base + F.col("liked").cast("double"))
@@ -72,9 +72,9 @@ def build_history(timed: DataFrame, counted_plays: DataFrame) -> DataFrame:
 
 def build_listeners(history: DataFrame, users: DataFrame) -> DataFrame:
     """Table `listeners`: everybody with a history or a profile."""
-    heard = history.groupBy("user_id").agg(F.count("*").alias("heard"))
-    everybody = users.select("user_id").withColumn("heard", F.lit(0)).unionByName(heard)
-    return everybody.groupBy("user_id").agg(F.max("heard").cast("long").alias("heard"))
+    heard = history.groupBy("user_id").agg(F.count("*").alias("n_seen"))
+    everybody = users.select("user_id").withColumn("n_seen", F.lit(0)).unionByName(heard)
+    return everybody.groupBy("user_id").agg(F.max("n_seen").cast("long").alias("n_seen"))
 
 
 def run(ctx: JobContext) -> None:
@@ -89,11 +89,11 @@ def run(ctx: JobContext) -> None:
     untimed = without_forgotten(from_counts(kept_counts, songs), deletions)
     history = ctx.write("history", build_history(timed, untimed))
     users = without_forgotten(ctx.read("users").select("user_id"), deletions)
-    ctx.write("listeners", build_listeners(history, users))
-    late = events.where("NOT on_time").count()
+    ctx.write("eligible_users", build_listeners(history, users))
+    late = events.where("NOT within_late_window").count()
     songless = kept_counts.join(F.broadcast(songs), "song_id", "left_anti").count()
     losses = [
         counted("events received more than 3 days after they happened", events.count(), late),
         counted("play counts whose song has no track in the catalogue", kept_counts.count(), songless),
     ]
-    ctx.write("losses/history", loss_table(ctx.spark, losses))
+    ctx.write("join_drops/history", loss_table(ctx.spark, losses))

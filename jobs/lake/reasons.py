@@ -15,7 +15,9 @@ NEUTRAL = "listeners with your history play it"
 """Says why without naming a track: where no rated one is near, or where that one is to be forgotten."""
 UNHEARD = "new here: nobody has played it yet; it sounds like what listeners with your history play"
 """The same of a track that is offered by its sound."""
-KIN = {"listeners": "heard by those who hear ", "sound": "sounds like ", "genre": "of a kind with ", "text": "written about like "}
+KIN = {
+    "collaborative": "heard by those who hear ", "audio": "sounds like ", "genre": "of a kind with ", "text": "written about like "
+}  # fmt: skip
 """What makes a track near to one that the user likes, and names it, by what carries it: for the mixes of a user."""
 NEAR = "near to what you like"
 """The same without the track."""
@@ -36,32 +38,32 @@ def named(tracks: DataFrame) -> DataFrame:
 
 
 def with_because(rows: DataFrame, names: DataFrame) -> DataFrame:
-    """`rows` with `because_name`, the name of `because_track_id` where it has one."""
-    because = names.select(F.col("track_id").alias("because_track_id"), F.col("name").alias("because_name"))
-    return rows.join(F.broadcast(because), "because_track_id", "left")
+    """`rows` with `reason_name`, the name of `reason_track_id` where it has one."""
+    because = names.select(F.col("track_id").alias("reason_track_id"), F.col("name").alias("reason_name"))
+    return rows.join(F.broadcast(because), "reason_track_id", "left")
 
 
 def personal() -> Column:
-    """For `because_name`, `list`, `taste`: what the user played that is nearest, and how much of the taste the genre is."""
+    """For `reason_name`, `list`, `genre_share`: what the user played that is nearest, and how much of the taste the genre is."""
     because = F.when(
-        F.col("because_name").isNotNull(), F.concat(F.lit(BECAUSE), "because_name")
+        F.col("reason_name").isNotNull(), F.concat(F.lit(BECAUSE), "reason_name")
     ).otherwise(F.lit(NEUTRAL))
-    share = F.concat(F.lit("; "), F.col("list"), F.lit(" is "), _percent(F.col("taste")), F.lit(" of what you play"))
+    share = F.concat(F.lit("; "), F.col("list"), F.lit(" is "), _percent(F.col("genre_share")), F.lit(" of what you play"))
     # under half a percent the share says nothing, and the overall list has no one genre to speak of
-    told = (F.col("list") != "overall") & (F.col("taste") >= 0.005)
+    told = (F.col("list") != "overall") & (F.col("genre_share") >= 0.005)
     return F.concat(because, F.when(told, share).otherwise(""))
 
 
 def new() -> Column:
-    """For `because_name` of a track that nobody has liked: what the user likes that sounds most like it."""
-    told = F.concat(F.lit(SOUNDS), "because_name")
-    return F.when(F.col("because_name").isNotNull(), told).otherwise(F.lit(UNHEARD))
+    """For `reason_name` of a track that nobody has liked: what the user likes that sounds most like it."""
+    told = F.concat(F.lit(SOUNDS), "reason_name")
+    return F.when(F.col("reason_name").isNotNull(), told).otherwise(F.lit(UNHEARD))
 
 
 def near() -> Column:
-    """For `carried_by` and `because_name` of a track in a mix: the liked track that it is near to, and what makes it so."""
-    said = [F.when(F.col("carried_by") == F.lit(way), F.concat(F.lit(text), "because_name")) for way, text in KIN.items()]
-    return F.when(F.col("because_name").isNotNull(), F.coalesce(*said)).otherwise(F.lit(NEAR))
+    """For `top_modality` and `reason_name` of a track in a mix: the liked track that it is near to, and what makes it so."""
+    said = [F.when(F.col("top_modality") == F.lit(way), F.concat(F.lit(text), "reason_name")) for way, text in KIN.items()]
+    return F.when(F.col("reason_name").isNotNull(), F.coalesce(*said)).otherwise(F.lit(NEAR))
 
 
 def mentions(why: Column, names: Column) -> Column:
@@ -102,7 +104,7 @@ def unplayed() -> Column:
     heard = F.concat(F.lit(SOUNDS), "genre", F.lit(" ("))
     said = F.concat(F.lit("new here: nobody has played it yet; filed under "), "genre")
     return (
-        F.when(F.col("genre_source") == "cnn", F.concat(heard, _percent(F.col("confidence")), F.lit(")")))
+        F.when(F.col("genre_source") == "audio_model", F.concat(heard, _percent(F.col("confidence")), F.lit(")")))
         .when(F.col("genre").isNotNull(), said)
         .otherwise(F.lit("new here: nobody has played it yet"))
     )

@@ -74,5 +74,5 @@ def _mix_problems(mixes: DataFrame, listening: Listening) -> Iterator[str]:
         yield f"mixes of {count} users who are to get none"
     if count := places_of(mixes, listening.forgotten):
         yield f"{count} places with a track that its user wants forgotten"
-    if count := places_of(mixes.where("NOT heard"), listening.history):
+    if count := places_of(mixes.where("NOT seen"), listening.history):
         yield f"{count} places with a track that is said not to be heard and is"

@@ -50,7 +50,7 @@ VALIDATORS: dict[str, dict[str, Any]] = {
                     "properties": {
                         "rank": {"bsonType": "int", "minimum": 1},
                         "score": {"bsonType": "double", "minimum": 0, "maximum": 1},
-                        "tier": {"enum": ["personal", "new", "popular", "unplayed"]},
+                        "tier": {"enum": ["personal", "cold_start", "popular", "fallback_unplayed"]},
                         **strings("track_id", "source", "why"),
                     },
                 },
@@ -63,7 +63,7 @@ VALIDATORS: dict[str, dict[str, Any]] = {
         "properties": {
             **strings("_id", "track_id", "run_id", "date", "digest"),
             "confidence": {"bsonType": "double", "minimum": 0, "maximum": 1},
-            "source": {"enum": ["cnn", "label", "terms", "none"]},
+            "source": {"enum": ["audio_model", "label", "terms", "none"]},
         },
     },
     **sisters.VALIDATORS,

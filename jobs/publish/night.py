@@ -53,7 +53,7 @@ def run(ctx: JobContext) -> None:
 
 def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
     ctx.night.notify("auditing the lists", 0, 0)
-    listeners, members = ctx.need("listeners"), shelf.list_members(ctx.need("track_genres"))
+    listeners, members = ctx.need("eligible_users"), shelf.list_members(ctx.need("track_genres"))
     history, forgotten = ctx.need("history"), forgotten_pairs(listeners, ctx.read("deletions", "all"))
     never = shelf.never_offered(history, forgotten)
     limit = F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.publish.documents import content_digest, strings
 
 Schema = dict[str, Any]
-NEIGHBOUR = ("score", "by_listeners", "by_sound", "by_genre", "by_text", "carried_by", "why")
+NEIGHBOUR = ("score", "cos_collaborative", "cos_audio", "cos_genre", "cos_text", "top_modality", "why")
 
 
 def _lists(key: str, item: str, **more: Schema) -> Schema:
@@ -80,6 +80,6 @@ def daily_mixes(rows: DataFrame, known: DataFrame) -> DataFrame:
 
     They go by the mix's number: a theme is anybody's text, in which a `|` may stand as in a user's id.
     """
-    item = ("track_id", "title", "artist", "genre", "score", "heard", "carried_by", "why")
+    item = ("track_id", "title", "artist", "genre", "score", "seen", "top_modality", "why")
     whole = rows.join(F.broadcast(known), "track_id")
-    return _documents(whole, ("user_id", "list"), ("mix", "named_after"), item, name=("user_id", "mix"))
+    return _documents(whole, ("user_id", "list"), ("mix", "anchor_artist"), item, name=("user_id", "mix"))

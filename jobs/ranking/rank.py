@@ -10,9 +10,9 @@ from jobs.forget.wishes import forgotten_pairs
 from jobs.lake import reasons
 from jobs.ranking import shelf
 
-NEW = "new"
+COLD_START = "cold_start"
 """Tier of tracks that nobody has played, chosen for a listener by their sound."""
-OWN = ("personal", NEW)
+OWN = ("personal", COLD_START)
 """Tiers of what was chosen for the listener."""
 
 
@@ -46,9 +46,9 @@ def with_new(personal: DataFrame, new: DataFrame, names: DataFrame, config: Conf
     """Overall lists end with the places of `new` (table `content_candidates`), for which the last personal ones make room."""
     offered = reasons.with_because(new, names).select(
         "user_id", F.lit(shelf.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
-        F.lit("content").alias("source"), F.lit(NEW).alias("tier"), reasons.new().alias("why"),
+        F.lit("content").alias("source"), F.lit(COLD_START).alias("tier"), reasons.new().alias("why"),
     )  # fmt: skip
-    lists, is_new = Window.partitionBy("user_id", "list"), F.col("tier") == NEW
+    lists, is_new = Window.partitionBy("user_id", "list"), F.col("tier") == COLD_START
     room = list_limit(config) - F.count_if(is_new).over(lists)
     placed = personal.unionByName(offered).withColumn("__room", room).where(is_new | (F.col("rank") <= F.col("__room")))
     order = lists.orderBy(is_new, "rank", F.desc("score"), "track_id")
@@ -64,8 +64,8 @@ def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
     return told.select(
         "user_id", "list", (F.col("have") + F.col("place")).cast("int").alias("rank"), "track_id",
         F.round(F.when(is_popular, F.col("listeners") / most).otherwise(F.col("confidence")), 6).alias("score"),
-        F.when(is_popular, "popular").otherwise("genre_shelf").alias("source"),
-        F.when(is_popular, "popular").otherwise("unplayed").alias("tier"),
+        F.when(is_popular, "popular").otherwise("genre_fallback").alias("source"),
+        F.when(is_popular, "popular").otherwise("fallback_unplayed").alias("tier"),
         F.when(is_popular, reasons.popular()).otherwise(reasons.unplayed()).alias("why"),
     )
 
@@ -73,7 +73,7 @@ def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
 def run(ctx: JobContext) -> None:
     """Reads candidates of both kinds, history, listeners, genres and wishes; writes `ranked`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    history, listeners = ctx.need("history"), ctx.need("listeners")
+    history, listeners = ctx.need("history"), ctx.need("eligible_users")
     candidates, track_genres = ctx.need("candidates"), ctx.need("track_genres")
     names, new = reasons.named(ctx.need("tracks")), ctx.need("content_candidates")
     personal, offered = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")

@@ -20,7 +20,7 @@ def listeners_lists(listeners: DataFrame, profiles: DataFrame, ranked: DataFrame
     place = F.struct("rank", "track_id", "tier")
     nobody = [empty.cast("long").alias("heard"), F.lit(False).alias("profiled")]
     nowhere = [empty.cast("struct<rank:int,track_id:string,tier:string>").alias(name) for name in ("now", "then")]
-    rows = listeners.select("user_id", "heard", F.lit(False).alias("profiled"), *nowhere)
+    rows = listeners.select("user_id", F.col("n_seen").alias("heard"), F.lit(False).alias("profiled"), *nowhere)
     known = profiles.select("user_id", empty.cast("long").alias("heard"), F.lit(True).alias("profiled"), *nowhere)
     now = ranked.where(F.col("list") == OVERALL).select("user_id", *nobody, place.alias("now"), nowhere[1])
     rows = rows.unionByName(known).unionByName(now)

@@ -13,7 +13,7 @@ from jobs.report.verdict import HEADLINES, Finding, level
 
 KINDS = ("night", "nightly", "product")
 """What this module writes into `quality`; `evaluation` is another's."""
-FIGURES = ("users", "mean", "low", "high", "ahead", "ahead_low", "ahead_high")
+FIGURES = ("users", "mean", "low", "high", "delta", "delta_ci_low", "delta_ci_high")
 
 
 def compact(facts: Facts, findings: list[Finding], metric: str) -> Row:
@@ -45,7 +45,7 @@ def documents(facts: Facts, findings: list[Finding], metric: str) -> list[Docume
         {"_id": f"night|{seen.run_id}", "kind": "night", **head, **_night(facts, findings, metric)},
         *[
             {"_id": f"nightly|{seen.run_id}|{row['model']}|{row['metric']}", "kind": "nightly", **head,
-             **_picked(row, ("model", "metric", "lists_of", *FIGURES))}
+             **_picked(row, ("model", "metric", "lists_date", *FIGURES))}
             for row in judged
         ],
         *[{"_id": f"product|{seen.run_id}|{row['product']}", "kind": "product", **head, **row} for row in facts.products],

@@ -42,7 +42,7 @@ def night_before(ctx: JobContext) -> DataFrame | None:
 def frames(ctx: JobContext) -> Frames:
     """Read and join, lazily; `unpersist` when done."""
     ranked, before, history = ctx.need("ranked").cache(), night_before(ctx), ctx.need("history")
-    lists = difference.listeners_lists(ctx.need("listeners"), ctx.read("users"), ranked, before)
+    lists = difference.listeners_lists(ctx.need("eligible_users"), ctx.read("users"), ranked, before)
     tracks = music.placed_tracks(ctx.need("tracks"), ctx.need("track_genres"), history, ranked, before, ctx.read("track_clips"))
     return Frames(ranked, before, history, lists.cache(), tracks.cache())
 
@@ -67,7 +67,7 @@ def _counted(ctx: JobContext, made: Frames, seen: Seen, metric: str, nights: int
     date = ctx.night.date
     counts, tonight = (intake.of_present_sources(ctx, "ingest_counts", of_the_night=night) for night in (False, True))
     refused = intake.of_present_sources(ctx, "quarantine", of_the_night=True)
-    events, losses, judged = ctx.read("events", "upto"), ctx.read("losses"), ctx.read("quality", "upto")
+    events, losses, judged = ctx.read("events", "upto"), ctx.read("join_drops"), ctx.read("quality", "upto")
     confidence = ctx.read("genre_confidence", "upto")
     asked: dict[str, Callable[[], Any]] = {
         "lists": partial(difference.compare, made.lists, list_length(ctx), made.before is None),

@@ -57,7 +57,7 @@ def confidence(table: DataFrame, date: dt.date, nights: int, genres: tuple[str, 
     nights would be told of); in the order of `genres`.
     """
     first, last = (date - dt.timedelta(days=days) for days in (nights, 1))
-    recent = table.where(F.col("lists_of").between(first.isoformat(), last.isoformat()))
+    recent = table.where(F.col("lists_date").between(first.isoformat(), last.isoformat()))
 
     def mean(model: str) -> Any:
         of = F.col("model") == model

@@ -34,7 +34,7 @@ def placed_tracks(
 
 
 def genre_sources(music: DataFrame) -> list[Row]:
-    """Tracks and plays by where the genre comes from: cnn, label, terms or none."""
+    """Tracks and plays by where the genre comes from: audio_model, label, terms or none."""
     source = F.coalesce("genre_source", F.lit("none")).alias("source")
     counted = music.groupBy(source).agg(F.count("*").alias("tracks"), F.sum("plays").alias("plays"))
     return rows_of(counted.orderBy(F.desc("tracks"), "source"))

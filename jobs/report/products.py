@@ -9,7 +9,7 @@ HOUR = 3600.0
 GROWING = frozenset({"events", "quality", "genre_confidence"})
 """Tables of which every partition counts; of the others the newest holds all."""
 LAKE = (
-    "events", "play_counts", "users", "audio_files", "tracks", "history", "listeners", "track_clips", "genre_scores",
+    "events", "play_counts", "users", "audio_files", "tracks", "history", "eligible_users", "track_clips", "genre_scores",
     "track_genres", "item_factors", "user_factors", "candidates", "ranked", "similar_tracks", "similar_artists",
     "artist_radio", "daily_mixes", "quality", "genre_confidence",
 )  # fmt: skip

@@ -83,7 +83,7 @@ def _of_the_run(facts: Facts, findings: list[Finding], written: float) -> list[M
 def _of_the_input(facts: Facts) -> list[Metric]:
     lines = [({"source": row["source"], "kind": kind}, row[kind]) for row in facts.tonight for kind in ACCOUNT]
     cut = [({"source": row["source"]}, row["truncated"]) for row in facts.tonight]
-    lost = [({"step": row["step"]}, row["rows_lost"]) for row in facts.losses]
+    lost = [({"step": row["step"]}, row["rows_dropped"]) for row in facts.losses]
     return [
         Metric("pmrs_input_lines", "Lines that the night read, by source and what became of them.", lines),
         Metric("pmrs_input_truncated_files", "Files of the night that are cut short and were taken.", cut),
@@ -120,15 +120,15 @@ def _of_the_products(facts: Facts) -> list[Metric]:
 
 def _of_the_quality(facts: Facts, metric: str) -> list[Metric]:
     rows: list[Row] = quality.of_day(facts.quality, facts.seen.date, metric)
-    others = [row for row in rows if row["ahead"] is not None]
+    others = [row for row in rows if row["delta"] is not None]
 
     def of(some: list[Row], keys: tuple[str, ...]) -> list[Sample]:
-        labels = {"mean": "mean", "ahead": "mean", "low": "low", "high": "high", "ahead_low": "low", "ahead_high": "high"}
+        labels = {"mean": "mean", "delta": "mean", "low": "low", "high": "high", "delta_ci_low": "low", "delta_ci_high": "high"}
         return [({"model": row["model"], "metric": metric, "bound": labels[key]}, row[key]) for row in some for key in keys]
 
     return [
         Metric("pmrs_quality", "Lists of the night before against what was played on the day; 95 % interval.",
                of(rows, ("mean", "low", "high"))),
         Metric("pmrs_quality_ahead", "By how much our lists are ahead of a model, paired by user; 95 % interval.",
-               of(others, ("ahead", "ahead_low", "ahead_high"))),
+               of(others, ("delta", "delta_ci_low", "delta_ci_high"))),
     ]  # fmt: skip

@@ -15,9 +15,9 @@ NAMES = {"live": "our lists", "popularity": "popularity", "popularity_window": "
 def recent(table: DataFrame, date: dt.date, metric: str, nights: int) -> list[Row]:
     """`metric` over the last `nights` days, and all metrics of `date`, each with `judged`: the day that judged the lists."""
     last, first = (date - dt.timedelta(days=1)).isoformat(), (date - dt.timedelta(days=nights)).isoformat()
-    series = (F.col("metric") == metric) & F.col("lists_of").between(first, last)
-    found = rows_of(table.where(series | (F.col("lists_of") == last)).orderBy("lists_of", "model", "metric"))
-    return [{**row, "judged": day_after(row["lists_of"])} for row in found]
+    series = (F.col("metric") == metric) & F.col("lists_date").between(first, last)
+    found = rows_of(table.where(series | (F.col("lists_date") == last)).orderBy("lists_date", "model", "metric"))
+    return [{**row, "judged": day_after(row["lists_date"])} for row in found]
 
 
 def day_after(date: str) -> str:
@@ -33,24 +33,24 @@ def of_day(rows: list[Row], date: str, metric: str | None = None) -> list[Row]:
 
 def side(row: Row) -> int:
     """1: our lists are significantly ahead of this model, -1: behind, 0: not told apart (the 95 % interval holds 0)."""
-    if row["ahead"] is None:
+    if row["delta"] is None:
         return 0
-    return 1 if row["ahead_low"] > 0 else -1 if row["ahead_high"] < 0 else 0
+    return 1 if row["delta_ci_low"] > 0 else -1 if row["delta_ci_high"] < 0 else 0
 
 
 def against(row: Row) -> str:
     """One baseline in words."""
     name = NAMES.get(row["model"], row["model"])
-    interval = f"95 % interval {row['ahead_low']:+.3f} to {row['ahead_high']:+.3f}"
+    interval = f"95 % interval {row['delta_ci_low']:+.3f} to {row['delta_ci_high']:+.3f}"
     words = {1: "ahead of", -1: "behind", 0: "not told apart from"}[side(row)]
     sure = "significantly " if side(row) else ""
-    return f"{sure}{words} {name} ({row['ahead']:+.3f}, {interval})"
+    return f"{sure}{words} {name} ({row['delta']:+.3f}, {interval})"
 
 
 def sentence(rows: list[Row], date: str, metric: str, first: bool) -> str:
     """The night's judgement, or why there is none."""
     shown = of_day(rows, date, metric)
-    others = [row for row in shown if row["ahead"] is not None]
+    others = [row for row in shown if row["delta"] is not None]
     if others:
         users = f"{others[0]['users']:,} listener" + ("s" if others[0]["users"] != 1 else "")
         return f"By {metric}, the lists of the night before are {' and '.join(against(row) for row in others)}; {users}."

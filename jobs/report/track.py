@@ -35,7 +35,7 @@ UNITS = {
 """Unit and decimals of every number among the descriptors."""
 PITCHES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SOURCES = {
-    "cnn": "what the genre model hears in its audio",
+    "audio_model": "what the genre model hears in its audio",
     "label": "the annotators' label, which counts as certain",
     "terms": "the vote of its artist's terms, which counts as certain",
     "none": "nothing: no audio that could be heard, no label, no term of its artist",
@@ -153,7 +153,7 @@ def probabilities(found: Known) -> Chart:
 
 def trusted(found: Known) -> str:
     """What the probabilities were calibrated by, in a sentence, and whether the model had seen the track's label."""
-    if found.genre["source"] != "cnn" or found.card is None:
+    if found.genre["source"] != "audio_model" or found.card is None:
         return ""
     by = found.card.get("calibration")
     told = f"Calibrated by {by}." if by else "Not calibrated: what the model says, the mean over the clips that it hears."

@@ -136,7 +136,7 @@ def event_layout(source: Source, told: Told, layout: Layout) -> Layout:
         "ms_played": F.col("heard_ms"),
         "played_at": told.played,
         "session_id": or_null(told.session),
-        "on_time": F.date_diff(dt, told.played.cast("date")) <= LATE_DAYS,
+        "within_late_window": F.date_diff(dt, told.played.cast("date")) <= LATE_DAYS,
         "dt": dt,
     }
     return replace(layout, pieces=pieces, faults=(*layout.faults, *event_faults(told)), columns=columns)

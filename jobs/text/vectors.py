@@ -69,7 +69,7 @@ def folder_of(encoder: str) -> Path:
     return folder
 
 
-def made_by(config: Config) -> str:
+def producer_version(config: Config) -> str:
     """The maker of these vectors: wherever it lies, the same encoder reads the same."""
     folder = folder_of(config.encoder)
     there = [folder / name for name in (*text_encoder.FILES, *text_encoder.ALSO) if (folder / name).is_file()]
@@ -104,7 +104,7 @@ def build_vectors(texts: DataFrame, folder: str, config: Config) -> DataFrame:
 
 def with_hash(texts: DataFrame, maker_of: str) -> DataFrame:
     """Rows with the columns of held.KEY."""
-    return texts.withColumns({"content_hash": F.sha2("text", 256), "made_by": F.lit(maker_of)})
+    return texts.withColumns({"content_hash": F.sha2("text", 256), "producer_version": F.lit(maker_of)})
 
 
 def run(ctx: JobContext) -> None:
@@ -116,18 +116,18 @@ def run(ctx: JobContext) -> None:
     if not config.encoder:
         ctx.write_nothing(*TABLES)
         return
-    folder, mine = folder_of(config.encoder), made_by(config)
+    folder, mine = folder_of(config.encoder), producer_version(config)
     releases = ctx.read("source_tracks").select(*RELEASE).unionByName(ctx.read("audio_files").select(*RELEASE))
     tags = build_tags(tracks, ctx.read("track_tags"), ctx.read("artist_terms"), config.tags)
     of_tracks = ctx.write("track_texts", with_hash(build_track_texts(tracks, releases, tags), mine))
     fresh = unread(of_tracks, held(ctx, "text_vectors", mine)).persist(StorageLevel.DISK_ONLY)
     if new := fresh.count():
         LOG.info("reading what is written about tracks", new=new, encoder=config.encoder)
-        keep(ctx, "text_vectors", mine, build_vectors(fresh, str(folder), config).withColumn("made_by", F.lit(mine)))
+        keep(ctx, "text_vectors", mine, build_vectors(fresh, str(folder), config).withColumn("producer_version", F.lit(mine)))
     fresh.unpersist()
     users = without_forgotten(ctx.read("users"), ctx.read("deletions", "said"))
     of_users = with_hash(build_user_texts(users), mine)
-    known = ctx.read("user_texts", "before").where(F.col("made_by") == mine).select("content_hash", "vector")
+    known = ctx.read("user_texts", "before").where(F.col("producer_version") == mine).select("content_hash", "vector")
     known = known.groupBy("content_hash").agg(F.first("vector").alias("vector"))
     vectors = known.unionByName(build_vectors(unread(of_users, known), str(folder), config))
     ctx.write("user_texts", of_users.join(vectors, "content_hash").select("user_id", "text", *KEY, "vector"))

@@ -31,7 +31,7 @@ def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Nigh
     listen(rows, "bob", *ann)
     listen(rows, "cid", "t0.0", "t0.1")
     rows["deletions/wishes"] = [{"user_hash": sha256("bob"), "track_id": name} for name in ("t0.0", "t2.0")]
-    rows["events/app"] = [{"user_id": "bob", "track_id": "t1.1", "event": "block", "on_time": True,
+    rows["events/app"] = [{"user_id": "bob", "track_id": "t1.1", "event": "block", "within_late_window": True,
                            "played_at": dt.datetime(2026, 11, 14, 1, tzinfo=dt.UTC)}]  # fmt: skip
     written(JobContext(night, "literal", Config()), rows)
     ctx = JobContext(night, "artists", Config())

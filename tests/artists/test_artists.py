@@ -24,13 +24,13 @@ def test_similar_tracks_are_of_the_same_group_and_say_why(night: Night) -> None:
     first = {row["track_id"]: row for row in rows if row["rank"] == 1}
     assert first["x"]["similar_id"].startswith(("t0", "t1", "t2", "n"))
     assert {"heard by the same listeners", "sounds alike", "both Rock"} == set(first["x"]["why"].split(", "))
-    assert first["t8.0"]["by_sound"] is None
+    assert first["t8.0"]["cos_audio"] is None
     assert first["t8.0"]["similar_id"][1] in "678"
     assert all(0.1 <= row["score"] <= 1 and row["track_id"] != row["similar_id"] for row in rows)
     for row in rows:
-        by = {way: row[f"by_{way}"] for way in ("listeners", "sound", "genre")}
-        weighed = {way: by[way] * (2 if way == "listeners" else 1) for way in by if by[way] is not None}
-        assert weighed[row["carried_by"]] == pytest.approx(max(weighed.values()), abs=1e-4)
+        by = {way: row[f"cos_{way}"] for way in ("collaborative", "audio", "genre")}
+        weighed = {way: by[way] * (2 if way == "collaborative" else 1) for way in by if by[way] is not None}
+        assert weighed[row["top_modality"]] == pytest.approx(max(weighed.values()), abs=1e-4)
         assert row["score"] == pytest.approx(sum(weighed.values()) / 4, abs=1e-3)
 
 
@@ -68,16 +68,16 @@ def test_a_mix_is_a_cluster_of_the_users_own_likes_with_what_is_near_and_unheard
         assert artists_of == {group}
         assert {row["why"] for row in mine if row["heard"]} == {FAVOURITE}
         for row in mine:
-            assert row["heard"] == (row["because_track_id"] is None) == (row["carried_by"] is None)
+            assert row["heard"] == (row["reason_track_id"] is None) == (row["top_modality"] is None)
             if not row["heard"]:
-                assert row["why"].endswith(f"Title {row['because_track_id']} by Artist {row['because_track_id'][1]}")
+                assert row["why"].endswith(f"Title {row['reason_track_id']} by Artist {row['reason_track_id'][1]}")
     assert rows_of(night, "daily_mixes", "user_id = 'cid'") == []
 
 
 def test_what_is_to_be_forgotten_or_blocked_is_in_no_mix(night: Night) -> None:
     rows = rows_of(night, "daily_mixes", "user_id = 'bob'")
     assert rows
-    assert not {"t0.0", "t1.1", "t2.0"} & {name for row in rows for name in (row["track_id"], row["because_track_id"])}
+    assert not {"t0.0", "t1.1", "t2.0"} & {name for row in rows for name in (row["track_id"], row["reason_track_id"])}
     assert {"t2.0"} & {row["track_id"] for row in rows_of(night, "daily_mixes", "user_id = 'ann'")}
 
 
@@ -100,7 +100,7 @@ def test_too_large_a_catalogue_goes_without_and_the_log_tells_its_size(night: Ni
 
 
 @pytest.mark.parametrize(
-    "config", [Config(likes_per_mix=0), Config(mixes=0), Config(least_rating=0.0), Config(sound=-1.0), Config(per_task=0)]
+    "config", [Config(min_likes_per_mix=0), Config(mixes=0), Config(min_rating=0.0), Config(audio=-1.0), Config(per_task=0)]
 )
 def test_settings_that_make_nothing_are_refused_by_name(night: Night, config: Config) -> None:
     with pytest.raises(SourceError, match=r"\[jobs.artists\] is too little"):
@@ -118,7 +118,7 @@ def test_without_factors_and_audio_there_is_nothing(night: Night, tmp_path: Path
 
 
 def test_it_can_be_left_out(night: Night) -> None:
-    ctx = JobContext(night, "artists", Config(similar=0))
+    ctx = JobContext(night, "artists", Config(neighbours=0))
     artists.run(ctx)
     assert [m.rows for m in ctx.pending] == [0, 0, 0, 0]
 

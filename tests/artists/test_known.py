@@ -31,7 +31,7 @@ def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(
     own = {artist: draw.normal(size=4) for artist in (1, 2, 3, 4, 5, 6, 7)}
     own[8] = own[5]
     read_of = [(f"t{artist}.{n}", own[artist] + draw.normal(size=4) * 0.05) for artist in own for n in range(4)]
-    key = {"made_by": "m"}
+    key = {"producer_version": "m"}
     rows["track_texts"] = [{"track_id": name, "text": name, "content_hash": name, **key} for name, _ in read_of]
     rows["text_vectors"] = [{"content_hash": name, "vector": vector.tolist(), **key} for name, vector in read_of]
     written(JobContext(told, "literal", Config()), rows)
@@ -43,14 +43,14 @@ def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(
         return {row["artist_id"]: row for row in rows_of(told, "similar_artists", "rank = 1")}
 
     read = nearest(Config())
-    assert (read["a8"]["similar_id"], read["a8"]["carried_by"], read["a8"]["why"]) == ("a5", "text", "written about alike")
-    assert read["a8"]["by_text"] > 0.9
-    assert read["a8"]["score"] == pytest.approx(read["a8"]["by_text"] / 5, abs=1e-3)
-    assert read["a0"]["by_text"] is None
+    assert (read["a8"]["similar_id"], read["a8"]["top_modality"], read["a8"]["why"]) == ("a5", "text", "written about alike")
+    assert read["a8"]["cos_text"] > 0.9
+    assert read["a8"]["score"] == pytest.approx(read["a8"]["cos_text"] / 5, abs=1e-3)
+    assert read["a0"]["cos_text"] is None
     monkeypatch.setattr(texts, "ROW_BYTES", DRIVER_BYTES)
     for unread in (nearest(Config(text=0.0)), nearest(Config())):
         assert "a8" not in unread
-        assert unread["a5"]["by_text"] is None, "the rest is worth having without"
+        assert unread["a5"]["cos_text"] is None, "the rest is worth having without"
 
 
 def test_vectors_that_the_driver_would_not_hold_are_reckoned(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:

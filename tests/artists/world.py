@@ -26,12 +26,12 @@ def small_world() -> dict[str, list[dict[str, Any]]]:
     draw = np.random.default_rng(2)
     directions, sounds = draw.normal(size=(GROUPS, 6)), draw.normal(size=(GROUPS, 2))
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
-        "tracks", "item_factors", "track_descriptors", "track_genres", "history", "listeners", "artist_terms/msd",
+        "tracks", "item_factors", "track_descriptors", "track_genres", "history", "eligible_users", "artist_terms/msd",
         "events/app", "deletions/wishes")}  # fmt: skip
 
     def track(name: str, group: int, artist_id: str | None, artist: str | None, heard: bool = True, loud: bool = True) -> None:
         rows["tracks"].append({"track_id": name, "title": f"Title {name}", "artist_id": artist_id, "artist": artist,
-                               "song_id": f"S{name}", "has_audio": loud, "known_from": "catalogue"})  # fmt: skip
+                               "song_id": f"S{name}", "has_audio": loud, "origin": "catalogue"})  # fmt: skip
         genre = ("Rock", "Trance", None)[group]
         shares = [float(group == place) for place in range(2)] if genre else []
         label = {"genre": genre, "confidence": 1.0, "probabilities": shares, "source": "label"}
@@ -43,7 +43,8 @@ def small_world() -> dict[str, list[dict[str, Any]]]:
             of_group = enumerate(audio.NUMBERS)
             numbers = {column.name: float(sounds[group, place % 2] + draw.normal() * 0.2) for place, column in of_group}
             vectors = {column.name: (sounds[group] + draw.normal(size=2) * 0.2).tolist() for column in audio.VECTORS}
-            rows["track_descriptors"].append({"track_id": name, "content_hash": name, "made_by": "m", **numbers, **vectors})
+            head = {"track_id": name, "content_hash": name, "producer_version": "m"}
+            rows["track_descriptors"].append({**head, **numbers, **vectors})
 
     for artist in range(9):
         for number in range(4):
@@ -58,7 +59,7 @@ def small_world() -> dict[str, list[dict[str, Any]]]:
 
 
 def listen(rows: dict[str, list[dict[str, Any]]], user: str, *tracks: str, rating: float = 2.0) -> None:
-    rows["listeners"].append({"user_id": user, "heard": len(tracks)})
+    rows["eligible_users"].append({"user_id": user, "n_seen": len(tracks)})
     rows["history"] += [{"user_id": user, "track_id": t, "rating": rating, "plays": 2, "liked": False} for t in tracks]
 
 

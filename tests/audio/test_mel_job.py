@@ -62,7 +62,7 @@ def test_clips_are_those_of_the_front_end(begun: Begun, tmp_path: Path) -> None:
     (told,) = ctx.read("track_clips").collect()
     assert (told["track_id"], told["seconds"], told["sample_rate"], told["channels"], told["clips"]) == ("a", 9.0, 22_050, 1, 2)
     rows = ctx.read("mel", "held").orderBy("clip").collect()
-    assert {row["made_by"] for row in rows} == {told["made_by"]}
+    assert {row["producer_version"] for row in rows} == {told["producer_version"]}
     shape = preset("pmrs-4s")
     wave = decode(str(tmp_path / "a.wav"), 22_050, 20.0, 10**9).wave
     for row in rows:
@@ -80,7 +80,7 @@ def test_a_second_night_decodes_what_is_new_and_nothing_else(begun: Begun, tmp_p
     files["b"].rename(renamed)
     third = begun({"c": renamed, "d": renamed, **sounds(tmp_path, "ee")}, 2)
     assert ran(third) == {"mel": 2, "audio_status/mel": 1, "quarantine/mel": 0, "track_clips": 3}
-    clips = third.read("track_clips").join(third.read("mel", "held"), ["content_hash", "made_by"])
+    clips = third.read("track_clips").join(third.read("mel", "held"), ["content_hash", "producer_version"])
     assert {row["track_id"]: row["n"] for row in clips.groupBy("track_id").agg({"*": "count"}).toDF("track_id", "n").collect()} == {
         "c": 2, "d": 2, "ee": 2,
     }  # fmt: skip
@@ -101,7 +101,7 @@ def test_other_settings_decode_anew(begun: Begun, tmp_path: Path) -> None:
     other = begun(files, 1, replace(CONFIG, choice="random", clips=3))
     assert ran(other)["mel"] == 3
     assert other.read("mel", "held").count() == 5
-    assert other.read("track_clips").join(other.read("mel", "held"), ["content_hash", "made_by"]).count() == 3
+    assert other.read("track_clips").join(other.read("mel", "held"), ["content_hash", "producer_version"]).count() == 3
 
 
 def test_content_that_two_nights_decoded_counts_once(begun: Begun, tmp_path: Path) -> None:

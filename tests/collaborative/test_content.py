@@ -56,6 +56,6 @@ def test_on_spark_it_is_the_same_in_any_number_of_tasks(spark: SparkSession, tas
         [("a", [1.0, 0.0]), ("b", [0.0, 2.0]), ("c", [1.0, 1.0])], "user_id string, factors array<float>"
     )
     rows = build_candidates(build_heard(history, factors, SOUNDS, tasks), SOUNDS, 1, 1.0).orderBy("user_id").collect()
-    assert [(row.user_id, row.track_id, round(row.score, 4), row.because_track_id) for row in rows] == [
+    assert [(row.user_id, row.track_id, round(row.score, 4), row.reason_track_id) for row in rows] == [
         ("a", "n0", 1.0, "t0"), ("b", "n2", 0.8, "t1"), ("c", "n2", 0.9899, None),
     ]  # fmt: skip

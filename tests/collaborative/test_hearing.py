@@ -50,12 +50,12 @@ def heard(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: 
             for clip in range(2):
                 mel = rng.normal(0, 0.5, (599, 128))
                 mel[:, slice(0, 64) if n % 2 else slice(64, 128)] += 1.0
-                clips.append({"content_hash": f"c{track}", "made_by": "m", "preset": "pmrs-4s", "clip": clip, "start": 0.0,
+                clips.append({"content_hash": f"c{track}", "producer_version": "m", "preset": "pmrs-4s", "clip": clip, "start": 0.0,
                               "tiled": False, "mel": bytearray(mel.astype(np.float16).tobytes())})
         put("mel", clips)
-        put("track_clips", [{"track_id": t, "content_hash": f"c{t}", "made_by": "m", "clips": 2} for t in tracks])
+        put("track_clips", [{"track_id": t, "content_hash": f"c{t}", "producer_version": "m", "clips": 2} for t in tracks])
         put("track_descriptors", [
-            {"track_id": t, "content_hash": f"c{t}", "made_by": "m"}
+            {"track_id": t, "content_hash": f"c{t}", "producer_version": "m"}
             | {name: rng.normal(size=VECTORS[name]).tolist() if name in VECTORS else float(rng.normal()) for name in NAMES}
             for t in tracks
         ])
@@ -63,8 +63,8 @@ def heard(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: 
         put("item_factors", [{"track_id": t, "factors": tastes[n % 2]} for n, t in enumerate(liked)])
         put("history", [{"user_id": "u", "track_id": t, "rating": 1.0} for t in liked])
         texts = [(t, str(n % 2)) for n, t in enumerate(tracks)]
-        put("track_texts", [{"track_id": t, "text": one, "content_hash": one, "made_by": "m"} for t, one in texts])
-        put("text_vectors", [{"content_hash": str(n), "made_by": "m", "vector": [1.0 * n, 1.0 - n, 0.5]} for n in (0, 1)])
+        put("track_texts", [{"track_id": t, "text": one, "content_hash": one, "producer_version": "m"} for t, one in texts])
+        put("text_vectors", [{"content_hash": str(n), "producer_version": "m", "vector": [1.0 * n, 1.0 - n, 0.5]} for n in (0, 1)])
         ctx.commit()
         return JobContext(one, "content", Config())
 

@@ -39,7 +39,8 @@ def given(night: Night, heard: dict[str, dict[str, float]]) -> None:
     ctx, spark = JobContext(night, "literal", WEEKLY), night.spark
     rows = [(user, track, rating, 1, False, None) for user, ratings in heard.items() for track, rating in ratings.items()]
     ctx.write("history", spark.createDataFrame(rows, table("history").schema))
-    ctx.write("listeners", spark.createDataFrame([(user, len(one)) for user, one in heard.items()], table("listeners").schema))
+    users = [(user, len(one)) for user, one in heard.items()]
+    ctx.write("eligible_users", spark.createDataFrame(users, table("eligible_users").schema))
     tracks = sorted({track for ratings in heard.values() for track in ratings})
     catalogue = [(track, None, None, None, None, False, None, None, None, "plays") for track in tracks]
     ctx.write("tracks", spark.createDataFrame(catalogue, table("tracks").schema))
@@ -56,7 +57,7 @@ def run(night: Night, config: factors.Config = WEEKLY, force: bool = False) -> d
         ctx = JobContext(night, job, own, force=force)
         module.run(ctx)
         ctx.commit()
-    names = ("item_factors", "user_factors", "candidates", "scored")
+    names = ("item_factors", "user_factors", "candidates", "candidate_fingerprints")
     return {name: night.lake.digest_of(name, "on", night.date.isoformat()) for name in names}
 
 

@@ -39,7 +39,7 @@ def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
     heard.append(("skipper", "t00", 0.0, 0, False, None))
     ctx.write("history", spark.createDataFrame(heard, table("history").schema))
     everybody = sorted({(row[0], 4) for row in heard} | {("new", 0)})
-    ctx.write("listeners", spark.createDataFrame(everybody, table("listeners").schema))
+    ctx.write("eligible_users", spark.createDataFrame(everybody, table("eligible_users").schema))
     rock = ("Rock", 0.5, [0.5 if genre == "Rock" else 0.5 / 6 for genre in ctx.genres.genres], "label", None)
     genres = [(f"t{t:02d}", *(rock if t % 4 < 2 else (None, 0.0, [], "none", None))) for t in range(TRACKS)]
     ctx.write("track_genres", spark.createDataFrame(genres, table("track_genres").schema))
@@ -58,7 +58,7 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
     found: dict[tuple[str, str], list[tuple[str, str | None, str]]] = {}
     for row in rows.collect():
         found.setdefault((row["user_id"], row["list"]), []).append(
-            (row["track_id"], row["because_track_id"], row["method"])
+            (row["track_id"], row["reason_track_id"], row["method"])
         )
     return found
 

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 
 
-def lists_of(spark: SparkSession, lists: dict[str, list[str]]) -> DataFrame:
+def lists_date(spark: SparkSession, lists: dict[str, list[str]]) -> DataFrame:
     rows = [
         (query, place, track, -float(place)) for query, tracks in lists.items() for place, track in enumerate(tracks, 1)
     ]

@@ -21,7 +21,7 @@ from jobs.evaluate.listening import Listening
 from jobs.evaluate.result import Result, compare
 from jobs.evaluate.splits import PerUserRandom, Split, Task
 from models.top_n import Recommender, TooLarge
-from tests.evaluate.literal import asked_of, lists_of, truth_of
+from tests.evaluate.literal import asked_of, lists_date, truth_of
 
 USERS, TRACKS = 60, 24
 
@@ -104,20 +104,20 @@ def test_parts_of_the_users_are_told_with_their_numbers(found: dict[str, tuple[R
 
 def test_lists_made_elsewhere_are_scored_alike(spark: SparkSession, evaluation: Evaluation) -> None:
     right = {row["query_id"]: [row["track_id"]] for row in evaluation.split.tasks[0].truth.collect()}
-    result, _ = evaluation.of_lists("oracle", lists_of(spark, right).drop("score"), "discovery")
+    result, _ = evaluation.of_lists("oracle", lists_date(spark, right).drop("score"), "discovery")
     assert result.metrics["MRR@10"].mean == 1.0
 
 
 def test_lists_that_would_flatter_are_refused(spark: SparkSession, evaluation: Evaluation) -> None:
     heard = evaluation.split.train.limit(1).collect()[0]
-    known = lists_of(spark, {heard["user_id"]: [heard["track_id"]]})
+    known = lists_date(spark, {heard["user_id"]: [heard["track_id"]]})
     cases = {
         "1 places hold tracks that the asker has heard": known,
-        "query u00 has a track twice": lists_of(spark, {"u00": ["t01", "t01"]}),
-        "query u00 does not have the ranks": lists_of(spark, {"u00": ["t01", "t03"]}).withColumn("rank", F.lit(1)),
-        "query u00 has a score above": lists_of(spark, {"u00": ["t01", "t03"]}).withColumn("score", -F.col("score")),
-        "query u00 does not have the ranks 1, 2": lists_of(spark, {"u00": ["t01"]}).withColumn("rank", F.lit("first")),
-        "asks none of its query_ids": lists_of(spark, {"somebody": ["t01"]}),
+        "query u00 has a track twice": lists_date(spark, {"u00": ["t01", "t01"]}),
+        "query u00 does not have the ranks": lists_date(spark, {"u00": ["t01", "t03"]}).withColumn("rank", F.lit(1)),
+        "query u00 has a score above": lists_date(spark, {"u00": ["t01", "t03"]}).withColumn("score", -F.col("score")),
+        "query u00 does not have the ranks 1, 2": lists_date(spark, {"u00": ["t01"]}).withColumn("rank", F.lit("first")),
+        "asks none of its query_ids": lists_date(spark, {"somebody": ["t01"]}),
     }
     for said, lists in cases.items():
         with pytest.raises(EvaluationError, match=said):
@@ -131,7 +131,7 @@ def test_a_user_counts_once_however_many_queries_it_has(
     asked = [(f"q{n}", "often" if n < 3 else "once", "t00", 1.0) for n in range(4)]
     frame = spark.createDataFrame(asked, "query_id string, user_id string, track_id string, rating double")
     task = Task("next track", "", frame, truth_of(spark, {f"q{n}": ["t02"] for n in range(4)}), "all")
-    lists = lists_of(spark, {f"q{n}": ["t02"] if n < 3 else ["t04"] for n in range(4)})
+    lists = lists_date(spark, {f"q{n}": ["t02"] if n < 3 else ["t04"] for n in range(4)})
     part = replace(evaluation, split=replace(evaluation.split, tasks=(task,)))
     result, _ = part.of_lists("given", lists, "next track")
     assert (result.queries, result.users, result.metrics["HR@10"].mean) == (4, 2, 0.5)
@@ -169,13 +169,13 @@ def test_a_claim_compares_only_with_the_very_data_and_split() -> None:
 
 def test_an_unknown_task_names_those_there_are(spark: SparkSession, evaluation: Evaluation) -> None:
     with pytest.raises(EvaluationError, match="no task 'next track'; it has discovery"):
-        evaluation.of_lists("given", lists_of(spark, {}), "next track")
+        evaluation.of_lists("given", lists_date(spark, {}), "next track")
 
 
 def test_coverage_and_gini_of_lists_worked_out_by_hand(spark: SparkSession) -> None:
     catalogue = spark.createDataFrame([(t,) for t in "abcd"], "track_id string")
-    alike = beyond.exposure(lists_of(spark, {"u": ["a", "b"], "v": ["c", "d"]}), catalogue, 20)
-    one = beyond.exposure(lists_of(spark, {"u": ["a"], "v": ["a"]}), catalogue, 20)
+    alike = beyond.exposure(lists_date(spark, {"u": ["a", "b"], "v": ["c", "d"]}), catalogue, 20)
+    one = beyond.exposure(lists_date(spark, {"u": ["a"], "v": ["a"]}), catalogue, 20)
     assert alike == pytest.approx({"coverage": 1.0, "gini": 0.0})
     assert one == pytest.approx({"coverage": 0.25, "gini": 0.75})
 
@@ -184,7 +184,7 @@ def test_novelty_lift_and_repetition_worked_out_by_hand(spark: SparkSession) -> 
     train = spark.createDataFrame([(u, "a") for u in "wxyz"] + [("w", "b")], "user_id string, track_id string")
     tracks = spark.createDataFrame([("a", "A"), ("b", "B"), ("c", "B")], "track_id string, artist string")
     asked = asked_of(spark, {"q": []}).drop("track_id").selectExpr("*", "'a' AS track_id")
-    (row,) = beyond.per_query(lists_of(spark, {"q": ["a", "b", "c"]}), asked, train, tracks, 20).collect()
+    (row,) = beyond.per_query(lists_date(spark, {"q": ["a", "b", "c"]}), asked, train, tracks, 20).collect()
     assert row["novelty"] == pytest.approx((0 + 2 + 2) / 3)  # four of four users, one, and one assumed for none
     assert row["popularity_lift"] == pytest.approx((4 + 1 + 0) / 3 / 4 - 1)
     assert row["artist_repetition"] == pytest.approx(1 / 3)
@@ -193,16 +193,16 @@ def test_novelty_lift_and_repetition_worked_out_by_hand(spark: SparkSession) -> 
 def test_diversity_is_one_less_the_mean_cosine_of_pairs(spark: SparkSession) -> None:
     ratings = csr_array(np.array([[1, 3, 0], [2, 0, 0], [0, 0, 1]], dtype=np.float32))
     learned = Learned(spark.range(0), ("a", "b", "c"), ratings, ratings, np.zeros((3, 1), dtype=np.float32))
-    found = beyond.diversity(lists_of(spark, {"q": ["a", "b", "c"], "r": ["a", "b", "unknown"]}), learned, 20)
+    found = beyond.diversity(lists_date(spark, {"q": ["a", "b", "c"], "r": ["a", "b", "unknown"]}), learned, 20)
     one, other = 1 - (1 / math.sqrt(2) + 0 + 0) / 3, 1 - 1 / math.sqrt(2)
     assert found == pytest.approx((one + other) / 2)
-    assert math.isnan(beyond.diversity(lists_of(spark, {"q": ["a"]}), learned, 20))
+    assert math.isnan(beyond.diversity(lists_date(spark, {"q": ["a"]}), learned, 20))
 
 
 def test_confidence_is_the_share_of_a_genres_best_rated_that_its_best_places_hold(spark: SparkSession) -> None:
     genres = spark.createDataFrame(
         [("a", "Rock"), ("b", "Rock"), ("c", "Trance"), ("d", "Rock")], "track_id string, genre string"
     )
-    lists = lists_of(spark, {"q": ["x", "d", "a", "c"]})
+    lists = lists_date(spark, {"q": ["x", "d", "a", "c"]})
     found = confidence_scores(lists, truth_of(spark, {"q": ["a", "b", "c"]}), genres, 2).collect()
     assert [(r["genre"], r["confidence"]) for r in found] == [("Rock", 0.5), ("Trance", 1.0)]

@@ -18,7 +18,7 @@ from jobs.sources.config import load_sources
 
 NIGHT = dt.date(2026, 11, 14)
 EVE = NIGHT - dt.timedelta(days=1)
-SHAPE = "user_id string, track_id string, rating double, plays long, liked boolean, last_heard timestamp"
+SHAPE = "user_id string, track_id string, rating double, plays long, liked boolean, last_event_at timestamp"
 Heard = tuple[str, str, float, int | None]
 
 
@@ -140,13 +140,13 @@ def a_day(spark: SparkSession) -> tuple[DataFrame, DataFrame, DataFrame]:
 
 def test_figures_worked_out_by_hand(spark: SparkSession, ctx: JobContext) -> None:
     rows = after(ctx, *a_day(spark))
-    assert {(row["lists_of"], row["users"]) for row in rows} == {("2026-11-13", 2)}
+    assert {(row["lists_date"], row["users"]) for row in rows} == {("2026-11-13", 2)}
     mrr = of(rows, "MRR@20")
     assert {name: row["mean"] for name, row in mrr.items()} == {
         "live": (1 / 2 + 1) / 2, "popularity": (1 / 2 + 1) / 2, "popularity_window": 1.0,
     }  # fmt: skip
-    assert (mrr["live"]["ahead"], mrr["popularity"]["ahead"], mrr["popularity_window"]["ahead"]) == (None, 0.0, -0.25)
-    assert (mrr["popularity"]["ahead_low"], mrr["popularity"]["ahead_high"]) == (0.0, 0.0), "they agree on every user"
+    assert (mrr["live"]["delta"], mrr["popularity"]["delta"], mrr["popularity_window"]["delta"]) == (None, 0.0, -0.25)
+    assert (mrr["popularity"]["delta_ci_low"], mrr["popularity"]["delta_ci_high"]) == (0.0, 0.0), "they agree on every user"
     assert mrr["live"]["low"] < mrr["live"]["mean"] < mrr["live"]["high"], "though the users differ"
     assert of(rows, "R_liang@20")["live"]["mean"] == (1 / 2 + 1) / 2
     assert of(rows, "P@10")["live"]["mean"] == pytest.approx(0.1)
@@ -225,5 +225,5 @@ def test_the_confidence_is_kept_with_the_figures_of_the_night(spark: SparkSessio
     ctx.write("track_genres", spark.createDataFrame(known, table("track_genres").schema), on=EVE)
     assert after(ctx, past, lists, today)
     rows = {row["model"]: row for row in ctx.read("genre_confidence").collect()}
-    assert (rows["live"]["users"], rows["live"]["confidence"], rows["live"]["lists_of"]) == (2, 0.25, "2026-11-13")
+    assert (rows["live"]["users"], rows["live"]["confidence"], rows["live"]["lists_date"]) == (2, 0.25, "2026-11-13")
     assert rows["popularity"]["confidence"] == 0.75, "u: c of c and z, which nobody had played; v: c"

@@ -16,7 +16,7 @@ from jobs.evaluate.temporal import Temporal, require_before
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 EVENTS = "user_id string, track_id string, event string, played_at timestamp, ms_played long, rating double, session_id string"
-HISTORY = "user_id string, track_id string, rating double, plays long, liked boolean, last_heard timestamp"
+HISTORY = "user_id string, track_id string, rating double, plays long, liked boolean, last_event_at timestamp"
 
 
 def played(user: str, track: str, day: float, session: str | None = None) -> tuple[object, ...]:
@@ -126,13 +126,13 @@ def test_users_are_told_without_order(temporal: Split) -> None:
 def test_a_planted_feature_from_the_future_is_caught(spark: SparkSession) -> None:
     cut = START + dt.timedelta(days=9)
     rows = spark.createDataFrame(
-        [("anna", cut - dt.timedelta(days=1)), ("anna", cut)], "user_id string, last_heard timestamp"
+        [("anna", cut - dt.timedelta(days=1)), ("anna", cut)], "user_id string, last_event_at timestamp"
     )
-    require_before(rows.limit(1), "last_heard", cut, "ratings")
+    require_before(rows.limit(1), "last_event_at", cut, "ratings")
     with pytest.raises(
         EvaluationError, match="a planted feature: 1 rows know what happened from 2026-01-10 00:00 UTC on"
     ):
-        require_before(rows, "last_heard", cut, "a planted feature")
+        require_before(rows, "last_event_at", cut, "a planted feature")
 
 
 def test_a_share_of_each_users_tracks_is_held_back_and_at_least_one(spark: SparkSession) -> None:

@@ -92,7 +92,7 @@ def test_what_no_manifest_names_is_found_with_its_age() -> None:
         "events/app/dt=2026-11-13/_manifest.json", "events/app/_SUCCESS", "events/app/._SUCCESS.crc",
         "events/app/_temporary/0/task_1/dt=2026-11-13/run=2026-11-14T050000-cccccc/part-1.parquet",
         "events/app/dt=2026-11-13/.0123.tmp", "models/cnn/1/weights.safetensors",
-        "stage/run=2026-11-14T060000-dddddd/dt=2026-11-14/x.arrow", "notes/todo.txt", "forgotten/cleaned.json",
+        "stage/run=2026-11-14T060000-dddddd/dt=2026-11-14/x.arrow", "notes/todo.txt", "erasures/cleaned.json",
     ]  # fmt: skip
     files = [File(name, NOON) for name in names]
     named = places.by_folder([Manifest("events/app", "2026-11-13", new, 1, "d", "events", "r")])

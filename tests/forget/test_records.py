@@ -57,9 +57,9 @@ def test_every_kept_night_is_amended_and_its_counts_survive_a_repair(mongo: Stor
     assert mongo.publications.count_documents({"amended_by": "again"}) == 0
 
 
-def _mix(collection: Any, user: str, theme: str, named_after: str | None, why: str) -> None:
+def _mix(collection: Any, user: str, theme: str, anchor_artist: str | None, why: str) -> None:
     items = [{"rank": 1, "track_id": "T2", "score": 0.5, "why": why}]
-    told = {"_id": f"{user}|{theme}", "user_id": user, "list": theme, "mix": 1, "named_after": named_after, "items": items}
+    told = {"_id": f"{user}|{theme}", "user_id": user, "list": theme, "mix": 1, "anchor_artist": anchor_artist, "items": items}
     collection.insert_one({**told, "run_id": "20261113_1", "date": "2026-11-13", "digest": "d"})
 
 

@@ -47,7 +47,7 @@ def test_audio_goes_before_label_before_terms_before_nothing(spark: SparkSession
     )
     found = {r["track_id"]: r for r in build_track_genres(tracks, scores, ("Rock", "Trance")).collect()}
     assert {k: (r["genre"], r["source"]) for k, r in found.items()} == {
-        "a": ("Trance", "cnn"), "b": ("Rock", "label"), "c": ("Trance", "terms"), "d": (None, "none"),
+        "a": ("Trance", "audio_model"), "b": ("Rock", "label"), "c": ("Trance", "terms"), "d": (None, "none"),
     }  # fmt: skip
     assert found["a"]["confidence"] == pytest.approx(0.9)
     assert (found["d"]["confidence"], found["d"]["probabilities"]) == (0.0, [])

@@ -66,7 +66,7 @@ def described(spark: SparkSession, settings: Settings, tmp_path: Path) -> Descri
         ctx.write("track_descriptors", spark.createDataFrame([[row[field.name] for field in schema] for row in rows], schema))
         shape = table("tracks").read_schema
         told: list[dict[str, Any]] = [
-            {"track_id": name, "has_audio": True, "label_genre": one, "label_genres": (also or {}).get(name), "known_from": "audio"}
+            {"track_id": name, "has_audio": True, "label_genre": one, "label_genres": (also or {}).get(name), "origin": "audio"}
             for name, one in labels
         ]
         ctx.write("tracks", spark.createDataFrame([[row.get(field.name) for field in shape] for row in told], shape))
@@ -78,7 +78,7 @@ def described(spark: SparkSession, settings: Settings, tmp_path: Path) -> Descri
 
 def sounding(track: str, content: int, drawn: list[float]) -> dict[str, Any]:
     """A row of `track_descriptors`, of numbers drawn for its content."""
-    row: dict[str, Any] = {"track_id": track, "content_hash": f"c{content}", "made_by": "m"}
+    row: dict[str, Any] = {"track_id": track, "content_hash": f"c{content}", "producer_version": "m"}
     left = iter(drawn)
     for name in NAMES:
         row[name] = [next(left) for _ in range(LENGTHS[name])] if name in LENGTHS else next(left)

@@ -13,7 +13,7 @@ NIGHT = date(2026, 11, 14)
 NOON = datetime(2026, 11, 14, 12, tzinfo=UTC)
 SHAPE = (
     "user_id string, track_id string, event string, rating double, ms_played long, played_at timestamp, "
-    "session_id string, on_time boolean"
+    "session_id string, within_late_window boolean"
 )
 
 
@@ -54,7 +54,7 @@ def test_rating(spark: SparkSession, rows: list[tuple[Any, ...]], rating: float)
 def test_a_night_sees_nothing_of_tomorrow_and_nothing_too_late(spark: SparkSession) -> None:
     frame = events(spark, ("play", None, None, 0), ("play", None, None, 12 * 60))
     assert seen(frame, NIGHT).count() == 1
-    assert seen(frame.selectExpr("* EXCEPT (on_time)", "false AS on_time"), NIGHT).count() == 0
+    assert seen(frame.selectExpr("* EXCEPT (within_late_window)", "false AS within_late_window"), NIGHT).count() == 0
 
 
 def test_counts_and_events_of_one_track_add_up(spark: SparkSession) -> None:

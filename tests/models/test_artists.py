@@ -9,7 +9,7 @@ from models.artists import Space, artist_means, clusters, directions, grouped, j
 from models.content_factors import to_unit
 
 RNG = np.random.default_rng(11)
-WEIGHTS = {"listeners": 2.0, "sound": 1.0, "genre": 1.0}
+WEIGHTS = {"collaborative": 2.0, "audio": 1.0, "genre": 1.0}
 
 
 def drawn(things: int, unknown: float = 0.3) -> dict[str, np.ndarray]:
@@ -48,9 +48,9 @@ def test_neighbours_are_those_of_looking_at_every_pair() -> None:
 
 def test_what_is_not_known_leaves_the_order_to_the_rest_and_is_told_as_unknown() -> None:
     units = drawn(200, unknown=0)
-    units["sound"][0] = 0
-    others = {name: rows for name, rows in units.items() if name != "sound"}
-    weights = {name: weight for name, weight in WEIGHTS.items() if name != "sound"}
+    units["audio"][0] = 0
+    others = {name: rows for name, rows in units.items() if name != "audio"}
+    weights = {name: weight for name, weight in WEIGHTS.items() if name != "audio"}
     label = np.arange(200)
     whole, rest = joined(units, WEIGHTS), joined(others, weights)
     assert neighbours(whole, label, 50)[0] == neighbours(rest, label, 50)[0]
@@ -61,13 +61,13 @@ def test_what_is_not_known_leaves_the_order_to_the_rest_and_is_told_as_unknown()
 
 
 def test_a_way_in_which_nothing_is_known_has_no_weight() -> None:
-    units = {**drawn(20, unknown=0), "sound": np.zeros((20, 0), np.float32)}
+    units = {**drawn(20, unknown=0), "audio": np.zeros((20, 0), np.float32)}
     space = joined(units, WEIGHTS)
     np.testing.assert_allclose(space.weights, (2 / 3, 0, 1 / 3))
     assert np.isnan(space.cosines(np.array([0]), np.array([1]))[0, 1])
     np.testing.assert_allclose(np.linalg.norm(space.vectors, axis=1), 1, atol=1e-4)
     with pytest.raises(ValueError, match="directions are of"):
-        joined(units, {"listeners": 1.0})
+        joined(units, {"collaborative": 1.0})
 
 
 def test_directions_have_no_mean_and_what_never_changes_has_none() -> None:

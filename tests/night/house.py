@@ -68,7 +68,7 @@ def run_night(settings: Settings, date: dt.date, force: bool = False, families: 
 def digests(world: World) -> dict[str, str]:
     """Row digest of every table that the night's jobs write."""
     date = world.date.isoformat()
-    names = ("tracks", "song_tracks", "history", "listeners", "track_clips", "genre_scores", "track_genres", "item_factors")
+    names = ("tracks", "song_tracks", "history", "eligible_users", "track_clips", "genre_scores", "track_genres", "item_factors")
     lists = ("user_factors", "candidates", "ranked", *ARTIST_LEVEL)
     return {name: world.lake.digest_of(name, "on", date) for name in (*names, *lists)}
 

@@ -58,7 +58,7 @@ def test_the_table_is_a_file_and_documents(world: World, told: command.Told) -> 
 def test_what_every_query_got_is_in_the_lake_and_names_nobody_who_is_forgotten(
     world: World, told: command.Told
 ) -> None:
-    rows = world.table("evaluated").collect()
+    rows = world.table("evaluation_queries").collect()
     queries = {(r["task"], r["model"]): r["queries"] for r in told["results"]}
     assert {pair: sum(1 for r in rows if (r["task"], r["model"]) == pair) for pair in queries} == queries
     assert not {r["user_id"] for r in rows} & set(world.truth["deleted_users"])

@@ -75,7 +75,7 @@ class House:
 
     def people(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """Rows of every partition that knows users, by (part, date)."""
-        found = [m for m in self.manifests() if m.table.split("/")[0] not in {"mel", "forgotten"}]
+        found = [m for m in self.manifests() if m.table.split("/")[0] not in {"mel", "erasures"}]
         rows = {(m.table, m.date): self.rows(m) for m in found}
         return {key: some for key, some in rows.items() if some and "user_id" in some[0]}
 
@@ -114,9 +114,9 @@ def asked(house: House) -> dict[str, Any]:
     plays = {(row["user_id"], row["song_id"]) for row in counts}
     shown = {(row["user_id"], row["track_id"]) for row in ranked}
     pair = next(
-        (row["user_id"], row["because_track_id"]) for row in candidates
+        (row["user_id"], row["reason_track_id"]) for row in candidates
         if (row["user_id"], row["track_id"]) in shown and row["user_id"] not in {*on_page, garbled}
-        and (row["user_id"], songs.get(row["because_track_id"])) in plays
+        and (row["user_id"], songs.get(row["reason_track_id"])) in plays
     )  # fmt: skip
     listed = next(row["track_id"] for row in ranked if row["user_id"] == pair[0] and row["list"] == "overall" and row["rank"] == 3)
     return {"users": [example, garbled], "example": example, "garbled": garbled, "pairs": [pair, (pair[0], listed)], "songs": songs}
@@ -173,12 +173,12 @@ def names_of_pairs(house: House, asked: dict[str, Any]) -> list[str]:
     reasons = {f"{text}{t['title']} by {t['artist']}" for t in titles for text in (BECAUSE, *KIN.values())}
     bad = [f"{d['run_id']}|{d['list']}" for d in lists for item in d["items"]
            if item["track_id"] in tracks or item["why"].partition("; ")[0] in reasons]  # fmt: skip
-    bad += [f"{d['run_id']}|{d['list']}" for d in lists if d.get("named_after") in {t["artist"] for t in titles}]
+    bad += [f"{d['run_id']}|{d['list']}" for d in lists if d.get("anchor_artist") in {t["artist"] for t in titles}]
     for (part, date), rows in house.people().items():
         for row in rows:
             told = row.get("why", "").partition("; ")[0] in reasons
             of_song = "track_id" not in row and row.get("song_id") in songs
-            if row["user_id"] == user and (told or of_song or {row.get("track_id"), row.get("because_track_id")} & tracks):
+            if row["user_id"] == user and (told or of_song or {row.get("track_id"), row.get("reason_track_id")} & tracks):
                 bad.append(f"{part} {date}")
     return bad
 
@@ -187,7 +187,7 @@ def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
     house: House, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = holding(house, *asked["users"])
-    assert {"events/app_log", "play_counts/taste_profile", "history", "listeners", "user_factors", "candidates", "ranked",
+    assert {"events/app_log", "play_counts/taste_profile", "history", "eligible_users", "user_factors", "candidates", "ranked",
             "daily_mixes", "quarantine/app_log", f"recommendations__{_live(house)}",
             f"daily_mixes__{_live(house)}"} <= held  # fmt: skip
     assert any(name.startswith("reports/") for name in held)
@@ -208,9 +208,10 @@ def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
     assert holding(house, *asked["users"]) == set()
     assert names_of_pairs(house, asked) == []
     assert not house.lake.store.exists("checkpoints/collaborative")
-    assert not house.lake.store.exists("scored")
+    assert not house.lake.store.exists("candidate_fingerprints")
     after = neighbours(house, asked)
-    assert {key: after.get(key) for key in before if key[0] != "scored"} == {k: v for k, v in before.items() if k[0] != "scored"}
+    others = [key for key in before if key[0] != "candidate_fingerprints"]
+    assert {key: after.get(key) for key in others} == {key: before[key] for key in others}
     page = house.report.read_text()
     assert page.count("Cut out") == 1
     assert len(re.findall('<code class="user">', page)) == len(re.findall('<a class="example"', page)) > 1
@@ -260,7 +261,7 @@ def _manifests_and_counts_tell(house: House, old: dict[tuple[str, str], Manifest
     assert joined.where("quarantined <> coalesce(count, 0)").count() == 0
     redacted = house.lake.read(house.spark, "quarantine", "all", "").where(F.col("reason").endswith(NOTE))
     assert redacted.count() == redacted.where("raw IS NULL AND line IS NOT NULL").count() > 0
-    told = house.lake.read(house.spark, "forgotten", "all", "")
+    told = house.lake.read(house.spark, "erasures", "all", "")
     assert told.where("what = 'ranked' AND removed > 0").count() > 0
     with house.store() as store:
         for name in store.list_collection_names():

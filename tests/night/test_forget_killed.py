@@ -175,8 +175,8 @@ def test_killed_anywhere_it_forgets_all_and_tells_of_it_once(house: House) -> No
 
 
 def _told(house: House) -> list[dict[str, Any]]:
-    (manifest,) = Path(house.lake.store.root, "forgotten").rglob("_manifest.json")
-    folder = Path(house.lake.store.root, "forgotten", json.loads(manifest.read_text())["folder"])
+    (manifest,) = Path(house.lake.store.root, "erasures").rglob("_manifest.json")
+    folder = Path(house.lake.store.root, "erasures", json.loads(manifest.read_text())["folder"])
     return [row for file in folder.glob("*.parquet") for row in pq.read_table(file, partitioning=None).to_pylist()]
 
 

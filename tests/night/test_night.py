@@ -84,7 +84,7 @@ def test_lists_are_as_long_as_they_can_be(world: World) -> None:
         heard[user] |= {track} & set(genres)
     counted = world.table("ranked").groupBy("user_id", "list").agg(F.count("*").alias("n")).collect()
     lengths = {(row["user_id"], row["list"]): row["n"] for row in counted}
-    for row in world.table("listeners").collect():
+    for row in world.table("eligible_users").collect():
         user = row["user_id"]
         assert lengths[user, "overall"] == min(20, len(genres) - len(heard[user]))
         for genre in set(filter(None, genres.values())):
@@ -115,7 +115,7 @@ def test_planted_groups_are_recovered_at_least_three_times_better_than_by_popula
 def test_tracks_that_nobody_played_have_a_genre_by_their_sound(world: World) -> None:
     sources = {row["track_id"]: row["source"] for row in world.table("track_genres").collect()}
     assert world.truth["unplayed_audio"]
-    assert {sources[track] for track in world.truth["unplayed_audio"]} == {"cnn"}
+    assert {sources[track] for track in world.truth["unplayed_audio"]} == {"audio_model"}
 
 
 def test_published_mismatches_are_cut(world: World) -> None:
@@ -135,7 +135,7 @@ def test_an_analyst_finds_the_live_night(world: World) -> None:
         assert all(item["why"] and item["title"] for item in one["items"])
         rows = store.recommendations_rows.count_documents({"user_id": one["user_id"], "list": "overall"})
         assert rows == len(one["items"])
-        assert store.classified_music.count_documents({"source": "cnn"}) == len(world.truth["audio_genres"])
+        assert store.classified_music.count_documents({"source": "audio_model"}) == len(world.truth["audio_genres"])
         assert store.publications.find_one({"_id": run_id}) is not None
 
 
@@ -170,7 +170,7 @@ def test_an_analyst_finds_an_artists_neighbours_radio_and_a_users_mixes(world: W
         assert all((item["track_id"] in heard) == item["heard"] for item in mix["items"])
         near = store.similar_tracks.find_one({"track_id": mix["items"][0]["track_id"]})
         assert near is not None
-        assert near["items"][0]["carried_by"] in {"listeners", "sound", "genre"}
+        assert near["items"][0]["top_modality"] in {"collaborative", "audio", "genre"}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_facts_of_the_night_lie_in_mongodb_and_name_nobody(world: World) -> 
         full = store.recommendations.count_documents({"list": "overall", "items.19": {"$exists": True}})
     night = next(document for document in told if document["kind"] == "night")
     products = {document["product"]: document for document in told if document["kind"] == "product"}
-    users = world.table("listeners").count()
+    users = world.table("eligible_users").count()
     assert (night["users"], night["full"], night["lists"]["first"]) == (users, full, True)
     assert night["verdict"] == run["report"]["verdict"]
     assert night["coverage"]["tracks"] == world.table("tracks").count()
@@ -206,7 +206,7 @@ def test_the_facts_of_the_night_lie_in_mongodb_and_name_nobody(world: World) -> 
     page = (world.settings.var / "reports" / "sample" / world.date.isoformat() / "report.html").read_text()
     shown = set(re.findall(r'<code class="user">(.*?)</code>', page))
     assert len(shown) == 4
-    everybody = [row["user_id"] for row in world.table("listeners").collect()]
+    everybody = [row["user_id"] for row in world.table("eligible_users").collect()]
     assert shown <= set(everybody)
     texts = json.dumps([*told, run], default=str) + EXAMPLE.sub("", page)
     assert not [user for user in everybody if user in texts]
@@ -215,7 +215,7 @@ def test_the_facts_of_the_night_lie_in_mongodb_and_name_nobody(world: World) -> 
 def test_the_metrics_of_the_night_lie_where_a_collector_finds_them(world: World) -> None:
     lines = (world.settings.var / "metrics" / "sample.prom").read_text().splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    assert int(values['pmrs_listeners{sources="sample",kind="users"}']) == world.table("listeners").count()
+    assert int(values['pmrs_listeners{sources="sample",kind="users"}']) == world.table("eligible_users").count()
     assert int(values['pmrs_catalogue_tracks{sources="sample"}']) == world.table("tracks").count()
     assert values['pmrs_night_live{sources="sample"}'] == "1"
 

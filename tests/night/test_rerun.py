@@ -137,7 +137,7 @@ def test_a_source_that_is_mostly_garbage_stops_the_night_and_says_so(world: Worl
 def test_the_audit_stops_a_night_that_is_not_whole(world: World) -> None:
     from jobs.publish.audit import Expected, audit
 
-    ranked, listeners = world.table("ranked"), world.table("listeners")
+    ranked, listeners = world.table("ranked"), world.table("eligible_users")
     expected = Expected(
         listeners,
         shelf.list_members(world.table("track_genres")),

@@ -24,7 +24,7 @@ def test_a_track_that_was_heard_has_its_genre_its_clips_and_its_place_among_othe
     track = world.truth["unplayed_audio"][0]
     found = looked_up(world, track)
     stored = world.table("track_genres").where(F.col("track_id") == track).collect()[0]
-    assert (found.genre["genre"], found.genre["source"]) == (stored["genre"], "cnn")
+    assert (found.genre["genre"], found.genre["source"]) == (stored["genre"], "audio_model")
     assert found.heard == stored["genre"]
     assert [share for _, share in found.probabilities] == stored["probabilities"]
     assert found.card is not None

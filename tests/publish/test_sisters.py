@@ -15,7 +15,7 @@ from jobs.publish.insert import insert_all, prepare
 from jobs.publish.store import Store
 from jobs.settings import Settings
 
-NEAR = {"score": 0.5, "by_listeners": 0.8, "carried_by": "listeners", "why": "heard by the same listeners"}
+NEAR = {"score": 0.5, "cos_collaborative": 0.8, "top_modality": "collaborative", "why": "heard by the same listeners"}
 ROWS: dict[str, list[dict[str, Any]]] = {
     "similar_tracks": [
         {"track_id": "t1", "rank": 1, "similar_id": "t2", **NEAR}, {"track_id": "t1", "rank": 2, "similar_id": "t3", **NEAR},

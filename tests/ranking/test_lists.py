@@ -11,14 +11,14 @@ from jobs.ranking.rank import Config, list_limit, rank_filled, rank_personal, wi
 GENRES = "track_id string, genre string, confidence double, source string"
 HEARD = "user_id string, track_id string, rating double"
 CANDIDATES = (
-    "user_id string, list string, track_id string, method string, score double, percentile double, taste double, "
-    "because_track_id string"
+    "user_id string, list string, track_id string, method string, score double, percentile double, genre_share double, "
+    "reason_track_id string"
 )
 
 
 @pytest.fixture
 def genres(spark: SparkSession) -> DataFrame:
-    rows = [(f"t{n}", "Rock", 0.5 + n / 100, "cnn") for n in range(6)] + [("x", None, 0.0, "none")]
+    rows = [(f"t{n}", "Rock", 0.5 + n / 100, "audio_model") for n in range(6)] + [("x", None, 0.0, "none")]
     return spark.createDataFrame(rows, GENRES)
 
 
@@ -48,8 +48,8 @@ def test_short_lists_are_filled_and_heard_tracks_are_not(spark: SparkSession, ge
     heard = [("old", "t0", 1.0), ("a", "t1", 2.0), ("b", "t1", 1.0), ("a", "t2", 1.0), ("old", "t3", 0.0)]
     offered = [("old", "Rock", "t2", "pmrs_cf", 0.4, 1.0, 1.0, "t0"), ("old", "overall", "t2", "pmrs_cf", 0.4, 1.0, 1.0, "t0")]
     found = lists(spark, genres, spark.createDataFrame(heard, HEARD), spark.createDataFrame(offered, CANDIDATES))
-    assert found["old", "Rock"] == [("t2", "personal"), ("t1", "popular"), ("t5", "unplayed")]
-    assert found["old", "overall"] == [("t2", "personal"), ("t1", "popular"), ("t5", "unplayed"), ("t4", "unplayed")]
+    assert found["old", "Rock"] == [("t2", "personal"), ("t1", "popular"), ("t5", "fallback_unplayed")]
+    assert found["old", "overall"] == [("t2", "personal"), ("t1", "popular"), *[(name, "fallback_unplayed") for name in ("t5", "t4")]]
     assert found["new", "Rock"] == [("t1", "popular"), ("t2", "popular"), ("t0", "popular")]
     assert len(found["new", "overall"]) == 4
 
@@ -57,8 +57,8 @@ def test_short_lists_are_filled_and_heard_tracks_are_not(spark: SparkSession, ge
 def test_a_list_ends_where_the_unheard_tracks_end(spark: SparkSession, genres: DataFrame) -> None:
     heard = [("old", f"t{n}", 1.0) for n in range(5)]
     found = lists(spark, genres, spark.createDataFrame(heard, HEARD), spark.createDataFrame([], CANDIDATES))
-    assert found["old", "Rock"] == [("t5", "unplayed")]
-    assert found["old", "overall"] == [("t5", "unplayed"), ("x", "unplayed")]
+    assert found["old", "Rock"] == [("t5", "fallback_unplayed")]
+    assert found["old", "overall"] == [("t5", "fallback_unplayed"), ("x", "fallback_unplayed")]
 
 
 def test_only_who_lacks_places_has_room(spark: SparkSession, genres: DataFrame) -> None:
@@ -83,7 +83,7 @@ def test_new_tracks_stand_at_the_end_of_overall_lists_and_take_no_more_than_thei
     new = [("full", "n1", 0.9, "t0"), ("short", "n1", 0.8, None), ("short", "n2", 0.9, "gone")]
     rows = with_new(
         personal,
-        spark.createDataFrame(new, "user_id string, track_id string, score double, because_track_id string"),
+        spark.createDataFrame(new, "user_id string, track_id string, score double, reason_track_id string"),
         names,
         Config(overall=3, per_genre=2),
     ).orderBy("user_id", "list", "rank").collect()  # fmt: skip
@@ -92,7 +92,7 @@ def test_new_tracks_stand_at_the_end_of_overall_lists_and_take_no_more_than_thei
         ("full", "overall"): ["t0", "t1", "n1"], ("full", "Rock"): ["t0", "t1"], ("short", "overall"): ["t1", "n2", "n1"],
     }  # fmt: skip
     assert [r.rank for r in rows] == [1, 2, 1, 2, 3, 1, 2, 3]
-    why = {(r.user_id, r.track_id): r.why for r in rows if r.tier == "new"}
+    why = {(r.user_id, r.track_id): r.why for r in rows if r.tier == "cold_start"}
     assert why["full", "n1"] == reasons.SOUNDS + "Title"
     assert why["short", "n1"] == why["short", "n2"] == reasons.UNHEARD
 

@@ -26,8 +26,8 @@ def account(source: str = "app_log", **other: Any) -> dict[str, Any]:
 def judged(model: str, mean: float, ahead: tuple[float, float, float] | None = None, **other: Any) -> dict[str, Any]:
     """A row of table `quality` whose interval is 0.01 to either side."""
     of = ahead or (None, None, None)
-    row = {"model": model, "metric": METRIC, "lists_of": "2026-11-13", "judged": DATE, "users": 61, "mean": mean,
-           "low": mean - 0.01, "high": mean + 0.01, "ahead": of[0], "ahead_low": of[1], "ahead_high": of[2]}  # fmt: skip
+    row = {"model": model, "metric": METRIC, "lists_date": "2026-11-13", "judged": DATE, "users": 61, "mean": mean,
+           "low": mean - 0.01, "high": mean + 0.01, "delta": of[0], "delta_ci_low": of[1], "delta_ci_high": of[2]}  # fmt: skip
     return {**row, **other}
 
 
@@ -80,10 +80,10 @@ def night(**other: Any) -> Facts:
         "tonight": [account()],
         "rejected": [{"source": "app_log", "rule": "bad_time", "count": 10,
                       "samples": [{"file": "/logs/a", "line": 3, "reason": "the time is none"}]}],
-        "losses": [{"step": "play counts without a track", "rows_in": 200, "rows_lost": 5}],
+        "losses": [{"step": "play counts without a track", "rows_in": 200, "rows_dropped": 5}],
         "activity": [{"day": DATE, "event": "play", "count": 900, "newest": 1},
                      {"day": DATE, "event": "skip", "count": 90, "newest": 1}],
-        "genre_sources": [{"source": "cnn", "tracks": 30, "plays": 600}, {"source": "none", "tracks": 10, "plays": 0}],
+        "genre_sources": [{"source": "audio_model", "tracks": 30, "plays": 600}, {"source": "none", "tracks": 10, "plays": 0}],
         "genres": [{"genre": "Rock", "tracks": 80, "places": 1_500}, {"genre": "unknown", "tracks": 40, "places": 500}],
         "tiers": [{"lists": "overall", "tier": "personal", "places": 1_900},
                   {"lists": "overall", "tier": "popular", "places": 100}],

@@ -41,7 +41,7 @@ NOW = {"moved": ["t1", "t2", "t3", "t4"], "same": ["t1", "t2", "t3", "t4"], "new
        "long": TRACKS}  # fmt: skip
 THEN = {"moved": ["t2", "t1", "t3", "t5"], "same": ["t1", "t2", "t3", "t4"], "gone": ["t1"], "turned": ["t1", "t2"],
         "long": [*TRACKS[:9], "t12", "t10", "t11"]}  # fmt: skip
-TIERS = {"newcomer": ["popular", "unplayed"], "turned": ["personal", "popular"]}
+TIERS = {"newcomer": ["popular", "fallback_unplayed"], "turned": ["personal", "popular"]}
 
 
 def test_every_figure_is_as_counted_by_hand(spark: SparkSession, people: tuple[DataFrame, DataFrame]) -> None:

@@ -33,7 +33,7 @@ def test_a_repeated_report_replaces_its_own_documents_and_no_others(mongo: Store
     whole = found[f"night|{RUN}"]
     assert (whole["verdict"], whole["findings"][0]["anchor"], whole["lists"]["listless"]) == ("bad", "lists", 4)
     quality = found[f"nightly|{RUN}|popularity|{METRIC}"]
-    assert (quality["mean"], quality["ahead_low"], quality["users"], quality["lists_of"]) == (0.05, 0.04, 61, "2026-11-13")
+    assert (quality["mean"], quality["delta_ci_low"], quality["users"], quality["lists_date"]) == (0.05, 0.04, 61, "2026-11-13")
     run = mongo.runs.find_one({"_id": RUN}) or {}
     assert run["status"] == "published"
     assert run["report"]["verdict"] == "bad"

@@ -48,8 +48,8 @@ def test_the_model_s_own_page_shows_them_too() -> None:
 
 
 def test_the_confidence_score_is_the_mean_over_users_of_all_nights(spark: SparkSession) -> None:
-    def row(lists_of: str, model: str, name: str, users: int, score: float) -> tuple[Any, ...]:
-        return (model, name, lists_of, users, score)
+    def row(lists_date: str, model: str, name: str, users: int, score: float) -> tuple[Any, ...]:
+        return (model, name, lists_date, users, score)
 
     rows = [
         row("2026-11-13", "live", "Rock", 30, 0.5), row("2026-11-13", "popularity", "Rock", 30, 0.1),

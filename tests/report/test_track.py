@@ -39,7 +39,7 @@ def clip(pitch: float = 1_000.0, number: int = 0) -> dict[str, Any]:
 def known(**other: Any) -> Known:
     facts: dict[str, Any] = {
         "date": "2026-11-14", "sources": "small", "synthetic": False, "track": TRACK,
-        "genre": {"genre": "Rock", "source": "cnn", "confidence": 0.8},
+        "genre": {"genre": "Rock", "source": "audio_model", "confidence": 0.8},
         "probabilities": [("Trance", 0.2), ("Rock", 0.8)], "heard": "Rock", "card": CARD,
         "clips": {"seconds": 30.01, "sample_rate": 22_050, "channels": 1}, "refused": None, "pictures": [clip(), clip(number=1)],
         "described": SOUNDING, "among": dict.fromkeys(UNITS, 0.25),
@@ -125,7 +125,7 @@ def test_audio_that_could_not_be_decoded_tells_the_reason(spark: SparkSession, s
     ctx = JobContext(Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark), "track", Config())
     names = ("ns:bad", "ns:waits")
     rows: dict[str, list[dict[str, Any]]] = {
-        "tracks": [{"track_id": name, "has_audio": True, "terms_genre": "Rock", "known_from": "audio"} for name in names],
+        "tracks": [{"track_id": name, "has_audio": True, "terms_genre": "Rock", "origin": "audio"} for name in names],
         "track_genres": [{"track_id": name, "genre": "Rock", "confidence": 1.0, "probabilities": [0.0] * 5 + [1.0, 0.0],
                           "source": "terms", "model": None} for name in names],
         "audio_files": [{"track_id": name, "path": f"/{name}.wav", "bytes": 3, "content_hash": name} for name in names],

@@ -243,7 +243,7 @@ def test_what_tags_tell_reaches_tracks_that_only_audio_knows(spark: SparkSession
     )
     played = spark.createDataFrame([("new",), ("heard",), ("known",)], "track_id string")
     rows = {row["track_id"]: row for row in with_strays(tracks, audio, played).collect()}
-    found = {name: (row["title"], row["artist"], row["known_from"]) for name, row in rows.items()}
+    found = {name: (row["title"], row["artist"], row["origin"]) for name, row in rows.items()}
     assert found == {
         "known": ("Catalogue", "C", "catalogue"), "new": ("z", "Artist", "audio"), "bare": ("name", None, "audio"),
         "heard": (None, None, "plays"),

@@ -79,7 +79,7 @@ def test_both_ways_agree_on_every_plain_line(spark: SparkSession, tmp_path: Path
     slow = app_log.FORMAT.parse(spark, source, [str(file)])
     kinds = slow.account().collect()[0]
     assert 300 < len(quick) <= kinds["good"]
-    keep = ["user_id", "track_id", "event", "rating", "ms_played", "played_at", "session_id", "on_time", "dt"]
+    keep = ["user_id", "track_id", "event", "rating", "ms_played", "played_at", "session_id", "within_late_window", "dt"]
     expected = [tuple(row) for row in slow.rows.select(*keep).collect()]
     for row in quick.values():
         row["played_at"] = row["played_at"].replace(tzinfo=None)

@@ -121,7 +121,7 @@ def test_the_optional_columns(spark: SparkSession, tmp_path: Path) -> None:
     ]
     file, options = tmp_path / "log.csv", {"columns": columns, "separator": ";"}
     found = rows_of(spark, "table", file, lines, **options)
-    parts = ("track_id", "event", "rating", "session_id", "ms_played", "on_time")
+    parts = ("track_id", "event", "rating", "session_id", "ms_played", "within_late_window")
     assert [(*(row[part] for part in parts), row["dt"].isoformat()) for row in found] == [
         ("t1", "play", None, "s1", 31_000, True, "2026-11-15"),
         ("t2", "rate", 4.5, None, None, True, "2026-11-14"),

@@ -56,7 +56,7 @@ def test_a_session_gives_a_play_per_track(spark: SparkSession, tmp_path: Path) -
         ("30music:7", "30music:10", None, "2014-01-20T23:59:50", "2014-01-20"),
         ("30music:7", "30music:9", None, "2014-01-20T23:59:50", "2014-01-20"),
     ]
-    assert {(row["event"], row["on_time"], row["rating"]) for row in found} == {("play", True, None)}
+    assert {(row["event"], row["within_late_window"], row["rating"]) for row in found} == {("play", True, None)}
     assert {row["session_id"] for row in found} == {"30music:287144", "30music:5"}
 
 

@@ -61,7 +61,7 @@ def ran(spark: SparkSession, settings: Settings, folder: Path, days: int, titles
     night = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
     ingest = JobContext(night, "snapshots", Config())
     told: dict[str, list[dict[str, Any]]] = {
-        "tracks": [{"track_id": t, "title": title, "has_audio": False, "known_from": "plays"} for t, title in titles.items()],
+        "tracks": [{"track_id": t, "title": title, "has_audio": False, "origin": "plays"} for t, title in titles.items()],
         "users": [{"user_id": "u", "gender": "f"}, {"user_id": "gone", "country": "Iceland"}],
         "deletions": [{"user_hash": hashlib.sha256(b"gone").hexdigest()}],
     }
@@ -92,7 +92,7 @@ def test_a_text_is_read_once_whatever_it_is_written_about(
         np.testing.assert_allclose(vector, encoder.encode([row["text"]])[0], atol=1e-4)
     # an encoder that is asked for the user once more would be found out
     monkeypatch.setattr(vectors, "folder_of", lambda encoder: tmp_path)
-    monkeypatch.setattr(vectors, "made_by", lambda config: user["made_by"])
+    monkeypatch.setattr(vectors, "producer_version", lambda config: user["producer_version"])
     _, written = night(1, a="Giant Steps", z="Blue Train")
     assert written == {"track_texts": 2, "user_texts": 1}
     monkeypatch.undo()

@@ -102,7 +102,7 @@ class Answers:
 
     def __init__(self, folder: Path, found: Heard, config: Config) -> None:
         self._heard, self._config = found, config
-        data = [*found.tracks, *found.genre, *found.genres, *found.made_by, found.descriptors.tobytes().hex()]
+        data = [*found.tracks, *found.genre, *found.genres, *found.producer_version, found.descriptors.tobytes().hex()]
         self._folder = folder / maker(config, PROGRAM, version("scikit-learn"), *map(str, data))
 
     def _file(self, one: Contender, seed: int, place: int) -> Path:

@@ -51,7 +51,7 @@ class Heard:
     """By preset."""
     left_out: dict[str, int]
     """Labelled tracks by genre, where there are fewer than asked for."""
-    made_by: tuple[str, ...] = ()
+    producer_version: tuple[str, ...] = ()
     """By what clips and descriptors were computed."""
 
 
@@ -82,7 +82,7 @@ def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
         matrix(known, MFCC),
         {preset: _clips(ctx, preset, tracks) for preset in presets},
         {genre: count for genre, count in counts.items() if 0 < count < fewest},
-        tuple(sorted({row["made_by"] for name in HEARD for row in ctx.need(name).select("made_by").distinct().collect()})),
+        tuple(sorted({row[0] for name in HEARD for row in ctx.need(name).select("producer_version").distinct().collect()})),
     )
 
 

@@ -6,12 +6,12 @@ ARTIST_KEY = column("artist_id", TEXT, "artist's id; `name:` and the name where 
 ARTIST_NAME = optional("artist", TEXT, "artist's name: of several spellings the one of most tracks; null: only the id is known")
 RANK = column("rank", INT, "1-based place")
 COSINES = (
-    optional("by_listeners", REAL, "cosine of the two by the live model's factors, -1 to 1; null: one of them has none"),
-    optional("by_sound", REAL, "the same by descriptors of audio"),
-    optional("by_genre", REAL, "the same by genre and the artist's terms"),
-    optional("by_text", REAL, "the same by title, artist, release and tags, where the job `text_vectors` has an encoder"),
+    optional("cos_collaborative", REAL, "cosine of the two by the live model's factors, -1 to 1; null: one of them has none"),
+    optional("cos_audio", REAL, "the same by descriptors of audio"),
+    optional("cos_genre", REAL, "the same by genre and the artist's terms"),
+    optional("cos_text", REAL, "the same by title, artist, release and tags, where the job `text_vectors` has an encoder"),
 )
-CARRIED_BY = column("carried_by", TEXT, "listeners, sound, genre or text: what most of the score comes from")
+CARRIED_BY = column("top_modality", TEXT, "collaborative, audio, genre or text: what most of the score comes from")
 SCORE = column("score", REAL, "likeness, 0 to 1: mean of the cosines by the job's weights, 0 for what is null (models/artists.py)")
 WHY = column("why", TEXT, "the reason, in words")
 
@@ -63,13 +63,13 @@ DAILY_MIXES = define(
     USER,
     column("list", TEXT, "the mix's theme: its genre, else its artist's name, else `Mix` and its number; one mix of each"),
     column("mix", INT, "1-based number of the mix, the one of most liked tracks first"),
-    optional("named_after", TEXT, "artist whose name the mix bears, by which `forget` finds it; null: it bears none"),
+    optional("anchor_artist", TEXT, "artist whose name the mix bears, by which `forget` finds it; null: it bears none"),
     RANK,
     TRACK,
     column("score", REAL, "nearness to the middle of the mix's liked tracks, 0 to 1"),
-    column("heard", FLAG, "one of the user's liked tracks; else one that the user has not heard"),
-    optional("because_track_id", TEXT, "liked track of the mix that is nearest; null: the track is a liked one itself"),
-    optional("carried_by", TEXT, "listeners, sound, genre or text: what makes that one near; null: the track is a liked one"),
+    column("seen", FLAG, "one of the user's liked tracks; else one that the user has not heard"),
+    optional("reason_track_id", TEXT, "liked track of the mix that is nearest; null: the track is a liked one itself"),
+    optional("top_modality", TEXT, "collaborative, audio, genre or text: what makes that one near; null: the track is a liked one"),
     WHY,
 )
 TABLES = (SIMILAR_TRACKS, SIMILAR_ARTISTS, ARTIST_RADIO, DAILY_MIXES)

@@ -1,6 +1,7 @@
 """Tables made of audio: what became of the files, clips, and what the genre network hears in them.
 
-Those whose key begins with `content_hash` and `made_by` are kept by content (jobs/lake/held.py): each night adds what is new.
+Tables whose key begins with `content_hash` and `producer_version` are caches by content (jobs/lake/held.py): each night adds
+the rows of new content.
 """
 
 from pyspark.sql.types import ArrayType
@@ -8,19 +9,19 @@ from pyspark.sql.types import ArrayType
 from jobs.lake.schemas.columns import BYTES, FLAG, INT, REAL, TEXT, TRACK, VECTOR, column, define, optional
 
 CONTENT = column("content_hash", TEXT, "SHA-256 (hex) of the audio file's bytes")
-MADE_BY = column("made_by", TEXT, "digest of the settings and the program that computed the row")
+PRODUCER_VERSION = column("producer_version", TEXT, "digest of the settings and the program that computed the row")
 
 AUDIO_STATUS = define(
     "audio_status",
     "content of an audio file with what became of it, once for all nights; a part for each table that is made of audio",
     "mel, descriptors",
-    ("content_hash", "made_by"),
+    ("content_hash", "producer_version"),
     CONTENT,
-    MADE_BY,
+    PRODUCER_VERSION,
     optional("seconds", REAL, "length of the whole file, s; null: it could not be used"),
     optional("sample_rate", INT, "of the file, Hz; null: it could not be used"),
     optional("channels", INT, "of the file; null: it could not be used"),
-    optional("pieces", INT, "rows that were made of it; null: it could not be used"),
+    optional("n_outputs", INT, "rows that were made of it; null: it could not be used"),
     optional("rule", TEXT, "name of the rule that it broke; null: it was used"),
     optional("reason", TEXT, "the rule in words, for a person"),
 )
@@ -28,9 +29,9 @@ MEL = define(
     "mel",
     "clip of an audio content as log-mel spectrogram, once for all nights",
     "mel",
-    ("content_hash", "made_by", "preset", "clip"),
+    ("content_hash", "producer_version", "preset", "clip"),
     CONTENT,
-    MADE_BY,
+    PRODUCER_VERSION,
     column("preset", TEXT, "pmrs-4s or spotify-30s (models/mel.py)"),
     column("clip", INT, "0-based place of the clip in the file"),
     column("start", REAL, "where in the file the clip begins, s"),
@@ -44,7 +45,7 @@ TRACK_CLIPS = define(
     ("track_id",),
     TRACK,
     CONTENT,
-    MADE_BY,
+    PRODUCER_VERSION,
     column("seconds", REAL, "length of the audio file, s"),
     column("sample_rate", INT, "of the audio file, Hz"),
     column("channels", INT, "of the audio file"),
@@ -80,9 +81,9 @@ AUDIO_DESCRIPTORS = define(
     "audio_descriptors",
     "audio content with what music information retrieval says of it (jobs/audio/describe.py), once for all nights",
     "descriptors",
-    ("content_hash", "made_by"),
+    ("content_hash", "producer_version"),
     CONTENT,
-    MADE_BY,
+    PRODUCER_VERSION,
     *NUMBERS,
     *VECTORS,
 )
@@ -93,7 +94,7 @@ TRACK_DESCRIPTORS = define(
     ("track_id",),
     TRACK,
     CONTENT,
-    MADE_BY,
+    PRODUCER_VERSION,
     *NUMBERS,
     *VECTORS,
 )
@@ -101,9 +102,9 @@ AUDIO_SCORES = define(
     "audio_scores",
     "audio content as the genre model hears it (a network: the mean over its clips), once for all nights",
     "genre_score",
-    ("content_hash", "made_by"),
+    ("content_hash", "producer_version"),
     CONTENT,
-    MADE_BY,
+    PRODUCER_VERSION,
     column("probabilities", VECTOR, "P(g|content), in the order of the model's head"),
     column("embedding", VECTOR, "last hidden layer of the network, unitless; empty: the model is none"),
 )
@@ -126,7 +127,7 @@ TRACK_GENRES = define(
     optional("genre", TEXT, "most probable genre; null: none is known"),
     column("confidence", REAL, "probability of that genre, 0 to 1; 0 where none is known"),
     column("probabilities", ArrayType(REAL), "P(g|track) in the order of the genre set, or empty"),
-    column("source", TEXT, "cnn (the genre model, whichever it is), label, terms or none"),
-    optional("model", TEXT, "digest of the genre model where source is cnn"),
+    column("source", TEXT, "audio_model (the genre model), label, terms or none"),
+    optional("model", TEXT, "digest of the genre model where source is audio_model"),
 )
 TABLES = (AUDIO_STATUS, MEL, TRACK_CLIPS, AUDIO_DESCRIPTORS, TRACK_DESCRIPTORS, AUDIO_SCORES, GENRE_SCORES, TRACK_GENRES)

@@ -40,7 +40,7 @@ TRACKS = define(
     optional("label_genre", TEXT, "genre by annotation, in the run's genre set"),
     optional("label_genres", ArrayType(TEXT), "every genre of the set that annotations give it, in the set's order"),
     optional("terms_genre", TEXT, "genre by vote of the artist's terms, in the run's genre set"),
-    column("known_from", TEXT, "catalogue, audio or plays: what brought the track in"),
+    column("origin", TEXT, "catalogue, audio or plays: what brought the track in"),
 )
 SONG_TRACKS = define(
     "song_tracks",
@@ -60,24 +60,24 @@ HISTORY = define(
     column("rating", REAL, "R_M: latest stars, else plays; +1 if liked; 0 if only skipped or blocked"),
     column("plays", LONG, "plays of at least 30 s or of unknown length"),
     column("liked", FLAG, "the latest like or unlike was a like"),
-    optional("last_heard", TIME, "latest event, UTC; null: from a snapshot only"),
+    optional("last_event_at", TIME, "latest event, UTC; null: from a snapshot only"),
 )
-LISTENERS = define(
-    "listeners",
+ELIGIBLE_USERS = define(
+    "eligible_users",
     "user who gets lists: everybody with a history or a profile who did not ask to be forgotten",
     "history",
     ("user_id",),
     USER,
-    column("heard", LONG, "number of distinct tracks heard"),
+    column("n_seen", LONG, "distinct tracks in the history of the user"),
 )
-LOSSES = define(
-    "losses",
+JOIN_DROPS = define(
+    "join_drops",
     "join of the night, with what it lost",
     "catalogue, history",
     ("step",),
     column("step", TEXT, "the join, in words"),
     column("rows_in", LONG, "rows before"),
-    column("rows_lost", LONG, "rows that found no partner and are not used"),
+    column("rows_dropped", LONG, "rows that found no partner and are not used"),
 )
 ITEM_FACTORS = define(
     "item_factors",
@@ -104,10 +104,10 @@ CANDIDATES = define(
     LIST,
     TRACK,
     column("method", TEXT, "the live recipe's: pmrs_cf, als, als_mllib, ease, sparse_ease, item_knn, bpr or blend"),
-    column("score", REAL, "PMRS score for this list, 0 to 1: taste x P(g|track) x percentile"),
+    column("score", REAL, "PMRS score for this list, 0 to 1: genre_share x P(g|track) x percentile"),
     column("percentile", REAL, "s(u,c): share of the user's unheard tracks that are not above this one, 0 to 1"),
-    column("taste", REAL, "theta_u(g): the list's genre among the user's ratings, 0 to 1; 1 for overall"),
-    optional("because_track_id", TEXT, "liked track of the user's that carried most of the score"),
+    column("genre_share", REAL, "theta_u(g): the list's genre among the user's ratings, 0 to 1; 1 for overall"),
+    optional("reason_track_id", TEXT, "liked track of the user's that carried most of the score"),
 )
 CONTENT_FACTORS = define(
     "content_factors",
@@ -125,15 +125,15 @@ CONTENT_CANDIDATES = define(
     USER,
     TRACK,
     column("score", REAL, "cosine of the user's factors and those that the track's sound predicts, 0 to 1"),
-    optional("because_track_id", TEXT, "liked track of the user's that sounds most like it; null: none of them has audio"),
+    optional("reason_track_id", TEXT, "liked track of the user's that sounds most like it; null: none of them has audio"),
 )
-SCORED = define(
-    "scored",
+CANDIDATE_FINGERPRINTS = define(
+    "candidate_fingerprints",
     "user whose candidates were made, and of what: whoever has the same inputs the next night keeps them",
     "candidates",
     ("user_id",),
     USER,
-    column("inputs", LONG, "64-bit hash of the heard tracks' numbers and ratings"),
+    column("fingerprint", LONG, "64-bit hash of the heard tracks' numbers and ratings"),
 )
 RANKED = define(
     "ranked",
@@ -145,12 +145,12 @@ RANKED = define(
     column("rank", INT, "1-based place"),
     TRACK,
     column("score", REAL, "PMRS score of the list, 0 to 1; comparable within one list and tier only"),
-    column("source", TEXT, "what brought the track: the live recipe's method, content, popular or genre_shelf"),
-    column("tier", TEXT, "personal, new (unplayed, chosen by its sound), popular or unplayed: how far the list had to reach"),
+    column("source", TEXT, "what brought the track: the live recipe's method, content, popular or genre_fallback"),
+    column("tier", TEXT, "personal, cold_start (unplayed, chosen by its audio), popular or fallback_unplayed: the step that filled this rank"),
     column("why", TEXT, "the reason, in words"),
 )
-FORGOTTEN = define(
-    "forgotten",
+ERASURES = define(
+    "erasures",
     "thing that was amended because somebody asked to be forgotten; it names nobody (partition: the night that did it)",
     "forget",
     ("what", "date", "run_id", "at"),
@@ -161,8 +161,8 @@ FORGOTTEN = define(
     column("run_id", TEXT, "run that did it: `amended_by` of the manifests and publications"),
     column("at", TIME, "when, UTC"),
 )
-EVALUATED = define(
-    "evaluated",
+EVALUATION_QUERIES = define(
+    "evaluation_queries",
     "query of an evaluation, and where a model's list has what was relevant (part: split and model)",
     "evaluate",
     ("split", "model", "seed", "task", "query_id"),
@@ -184,14 +184,14 @@ QUALITY = define(
     ("model", "metric"),
     column("model", TEXT, "live: the lists of the night before; popularity, popularity_window: what they are held against"),
     column("metric", TEXT, "such as NDCG@20; jobs/evaluate/metrics.py defines it"),
-    column("lists_of", TEXT, "date of the night whose lists, and whose view of the past, these are; ISO"),
+    column("lists_date", TEXT, "date of the night whose lists, and whose view of the past, these are; ISO"),
     column("users", LONG, "users who had lists, and played on the day what they had not heard before"),
     column("mean", REAL, "mean over these users"),
     column("low", REAL, "lower end of its 95 % interval (bootstrap over users)"),
     column("high", REAL, "upper end"),
-    optional("ahead", REAL, "by how much the live lists are ahead of this model, paired by user; null: of themselves"),
-    optional("ahead_low", REAL, "lower end of the 95 % interval of `ahead`"),
-    optional("ahead_high", REAL, "upper end"),
+    optional("delta", REAL, "by how much the live lists are ahead of this model, paired by user; null: of themselves"),
+    optional("delta_ci_low", REAL, "lower end of the 95 % interval of `delta`"),
+    optional("delta_ci_high", REAL, "upper end"),
 )
 GENRE_CONFIDENCE = define(
     "genre_confidence",
@@ -200,7 +200,7 @@ GENRE_CONFIDENCE = define(
     ("model", "genre"),
     column("model", TEXT, "live: lists of the night before; popularity: the genre's most played tracks that a user has not heard"),
     column("genre", TEXT, "of the run's genre set, as the night before knew it"),
-    column("lists_of", TEXT, "date of the night whose lists, and whose view of the past, these are; ISO"),
+    column("lists_date", TEXT, "date of the night whose lists, and whose view of the past, these are; ISO"),
     column("users", LONG, "users who had lists, and played on the day a track of the genre for the first time"),
     column("confidence", REAL, "their mean share of the ten best rated such tracks in the list's ten places (PMRS Eq. 6)"),
 )
@@ -208,17 +208,17 @@ TABLES = (
     TRACKS,
     SONG_TRACKS,
     HISTORY,
-    LISTENERS,
-    LOSSES,
+    ELIGIBLE_USERS,
+    JOIN_DROPS,
     ITEM_FACTORS,
     USER_FACTORS,
     CANDIDATES,
     CONTENT_FACTORS,
     CONTENT_CANDIDATES,
-    SCORED,
+    CANDIDATE_FINGERPRINTS,
     RANKED,
-    FORGOTTEN,
-    EVALUATED,
+    ERASURES,
+    EVALUATION_QUERIES,
     QUALITY,
     GENRE_CONFIDENCE,
 )

@@ -34,7 +34,7 @@ EVENTS = define(
     optional("ms_played", LONG, "milliseconds heard; null where unknown"),
     column("played_at", TIME, "when it happened, UTC"),
     optional("session_id", TEXT, "listening session, as the source names it"),
-    column("on_time", FLAG, "false: received more than 3 days after it happened; kept, not used"),
+    column("within_late_window", FLAG, "false: received more than 3 days after it happened; kept, not used"),
 )
 PLAY_COUNTS = snapshot(
     "play_counts",

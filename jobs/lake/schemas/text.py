@@ -4,7 +4,7 @@ Vectors of tracks are kept by content (jobs/lake/held.py): a text that was read 
 beside the users, and are taken over from the night before.
 """
 
-from jobs.lake.schemas.audio import MADE_BY
+from jobs.lake.schemas.audio import PRODUCER_VERSION
 from jobs.lake.schemas.columns import TEXT, TRACK, USER, VECTOR, column, define
 
 OF_TEXT = column("content_hash", TEXT, "SHA-256 (hex) of the text in UTF-8")
@@ -13,9 +13,9 @@ TEXT_VECTORS = define(
     "text_vectors",
     "what is written about a track as a BERT encoder reads it, once for all nights; of which track, track_texts says",
     "text_vectors",
-    ("content_hash", "made_by"),
+    ("content_hash", "producer_version"),
     OF_TEXT,
-    MADE_BY,
+    PRODUCER_VERSION,
     column("vector", VECTOR, "mean over the text's tokens, made 1 long; unitless"),
 )
 TRACK_TEXTS = define(
@@ -26,7 +26,7 @@ TRACK_TEXTS = define(
     TRACK,
     column("text", TEXT, "title, artist, release and tags; a full stop after each"),
     OF_TEXT,
-    MADE_BY,
+    PRODUCER_VERSION,
 )
 USER_TEXTS = define(
     "user_texts",
@@ -36,7 +36,7 @@ USER_TEXTS = define(
     USER,
     column("text", TEXT, "gender, age in tens of years, country"),
     OF_TEXT,
-    MADE_BY,
+    PRODUCER_VERSION,
     column("vector", VECTOR, "of the text, as in text_vectors; kept with the user, so that it goes with the user"),
 )
 TABLES = (TEXT_VECTORS, TRACK_TEXTS, USER_TEXTS)

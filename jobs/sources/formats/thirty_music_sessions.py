@@ -67,7 +67,7 @@ def _one_row_per_play(sessions: DataFrame) -> DataFrame:
     plays = sessions.select("file", "user_id", "event", "session_id", F.inline("plays"))
     return plays.select(
         "file", "user_id", "track_id", "event", F.lit(None).cast("double").alias("rating"), "ms_played", "played_at",
-        "session_id", F.lit(True).alias("on_time"), F.col("played_at").cast("date").alias("dt"),
+        "session_id", F.lit(True).alias("within_late_window"), F.col("played_at").cast("date").alias("dt"),
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ or a bot sends more; it must neither stall a task nor decide what is popular. Wh
 TASK_ROWS = 2_000_000
 """Rows of one date that a task takes; a larger date is dealt out by user."""
 KEY = ("user_id", "track_id", "event", "played_at")
-BEST = ("rating", "ms_played", "session_id", "on_time")
+BEST = ("rating", "ms_played", "session_id", "within_late_window")
 COUNTS = ("accepted", "duplicates", "late", "over_limit")
 SCHEMA = pa.schema(
     [
@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
         ("ms_played", pa.int64()),
         ("played_at", pa.timestamp("us", "UTC")),
         ("session_id", pa.string()),
-        ("on_time", pa.bool_()),
+        ("within_late_window", pa.bool_()),
     ]
 )
 TOLD = pa.schema(
@@ -203,7 +203,7 @@ def _counted(rows: pa.Table, once: pa.Table, over: pa.Table) -> list[dict[str, A
     files = pc.max(rows["file_no"]).as_py() + 1
     accepted, first, late, above = (
         np.bincount(part["file_no"].to_numpy(), minlength=files).tolist()
-        for part in (rows, once, rows.filter(pc.invert(rows["on_time"])), over)
+        for part in (rows, once, rows.filter(pc.invert(rows["within_late_window"])), over)
     )
     return [
         {"file_no": n, "accepted": accepted[n], "duplicates": accepted[n] - first[n], "late": late[n], "over_limit": above[n]}

@@ -128,7 +128,7 @@ def _rows(table: pa.Table, namespace: str, file_date: dt.date | None) -> tuple[p
             "ms_played": table["ms_played"],
             "played_at": pc.assume_timezone(played, "UTC"),
             "session_id": table["session_id"],
-            "on_time": pc.less_equal(pc.days_between(played_day, day), LATE_DAYS),
+            "within_late_window": pc.less_equal(pc.days_between(played_day, day), LATE_DAYS),
             "dt": day,
         }
     )
