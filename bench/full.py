@@ -20,7 +20,8 @@ from bench.harness import RESULTS, WORK, Stolen, machine, told
 from jobs.artists import config as artists
 from jobs.collaborative import candidates
 from jobs.collaborative.recipe import RANKING
-from jobs.context import Config, JobContext, Night
+from jobs.context import JobContext, Night
+from jobs.job_config import Config
 from jobs.lake.manifest import code_version
 from jobs.publish import embedded, lease, mongod, night, runs
 from jobs.publish.store import connect

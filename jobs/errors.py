@@ -17,7 +17,7 @@ class LakeError(PmrsError):
     """A table, date or manifest that is not there, or rows that do not fit their schema."""
 
 
-class TooMuch(LakeError):
+class MemoryLimitError(LakeError):
     """Rows that would need more memory than is set aside for them, with the numbers."""
 
 
@@ -37,7 +37,7 @@ class EvaluationError(PmrsError):
     """An evaluation that would say nothing: no relevant track, a model that knows the future, lists of other queries."""
 
 
-def in_a_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """What failed, for a run's record: of an error that came through Java, what Python raised there, or Java's own cause."""
     lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__

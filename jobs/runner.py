@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 from pymongo.errors import PyMongoError
 
-from jobs.context import JobContext, Night, config_dict, in_words
-from jobs.errors import PmrsError, in_a_line
+from jobs.context import JobContext, Night
+from jobs.errors import PmrsError, one_line
+from jobs.job_config import config_dict, config_json
 from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.publish import lease, repair, runs
 from jobs.publish.store import Store, connect
@@ -91,7 +93,7 @@ def _recorded(store: Store, run_id: str) -> Iterator[None]:
         raise
     except Exception as error:
         with contextlib.suppress(PyMongoError):
-            runs.fail_task(store, run_id, in_a_line(error))
+            runs.fail_task(store, run_id, one_line(error))
         raise
 
 
@@ -99,8 +101,8 @@ def _run_one(store: Store, night: Night, job: Job, force: bool) -> None:
     started = time.monotonic()
     module = job.load()
     ctx = JobContext(night, job.name, night.config_of(job.name), force=force)
-    night.notify = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
-    night.notify(job.title, 0, 0)
+    night.on_progress = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
+    night.on_progress(job.title, 0, 0)
     reused = [] if force or not job.reusable else reusable(night, ctx, job)
     if reused:
         ctx.pending = reused
@@ -139,10 +141,10 @@ def _input_digest(night: Night, label: str) -> str | None:
     if kind == "backfill":
         return str(night.settings.backfill)
     if kind == "config":
-        return in_words(night.config_of(rule))
+        return config_json(night.config_of(rule))
     if kind == "model":
         return night.models.digest(rule) or ""
-    return night.lake.digest_of(kind, rule, date)
+    return night.lake.digest_of(kind, Partitions(rule), date)
 
 
 def _lease_lost(reason: str) -> None:

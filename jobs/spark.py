@@ -49,7 +49,7 @@ def session(app_name: str, settings: Settings, overrides: Mapping[str, str] | No
     return running
 
 
-def at_once(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
+def run_parallel(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
     """What each call gives, all made beside each other: a small Spark job leaves a core idle, and planning one leaves both.
 
     All are waited for; of those that fail, the first in the order given is raised.

@@ -9,7 +9,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
-from jobs.errors import in_a_line
+from jobs.errors import one_line
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -32,11 +32,11 @@ def dies(batches: Batches) -> Batches:
 def test_what_failed_in_a_task_is_told(spark: SparkSession, task: object, told: str) -> None:
     with pytest.raises((PythonException, Py4JJavaError)) as caught:
         spark.range(1).mapInArrow(task, "id long").isEmpty()  # type: ignore[arg-type]
-    assert told in in_a_line(caught.value)
-    assert "\n" not in in_a_line(caught.value)
+    assert told in one_line(caught.value)
+    assert "\n" not in one_line(caught.value)
 
 
 def test_an_error_of_python_is_told_by_its_first_line() -> None:
-    assert in_a_line(KeyError("genre")) == "KeyError: 'genre'"
-    assert in_a_line(OSError("disk full\nand more")) == "OSError: disk full"
-    assert in_a_line(ValueError()) == "ValueError: "
+    assert one_line(KeyError("genre")) == "KeyError: 'genre'"
+    assert one_line(OSError("disk full\nand more")) == "OSError: disk full"
+    assert one_line(ValueError()) == "ValueError: "

@@ -17,10 +17,11 @@ from jobs.artists.mixes import build_mixes, mixing_of
 from jobs.artists.near import Things, build_near
 from jobs.artists.radio import build_radio, build_tops
 from jobs.context import JobContext
-from jobs.errors import TooMuch
+from jobs.errors import MemoryLimitError
 from jobs.forget.wishes import forgotten_pairs
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.listeners import build_listeners
+from jobs.lake.partitions import Partitions
 from jobs.lake.reasons import named
 from jobs.log import logger
 from jobs.spark import rows_per_batch
@@ -44,20 +45,20 @@ def run(ctx: JobContext) -> None:
             _write(ctx, known, config)
             return
         LOG.info("nothing is similar to anything", neighbours=config.neighbours)
-    except TooMuch as error:
+    except MemoryLimitError as error:
         # lists do not need it, and shall not wait for a larger machine
         LOG.warning("no artist level tonight: it is more than this machine is given", error=str(error))
         ctx.pending.clear()
-    ctx.write_nothing("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
+    ctx.write_empty("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
 
 
 def _write(ctx: JobContext, known: Known, config: Config) -> None:
     LOG.info("compared by", tracks=len(known.ids), artists=len(known.artist_ids), **_shares(known))
     with rows_per_batch(ctx.spark, inner_product.USERS):
         similar = ctx.write("similar_tracks", similar_tracks(ctx, known, config))
-        ctx.night.notify("artists and their radio", 0, 0)
+        ctx.night.on_progress("artists and their radio", 0, 0)
         _write_artists(ctx, known, config)
-        ctx.night.notify("daily mixes", 0, 0)
+        ctx.night.on_progress("daily mixes", 0, 0)
         ctx.write("daily_mixes", daily_mixes(ctx, known, similar, config))
 
 
@@ -76,14 +77,14 @@ def similar_tracks(ctx: JobContext, known: Known, config: Config) -> DataFrame:
 
 
 def _write_artists(ctx: JobContext, known: Known, config: Config) -> None:
-    tracks = ctx.need("tracks").withColumn("artist_id", artist_key())
+    tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
     names = artist_names(tracks, ctx.spark.createDataFrame(pa.table({"artist_id": known.artist_ids})))
     genres = pc.unique(known.facts["genre"].drop_null()).sort()
     things = Things(known.artist_ids, known.artists, namesakes(known), main_genre(known), genres)
     near = build_near(ctx.spark, things, config).withColumnRenamed("id", "artist_id")
     others = names.select(F.col("artist_id").alias("similar_id"), F.col("artist").alias("similar_artist"))
     similar = ctx.write("similar_artists", near.join(F.broadcast(names), "artist_id").join(F.broadcast(others), "similar_id"))
-    tops = build_tops(tracks, ctx.need("history"), config.min_rating, config.per_artist)
+    tops = build_tops(tracks, ctx.read_required("history"), config.min_rating, config.per_artist)
     ctx.write("artist_radio", build_radio(names, similar, tops, config.radio))
 
 
@@ -91,7 +92,7 @@ def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
     """`artist_id`, `artist` of those of `wanted`: of several spellings the one of most tracks, then the least; on the driver."""
     spelt = tracks.join(F.broadcast(wanted), "artist_id").groupBy("artist_id", "artist").agg(F.count("artist").alias("tracks"))
     best = F.min(F.struct(-F.col("tracks"), "artist"))["artist"]
-    rows = bounded(spelt.groupBy("artist_id").agg(best.alias("artist")), NAME_BYTES, "names of artists")
+    rows = collect_arrow(spelt.groupBy("artist_id").agg(best.alias("artist")), NAME_BYTES, "names of artists")
     return tracks.sparkSession.createDataFrame(rows)
 
 
@@ -106,20 +107,20 @@ def main_genre(known: Known) -> Ints:
 
 def daily_mixes(ctx: JobContext, known: Known, similar: DataFrame, config: Config) -> DataFrame:
     """Table `daily_mixes`."""
-    history, everybody = ctx.need("history"), ctx.need("eligible_users")
+    history, everybody = ctx.read_required("history"), ctx.read_required("eligible_users")
     rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")
-    mixing = mixing_of(known, bounded(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
-    barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).unionByName(blocked(ctx))
+    mixing = mixing_of(known, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
+    barred = forgotten_pairs(everybody, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred.withColumn("rating", F.lit(0.0)))
     # a wish or a block bars a track that the history still rates
     heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
     tasks = max(1, -(-everybody.count() // config.per_task))
     listeners = build_listeners(heard, tuple(known.ids.to_pylist()), config.min_rating, tasks)
-    wanted = ctx.need("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
+    wanted = ctx.read_required("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
     return build_mixes(listeners, mixing, config, named(wanted))
 
 
 def blocked(ctx: JobContext) -> DataFrame:
     """`user_id`, `track_id` of every block up to the night's date."""
-    events = ctx.read("events", "upto").where("event = 'block'")
+    events = ctx.read("events", Partitions.UP_TO).where("event = 'block'")
     return events.where(F.to_date("played_at") <= F.lit(ctx.date)).select("user_id", "track_id").distinct()

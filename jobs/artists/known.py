@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from jobs.artists.config import Config
 from jobs.artists.words import WAYS
 from jobs.context import JobContext
-from jobs.errors import TooMuch
+from jobs.errors import MemoryLimitError
 from jobs.lake import texts
-from jobs.lake.collect import DRIVER_BYTES, bounded
+from jobs.lake.collect import DRIVER_BYTES, collect_arrow
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.factors import factors_in
 from jobs.log import logger
@@ -67,15 +67,16 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
 
     Raises LakeError where it is more than the driver may hold.
     """
-    factors, described = ctx.need("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
+    factors, described = ctx.read_required("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
     first = factors.first()
-    heard = bounded(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
+    heard = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
     # the order in which sums are made
-    sounds = bounded(described, ROW_BYTES, "sounds of tracks").sort_by("track_id")
+    sounds = collect_arrow(described, ROW_BYTES, "sounds of tracks").sort_by("track_id")
     wanted = factors.select("track_id").unionByName(described.select("track_id")).distinct()
-    genres = ctx.need("track_genres").select("track_id", "genre", "probabilities")
-    rows = ctx.need("tracks").withColumn("artist_id", artist_key()).join(genres, "track_id").join(wanted, "track_id", "left_semi")
-    said = bounded(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by("track_id")
+    genres = ctx.read_required("track_genres").select("track_id", "genre", "probabilities")
+    tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
+    rows = tracks.join(genres, "track_id").join(wanted, "track_id", "left_semi")
+    said = collect_arrow(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by("track_id")
     if not said.num_rows:
         return None
     numbers = len(first["factors"] if first else ()) + len(ctx.genres.genres) + config.terms + (DESCRIBED if sounds.num_rows else 0)
@@ -95,10 +96,10 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
 
 
 def _reckon(tracks: int, numbers: int) -> None:
-    """Raises TooMuch where vectors of so many `numbers` would pass the driver's memory."""
+    """Raises MemoryLimitError where vectors of so many `numbers` would pass the driver's memory."""
     need = tracks * numbers * NUMBER_BYTES
     if need > DRIVER_BYTES:
-        raise TooMuch(
+        raise MemoryLimitError(
             f"Vectors of {tracks:,} tracks need {need / 2**30:.1f} GiB, more than the driver's {DRIVER_BYTES / 2**30:.1f} GiB; "
             "set neighbours = 0 under [jobs.artists], or raise DRIVER_BYTES together with PMRS_DRIVER_MEMORY."
         )
@@ -135,7 +136,7 @@ def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | 
     if others + many * each > DRIVER_BYTES:
         LOG.warning("no track is compared by text: it would pass the driver's memory", tracks=many, bytes_each=each, others=others)
         many = 0
-    read = bounded(written, texts.ROW_BYTES, "texts of tracks", rows=many).sort_by("track_id") if many else None
+    read = collect_arrow(written, texts.ROW_BYTES, "texts of tracks", rows=many).sort_by("track_id") if many else None
     written.unpersist()
     return (None, None) if read is None else (read, texts.vectors_in(read))
 
@@ -177,7 +178,7 @@ def _terms(ctx: JobContext, artist_ids: pa.Array, most: int) -> Floats:
 
 
 def _weighed(used: DataFrame, artists: int, artist_ids: pa.Array) -> Floats:
-    rows = bounded(used.select("artist_id", "term", "artists"), TERM_BYTES, "terms of artists")
+    rows = collect_arrow(used.select("artist_id", "term", "artists"), TERM_BYTES, "terms of artists")
     row = pc.index_in(rows["artist_id"].combine_chunks(), artist_ids)
     rows = rows.filter(row.is_valid())
     column, words = coded(rows["term"])

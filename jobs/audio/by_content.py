@@ -17,10 +17,11 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from jobs.audio.decode import Unusable
 from jobs.audio.guard import Work, guarded
+from jobs.content_cache import append_new, cached_rows
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.lake import held
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
+from jobs.lake.content_keys import KEY
 from jobs.lake.schemas import table
 from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT
 
@@ -42,7 +43,7 @@ class Pass:
     """Kept by content."""
     producer_version: str
     work: Work
-    """Of a file (`path`, `content_hash`): (its facts, as `Decoded` has them; its rows of `table`, but for held.KEY)."""
+    """Of a file (`path`, `content_hash`): (its facts, as `Decoded` has them; its rows of `table`, but for KEY)."""
     seconds: float
     """Most seconds for one file."""
     ready: Callable[[], object] = lambda: None
@@ -74,15 +75,15 @@ def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
 
     Raises SourceError where too many files cannot be used: all, or more than 5 % and 20.
     """
-    known, rows = held.held(ctx, one.status, one.producer_version), held.held(ctx, one.table, one.producer_version)
+    known, rows = cached_rows(ctx, one.status, one.producer_version), cached_rows(ctx, one.table, one.producer_version)
     fresh = files.join(known.select("content_hash"), "content_hash", "left_anti")
     made = build_rows(fresh, one).persist(StorageLevel.DISK_ONLY)
     status = made.where("n_outputs IS NOT NULL OR rule IS NOT NULL")
     lasting = status.where(~F.coalesce(F.col("rule").isin(*RETRIED), F.lit(False)))
     if not status.isEmpty():
         pieces = made.where("n_outputs IS NULL AND rule IS NULL").select(*rows.columns)
-        rows = rows.unionByName(held.keep(ctx, one.table, one.producer_version, pieces))
-        held.keep(ctx, one.status, one.producer_version, lasting.select(*known.columns))
+        rows = rows.unionByName(append_new(ctx, one.table, one.producer_version, pieces))
+        append_new(ctx, one.status, one.producer_version, lasting.select(*known.columns))
     became = known.unionByName(status.select(*known.columns))
     told = files.select("track_id", "content_hash", "path").join(became, "content_hash").persist(StorageLevel.DISK_ONLY)
     bad = ctx.write(f"quarantine/{ctx.job}", refused(told))
@@ -94,7 +95,7 @@ def run(ctx: JobContext, files: DataFrame, one: Pass) -> Done:
 def build_rows(files: DataFrame, one: Pass) -> DataFrame:
     """Of each content among `files`: its rows, and one that says what became of it, in the columns of both tables."""
     status, rows = (to_arrow_schema(table(name).read_schema) for name in (one.status, one.table))
-    output = pa.schema([*status, *(field for field in rows if field.name not in held.KEY)])
+    output = pa.schema([*status, *(field for field in rows if field.name not in KEY)])
 
     def per_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
@@ -118,7 +119,7 @@ def build_rows(files: DataFrame, one: Pass) -> DataFrame:
 def dealt(files: DataFrame) -> DataFrame:
     """One file of each content (`content_hash`, `path`), dealt out so that all tasks get about as much work."""
     contents = files.groupBy("content_hash").agg(F.min("path").alias("path"), F.max("bytes").alias("bytes"))
-    told = bounded(contents.orderBy("content_hash"), 300, "the new audio files")
+    told = collect_arrow(contents.orderBy("content_hash"), 300, "the new audio files")
     work = np.minimum(told["bytes"].to_numpy(), WHOLE_BYTES) + FILE_BYTES
     tasks = max(1, min(len(told), max(-(-int(work.sum()) // TASK_BYTES), files.sparkSession.sparkContext.defaultParallelism)))
     numbered = told.append_column("task", pa.array(_balanced(work, tasks), pa.int32()))

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from jobs.audio import by_content, decode, describe
+from jobs.content_cache import program_version
 from jobs.context import JobContext
-from jobs.lake.held import KEY, maker
+from jobs.lake.content_keys import KEY
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def run(ctx: JobContext) -> None:
     `track_descriptors`.
     """
     config: Config = ctx.config  # type: ignore[assignment]
-    files = ctx.read("audio_files").join(ctx.need("track_clips").select("track_id"), "track_id", "left_semi")
-    producer_version = maker(replace(config, max_bytes=0, file_seconds=0), (decode, describe), version("librosa"))
+    files = ctx.read("audio_files").join(ctx.read_required("track_clips").select("track_id"), "track_id", "left_semi")
+    producer_version = program_version(replace(config, max_bytes=0, file_seconds=0), (decode, describe), version("librosa"))
     work = partial(of_file, config=config)
     one = by_content.Pass("audio_descriptors", producer_version, work, config.file_seconds, describe.compiled)
     done = by_content.run(ctx, files, one)

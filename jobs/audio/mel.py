@@ -11,9 +11,10 @@ import torch
 
 from jobs.audio import by_content, cutting, decode
 from jobs.audio.cutting import Choice, clip_starts
+from jobs.content_cache import program_version
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.lake.held import maker
+from jobs.lake.partitions import Partitions
 from models import mel as front_end
 from models.mel import PRESETS, fit_clip, log_mel
 
@@ -70,11 +71,11 @@ def clips_of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any],
     return found.facts, rows
 
 
-def producer_version(config: Config) -> str:
+def clip_version(config: Config) -> str:
     """The maker of these clips: they are decoded anew where settings, decoding, cutting or the front end are others. Not where
     a file may cost more or less: what it broke such a limit by is not kept.
     """
-    return maker(replace(config, max_bytes=0, file_seconds=0), (front_end, decode, cutting))
+    return program_version(replace(config, max_bytes=0, file_seconds=0), (front_end, decode, cutting))
 
 
 def run(ctx: JobContext) -> None:
@@ -82,9 +83,9 @@ def run(ctx: JobContext) -> None:
     config: Config = ctx.config  # type: ignore[assignment]
     config.check()
     # a service without audio has no such table; that the night was ingested, its catalogue tells
-    ctx.night.lake.require("tracks", "on", ctx.night.date.isoformat())
+    ctx.night.lake.require("tracks", Partitions.DATE, ctx.night.date.isoformat())
     work = partial(clips_of_file, config=config)
-    one = by_content.Pass("mel", producer_version(config), work, config.file_seconds)
+    one = by_content.Pass("mel", clip_version(config), work, config.file_seconds)
     done = by_content.run(ctx, ctx.read("audio_files"), one)
     ctx.write("track_clips", done.tracks.withColumnRenamed("n_outputs", "clips"))
     done.told.unpersist()

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from jobs.catalogue.losses import counted, loss_table
 from jobs.context import JobContext
 from jobs.genres import GenreSet
+from jobs.lake.partitions import Partitions
 
 FIELDS = ("song_id", "title", "artist_id", "artist")
 
@@ -135,7 +136,7 @@ def run(ctx: JobContext) -> None:
     linked = cut_mismatches(merged, ctx.read("mismatches")).cache()
     tracks = build_tracks(
         linked, ctx.read("source_artists"), ctx.read("artist_terms"), ctx.read("genre_labels"), audio,
-        ctx.read("events", "upto"), ctx.genres,
+        ctx.read("events", Partitions.UP_TO), ctx.genres,
     )
     written = ctx.write("tracks", tracks)
     songs = ctx.write("song_tracks", build_song_tracks(written))

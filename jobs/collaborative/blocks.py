@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.sparse import coo_array, csr_array
 
-from jobs.lake.collect import DRIVER_BYTES, bounded
+from jobs.lake.collect import DRIVER_BYTES, collect_arrow
 from jobs.spark import rows_per_batch
 
 Solve = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -61,7 +61,7 @@ def whole(pairs: DataFrame, users: int, items: int, likes: int) -> csr_array:
     """Strengths [U, I] of `pairs`, `likes` rows: `user`, `item` (numbers from 0) and `strength`."""
     numbers = F.col("user").cast("int").alias("user"), F.col("item").cast("int").alias("item")
     with rows_per_batch(pairs.sparkSession, ROWS_PER_BATCH):
-        rows = bounded(pairs.select(*numbers, "strength"), LIKE_BYTES, "the likes", rows=likes)
+        rows = collect_arrow(pairs.select(*numbers, "strength"), LIKE_BYTES, "the likes", rows=likes)
     user, item, strength = (rows[name].to_numpy() for name in ("user", "item", "strength"))
     # numbers of 4 bytes stay so
     made = csr_array(coo_array((strength.astype(np.float32), (user, item)), shape=(users, items)))

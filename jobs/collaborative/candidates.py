@@ -25,6 +25,7 @@ from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.listeners import blocks_of, build_listeners
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.spark import rows_per_batch
 from models import approximate, inner_product
@@ -111,9 +112,9 @@ def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Re
             # somebody promoted another model since
             again = f"pmrs run collaborative --date {ctx.night.date}"
             raise LakeError(f"The factors of {ctx.night.date} are of another recipe than the live one; run `{again}`.")
-        return factors_of(ctx.need("item_factors"), recipe.settings)
+        return factors_of(ctx.read_required("item_factors"), recipe.settings)
     learned = learn(history.where("rating > 0"), None, None, ())
-    ctx.night.notify(f"fitting {recipe.method.title}", 0, 0)
+    ctx.night.on_progress(f"fitting {recipe.method.title}", 0, 0)
     try:
         return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
     except TooLarge as error:
@@ -168,19 +169,19 @@ def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Conf
 def run(ctx: JobContext) -> None:
     """Reads the recipe, its factors if it has some, history, listeners, genres and wishes; writes `candidates` and `scored`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    recipe, history, everybody = live_recipe(ctx), ctx.need("history"), ctx.need("eligible_users")
+    recipe, history, everybody = live_recipe(ctx), ctx.read_required("history"), ctx.read_required("eligible_users")
     model, tracks = build_model(ctx, recipe, history)
     if not tracks:
-        ctx.write_nothing("candidates", "candidate_fingerprints")
+        ctx.write_empty("candidates", "candidate_fingerprints")
         return
     genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
-    shares = genre_shares(ctx.need("track_genres"), genres, tracks)
+    shares = genre_shares(ctx.read_required("track_genres"), genres, tracks)
     shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least)
     together = 0 if shelf.searches(config) else config.users_per_block
     require_lists(shelf.bytes(config), len(tracks), together, "users_per_block under [jobs.candidates] in the sources file")
     shelf = indexed(shelf, config)
     # rated 0: passed over like a track that was only skipped, and without a say in the taste
-    barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).withColumn("rating", F.lit(0.0))
+    barred = forgotten_pairs(everybody, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
     heard = history.select("user_id", "track_id", "rating").unionByName(barred)
     tasks = max(1, -(-everybody.count() // config.users_per_task))
     listeners = build_listeners(heard, tracks, least, tasks).persist(StorageLevel.DISK_ONLY)

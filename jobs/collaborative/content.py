@@ -21,6 +21,7 @@ from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.factors import factors_in
 from jobs.lake.listeners import blocks_of, build_listeners
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.spark import rows_per_batch
 from models import inner_product
@@ -35,18 +36,18 @@ def run(ctx: JobContext) -> None:
     config: Config = ctx.config  # type: ignore[assignment]
     sounds = learn(ctx, config)
     if sounds is None:
-        ctx.write_nothing("content_factors", "content_candidates")
+        ctx.write_empty("content_factors", "content_candidates")
         return
     new = sounds.track_ids[sounds.liked :]
     rows = pa.table({"track_id": pa.array(new), "factors": pa.array(list(sounds.factors), pa.list_(pa.float32()))})
     ctx.write("content_factors", ctx.spark.createDataFrame(rows))
-    everybody = ctx.need("eligible_users")
-    barred = forgotten_pairs(everybody, ctx.read("deletions", "said")).withColumn("rating", F.lit(0.0))
-    heard = ctx.need("history").select("user_id", "track_id", "rating").unionByName(barred)
+    everybody = ctx.read_required("eligible_users")
+    barred = forgotten_pairs(everybody, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
+    heard = ctx.read_required("history").select("user_id", "track_id", "rating").unionByName(barred)
     # a wish bars a track that the history still rates
     heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
     tasks = max(1, -(-everybody.count() // config.users_per_task))
-    listeners = build_heard(heard, ctx.need("user_factors"), sounds, tasks)
+    listeners = build_heard(heard, ctx.read_required("user_factors"), sounds, tasks)
     with rows_per_batch(ctx.spark, inner_product.USERS):
         ctx.write("content_candidates", build_candidates(listeners, sounds, config.places, live_recipe(ctx).settings.min_rating))
 

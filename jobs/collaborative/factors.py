@@ -38,7 +38,7 @@ class Config:
 def run(ctx: JobContext) -> None:
     """Reads `history`, writes `item_factors` and `user_factors`: empty where nothing was rated, or a recipe has no use for them."""
     config: Config = ctx.config  # type: ignore[assignment]
-    recipe, history, notify = live_recipe(ctx), ctx.need("history"), ctx.night.notify
+    recipe, history, notify = live_recipe(ctx), ctx.read_required("history"), ctx.night.on_progress
     factorised, settings = recipe.method.factorised, recipe.settings
     # read from the lake each time it is asked, a column or two: kept with its ids it would fill the heap
     strengths = build_strengths(history, settings.min_rating)
@@ -46,13 +46,13 @@ def run(ctx: JobContext) -> None:
         # what a fit that died has left is nobody's any more
         clear(ctx.night.lake.store, ials.CHECKPOINT)
     if factorised is None or strengths.isEmpty():
-        ctx.write_nothing("item_factors", "user_factors")
+        ctx.write_empty("item_factors", "user_factors")
         return
     items_before = kept_items(ctx, recipe, config.fit_every)
     if items_before is not None:
         notify("folding listeners in", 0, 0)
         kept = ctx.write("item_factors", items_before)
-        tasks = -(-ctx.need("eligible_users").count() // config.users_per_task)
+        tasks = -(-ctx.read_required("eligible_users").count() // config.users_per_task)
         with rows_per_batch(ctx.spark, USERS):
             ctx.write("user_factors", build_folded(history, *factors_of(kept, settings), tasks))
         return

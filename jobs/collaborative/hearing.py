@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.factors import factors_in
 from jobs.lake.mels import MEL_BYTES, to_mels
 from jobs.lake.texts import vectors_in
@@ -52,7 +52,7 @@ def learn(clips: DataFrame, name: str, shown: int, watch: Callable[[EpochReport]
 
     `shown`: most clips over all epochs. None where there is no clip.
     """
-    rows = bounded(clips.orderBy("track_id", "clip"), MEL_BYTES, "clips of liked tracks")
+    rows = collect_arrow(clips.orderBy("track_id", "clip"), MEL_BYTES, "clips of liked tracks")
     if not rows.num_rows:
         return None
     wanted, tracks = to_unit(factors_in(rows).astype(np.float64)).astype(np.float32), rows["track_id"].to_pylist()

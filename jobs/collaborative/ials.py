@@ -20,9 +20,9 @@ from jobs.collaborative import blocks
 from jobs.collaborative.blocks import Blocks, Likes
 from jobs.collaborative.preflight import ID_BYTES, counted, on_driver
 from jobs.lake.checkpoints import Checkpoint
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.factors import factors_in
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.lake.manifest import code_version
 from jobs.log import logger
 from jobs.spark import rows_per_batch
@@ -53,7 +53,7 @@ class Before:
 
 @contextmanager
 def factorised(
-    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: Store,
+    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: FileStore,
     before: Before | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
@@ -70,7 +70,7 @@ def factorised(
         config = replace(config, iterations=min(before.iterations, config.iterations))
         determined_by |= {"before": before.digest, "iterations": config.iterations}
     checkpoint = Checkpoint(store, CHECKPOINT, determined_by)
-    tracks = bounded(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
+    tracks = collect_arrow(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
     start, kept = _reached(checkpoint) or _begun(before, many, tracks, config), partial(_keep, checkpoint, told)
     by_user, by_item = users.select("user_id", "user", "user_block"), items.select("track_id", "item", "item_block")
     known = F.broadcast(by_user) if many <= MOST_BROADCAST else by_user
@@ -79,7 +79,7 @@ def factorised(
     if here:
         matrix = blocks.whole(pairs, many, len(tracks), counts.likes)
         found = ials.alternate(matrix, config, start, kept)
-        listeners = bounded(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
+        listeners = collect_arrow(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
         yield _frame(spark, tracks, found), _frame(spark, listeners, ials.folded(matrix, found, config))
     else:
         with blocks.likes_of(pairs, many, len(tracks)) as matrix_of:
@@ -105,7 +105,7 @@ def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConf
     """A cold start, but for the tracks that were there before."""
     state = cold(users, len(tracks), config)
     if before:
-        known = bounded(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
+        known = collect_arrow(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
         place = pa.compute.index_in(known["track_id"], tracks["track_id"].combine_chunks())
         known, place = known.filter(place.is_valid()), place.drop_null()
         state.items[place.to_numpy()] = factors_in(known)

@@ -14,11 +14,13 @@ from pyspark.sql import functions as F
 
 from jobs.collaborative.ials import Before
 from jobs.collaborative.recipe import RANKING, Recipe
-from jobs.context import JobContext, config_dict
+from jobs.context import JobContext
+from jobs.job_config import config_dict
 from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.partitions import Partitions
 
-WISHES = "deletions|said"
-ASKED_OF = ("item_factors|on", f"model|{RANKING}", WISHES)
+WISHES = "deletions|all_content"
+ASKED_OF = ("item_factors|date", f"model|{RANKING}", WISHES)
 """Inputs of the job `candidates` besides what users have heard."""
 
 
@@ -29,7 +31,7 @@ def kept_items(ctx: JobContext, recipe: Recipe, fit_every: int) -> DataFrame | N
     """
     if fit_every < 2:
         return None
-    ctx.read("deletions", "said")  # an input of every night that others may go by
+    ctx.read("deletions", Partitions.ALL_CONTENT)  # an input of every night that others may go by
     return None if ctx.date.toordinal() % fit_every == 0 else _eve(ctx, recipe)
 
 
@@ -37,12 +39,12 @@ def warm_start(ctx: JobContext, recipe: Recipe, iterations: int) -> Before | Non
     """Where tonight's fit begins; None: at random numbers, as without `iterations`, in a backfill and in the past."""
     if not iterations or ctx.backfill:
         return None
-    ctx.read("deletions", "said")
+    ctx.read("deletions", Partitions.ALL_CONTENT)
     night = ctx.night.date.isoformat()
     if any(date > night for date in ctx.night.lake.dates("item_factors")):
         return None
     items = _eve(ctx, recipe)
-    return None if items is None else Before(items, ctx.inputs["item_factors|before"], iterations)
+    return None if items is None else Before(items, ctx.inputs["item_factors|previous"], iterations)
 
 
 def _eve(ctx: JobContext, recipe: Recipe) -> DataFrame | None:
@@ -51,13 +53,13 @@ def _eve(ctx: JobContext, recipe: Recipe) -> DataFrame | None:
     """
     eve = (ctx.night.date - dt.timedelta(days=1)).isoformat()
     made = ctx.night.lake.manifest("item_factors", eve)
-    before = ctx.read("item_factors", "before")
+    before = ctx.read("item_factors", Partitions.PREVIOUS)
     if made is None or not made.rows:
         return None
     same = made.inputs.get(f"model|{RANKING}") == recipe.digest and made.inputs.get(WISHES) == ctx.inputs[WISHES]
     if not same or made.code != code_version():
         return None
-    return before.join(ctx.need("tracks").select("track_id"), "track_id", "left_semi")
+    return before.join(ctx.read_required("tracks").select("track_id"), "track_id", "left_semi")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def scored_before(ctx: JobContext) -> Scored | None:
     # of two runs, one of which died between its two tables, neither goes with the other
     if len(found) < 2 or (found[0].run_id, found[0].inputs) != (found[1].run_id, found[1].inputs):
         return None
-    rows, inputs = (lake.rows(ctx.spark, made.table, made.folder) for made in found)
+    rows, inputs = (lake.read_folder(ctx.spark, made.table, made.folder) for made in found)
     return Scored(rows, inputs)
 
 

@@ -14,9 +14,9 @@ from jobs.collaborative import ials, mllib_als
 from jobs.collaborative.ratings import Learned
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.errors import LakeError
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.factors import factors_in
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
 from models.ials import IALSConfig
@@ -26,7 +26,7 @@ from models.top_n import Floats, Ints, Recommender, Tensors
 Fit = Callable[[Learned, Any, int], Recommender]
 """From what is learned from, the method's settings, and a seed."""
 Factorised = Callable[
-    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], Store, ials.Before | None],
+    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], FileStore, ials.Before | None],
     AbstractContextManager[tuple[DataFrame, DataFrame]],
 ]
 """See `jobs.collaborative.ials.factorised`."""
@@ -69,7 +69,7 @@ def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> Impli
 
 def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
     """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
-    rows = bounded(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
+    rows = collect_arrow(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
     factors = factors_in(rows)
     if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
         raise LakeError(

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.collaborative.ials import Before
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from models.als_rows import Objective
 
 
@@ -40,7 +40,7 @@ class Config:
 
 @contextmanager
 def factorised(
-    strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config, told: Callable[[int], object], store: Store,
+    strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config, told: Callable[[int], object], store: FileStore,
     before: Before | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """As jobs/collaborative/ials.py has it; MLlib tells of no iteration, and always begins at random numbers."""

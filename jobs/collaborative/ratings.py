@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from models.top_n import Floats
 
 ROW_BYTES = 120
@@ -34,7 +34,7 @@ class Learned:
 
         `rows`: `query_id`, `track_id`, `rating`.
         """
-        told = bounded(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "what is told of whoever asks")
+        told = collect_arrow(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "what is told of whoever asks")
         queries = sorted(set(told["query_id"].to_pylist()))
         return queries, _matrix(told, "query_id", queries, self.tracks)
 
@@ -44,12 +44,12 @@ def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, 
 
     `recent`: those of the last days; None: the same. `genres`: table `track_genres`; `names`: the genre set's.
     """
-    rows = bounded(train, ROW_BYTES, "the training ratings")
+    rows = collect_arrow(train, ROW_BYTES, "the training ratings")
     tracks = tuple(sorted(set(rows["track_id"].to_pylist())))
     ratings = _matrix(rows, "user_id", sorted(set(rows["user_id"].to_pylist())), tracks)
     late = ratings
     if recent is not None:
-        some = bounded(recent, ROW_BYTES, "the recent ratings")
+        some = collect_arrow(recent, ROW_BYTES, "the recent ratings")
         late = _matrix(some, "user_id", sorted(set(some["user_id"].to_pylist())), tracks)
     return Learned(train, tracks, ratings, late, genre_shares(genres, names, tracks))
 
@@ -80,7 +80,7 @@ def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple
         return found
     ours = F.broadcast(genres.sparkSession.createDataFrame(pa.table({"track_id": pa.array(tracks, pa.string())})))
     wanted = genres.where(F.size("probabilities") > 0).select("track_id", "probabilities").join(ours, "track_id")
-    rows = bounded(wanted, 60 + 8 * len(names), "the tracks' genres")
+    rows = collect_arrow(wanted, 60 + 8 * len(names), "the tracks' genres")
     places = {track: place for place, track in enumerate(tracks)}
     for track, shares in zip(rows["track_id"].to_pylist(), rows["probabilities"].to_pylist(), strict=True):
         found[places[track]] = [*shares, 0.0]

@@ -12,7 +12,7 @@ from jobs.collaborative import hearing
 from jobs.context import JobContext
 from jobs.errors import LakeError, SourceError
 from jobs.lake import texts
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.factors import factors_in
 from jobs.lake.mels import clips_of
@@ -94,9 +94,10 @@ def learn(ctx: JobContext, config: Config) -> Sounds | None:
     """What the sound of every track says; None, with the reason in the log, where nothing is to be offered."""
     config.check()
     described = _described(ctx, config.text)
-    both = bounded(described.join(ctx.need("item_factors"), "track_id"), _row_bytes(config), "sounds of liked tracks")
-    fresh = described.join(ctx.need("history").select("track_id"), "track_id", "left_anti")
-    new = bounded(fresh, _row_bytes(config), "sounds of tracks that nobody has played")
+    liked = described.join(ctx.read_required("item_factors"), "track_id")
+    both = collect_arrow(liked, _row_bytes(config), "sounds of liked tracks")
+    fresh = described.join(ctx.read_required("history").select("track_id"), "track_id", "left_anti")
+    new = collect_arrow(fresh, _row_bytes(config), "sounds of tracks that nobody has played")
     both, new = both.sort_by("track_id"), new.sort_by("track_id")
     if not config.places or not both.num_rows or not new.num_rows:
         LOG.info("no track is offered by its sound", places=config.places, liked=both.num_rows, new=new.num_rows)
@@ -159,12 +160,12 @@ def _by_descriptors(both: pa.Table, new: pa.Table) -> Predicted:
 
 def _by_network(ctx: JobContext, config: Config, new: pa.Table) -> Predicted:
     def watch(epoch: EpochReport) -> None:
-        ctx.night.notify("training the network that hears who listens", epoch.epoch, epoch.epochs)
+        ctx.night.on_progress("training the network that hears who listens", epoch.epoch, epoch.epochs)
 
     clips = clips_of(ctx, config.preset).drop("tiled")
     if config.text:
         clips = with_text(ctx, clips)
-    learned = hearing.most_heard(ctx.need("item_factors"), ctx.need("history"), config.learn_from)
+    learned = hearing.most_heard(ctx.read_required("item_factors"), ctx.read_required("history"), config.learn_from)
     heard = hearing.learn(clips.join(F.broadcast(learned), "track_id"), config.by, config.shown, watch)
     names: Sequence[str] = new["track_id"].to_pylist()
     if heard is None:
@@ -173,7 +174,7 @@ def _by_network(ctx: JobContext, config: Config, new: pa.Table) -> Predicted:
     wanted = F.broadcast(ctx.spark.createDataFrame(new.select(["track_id"])))
     with rows_per_batch(ctx.spark, hearing.BATCH):
         asked = hearing.build_predictions(clips.join(wanted, "track_id"), heard)
-        rows = bounded(asked, 9 * heard.settings.n_genres + 100, "factors of new tracks", rows=len(names))
+        rows = collect_arrow(asked, 9 * heard.settings.n_genres + 100, "factors of new tracks", rows=len(names))
     found = np.zeros((len(names), heard.settings.n_genres))
     place = {name: row for row, name in enumerate(names)}
     if rows.num_rows:

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from jobs.collaborative.ratings import Learned
 from jobs.evaluate.splits import draw
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 
 DRAWN, SEED = 2_000, 7
 BLOCK = 250
@@ -72,7 +72,7 @@ def diversity(lists: DataFrame, learned: Learned, most: int) -> float:
     """
     queries = lists.select("query_id").distinct().orderBy(draw(SEED, "query_id"), "query_id").limit(DRAWN)
     shown = lists.where(F.col("rank") <= most).join(F.broadcast(queries), "query_id").select("query_id", "track_id")
-    rows = bounded(shown, 100, "the first places of lists")
+    rows = collect_arrow(shown, 100, "the first places of lists")
     names = pc.unique(rows["query_id"].combine_chunks())
     query = pc.index_in(rows["query_id"], names).to_numpy()
     item = pc.fill_null(pc.index_in(rows["track_id"], pa.array(learned.tracks)), -1).to_numpy()

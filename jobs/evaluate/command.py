@@ -133,7 +133,7 @@ def _told(ctx: JobContext, evaluation: Evaluation, config: Config, results: list
         "tasks": {task.name: task.protocol for task in evaluation.tasks},
         "left_out": evaluation.left_out,
         "train": {"users": users, "tracks": tracks, "ratings": split.train.count()},
-        "catalogue": ctx.need("tracks").count(),
+        "catalogue": ctx.read_required("tracks").count(),
         "depth": metrics.DEPTH,
         "results": [
             {**r.to_json(), **made, "claims": claims.beside(r.model, split.name, users, tracks)} for r in results

@@ -24,8 +24,8 @@ from jobs.evaluate.given import honest
 from jobs.evaluate.intervals import intervals
 from jobs.evaluate.result import JUDGED_BY, Result
 from jobs.evaluate.splits import Split, Task, require_untold
-from jobs.lake.collect import bounded
-from jobs.spark import at_once
+from jobs.lake.collect import collect_arrow
+from jobs.spark import run_parallel
 from models.top_n import Recommender, TooLarge, top_n
 
 BEYOND_AT = 20
@@ -200,7 +200,7 @@ class Evaluation:
         ]
         rows = reduce(DataFrame.unionByName, placed).localCheckpoint()
         valued, wanted, first = metrics.values(rows), metrics.names(), lists[0][1]
-        matrix, by_seed, seen, by_user, by_track, confidence = at_once(
+        matrix, by_seed, seen, by_user, by_track, confidence = run_parallel(
             rows.sparkSession,
             lambda: _per_user(valued, wanted),
             lambda: [row[1] for row in valued.groupBy("seed").agg(F.avg(f"`{JUDGED_BY}`")).collect()],
@@ -256,5 +256,5 @@ class Evaluation:
 def _per_user(valued: DataFrame, wanted: list[str]) -> NDArray[np.float64]:
     means = valued.groupBy("user_id").agg(*[F.avg(f"`{name}`").alias(name) for name in wanted])
     # kept, or all of it would be computed twice: once to be counted
-    table = bounded(means.localCheckpoint().orderBy("user_id"), 40 + 8 * len(wanted), "the users' metrics")
+    table = collect_arrow(means.localCheckpoint().orderBy("user_id"), 40 + 8 * len(wanted), "the users' metrics")
     return np.stack([table[name].to_numpy() for name in wanted], axis=1)

@@ -33,10 +33,11 @@ from jobs.evaluate import metrics
 from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.intervals import Interval, intervals
 from jobs.forget.wishes import forgotten_pairs, without_forgotten
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.ranking.shelf import OVERALL, never_offered
-from jobs.spark import at_once
+from jobs.spark import run_parallel
 
 LOG = logger(__name__)
 LIVE = "live"
@@ -175,20 +176,20 @@ def run(ctx: JobContext) -> None:
     date = ctx.date.isoformat()
     found = _rows(ctx)
     for name in ("quality", "genre_confidence"):
-        ctx.write_rows(name, {date: found.get(name, [])}, {date: dict(ctx.inputs)})
+        ctx.write_local(name, {date: found.get(name, [])}, {date: dict(ctx.inputs)})
 
 
 def _rows(ctx: JobContext) -> dict[str, list[Row]]:
     config: Config = ctx.config  # type: ignore[assignment]
     night, eve = ctx.date, ctx.date - dt.timedelta(days=1)
-    today, before = ctx.need("history"), ctx.read("history", "before")
-    ranked, genres = ctx.read("ranked", "before"), ctx.read("track_genres", "before")
-    lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", "all")
-    if not all(ctx.night.lake.select(name, "before", night.isoformat()) for name in ("history", "ranked")):
+    today, before = ctx.read_required("history"), ctx.read("history", Partitions.PREVIOUS)
+    ranked, genres = ctx.read("ranked", Partitions.PREVIOUS), ctx.read("track_genres", Partitions.PREVIOUS)
+    lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", Partitions.ALL)
+    if not all(ctx.night.lake.select(name, Partitions.PREVIOUS, night.isoformat()) for name in ("history", "ranked")):
         LOG.info("no lists of the night before: nothing to hold against the day", date=str(night), wanted=str(eve))
         return {}
     met = build_truth(today, before, night, config.min_rating).join(lists, "user_id", "left_semi")
-    truth, charts = at_once(
+    truth, charts = run_parallel(
         ctx.spark,
         lambda: without_forgotten(met, deletions).localCheckpoint(),
         lambda: build_charts(before, night, config).localCheckpoint(),
@@ -203,7 +204,7 @@ def _rows(ctx: JobContext) -> dict[str, list[Row]]:
     # planned with the metrics in one, the lists take twice as long
     whole = live.unionByName(baselines).localCheckpoint()
     valued = build_values(whole, truth, config).localCheckpoint()
-    table = bounded(valued, 60 + 8 * len(_metrics(config)), "the users' metrics")
+    table = collect_arrow(valued, 60 + 8 * len(_metrics(config)), "the users' metrics")
     rated, chart = truth.join(today.select(*PAIR, "rating"), PAIR), charts.where(F.col("model") == POPULARITY)
     # at full scale nights may have no lists of genres
     of_genres = ranked.where(F.col("list") != OVERALL)

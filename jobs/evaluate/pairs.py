@@ -24,8 +24,9 @@ from jobs.evaluate.intervals import SEED, TAILS
 from jobs.evaluate.pointwise import auc, average_precision, errors
 from jobs.evaluate.question import opened
 from jobs.evaluate.tables import keep
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.manifest import code_version
+from jobs.lake.partitions import Partitions
 from jobs.settings import Settings
 from models.top_n import Recommender, TooLarge
 
@@ -116,7 +117,7 @@ def _interval(
 def build(pairs: DataFrame, config: Config, left_out: dict[str, str]) -> Iterator[Row]:
     """A row for each predictor. `left_out` is filled with those that refuse data of this size."""
     before, after = divide(pairs, config.share)
-    train, asked = (bounded(part.orderBy("row_order"), PAIR_BYTES, "labelled pairs") for part in (before, after))
+    train, asked = (collect_arrow(part.orderBy("row_order"), PAIR_BYTES, "labelled pairs") for part in (before, after))
     if not train.num_rows or not asked.num_rows:
         raise EvaluationError(f"{train.num_rows} pairs to learn from and {asked.num_rows} to ask for are too few.")
     same, mixed = rates(train, asked, config.shrinkage)
@@ -138,7 +139,7 @@ def run(settings: Settings, date: str, config: Config) -> Row:
     """Reads `labelled_pairs`; the whole as a dictionary, which is stored in MongoDB's `quality` too (`kind` pairs)."""
     ctx = opened(settings, date, config)
     left_out: dict[str, str] = {}
-    results = list(build(ctx.need("labelled_pairs", "latest"), config, left_out))
+    results = list(build(ctx.read_required("labelled_pairs", Partitions.LATEST), config, left_out))
     sources = ctx.night.sources
     head = {
         "kind": "pairs", "sources": sources.name, "synthetic": sources.synthetic, "date": ctx.night.date.isoformat(),

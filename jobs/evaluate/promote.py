@@ -18,7 +18,7 @@ from jobs.evaluate.evaluate import BEYOND_AT, Asked, Evaluation
 from jobs.evaluate.gate import Verdict, churn_of, judge
 from jobs.evaluate.limits import Gate
 from jobs.evaluate.question import Config, Question, put
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.models import Card, ModelRegistry, registry_of
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -111,5 +111,5 @@ def _churn(ours: DataFrame, theirs: DataFrame) -> float:
     top = [lists.where(F.col("rank") <= BEYOND_AT).select("query_id", "track_id") for lists in (ours, theirs)]
     both = top[1].join(top[0].withColumn("kept", F.lit(1)), ["query_id", "track_id"], "left")
     counted = both.groupBy("query_id").agg(F.count("*").alias("places"), F.count("kept").alias("kept"))
-    rows = bounded(counted.select("places", "kept"), 24, "the lists to be compared")
+    rows = collect_arrow(counted.select("places", "kept"), 24, "the lists to be compared")
     return churn_of(list(zip(rows["places"].to_pylist(), rows["kept"].to_pylist(), strict=True)))

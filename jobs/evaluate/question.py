@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.context import Config as AnyConfig
 from jobs.context import JobContext, Night
 from jobs.errors import EvaluationError
 from jobs.evaluate import listening
 from jobs.evaluate.evaluate import Facts
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split
 from jobs.evaluate.temporal import Temporal
+from jobs.job_config import Config as AnyConfig
+from jobs.lake.partitions import Partitions
 from jobs.publish import embedded
 from jobs.settings import Settings
 from jobs.sources.config import load_sources, newest_date
@@ -91,6 +92,6 @@ def _days(events: DataFrame, end: dt.datetime) -> int:
 
 def _facts(ctx: JobContext) -> Facts:
     """What the night knows of tracks and users; genres only where the night has classified them."""
-    classified = bool(ctx.night.lake.select("track_genres", "on", ctx.date.isoformat()))
+    classified = bool(ctx.night.lake.select("track_genres", Partitions.DATE, ctx.date.isoformat()))
     genres = ctx.read("track_genres") if classified else None
-    return Facts(ctx.need("tracks"), genres, ctx.genres.genres, ctx.read("users", "latest"))
+    return Facts(ctx.read_required("tracks"), genres, ctx.genres.genres, ctx.read("users", Partitions.LATEST))

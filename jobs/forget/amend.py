@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.forget import places
-from jobs.lake.digest import nothing
+from jobs.lake.digest import empty_digest
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.lake.schemas import table
@@ -67,11 +67,11 @@ def amend(
         part = folder.rpartition("/dt=")[0]
         parts[part].append(folder.removeprefix(f"{part}/"))
     for part, folders in parts.items():
-        written = lake.put_again(part, clean(lake.located(spark, part, folders)), folders)
+        written = lake.rewrite(part, clean(lake.read_with_location(spark, part, folders)), folders)
         fresh: dict[str, list[Manifest]] = {}
         changes: list[tuple[Change, str | None]] = []
         for whole in (f"{part}/{folder}" for folder in folders):
-            new, found = written.get(whole.removeprefix(f"{part}/")) or ("", nothing(table(part).read_schema))
+            new, found = written.get(whole.removeprefix(f"{part}/")) or ("", empty_digest(table(part).read_schema))
             fresh[whole] = [
                 replace(old, folder=new, rows=found.rows, digest=found.digest, amended_by=run_id) for old in named[whole]
             ]

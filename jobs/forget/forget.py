@@ -40,7 +40,7 @@ class Config:
 
 def run(ctx: JobContext) -> None:
     """Reads all wishes; amends the lake, MongoDB, reports and models; writes `forgotten`, a row per thing amended."""
-    ctx.night.notify("reading the wishes", 0, 0)
+    ctx.night.on_progress("reading the wishes", 0, 0)
     wishes = wishes_of(ctx.night)
     if not wishes.by_hash:
         return
@@ -76,10 +76,10 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bo
         ("reports", lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], wishes)),
     ]
     for done, (what, step) in enumerate(steps):
-        night.notify(f"forgetting: {what}", done, len(steps) + 1)
+        night.on_progress(f"forgetting: {what}", done, len(steps) + 1)
         record.note(ctx, lake.store, ((change, None) for change in step() or ()))
         record.keep(ctx, lake)
-    night.notify("forgetting: what dead runs left", len(steps), len(steps) + 1)
+    night.on_progress("forgetting: what dead runs left", len(steps), len(steps) + 1)
     left = _sweep(lake, opened)
     if left or opened is None:
         LOG.warning("not everything is clean yet; the next night goes over it again", left=left, other_runs=opened is None)

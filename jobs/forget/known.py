@@ -5,7 +5,8 @@ from pyspark.sql import functions as F
 
 from jobs.context import Night
 from jobs.forget.wishes import Wishes, wishes_in
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
 from jobs.lake.reasons import named
 from jobs.lake.schemas import table
 
@@ -17,7 +18,7 @@ MAKERS = "user_hash string, whole boolean, tracks array<string>, songs array<str
 def every_row(night: Night, name: str) -> DataFrame:
     """Rows of all dates of a table; a folder that many dates share is read once."""
     lake, schema = night.lake, table(name).read_schema
-    folders = {f"{m.table}/{m.folder}" for m in lake.select(name, "all", night.date.isoformat()) if m.folder}
+    folders = {f"{m.table}/{m.folder}" for m in lake.select(name, Partitions.ALL, night.date.isoformat()) if m.folder}
     if not folders:
         return night.spark.createDataFrame([], schema)
     return night.spark.read.schema(schema).parquet(*[lake.store.pattern(folder) for folder in sorted(folders)])
@@ -32,10 +33,11 @@ def with_songs(night: Night, deletions: DataFrame) -> DataFrame:
 
 def wishes_of(night: Night) -> Wishes:
     """The wishes on the driver. Raises LakeError where they are more than it may hold."""
-    asked = night.lake.read(night.spark, "deletions", "all", night.date.isoformat()).select("user_hash", "track_id").distinct()
-    known = bounded(asked, ROW_BYTES, "wishes to be forgotten")
+    deletions = night.lake.read(night.spark, "deletions", Partitions.ALL, night.date.isoformat())
+    asked = deletions.select("user_hash", "track_id").distinct()
+    known = collect_arrow(asked, ROW_BYTES, "wishes to be forgotten")
     if known["track_id"].null_count < known.num_rows:
-        known = bounded(with_songs(night, asked), ROW_BYTES, "wishes to be forgotten")
+        known = collect_arrow(with_songs(night, asked), ROW_BYTES, "wishes to be forgotten")
     return wishes_in(known)
 
 
@@ -45,7 +47,7 @@ def names_of(night: Night, wishes: Wishes) -> dict[str, set[str]]:
     if names:
         wanted = F.broadcast(night.spark.createDataFrame([(track,) for track in names], "track_id string"))
         told = named(every_row(night, "tracks").join(wanted, "track_id")).distinct()
-        for row in bounded(told, ROW_BYTES, "names of tracks to be forgotten").to_pylist():
+        for row in collect_arrow(told, ROW_BYTES, "names of tracks to be forgotten").to_pylist():
             names[row["track_id"]].add(row["name"])
     return names
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobs.lake.checkpoints import FOLDER as CHECKPOINTS
-from jobs.lake.files import File, Store
+from jobs.lake.files import File, FileStore
 from jobs.lake.manifest import Manifest
 from jobs.lake.schemas import TABLES
 
@@ -28,7 +28,7 @@ class Stray:
     time: dt.datetime
 
 
-def manifests(store: Store, files: Iterable[File]) -> list[Manifest]:
+def manifests(store: FileStore, files: Iterable[File]) -> list[Manifest]:
     """Every manifest among the files, of tables that are known or not."""
     return [Manifest.from_json(store.read_json(f.name)) for f in files if f.name.endswith(f"/{MANIFEST}")]
 

@@ -9,8 +9,9 @@ from pyspark.sql import DataFrame
 
 from jobs.context import JobContext
 from jobs.forget.amend import Change
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.lake.lake import Lake
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.log import logger
 
@@ -19,7 +20,7 @@ FOLDER = "erasures"
 JOURNAL = "journal-"
 
 
-def note(ctx: JobContext, store: Store, changes: Iterable[tuple[Change, str | None]]) -> None:
+def note(ctx: JobContext, store: FileStore, changes: Iterable[tuple[Change, str | None]]) -> None:
     """Add to the run's journal what is about to be valid, or is: each change with the folder that its manifest will name.
 
     None for the folder: the change is done.
@@ -42,7 +43,7 @@ def keep(ctx: JobContext, lake: Lake, of_dead_runs: bool = False) -> None:
         lake.store.remove(f"{FOLDER}/{name}")
 
 
-def _noted(store: Store, name: str) -> list[dict[str, Any]]:
+def _noted(store: FileStore, name: str) -> list[dict[str, Any]]:
     return list(store.read_json(name)) if store.exists(name) else []
 
 
@@ -59,7 +60,7 @@ def _write(ctx: JobContext, lake: Lake, night: str, entries: list[dict[str, Any]
     rows = [{name: entry[name] for name in schema.names} | {"at": dt.datetime.fromisoformat(entry["at"])} for entry in entries]
     fresh = ctx.spark.createDataFrame(rows, schema)
     # a kill between this commit and the journal's removal is followed by the same rows once more
-    known: DataFrame = lake.read(ctx.spark, "erasures", "on", night)
+    known: DataFrame = lake.read(ctx.spark, "erasures", Partitions.DATE, night)
     ctx.write("erasures", known.unionByName(fresh).distinct().coalesce(1), on=dt.date.fromisoformat(night))
     ctx.commit()
     del ctx.pending[:-1]

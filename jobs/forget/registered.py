@@ -11,7 +11,7 @@ from typing import Any
 from jobs.forget.amend import Change
 from jobs.forget.wishes import Wishes
 from jobs.lake.checkpoints import CLIPS, FOLDER, TRAINING
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 
 WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
 """What a card says whose weights are gone."""
@@ -19,7 +19,7 @@ SMALL = 8
 """A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
 
 
-def clean_models(store: Store, wishes: Wishes) -> list[Change]:
+def clean_models(store: FileStore, wishes: Wishes) -> list[Change]:
     """Drop each model whose card or tensor names hold a forgotten user's id as a text of its own, pointer first; and the weights of
     recommenders.
     """
@@ -37,7 +37,7 @@ def clean_models(store: Store, wishes: Wishes) -> list[Change]:
     return changes
 
 
-def clean_checkpoints(store: Store) -> list[Change]:
+def clean_checkpoints(store: FileStore) -> list[Change]:
     """Delete where unfinished fits stand, all of them: they hold factors by number, and nobody can tell which are whose.
 
     So too the hashes of who was scored by what: a hash of one person's tracks could be found again by trying. A new wish has
@@ -55,7 +55,7 @@ def clean_checkpoints(store: Store) -> list[Change]:
     return changes
 
 
-def _without_weights(store: Store, folder: str) -> bool:
+def _without_weights(store: FileStore, folder: str) -> bool:
     """Take the weights of what learned from listening away; returns whether there were any."""
     weights, card = f"{folder}/weights.safetensors", f"{folder}/card.json"
     told = store.read_json(card) if store.exists(card) else {}
@@ -66,7 +66,7 @@ def _without_weights(store: Store, folder: str) -> bool:
     return True
 
 
-def _texts_of_model(store: Store, folder: str) -> Iterator[str]:
+def _texts_of_model(store: FileStore, folder: str) -> Iterator[str]:
     if store.exists(f"{folder}/card.json"):
         yield from texts(store.read_json(f"{folder}/card.json"))
     if store.exists(f"{folder}/weights.safetensors"):

@@ -49,4 +49,4 @@ def build_track_genres(tracks: DataFrame, scores: DataFrame, genres: tuple[str, 
 
 def run(ctx: JobContext) -> None:
     """Reads `tracks` and `genre_scores`, writes `track_genres`."""
-    ctx.write("track_genres", build_track_genres(ctx.need("tracks"), ctx.need("genre_scores"), ctx.genres.genres))
+    ctx.write("track_genres", build_track_genres(ctx.read_required("tracks"), ctx.read_required("genre_scores"), ctx.genres.genres))

@@ -13,7 +13,7 @@ from pyspark.sql.types import ArrayType, FloatType
 from jobs.context import JobContext
 from jobs.genre.labels import in_order, labelled, with_enough
 from jobs.genre.model import GenreModel, Learned, on_held_tracks
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.descriptors import ROW_BYTES, matrix
 from jobs.lake.schemas import audio
 from models import genre_head
@@ -32,8 +32,8 @@ def training_rows(descriptors: DataFrame, tracks: DataFrame, min_tracks: int) ->
 
 def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
     """Fit on the labelled tracks of the night but for some of each genre, of which the card tells; None: fewer than two genres."""
-    rows = training_rows(ctx.need("track_descriptors"), ctx.need("tracks"), min_tracks)
-    table = bounded(rows, ROW_BYTES, "described tracks to learn from")
+    rows = training_rows(ctx.read_required("track_descriptors"), ctx.read_required("tracks"), min_tracks)
+    table = collect_arrow(rows, ROW_BYTES, "described tracks to learn from")
     genres, truth = in_order(ctx.genres.genres, table["genres"].to_pylist())
     if len(genres) < 2:
         return None
@@ -42,7 +42,7 @@ def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
     features = matrix(table)
     held = split_tracks(tracks, SeveralGenres(truth).strata, HELD_SHARE, config.seed)
     head = genre_head.fit(features[~held], truth[~held].astype(np.float64), tracks[~held], config)
-    ctx.night.notify("fitted the genre head", 1, 1)
+    ctx.night.on_progress("fitted the genre head", 1, 1)
     card = {
         "method": "Genre head: logistic regression on all descriptors of the audio",
         "genres": genres,

@@ -16,11 +16,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
+from jobs.content_cache import append_new, cached_rows, program_version
 from jobs.context import JobContext
 from jobs.genre import head
 from jobs.genre.model import HEAD, GenreModel, registered_model
 from jobs.lake.batches import joined
-from jobs.lake.held import KEY, held, keep, maker
+from jobs.lake.content_keys import KEY
+from jobs.lake.partitions import Partitions
 from jobs.spark import rows_per_batch
 from models import clip_network, genre_cnn, genre_head, short_chunk
 from models.genre_networks import from_card
@@ -115,28 +117,28 @@ def run(ctx: JobContext) -> None:
     chosen = ctx.config_of("genre_train")
     on_descriptors = chosen.model == HEAD
     model = registered_model(ctx, chosen.model, chosen.preset)
-    tracks = ctx.need("track_descriptors" if on_descriptors else "track_clips")
+    tracks = ctx.read_required("track_descriptors" if on_descriptors else "track_clips")
     first = tracks.select("producer_version").first()
     if model is None or first is None:
-        ctx.write_nothing("genre_scores")
+        ctx.write_empty("genre_scores")
         return
     program = (head, genre_head) if on_descriptors else (clip_network, genre_cnn, short_chunk)
-    producer_version = maker(config, program, model.preset, model.registered.digest, first["producer_version"])
-    known = held(ctx, "audio_scores", producer_version)
+    producer_version = program_version(config, program, model.preset, model.registered.digest, first["producer_version"])
+    known = cached_rows(ctx, "audio_scores", producer_version)
     fresh = tracks.dropDuplicates([*KEY]).join(known, "content_hash", "left_anti")
     if not fresh.isEmpty():
         scored = _of_descriptors(fresh, model, config) if on_descriptors else _of_clips(ctx, fresh, model, config)
         # the next batch is read while one is heard
         with rows_per_batch(ctx.spark, config.batch):
             fresh = scored.withColumn("producer_version", F.lit(producer_version))
-            known = known.unionByName(keep(ctx, "audio_scores", producer_version, fresh))
+            known = known.unionByName(append_new(ctx, "audio_scores", producer_version, fresh))
     scores = tracks.select("track_id", "content_hash").join(known, "content_hash")
     ordered = scores.withColumn("probabilities", in_set_order(model, ctx.genres.genres))
     ctx.write("genre_scores", ordered.withColumn("model", F.lit(model.registered.digest)))
 
 
 def _of_clips(ctx: JobContext, fresh: DataFrame, model: GenreModel, config: Config) -> DataFrame:
-    mel = ctx.read("mel", "held").where(F.col("preset") == model.preset)
+    mel = ctx.read("mel", Partitions.CACHE).where(F.col("preset") == model.preset)
     return build_scores(mel.join(fresh.select(*KEY), [*KEY]).select("content_hash", "clip", "mel"), model, config)
 
 

@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.context import JobContext, config_dict
+from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.genre import head
 from jobs.genre.labels import evenly, in_order, labelled, with_enough
 from jobs.genre.model import DEFAULT_MODEL, DEFAULT_PRESET, HEAD, Learned, kind_of, model_name, on_held_tracks
 from jobs.genre.workers import reached, told, train_together
+from jobs.job_config import config_dict
 from jobs.lake.checkpoints import NONE, TRAINING, Checkpoint, clear
-from jobs.lake.collect import bounded
-from jobs.lake.held import KEY
+from jobs.lake.collect import collect_arrow
+from jobs.lake.content_keys import KEY
 from jobs.lake.manifest import code_version
 from jobs.lake.mels import MEL_BYTES, to_mels
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from models.clip_network import ONE, SEVERAL, TrainingConfig, predict
 from models.clip_training import EpochReport, TrainResult, train
@@ -112,11 +114,11 @@ def run(ctx: JobContext) -> None:
 
 
 def _clips(ctx: JobContext, config: Config) -> DataFrame:
-    return training_clips(ctx.read("mel", "held"), ctx.need("track_clips"), ctx.need("tracks"), config)
+    return training_clips(ctx.read("mel", Partitions.CACHE), ctx.read_required("track_clips"), ctx.read_required("tracks"), config)
 
 
 def _network(ctx: JobContext, config: Config) -> Learned | None:
-    table = bounded(_clips(ctx, config), MEL_BYTES, "clips to train on")
+    table = collect_arrow(_clips(ctx, config), MEL_BYTES, "clips to train on")
     mels, labels, tracks = to_arrays(table)
     del table  # as large as the arrays
     genres, truth = in_order(ctx.genres.genres, labels)
@@ -129,7 +131,7 @@ def _network(ctx: JobContext, config: Config) -> Learned | None:
     wanted = truth.argmax(1) if one_each else truth
 
     def watch(epoch: EpochReport) -> None:
-        ctx.night.notify("training the genre network", epoch.epoch, epoch.epochs)
+        ctx.night.on_progress("training the genre network", epoch.epoch, epoch.epochs)
         told(epoch)
 
     store = ctx.night.lake.store

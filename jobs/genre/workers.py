@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 from safetensors.numpy import load, save
 
 from jobs.lake.checkpoints import CLIPS, FOLDER, Checkpoint, clear
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.log import logger
 from models import genre_networks
 from models.clip_network import TrainingConfig
@@ -49,7 +49,7 @@ class Task:
 
 def train_together(
     spark: SparkSession, workers: int, clips: tuple[NDArray[np.float16], NDArray[Any], list[str]], settings: TrainingConfig,
-    store: Store, checkpoint: str, determined_by: Mapping[str, Any],
+    store: FileStore, checkpoint: str, determined_by: Mapping[str, Any],
 ) -> TrainResult:
     """As models/clip_training.py's `train` of clips [N, 599, 128] with labels and tracks [N], by so many processes.
 
@@ -86,7 +86,7 @@ def member(task: Task) -> dict[str, Any]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     torch.distributed.init_process_group("nccl" if gpu else "gloo")
     try:
-        store = Store(task.root)
+        store = FileStore(task.root)
         clips = load(store.read_bytes(task.file))
         torch.distributed.barrier()
         checkpoint = Checkpoint(store, task.checkpoint, task.determined_by)

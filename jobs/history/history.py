@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from jobs.catalogue.losses import counted, loss_table
 from jobs.context import JobContext
 from jobs.forget.wishes import without_forgotten
+from jobs.lake.partitions import Partitions
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ def build_listeners(history: DataFrame, users: DataFrame) -> DataFrame:
 def run(ctx: JobContext) -> None:
     """Reads events up to the date, the latest snapshots and all wishes; writes `history`, `listeners`, losses."""
     config: Config = ctx.config  # type: ignore[assignment]
-    deletions = ctx.read("deletions", "all")
-    events, counts = ctx.read("events", "upto"), ctx.read("play_counts", "latest")
-    songs = ctx.need("song_tracks")
+    deletions = ctx.read("deletions", Partitions.ALL)
+    events, counts = ctx.read("events", Partitions.UP_TO), ctx.read("play_counts", Partitions.LATEST)
+    songs = ctx.read_required("song_tracks")
     used = without_forgotten(seen(events, ctx.date), deletions)
     kept_counts = without_forgotten(counts, deletions)
     timed = from_events(used, config.min_play_ms)

@@ -16,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.log import logger
 from models.top_n import Tensors
 
@@ -39,7 +39,7 @@ NONE = dt.timedelta(0)
 class Checkpoint:
     """The arrays of `checkpoints/NAME/<digest>.safetensors`. Opening it removes old ones of other digests."""
 
-    def __init__(self, store: Store, name: str, determined_by: Mapping[str, Any]) -> None:
+    def __init__(self, store: FileStore, name: str, determined_by: Mapping[str, Any]) -> None:
         """`determined_by`: all that the result depends on, as JSON holds it."""
         digest = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]
         self._store, self._file = store, f"{FOLDER}/{name}/{digest}.safetensors"
@@ -73,7 +73,7 @@ class Checkpoint:
         _remove(self._store, self._file)
 
 
-def clear(store: Store, name: str, but: str = "", older: dt.timedelta | None = None) -> None:
+def clear(store: FileStore, name: str, but: str = "", older: dt.timedelta | None = None) -> None:
     """Remove the checkpoints of a name that nobody works on, and what a kill has left of them half written.
 
     `older`: than what; YOUNG, if not given.
@@ -84,7 +84,7 @@ def clear(store: Store, name: str, but: str = "", older: dt.timedelta | None = N
             _remove(store, file.name)
 
 
-def _remove(store: Store, file: str) -> None:
+def _remove(store: FileStore, file: str) -> None:
     # another night's fit may have removed it meanwhile
     with suppress(FileNotFoundError):
         store.remove(file)

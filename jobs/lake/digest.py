@@ -60,10 +60,10 @@ def digests(frame: DataFrame, by: str) -> dict[str, Digest]:
 
 def digest(frame: DataFrame) -> Digest:
     """Digest of all rows: order-free and exact, because integers are summed as decimals."""
-    return digests(frame.withColumn("__part", F.lit("")), "__part").get("", nothing(frame.schema))
+    return digests(frame.withColumn("__part", F.lit("")), "__part").get("", empty_digest(frame.schema))
 
 
-def nothing(schema: StructType) -> Digest:
+def empty_digest(schema: StructType) -> Digest:
     """The digest of no rows at all."""
     return _digest(0, [0, 0], schema_hash(StructType(sorted(schema, key=lambda field: field.name))))
 

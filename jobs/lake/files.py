@@ -26,7 +26,7 @@ def literal(path: str) -> str:
     return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
 
-class Store:
+class FileStore:
     """A folder or object-store prefix with text files that appear whole or not at all."""
 
     def __init__(self, root: str) -> None:

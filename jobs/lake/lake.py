@@ -1,4 +1,4 @@
-"""The lake: tables of dated partitions, each written aside and committed by one atomic manifest."""
+"""The lake: tables of dated partitions. A job writes a folder; one atomic manifest makes it the partition."""
 
 import datetime as dt
 import uuid
@@ -12,170 +12,187 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.errors import LakeError
+from jobs.lake.content_keys import earliest_by_content
 from jobs.lake.digest import Digest, combined, digest, digests
-from jobs.lake.files import Store
-from jobs.lake.held import first_held
+from jobs.lake.files import FileStore
 from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table as table_of
 
-PLACE = r"/dt=([^/]+)/run=([^/]+)/[^/]+$"
-"""What the path of a data file says: its date's and its run's folder."""
+FILE_PATH = r"/dt=([^/]+)/run=([^/]+)/[^/]+$"
+"""Path of a data file; its groups are the date and the run."""
 
 
 class Lake:
-    """Reads resolve through manifests; folders that none names are orphans of runs that died, and never read."""
+    """Tables of one sources file. Readers resolve folders through manifests; a folder that no manifest names is an orphan."""
 
     def __init__(self, root: str, sources: frozenset[str] | None = None) -> None:
-        """`root`: the lake of one sources file, e.g. var/lake/sample. `sources`: the names in it; None: do not ask.
+        """`root`: folder or URI, e.g. var/lake/sample. `sources`: names of the sources that are read; None: all of them.
 
-        What a source that is no longer named has left stays in the lake, but is not read.
+        Rows of a source that the sources file no longer names stay in the lake; they are not read.
         """
-        self.store = Store(root)
+        self.store = FileStore(root)
         self._sources = sources
 
     # -- manifests ---------------------------------------------------------------------------------------------
 
     def parts(self, name: str) -> list[str]:
-        """A table's parts: itself, or one for each source (`events/app`) where sources are kept apart."""
-        below = [f for f in self.store.folders(name) if not f.startswith("dt=")]
+        """Return the parts of a table: the table itself, or one part per source (`events/app`)."""
+        folders = [f for f in self.store.folders(name) if not f.startswith("dt=")]
         if self._sources is not None and table_of(name).writer in {"events", "snapshots"}:
-            below = [f for f in below if f in self._sources]
-        return [f"{name}/{f}" for f in below] or [name]
+            folders = [f for f in folders if f in self._sources]
+        return [f"{name}/{f}" for f in folders] or [name]
 
     def dates(self, part: str) -> list[str]:
-        """Dates (ISO) of a part that have a manifest, upwards."""
-        found = (f.removeprefix("dt=") for f in self.store.folders(part) if f.startswith("dt="))
-        return [d for d in found if self.store.exists(self._manifest_name(part, d))]
+        """Return the ISO dates of a part that have a manifest, ascending."""
+        dates = (f.removeprefix("dt=") for f in self.store.folders(part) if f.startswith("dt="))
+        return [d for d in dates if self.store.exists(self._manifest_name(part, d))]
 
     def manifest(self, part: str, date: str) -> Manifest | None:
-        """The manifest of one partition, or None where none is committed."""
+        """Return the manifest of one partition, or None if none is committed."""
         try:
             return Manifest.from_json(self.store.read_json(self._manifest_name(part, date)))
         except FileNotFoundError:
             return None
 
     def commit(self, manifest: Manifest) -> None:
-        """Make a partition valid: the one atomic write."""
+        """Make a partition valid, by one atomic write."""
         self.store.write_json(self._manifest_name(manifest.table, manifest.date), manifest.to_json())
 
-    def select(self, name: str, rule: str, date: str) -> list[Manifest]:
-        """Manifests that `rule` picks over all parts: `on` that date, `before` it by one day exactly, `upto` it, `latest` up
-        to it, or `all` there are; `said` and `held` pick as `all` does.
-        """
-        # whoever wants all there ever was has no date to tell
-        eve = (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat() if rule == "before" else ""
-        picked: list[Manifest] = []
-        for part in self.parts(name):
-            dates = self.dates(part)
-            upto = [d for d in dates if d <= date]
-            one_day = {"on": [d for d in upto if d == date], "before": [d for d in upto if d == eve]}
-            chosen = (one_day | {"upto": upto, "latest": upto[-1:], "all": dates, "said": dates, "held": dates})[rule]
-            picked += [m for d in chosen if (m := self.manifest(part, d)) is not None]
-        return picked
+    def select(self, name: str, partitions: Partitions, date: str) -> list[Manifest]:
+        """Return the manifests of the selected partitions, over all parts of the table, by part and date.
 
-    def digest_of(self, name: str, rule: str, date: str) -> str:
-        """One digest of what `read` with the same arguments would give: of one date's rows, whatever the date is."""
-        if rule == "held":
-            return ""  # what is kept by content follows from what asks for it (jobs/lake/held.py)
-        if rule == "said":
-            # the same rows, read again for another night, and nights of no rows, say nothing new
-            return combined({f"{m.table}:{m.digest}": "" for m in self.select(name, rule, date) if m.rows})
-        many = rule in {"upto", "all"}
-        return combined({f"{m.table}@{m.date}" if many else m.table: m.digest for m in self.select(name, rule, date)})
+        `date` (ISO) may be empty for selections that take every date.
+        """
+        return [
+            manifest
+            for part in self.parts(name)
+            for day in _selected(self.dates(part), partitions, date)
+            if (manifest := self.manifest(part, day)) is not None
+        ]
+
+    def digest_of(self, name: str, partitions: Partitions, date: str) -> str:
+        """Return one digest of the rows that `read` returns for the same arguments."""
+        if partitions == Partitions.CACHE:
+            return ""  # content and producer version determine a cached row, and the reader names both
+        manifests = self.select(name, partitions, date)
+        if partitions == Partitions.ALL_CONTENT:
+            return combined({f"{m.table}:{m.digest}": "" for m in manifests if m.rows})
+        dated = partitions in {Partitions.UP_TO, Partitions.ALL}
+        return combined({f"{m.table}@{m.date}" if dated else m.table: m.digest for m in manifests})
 
     # -- rows --------------------------------------------------------------------------------------------------
 
-    def read(self, spark: SparkSession, name: str, rule: str, date: str) -> DataFrame:
-        """Rows of the partitions that `rule` picks, in the schema's columns; no rows where it picks none."""
+    def read(self, spark: SparkSession, name: str, partitions: Partitions, date: str) -> DataFrame:
+        """Return the rows of the selected partitions, in the schema's columns; no rows if none is committed."""
         schema = table_of(name).read_schema
-        manifests = [m for m in self.select(name, rule, date) if m.folder and m.rows]
+        manifests = [m for m in self.select(name, partitions, date) if m.folder and m.rows]
         if not manifests:
-            # false in so many words: the optimiser drops joins with it before anything is hashed for them
+            # a literal `false`: the optimiser then drops joins with this frame before it plans a shuffle for them
             return spark.createDataFrame([], schema).where("false")
         paths = [self.store.pattern(f"{m.table}/{m.folder}") for m in manifests]
         rows = spark.read.schema(schema).parquet(*paths)
-        if rule == "held" and len(paths) > 1:
-            return first_held(rows.withColumn("dt", F.regexp_extract(F.col("_metadata.file_path"), PLACE, 1)))
+        if partitions == Partitions.CACHE and len(paths) > 1:
+            return earliest_by_content(rows.withColumn("dt", F.regexp_extract(F.col("_metadata.file_path"), FILE_PATH, 1)))
         return rows
 
-    def require(self, name: str, rule: str, date: str) -> None:
-        """Raise LakeError, naming table, date and the job to run, unless a partition is committed."""
-        if not self.select(name, rule, date):
+    def require(self, name: str, partitions: Partitions, date: str) -> None:
+        """Raise LakeError, which names table, date and the job to run, unless a selected partition is committed."""
+        if not self.select(name, partitions, date):
             writer = table_of(name).writer
-            raise LakeError(f"Table {name} has nothing for {date}; run `pmrs run {writer.split(',')[0]} --date {date}`.")
+            raise LakeError(f"Table {name} has no partition for {date}; run `pmrs run {writer.split(',')[0]} --date {date}`.")
 
-    def put(self, part: str, date: str, frame: DataFrame) -> tuple[str, Digest]:
-        """Write rows aside, and read them back for their digest; not valid until a manifest names the folder."""
+    def write(self, part: str, date: str, frame: DataFrame) -> tuple[str, Digest]:
+        """Write a partition and return its folder and digest. Readers see it once a manifest is committed."""
         folder = f"dt={date}/{new_folder()}"
         target = self.store.path(f"{part}/{folder}")
         conform(frame, part).write.mode("errorifexists").parquet(target)
-        return folder, digest(self.rows(frame.sparkSession, part, folder))
+        return folder, digest(self.read_folder(frame.sparkSession, part, folder))
 
-    def rows(self, spark: SparkSession, part: str, folder: str) -> DataFrame:
-        """The rows of one folder of a part, committed or not."""
+    def read_folder(self, spark: SparkSession, part: str, folder: str) -> DataFrame:
+        """Return the rows of one folder of a part, committed or not."""
         return spark.read.schema(table_of(part).read_schema).parquet(self.store.pattern(f"{part}/{folder}"))
 
-    def put_days(self, part: str, frame: DataFrame) -> dict[str, tuple[str, Digest]]:
-        """The same for many dates in one pass: `frame` has the schema's columns and `dt`; (folder, digest) by ISO date."""
+    def write_partitioned(self, part: str, frame: DataFrame) -> dict[str, tuple[str, Digest]]:
+        """Write partitions of many dates in one pass; `frame` has a column `dt`. Return (folder, digest) by ISO date."""
         folder = new_folder()
         label, run = folder.split("=")
         rows = conform(frame, part, keep=("dt",)).withColumn(label, F.lit(run))
         rows.repartition("dt").write.partitionBy("dt", label).mode("append").parquet(self.store.path(part))
-        return self.put_already(frame.sparkSession, part, folder)
+        return self.register(frame.sparkSession, part, folder)
 
-    def put_rows(self, spark: SparkSession, part: str, days: Mapping[str, list[dict[str, Any]]]) -> dict[str, tuple[str, Digest]]:
-        """The same for the few rows, by ISO date, that the driver holds: no Spark job is started to write them."""
+    def write_local(
+        self, spark: SparkSession, part: str, days: Mapping[str, list[dict[str, Any]]]
+    ) -> dict[str, tuple[str, Digest]]:
+        """Write rows that the driver holds, by ISO date, without a Spark job. Return (folder, digest) by ISO date."""
         folder, schema = new_folder(), to_arrow_schema(table_of(part).schema)
         for day, rows in days.items():
             if rows:
                 content = pa.BufferOutputStream()
                 pq.write_table(pa.Table.from_pylist(rows, schema), content)
                 self.store.write_bytes(f"{part}/dt={day}/{folder}/rows.parquet", content.getvalue())
-        return self.put_already(spark, part, folder)
+        return self.register(spark, part, folder)
 
-    def put_already(self, spark: SparkSession, part: str, folder: str) -> dict[str, tuple[str, Digest]]:
-        """The same for rows that lie under `TABLE/dt=D/folder` already, of whatever dates: read back for their digests."""
+    def register(self, spark: SparkSession, part: str, folder: str) -> dict[str, tuple[str, Digest]]:
+        """Return (folder, digest) by ISO date for rows that other processes wrote to `TABLE/dt=D/folder`."""
         days = [d for d in self.store.folders(part) if d.startswith("dt=") and self.store.exists(f"{part}/{d}/{folder}")]
         paths = [self.store.pattern(f"{part}/{d}/{folder}") for d in days]
         if not paths:
             return {}
         schema = table_of(part).read_schema
-        # with a base path Spark tells the date from the folder's name, once per file and not once per row
+        # with a base path Spark parses the date from the folder's name once per file, not once per row
         back = spark.read.option("basePath", self.store.path(part)).schema(schema).parquet(*paths)
-        found = digests(back.select(*schema.names, "dt"), "dt")
-        return {day: (f"dt={day}/{folder}", value) for day, value in found.items()}
+        by_day = digests(back.select(*schema.names, "dt"), "dt")
+        return {day: (f"dt={day}/{folder}", value) for day, value in by_day.items()}
 
-    def located(self, spark: SparkSession, part: str, folders: Iterable[str]) -> DataFrame:
-        """Rows of many folders of a part, with `dt` and `run`: the folder `dt=.../run=...` in which each lies."""
+    def read_with_location(self, spark: SparkSession, part: str, folders: Iterable[str]) -> DataFrame:
+        """Return rows of many folders of a part, with the columns `dt` and `run` of the folder `dt=.../run=...`."""
         paths = [self.store.pattern(f"{part}/{folder}") for folder in folders]
         rows = spark.read.schema(table_of(part).read_schema).parquet(*paths)
-        labels = [F.regexp_extract(F.col("_metadata.file_path"), PLACE, n).alias(name) for n, name in ((1, "dt"), (2, "run"))]
+        labels = [F.regexp_extract(F.col("_metadata.file_path"), FILE_PATH, n).alias(name) for n, name in ((1, "dt"), (2, "run"))]
         return rows.select("*", *labels)
 
-    def put_again(self, part: str, frame: DataFrame, folders: Iterable[str]) -> dict[str, tuple[str, Digest]]:
-        """Write rows of `located` anew, each folder's beside it, in one pass: (new folder, digest) by the old folder.
+    def rewrite(self, part: str, frame: DataFrame, folders: Iterable[str]) -> dict[str, tuple[str, Digest]]:
+        """Write rows of `read_with_location` into new folders beside the old ones. Return (new folder, digest) by old folder.
 
-        Folders of which no row is left have no entry. No shuffle: files stay about as large as they were.
+        A folder without remaining rows has no entry. There is no shuffle: files keep about their size.
         """
-        mark = new_folder().removeprefix("run=")
-        run = F.concat(F.lit(f"{mark}-"), F.regexp_extract("run", "[^-]*$", 0))
+        stamp = new_folder().removeprefix("run=")
+        run = F.concat(F.lit(f"{stamp}-"), F.regexp_extract("run", "[^-]*$", 0))
         rows = conform(frame.withColumn("run", run), part, keep=("dt", "run"))
         rows.write.partitionBy("dt", "run").mode("append").parquet(self.store.path(part))
-        new = {f"{old.rpartition('run=')[0]}run={mark}-{old.rpartition('-')[2]}": old for old in folders}
-        kept = [folder for folder in new if self.store.exists(f"{part}/{folder}")]
-        if not kept:
+        new = {f"{old.rpartition('run=')[0]}run={stamp}-{old.rpartition('-')[2]}": old for old in folders}
+        written = [folder for folder in new if self.store.exists(f"{part}/{folder}")]
+        if not written:
             return {}
-        back = self.located(frame.sparkSession, part, kept)
-        placed = back.withColumn("place", F.concat(F.lit("dt="), "dt", F.lit("/run="), "run")).drop("dt", "run")
-        return {new[folder]: (folder, value) for folder, value in digests(placed, "place").items()}
+        back = self.read_with_location(frame.sparkSession, part, written)
+        rows = back.withColumn("folder", F.concat(F.lit("dt="), "dt", F.lit("/run="), "run")).drop("dt", "run")
+        return {new[folder]: (folder, value) for folder, value in digests(rows, "folder").items()}
 
     @staticmethod
     def _manifest_name(part: str, date: str) -> str:
         return f"{part}/dt={date}/_manifest.json"
 
 
+def _selected(dates: list[str], partitions: Partitions, date: str) -> list[str]:
+    """Return those of the ascending `dates` that the selection takes."""
+    up_to = [d for d in dates if d <= date]
+    match partitions:
+        case Partitions.DATE:
+            return up_to[-1:] if up_to[-1:] == [date] else []
+        case Partitions.PREVIOUS:
+            previous = (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat()
+            return [previous] if previous in up_to else []
+        case Partitions.UP_TO:
+            return up_to
+        case Partitions.LATEST:
+            return up_to[-1:]
+        case _:
+            return dates
+
+
 def conform(frame: DataFrame, name: str, keep: Iterable[str] = ()) -> DataFrame:
-    """The table's columns in its order and types. Raises LakeError naming columns that are missing."""
+    """Return the columns of the table in its order and types. Raises LakeError, which names missing columns."""
     schema = table_of(name).schema
     missing = [c for c in schema.names if c not in frame.columns]
     if missing:
@@ -184,6 +201,6 @@ def conform(frame: DataFrame, name: str, keep: Iterable[str] = ()) -> DataFrame:
 
 
 def new_folder() -> str:
-    """A name that no other run gives its folder."""
+    """Return a folder name that no other run uses."""
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H%M%S")
     return f"run={now}-{uuid.uuid4().hex[:6]}"

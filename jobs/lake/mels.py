@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.lake.held import KEY
+from jobs.lake.content_keys import KEY
+from jobs.lake.partitions import Partitions
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -26,5 +27,5 @@ def to_mels(mels: pa.ChunkedArray) -> NDArray[np.float16]:
 
 def clips_of(ctx: "JobContext", preset: str) -> DataFrame:
     """`track_id`, `clip`, `tiled`, `mel` of every track whose audio can be used."""
-    mel = ctx.read("mel", "held").where(F.col("preset") == preset)
+    mel = ctx.read("mel", Partitions.CACHE).where(F.col("preset") == preset)
     return mel.join(ctx.read("track_clips").select("track_id", *KEY), [*KEY]).select("track_id", "clip", "tiled", "mel")

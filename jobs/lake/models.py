@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.errors import LakeError
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 
 Card = dict[str, Any]
 
@@ -23,12 +23,12 @@ class RegisteredModel:
 class ModelRegistry:
     """Models of a lake under `models/NAME/<digest>/`. Nothing in it is ever unpickled."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: FileStore) -> None:
         """`store`: the lake's root."""
         self._store = store
 
     def add(self, name: str, weights: bytes, card: Card) -> str:
-        """Store a candidate, which nobody uses yet. Returns its digest. What the gate said of it before stays in its card."""
+        """FileStore a candidate, which nobody uses yet. Returns its digest. What the gate said of it before stays in its card."""
         digest = hashlib.sha256(weights).hexdigest()[:16]
         folder = f"models/{name}/{digest}"
         known = self._store.read_json(f"{folder}/card.json") if self._store.exists(f"{folder}/card.json") else {}
@@ -42,7 +42,7 @@ class ModelRegistry:
         self._store.write_json(f"models/{name}/registered.json", {"digest": digest})
 
     def register(self, name: str, weights: bytes, card: Card) -> str:
-        """Store a model and point to it. Returns its digest."""
+        """FileStore a model and point to it. Returns its digest."""
         digest = self.add(name, weights, card)
         self.point(name, digest)
         return digest
@@ -86,4 +86,4 @@ class ModelRegistry:
 
 def registry_of(lake_root: str, sources_name: str) -> ModelRegistry:
     """The registry of one sources file's lake."""
-    return ModelRegistry(Store(f"{lake_root}/{sources_name}"))
+    return ModelRegistry(FileStore(f"{lake_root}/{sources_name}"))

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from jobs.lake.held import KEY
+from jobs.lake.content_keys import KEY
+from jobs.lake.partitions import Partitions
 from models.top_n import Floats
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ ROW_BYTES = 4_000
 def track_vectors(ctx: "JobContext") -> DataFrame:
     """`track_id`, `vector` of every track of which anything is written; no rows where no encoder has read it (job text_vectors)."""
     texts = ctx.read("track_texts").select("track_id", *KEY)
-    return texts.join(ctx.read("text_vectors", "held"), [*KEY]).select("track_id", "vector")
+    return texts.join(ctx.read("text_vectors", Partitions.CACHE), [*KEY]).select("track_id", "vector")
 
 
 def vectors_in(rows: pa.Table) -> Floats:

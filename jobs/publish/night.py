@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.errors import AuditError
 from jobs.forget.wishes import forgotten_pairs
+from jobs.lake.partitions import Partitions
 from jobs.publish import collections, insert, lease, models, repair, sisters, views
 from jobs.publish.audit import Audited, Expected, audit
 from jobs.publish.audit_sisters import KINDS, Listening, audit_sisters
@@ -52,35 +53,35 @@ def run(ctx: JobContext) -> None:
 
 
 def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
-    ctx.night.notify("auditing the lists", 0, 0)
-    listeners, members = ctx.need("eligible_users"), shelf.list_members(ctx.need("track_genres"))
-    history, forgotten = ctx.need("history"), forgotten_pairs(listeners, ctx.read("deletions", "all"))
+    ctx.night.on_progress("auditing the lists", 0, 0)
+    listeners, members = ctx.read_required("eligible_users"), shelf.list_members(ctx.read_required("track_genres"))
+    history, forgotten = ctx.read_required("history"), forgotten_pairs(listeners, ctx.read("deletions", Partitions.ALL))
     never = shelf.never_offered(history, forgotten)
     limit = F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
     live = store.publications.find_one({"_id": views.live_run(store)}) or {}
     # an older night, backfilled, may well have fewer users than the live one; it does not replace it
     before = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
-    found = audit(ctx.need("ranked"), Expected(listeners, members, never, limit, before, config.keep_users))
-    level = {name: ctx.need(name) for name in KINDS}
-    audit_sisters(level, ctx.need("tracks"), Listening(listeners, history, forgotten))
+    found = audit(ctx.read_required("ranked"), Expected(listeners, members, never, limit, before, config.keep_users))
+    level = {name: ctx.read_required(name) for name in KINDS}
+    audit_sisters(level, ctx.read_required("tracks"), Listening(listeners, history, forgotten))
     return found
 
 
 def _insert(ctx: JobContext, config: Config, store: Store) -> None:
-    night, tracks, track_genres = ctx.night, ctx.need("tracks"), ctx.need("track_genres")
+    night, tracks, track_genres = ctx.night, ctx.read_required("tracks"), ctx.read_required("track_genres")
     known = described(tracks, track_genres)
     frames = {
         "classified_music": collections.music_documents(tracks, track_genres, ctx.genres.genres),
-        "similar_tracks": sisters.similar_tracks(ctx.need("similar_tracks"), known),
-        "similar_artists": sisters.similar_artists(ctx.need("similar_artists")),
-        "artist_radio": sisters.artist_radio(ctx.need("artist_radio"), known),
-        "daily_mixes": sisters.daily_mixes(ctx.need("daily_mixes"), known),
-        collections.RECOMMENDATIONS: collections.list_documents(ctx.need("ranked"), tracks, track_genres),
+        "similar_tracks": sisters.similar_tracks(ctx.read_required("similar_tracks"), known),
+        "similar_artists": sisters.similar_artists(ctx.read_required("similar_artists")),
+        "artist_radio": sisters.artist_radio(ctx.read_required("artist_radio"), known),
+        "daily_mixes": sisters.daily_mixes(ctx.read_required("daily_mixes"), known),
+        collections.RECOMMENDATIONS: collections.list_documents(ctx.read_required("ranked"), tracks, track_genres),
     }
     stamp = {"run_id": night.run_id, "date": night.date.isoformat()}
     for view, frame in frames.items():
         name = collections.collection_name(view, night.run_id)
-        night.notify(f"writing {view}", 0, 0)
+        night.on_progress(f"writing {view}", 0, 0)
         insert.prepare(store, name, collections.VALIDATORS[view], collections.INDEXES[view])
         sent = insert.insert_all(frame.coalesce(config.tasks), night.settings, database_name(night.sources.name), name, stamp)
         if (held := store[name].count_documents({})) != sent:

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.forget.wishes import forgotten_pairs
 from jobs.lake import reasons
+from jobs.lake.partitions import Partitions
 from jobs.ranking import shelf
 
 COLD_START = "cold_start"
@@ -73,9 +74,9 @@ def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
 def run(ctx: JobContext) -> None:
     """Reads candidates of both kinds, history, listeners, genres and wishes; writes `ranked`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    history, listeners = ctx.need("history"), ctx.need("eligible_users")
-    candidates, track_genres = ctx.need("candidates"), ctx.need("track_genres")
-    names, new = reasons.named(ctx.need("tracks")), ctx.need("content_candidates")
+    history, listeners = ctx.read_required("history"), ctx.read_required("eligible_users")
+    candidates, track_genres = ctx.read_required("candidates"), ctx.read_required("track_genres")
+    names, new = reasons.named(ctx.read_required("tracks")), ctx.read_required("content_candidates")
     personal, offered = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
     if not new.isEmpty():
         personal = with_new(personal, new, names, config)
@@ -86,7 +87,7 @@ def run(ctx: JobContext) -> None:
     if room.isEmpty():
         ctx.write("ranked", personal)
         return
-    forgotten = forgotten_pairs(listeners, ctx.read("deletions", "all"))
+    forgotten = forgotten_pairs(listeners, ctx.read("deletions", Partitions.ALL))
     never = shelf.never_offered(history, forgotten).join(room, "user_id", "left_semi").distinct()
     wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), list_limit(config))
     short = shelf.missing(wanted, personal)

@@ -9,10 +9,11 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from jobs.context import JobContext
+from jobs.lake.partitions import Partitions
 from jobs.report import difference, examples, genre, intake, music, quality
 from jobs.report.facts import Facts, Row, Seen, rows_of
 from jobs.report.products import products
-from jobs.spark import at_once
+from jobs.spark import run_parallel
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,16 @@ class Frames:
 
 def night_before(ctx: JobContext) -> DataFrame | None:
     """`ranked` of exactly the day before, or None where that night has no valid partition: then this is the first night."""
-    return ctx.read("ranked", "before") if ctx.night.lake.select("ranked", "before", ctx.night.date.isoformat()) else None
+    committed = ctx.night.lake.select("ranked", Partitions.PREVIOUS, ctx.night.date.isoformat())
+    return ctx.read("ranked", Partitions.PREVIOUS) if committed else None
 
 
 def frames(ctx: JobContext) -> Frames:
     """Read and join, lazily; `unpersist` when done."""
-    ranked, before, history = ctx.need("ranked").cache(), night_before(ctx), ctx.need("history")
-    lists = difference.listeners_lists(ctx.need("eligible_users"), ctx.read("users"), ranked, before)
-    tracks = music.placed_tracks(ctx.need("tracks"), ctx.need("track_genres"), history, ranked, before, ctx.read("track_clips"))
+    ranked, before, history = ctx.read_required("ranked").cache(), night_before(ctx), ctx.read_required("history")
+    lists = difference.listeners_lists(ctx.read_required("eligible_users"), ctx.read("users"), ranked, before)
+    catalogue, genres = ctx.read_required("tracks"), ctx.read_required("track_genres")
+    tracks = music.placed_tracks(catalogue, genres, history, ranked, before, ctx.read("track_clips"))
     return Frames(ranked, before, history, lists.cache(), tracks.cache())
 
 
@@ -67,8 +70,8 @@ def _counted(ctx: JobContext, made: Frames, seen: Seen, metric: str, nights: int
     date = ctx.night.date
     counts, tonight = (intake.of_present_sources(ctx, "ingest_counts", of_the_night=night) for night in (False, True))
     refused = intake.of_present_sources(ctx, "quarantine", of_the_night=True)
-    events, losses, judged = ctx.read("events", "upto"), ctx.read("join_drops"), ctx.read("quality", "upto")
-    confidence = ctx.read("genre_confidence", "upto")
+    events, losses, judged = ctx.read("events", Partitions.UP_TO), ctx.read("join_drops"), ctx.read("quality", Partitions.UP_TO)
+    confidence = ctx.read("genre_confidence", Partitions.UP_TO)
     asked: dict[str, Callable[[], Any]] = {
         "lists": partial(difference.compare, made.lists, list_length(ctx), made.before is None),
         "coverage": partial(music.coverage, made.music),
@@ -85,7 +88,7 @@ def _counted(ctx: JobContext, made: Frames, seen: Seen, metric: str, nights: int
         "quality": partial(quality.recent, judged, date, metric, nights),
         "confidence": partial(genre.confidence, confidence, date, nights, ctx.genres.genres),
     }
-    found = dict(zip(asked, at_once(ctx.spark, *asked.values()), strict=True))
+    found = dict(zip(asked, run_parallel(ctx.spark, *asked.values()), strict=True))
     newest = _newest(found["activity"])
     shown = products(ctx.night.lake, seen, found["coverage"], found["lists"], newest)
     return Facts(seen=seen, products=shown, **found)
@@ -105,5 +108,5 @@ def _examples(made: Frames) -> list[Row]:
         partial(examples.places, users, made.ranked, made.before, made.music),
         partial(examples.loved, users, made.history, made.music),
     )
-    listed, best = at_once(made.ranked.sparkSession, *asked)
+    listed, best = run_parallel(made.ranked.sparkSession, *asked)
     return examples.sections(chosen, listed, best)

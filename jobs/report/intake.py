@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.report.facts import Row, rows_of
 from jobs.sources.contract import Source
@@ -64,7 +65,9 @@ def of_present_sources(ctx: JobContext, name: str, of_the_night: bool = False) -
     dated = [source.name for source in sources if FORMATS[source.format].dated]
     told = [source.name for source in sources if source.name in dated and not (of_the_night and _has_dates(ctx, source))]
     others = [*(source.name for source in sources if source.name not in dated), AUDIO]
-    picks = {"on": sorted(set(dated) - set(told)), "upto": told, "latest": others}
+    picks = {
+        Partitions.DATE: sorted(set(dated) - set(told)), Partitions.UP_TO: told, Partitions.LATEST: others,
+    }  # fmt: skip
     return reduce(DataFrame.unionByName, [ctx.read(name, rule).where(F.col("source").isin(some)) for rule, some in picks.items()])
 
 

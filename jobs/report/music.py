@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from jobs.ranking.shelf import OVERALL
 from jobs.report.facts import Row, rows_of
-from jobs.spark import at_once
+from jobs.spark import run_parallel
 
 HITS = 100
 """How many of the most played tracks are called hits."""
@@ -101,7 +101,7 @@ def artists(spark: SparkSession, music: DataFrame) -> Row:
     counted = known.agg(*[F.count_if(kind).alias(name) for name, kind in kinds.items()])
     gained = known.where(more > 0).orderBy(F.desc(more), "artist").limit(SHOWN_ARTISTS)
     lost = known.where(more < 0).orderBy(more, "artist").limit(SHOWN_ARTISTS)
-    counts, up, down = at_once(spark, *[partial(rows_of, frame) for frame in (counted, gained, lost)])
+    counts, up, down = run_parallel(spark, *[partial(rows_of, frame) for frame in (counted, gained, lost)])
     return {**counts[0], "gained": up, "lost": down}
 
 

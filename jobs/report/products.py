@@ -3,6 +3,7 @@
 import datetime as dt
 
 from jobs.lake.lake import Lake
+from jobs.lake.partitions import Partitions
 from jobs.report.facts import Row, Seen, ratio
 
 HOUR = 3600.0
@@ -41,7 +42,7 @@ def complete(coverage: Row, lists: Row, rows: dict[str, int], seen: Seen) -> dic
 def partitions(lake: Lake, name: str, date: str) -> list[Row]:
     """The newest valid partition of each part of a table up to a date: part, date, rows (growing tables: of all up to it)."""
     newest: dict[str, Row] = {}
-    for manifest in lake.select(name, "upto" if name in GROWING else "latest", date):
+    for manifest in lake.select(name, Partitions.UP_TO if name in GROWING else Partitions.LATEST, date):
         before = newest.get(manifest.table, {"rows": 0})["rows"] if name in GROWING else 0
         newest[manifest.table] = {"part": manifest.table, "date": manifest.date, "rows": before + manifest.rows}
     return list(newest.values())

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import LakeError
-from jobs.lake.held import KEY
+from jobs.lake.content_keys import KEY
 from jobs.lake.models import Card
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import audio
 from jobs.report import genre, sound
 from jobs.report.facts import Row, rows_of
@@ -80,7 +81,7 @@ def known(ctx: JobContext, track_id: str) -> Known:
     if made is not None and made.inputs.get("genres|", ctx.genres.name) != ctx.genres.name:
         told = f"The genres of {made.date} are of the set {made.inputs['genres|']}; the sources file names {ctx.genres.name} now"
         raise LakeError(f"{told}: `pmrs run genre --date {made.date}`.")
-    genres, scores = _one(ctx.need("track_genres").where(own)), _one(ctx.read("genre_scores").where(own))
+    genres, scores = _one(ctx.read_required("track_genres").where(own)), _one(ctx.read("genre_scores").where(own))
     clips, described = _one(ctx.read("track_clips").where(own)), _one(ctx.read("track_descriptors").where(own))
     card = genre.heard_with(ctx) if scores else None
     names = ctx.genres.genres
@@ -101,7 +102,7 @@ def _one(rows: DataFrame) -> Row | None:
 
 
 def _track(ctx: JobContext, track_id: str) -> Row:
-    tracks = ctx.need("tracks")
+    tracks = ctx.read_required("tracks")
     found = _one(tracks.where(F.col("track_id") == track_id))
     if found is None:
         date = ctx.night.date.isoformat()
@@ -123,7 +124,7 @@ def _refusal(ctx: JobContext, track: Row) -> str | None:
 
 def _pictures(ctx: JobContext, clips: Row, preset: str) -> list[Row]:
     own = [F.col(name) == clips[name] for name in KEY]
-    return rows_of(ctx.read("mel", "held").where(own[0] & own[1] & (F.col("preset") == preset)).orderBy("clip"))
+    return rows_of(ctx.read("mel", Partitions.CACHE).where(own[0] & own[1] & (F.col("preset") == preset)).orderBy("clip"))
 
 
 def _among(everybody: DataFrame, own: Row) -> dict[str, float]:

@@ -18,11 +18,13 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.content_cache import append_new, cached_rows, program_version
 from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.forget.wishes import without_forgotten
 from jobs.lake.batches import joined
-from jobs.lake.held import KEY, held, keep, maker
+from jobs.lake.content_keys import KEY
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.text.words import build_tags, build_track_texts, build_user_texts
 from models import text_encoder
@@ -69,13 +71,13 @@ def folder_of(encoder: str) -> Path:
     return folder
 
 
-def producer_version(config: Config) -> str:
+def vector_version(config: Config) -> str:
     """The maker of these vectors: wherever it lies, the same encoder reads the same."""
     folder = folder_of(config.encoder)
     there = [folder / name for name in (*text_encoder.FILES, *text_encoder.ALSO) if (folder / name).is_file()]
     parts = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in there]
     said = replace(config, encoder="", tags=0)  # which tags there are, the text says
-    return maker(said, (text_encoder,), *parts, *(version(name) for name in ("transformers", "tokenizers")))
+    return program_version(said, (text_encoder,), *parts, *(version(name) for name in ("transformers", "tokenizers")))
 
 
 @cache
@@ -112,22 +114,22 @@ def run(ctx: JobContext) -> None:
     and `text_vectors` of what is new.
     """
     config: Config = ctx.config  # type: ignore[assignment]
-    tracks = ctx.need("tracks")
+    tracks = ctx.read_required("tracks")
     if not config.encoder:
-        ctx.write_nothing(*TABLES)
+        ctx.write_empty(*TABLES)
         return
-    folder, mine = folder_of(config.encoder), producer_version(config)
+    folder, mine = folder_of(config.encoder), vector_version(config)
     releases = ctx.read("source_tracks").select(*RELEASE).unionByName(ctx.read("audio_files").select(*RELEASE))
     tags = build_tags(tracks, ctx.read("track_tags"), ctx.read("artist_terms"), config.tags)
     of_tracks = ctx.write("track_texts", with_hash(build_track_texts(tracks, releases, tags), mine))
-    fresh = unread(of_tracks, held(ctx, "text_vectors", mine)).persist(StorageLevel.DISK_ONLY)
+    fresh = unread(of_tracks, cached_rows(ctx, "text_vectors", mine)).persist(StorageLevel.DISK_ONLY)
     if new := fresh.count():
         LOG.info("reading what is written about tracks", new=new, encoder=config.encoder)
-        keep(ctx, "text_vectors", mine, build_vectors(fresh, str(folder), config).withColumn("producer_version", F.lit(mine)))
+        append_new(ctx, "text_vectors", mine, build_vectors(fresh, str(folder), config).withColumn("producer_version", F.lit(mine)))
     fresh.unpersist()
-    users = without_forgotten(ctx.read("users"), ctx.read("deletions", "said"))
+    users = without_forgotten(ctx.read("users"), ctx.read("deletions", Partitions.ALL_CONTENT))
     of_users = with_hash(build_user_texts(users), mine)
-    known = ctx.read("user_texts", "before").where(F.col("producer_version") == mine).select("content_hash", "vector")
+    known = ctx.read("user_texts", Partitions.PREVIOUS).where(F.col("producer_version") == mine).select("content_hash", "vector")
     known = known.groupBy("content_hash").agg(F.first("vector").alias("vector"))
     vectors = known.unionByName(build_vectors(unread(of_users, known), str(folder), config))
     ctx.write("user_texts", of_users.join(vectors, "content_hash").select("user_id", "text", *KEY, "vector"))

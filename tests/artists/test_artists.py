@@ -91,7 +91,7 @@ def test_the_same_again_and_in_any_number_of_tasks(night: Night) -> None:
 
 def test_too_large_a_catalogue_goes_without_and_the_log_tells_its_size(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists do not need the artist level."""
-    monkeypatch.setattr(collect.bounded, "__defaults__", (1_000, None))
+    monkeypatch.setattr(collect.collect_arrow, "__defaults__", (1_000, None))
     ctx = JobContext(night, "artists", Config())
     with patch.object(artists.LOG, "warning") as told:
         artists.run(ctx)

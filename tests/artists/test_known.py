@@ -13,7 +13,7 @@ from jobs.artists import artists, known
 from jobs.artists.config import Config
 from jobs.artists.known import all_known, artist_key, namesakes
 from jobs.context import JobContext, Night
-from jobs.errors import TooMuch
+from jobs.errors import MemoryLimitError
 from jobs.lake import texts
 from jobs.lake.collect import DRIVER_BYTES
 from jobs.settings import Settings
@@ -55,7 +55,7 @@ def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(
 
 def test_vectors_that_the_driver_would_not_hold_are_reckoned(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known, "DRIVER_BYTES", 10_000)
-    with pytest.raises(TooMuch, match="Vectors of 38 tracks need"):
+    with pytest.raises(MemoryLimitError, match="Vectors of 38 tracks need"):
         all_known(JobContext(night, "artists", Config()), Config())
 
 

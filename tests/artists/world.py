@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jobs.context import JobContext, Night
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import audio, table
 
 DAY = dt.date(2026, 11, 14)
@@ -64,5 +65,5 @@ def listen(rows: dict[str, list[dict[str, Any]]], user: str, *tracks: str, ratin
 
 
 def rows_of(night: Night, name: str, where: str = "true") -> list[Any]:
-    found = night.lake.read(night.spark, name, "on", DAY.isoformat()).where(where)
+    found = night.lake.read(night.spark, name, Partitions.DATE, DAY.isoformat()).where(where)
     return found.orderBy(*table(name).key).collect()

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jobs.audio.describe import RATE, described
-from jobs.lake.held import KEY
+from jobs.lake.content_keys import KEY
 from jobs.lake.schemas import table
 from tests.audio.hostile import tone
 

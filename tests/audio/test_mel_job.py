@@ -14,6 +14,7 @@ from jobs.audio import mel
 from jobs.audio.decode import decode
 from jobs.context import JobContext
 from jobs.errors import LakeError, SourceError
+from jobs.lake.partitions import Partitions
 from models.mel import log_mel, preset
 from tests.audio.conftest import DAY, Ingested
 from tests.audio.hostile import BAD, ODD, tone, wav
@@ -61,7 +62,7 @@ def test_clips_are_those_of_the_front_end(begun: Begun, tmp_path: Path) -> None:
     assert ran(ctx) == {"mel": 2, "audio_status/mel": 1, "quarantine/mel": 0, "track_clips": 1}
     (told,) = ctx.read("track_clips").collect()
     assert (told["track_id"], told["seconds"], told["sample_rate"], told["channels"], told["clips"]) == ("a", 9.0, 22_050, 1, 2)
-    rows = ctx.read("mel", "held").orderBy("clip").collect()
+    rows = ctx.read("mel", Partitions.CACHE).orderBy("clip").collect()
     assert {row["producer_version"] for row in rows} == {told["producer_version"]}
     shape = preset("pmrs-4s")
     wave = decode(str(tmp_path / "a.wav"), 22_050, 20.0, 10**9).wave
@@ -80,7 +81,7 @@ def test_a_second_night_decodes_what_is_new_and_nothing_else(begun: Begun, tmp_p
     files["b"].rename(renamed)
     third = begun({"c": renamed, "d": renamed, **sounds(tmp_path, "ee")}, 2)
     assert ran(third) == {"mel": 2, "audio_status/mel": 1, "quarantine/mel": 0, "track_clips": 3}
-    clips = third.read("track_clips").join(third.read("mel", "held"), ["content_hash", "producer_version"])
+    clips = third.read("track_clips").join(third.read("mel", Partitions.CACHE), ["content_hash", "producer_version"])
     assert {row["track_id"]: row["n"] for row in clips.groupBy("track_id").agg({"*": "count"}).toDF("track_id", "n").collect()} == {
         "c": 2, "d": 2, "ee": 2,
     }  # fmt: skip
@@ -92,7 +93,7 @@ def test_a_rerun_with_another_file_keeps_what_the_first_run_decoded(begun: Begun
     assert ran(begun(files | sounds(tmp_path, "a", "bb")))["mel"] == 4
     forced = begun(files, force=True)
     assert ran(forced)["mel"] == 2
-    assert forced.read("mel", "held").select("content_hash").distinct().count() == 1
+    assert forced.read("mel", Partitions.CACHE).select("content_hash").distinct().count() == 1
 
 
 def test_other_settings_decode_anew(begun: Begun, tmp_path: Path) -> None:
@@ -100,8 +101,8 @@ def test_other_settings_decode_anew(begun: Begun, tmp_path: Path) -> None:
     ran(begun(files))
     other = begun(files, 1, replace(CONFIG, choice="random", clips=3))
     assert ran(other)["mel"] == 3
-    assert other.read("mel", "held").count() == 5
-    assert other.read("track_clips").join(other.read("mel", "held"), ["content_hash", "producer_version"]).count() == 3
+    assert other.read("mel", Partitions.CACHE).count() == 5
+    assert other.read("track_clips").join(other.read("mel", Partitions.CACHE), ["content_hash", "producer_version"]).count() == 3
 
 
 def test_content_that_two_nights_decoded_counts_once(begun: Begun, tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_content_that_two_nights_decoded_counts_once(begun: Begun, tmp_path: Pat
     mel.run(beside)  # begun before the other night has committed
     ran(begun(files))
     beside.commit()
-    assert beside.read("mel", "held").count() == 2
+    assert beside.read("mel", Partitions.CACHE).count() == 2
     assert ran(begun(files, 2))["track_clips"] == 1
 
 

@@ -15,7 +15,7 @@ from jobs.collaborative import blocks, ials
 from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.lake import checkpoints
 from jobs.lake.checkpoints import Checkpoint
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from models import ials as model
 from models.ials import IALSConfig
 
@@ -38,11 +38,11 @@ def history(spark: SparkSession) -> DataFrame:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
     """An empty lake, in which each iteration is kept."""
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     monkeypatch.setattr(checkpoints, "YOUNG", dt.timedelta(0))
-    return Store(str(tmp_path))
+    return FileStore(str(tmp_path))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def fit(
-    history: DataFrame, store: Store, config: IALSConfig = CONFIG, dies_at: int = 0, used: bool = True
+    history: DataFrame, store: FileStore, config: IALSConfig = CONFIG, dies_at: int = 0, used: bool = True
 ) -> tuple[Found, list[int]]:
     """Both sides' factors in the order of their ids, and the iterations that were done; `used`: nothing fails behind the fit."""
     done: list[int] = []
@@ -75,12 +75,12 @@ def fit(
     return [np.array(table["factors"].to_pylist(), np.float32) for table in tables], done
 
 
-def dies(history: DataFrame, store: Store, config: IALSConfig = CONFIG, at: int = 2) -> None:
+def dies(history: DataFrame, store: FileStore, config: IALSConfig = CONFIG, at: int = 2) -> None:
     with pytest.raises(Killed):
         fit(history, store, config, dies_at=at)
 
 
-def kept(store: Store) -> list[str]:
+def kept(store: FileStore) -> list[str]:
     return [file.name for file in store.walk("checkpoints")]
 
 
@@ -90,10 +90,10 @@ def same(found: Found, others: Found) -> bool:
 
 @BOTH_WAYS
 def test_a_fit_that_died_goes_on_to_the_bits_of_one_that_did_not(
-    history: DataFrame, store: Store, tmp_path: Path, way: str, choose: Callable[[str], None]
+    history: DataFrame, store: FileStore, tmp_path: Path, way: str, choose: Callable[[str], None]
 ) -> None:
     choose(way)
-    whole, done = fit(history, Store(str(tmp_path / "undisturbed")))
+    whole, done = fit(history, FileStore(str(tmp_path / "undisturbed")))
     assert done == [1, 2, 3, 4]
     dies(history, store)
     assert len(kept(store)) == 1
@@ -106,9 +106,9 @@ def test_a_fit_that_died_goes_on_to_the_bits_of_one_that_did_not(
 
 
 def test_what_one_way_has_kept_the_other_goes_on_from(
-    history: DataFrame, store: Store, tmp_path: Path, choose: Callable[[str], None]
+    history: DataFrame, store: FileStore, tmp_path: Path, choose: Callable[[str], None]
 ) -> None:
-    whole, _ = fit(history, Store(str(tmp_path / "undisturbed")))
+    whole, _ = fit(history, FileStore(str(tmp_path / "undisturbed")))
     dies(history, store)
     choose("tasks")
     found, done = fit(history, store)
@@ -116,7 +116,7 @@ def test_what_one_way_has_kept_the_other_goes_on_from(
     assert same(found, whole)
 
 
-def test_a_death_behind_the_fit_repeats_no_iteration(history: DataFrame, store: Store) -> None:
+def test_a_death_behind_the_fit_repeats_no_iteration(history: DataFrame, store: FileStore) -> None:
     with pytest.raises(Killed):
         fit(history, store, used=False)
     assert fit(history, store)[1] == []
@@ -126,7 +126,7 @@ def test_a_death_behind_the_fit_repeats_no_iteration(history: DataFrame, store: 
     "changed", [{"rank": 5}, {"iterations": 5}, {"seed": 8}, {"steps": 0}, {"regularisation": 0.02}]
 )
 def test_other_settings_begin_anew_and_the_stale_checkpoint_goes(
-    history: DataFrame, store: Store, tmp_path: Path, changed: dict[str, float]
+    history: DataFrame, store: FileStore, tmp_path: Path, changed: dict[str, float]
 ) -> None:
     config = replace(CONFIG, **changed)  # type: ignore[arg-type]
     dies(history, store)
@@ -136,11 +136,11 @@ def test_other_settings_begin_anew_and_the_stale_checkpoint_goes(
     assert kept(store) != [stale]
     found, done = fit(history, store, config)
     assert done == list(range(2, config.iterations + 1))
-    assert same(found, fit(history, Store(str(tmp_path / "undisturbed")), config)[0])
+    assert same(found, fit(history, FileStore(str(tmp_path / "undisturbed")), config)[0])
 
 
 @pytest.mark.parametrize("change", ["a listen more", "a listen less", "a play more"])
-def test_another_history_begins_anew(history: DataFrame, store: Store, tmp_path: Path, change: str) -> None:
+def test_another_history_begins_anew(history: DataFrame, store: FileStore, tmp_path: Path, change: str) -> None:
     first = history.orderBy("user_id", "track_id").limit(1)
     rest = history.join(first, ["user_id", "track_id"], "left_anti")
     other = {
@@ -151,11 +151,11 @@ def test_another_history_begins_anew(history: DataFrame, store: Store, tmp_path:
     dies(history, store)
     found, done = fit(other, store)
     assert done == [1, 2, 3, 4]
-    assert same(found, fit(other, Store(str(tmp_path / "undisturbed")))[0])
+    assert same(found, fit(other, FileStore(str(tmp_path / "undisturbed")))[0])
 
 
 def test_a_checkpoint_that_cannot_be_read_or_written_stops_no_fit(
-    history: DataFrame, store: Store, monkeypatch: pytest.MonkeyPatch
+    history: DataFrame, store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = fit(history, store)
     dies(history, store)
@@ -167,14 +167,14 @@ def test_a_checkpoint_that_cannot_be_read_or_written_stops_no_fit(
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Store, "write_bytes", full)
+    monkeypatch.setattr(FileStore, "write_bytes", full)
     assert same(fit(history, store)[0], whole)
 
 
 def test_a_checkpoint_is_written_at_most_so_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("jobs.lake.checkpoints.time.monotonic", lambda: now[0])
-    checkpoint = Checkpoint(Store(str(tmp_path)), "fit", {})
+    checkpoint = Checkpoint(FileStore(str(tmp_path)), "fit", {})
     read: list[int | None] = []
     for second in (1, 61, 62, 120, 125):
         now[0] = 100.0 + second
@@ -185,7 +185,7 @@ def test_a_checkpoint_is_written_at_most_so_often(tmp_path: Path, monkeypatch: p
 
 
 def test_two_nights_at_work_in_one_lake_keep_their_own(
-    history: DataFrame, store: Store, monkeypatch: pytest.MonkeyPatch
+    history: DataFrame, store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "YOUNG", dt.timedelta(hours=1))
     other = replace(CONFIG, seed=8)
@@ -196,7 +196,7 @@ def test_two_nights_at_work_in_one_lake_keep_their_own(
         assert fit(history, store, config)[1] == [3, 4]
 
 
-def test_what_a_kill_left_half_written_goes_with_the_next_fit(store: Store) -> None:
+def test_what_a_kill_left_half_written_goes_with_the_next_fit(store: FileStore) -> None:
     store.write_bytes("checkpoints/fit/.0a.tmp", b"half")
     store.write_bytes("checkpoints/other/1b.safetensors", b"another's")
     Checkpoint(store, "fit", {"likes": "of today"})

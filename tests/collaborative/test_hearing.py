@@ -117,7 +117,7 @@ def test_text_that_nothing_has_read_and_a_way_to_hear_that_there_is_not_are_refu
     with pytest.raises(SourceError, match="pmrs-4s"):
         learn(ctx, Config(preset="4s"))
     empty = JobContext(ctx.night, "ingest", Config())
-    empty.write_nothing("track_texts")
+    empty.write_empty("track_texts")
     empty.commit()
     with pytest.raises(LakeError, match="text_vectors"):
         learn(ctx, Config(text=True))

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from jobs.collaborative import blocks, ials
 from jobs.collaborative.strengths import build_strengths, numbered
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from models import als_rows
 from models import ials as model
 from models.ials import IALSConfig
@@ -37,7 +37,7 @@ def history(spark: SparkSession, ratings: csr_array) -> DataFrame:
     return spark.createDataFrame(rows, "user_id string, track_id string, rating double")
 
 
-def factorised(history: DataFrame, store: Store) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+def factorised(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
     """Item and user factors in the order of their ids, and what was told of iterations."""
     strengths, told = build_strengths(history, CONFIG.min_rating), list[int]()
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
@@ -56,7 +56,7 @@ def test_spark_gives_the_bits_of_one_machine(
     monkeypatch.setattr(model, "BLOCK_LIKES", 60)
     if where == "tasks":
         monkeypatch.setattr(blocks, "LIKE_BYTES", 2**40)
-    tracks, listeners, told = factorised(history, Store(str(tmp_path)))
+    tracks, listeners, told = factorised(history, FileStore(str(tmp_path)))
     assert told == [1, 2, 3]
     np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG))
     folded = als_rows.solve(

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from jobs.collaborative import candidates, factors, kept
 from jobs.collaborative.recipe import RANKING, live_recipe
 from jobs.context import JobContext, Night
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -45,7 +46,7 @@ def given(night: Night, heard: dict[str, dict[str, float]]) -> None:
     catalogue = [(track, None, None, None, None, False, None, None, None, "plays") for track in tracks]
     ctx.write("tracks", spark.createDataFrame(catalogue, table("tracks").schema))
     # as an ingest leaves it: a day without a wish is written down too
-    ctx.empty_days("deletions/app_log", {night.date.isoformat(): {}})
+    ctx.write_empty_partitions("deletions/app_log", {night.date.isoformat(): {}})
     genres: list[tuple[Any, ...]] = [(f"t{t:02d}", None, 0.0, [], "none", None) for t in range(12)]
     ctx.write("track_genres", spark.createDataFrame(genres, table("track_genres").schema))
     ctx.commit()
@@ -58,7 +59,7 @@ def run(night: Night, config: factors.Config = WEEKLY, force: bool = False) -> d
         module.run(ctx)
         ctx.commit()
     names = ("item_factors", "user_factors", "candidates", "candidate_fingerprints")
-    return {name: night.lake.digest_of(name, "on", night.date.isoformat()) for name in names}
+    return {name: night.lake.digest_of(name, Partitions.DATE, night.date.isoformat()) for name in names}
 
 
 def scored(night: Night, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], list[str]]:
@@ -91,7 +92,7 @@ def test_only_who_has_listened_is_scored_again_and_the_night_is_that_of_a_whole_
     assert second["candidates"] != first["candidates"]
     whole = run(nights[1], force=True)
     assert whole == second
-    listed = nights[1].lake.read(nights[1].spark, "candidates", "on", nights[1].date.isoformat())
+    listed = nights[1].lake.read(nights[1].spark, "candidates", Partitions.DATE, nights[1].date.isoformat())
     assert {row["user_id"] for row in listed.select("user_id").distinct().collect()} == set(tomorrow)
 
 
@@ -102,7 +103,7 @@ def test_a_fit_ends_with_its_week_and_with_a_wish_to_be_forgotten(nights: list[N
     assert made[0] == made[1] == made[2]
     ctx = JobContext(nights[3], "literal", WEEKLY)
     wish = {field.name: None for field in table("deletions").schema} | {"user_hash": "0" * 64}
-    ctx.write_rows("deletions/app_log", {nights[3].date.isoformat(): [wish]}, {nights[3].date.isoformat(): {}})
+    ctx.write_local("deletions/app_log", {nights[3].date.isoformat(): [wish]}, {nights[3].date.isoformat(): {}})
     ctx.commit()
     after = [run(night)["item_factors"] for night in nights[3:]]
     assert after[0] != made[2]
@@ -132,9 +133,9 @@ def test_a_track_that_leaves_the_catalogue_leaves_the_fit(nights: list[Night]) -
     given(nights[1], without)
     run(nights[1])
     date, spark = nights[1].date.isoformat(), nights[1].spark
-    kept_tracks = {row["track_id"] for row in nights[1].lake.read(spark, "item_factors", "on", date).collect()}
+    kept_tracks = {row["track_id"] for row in nights[1].lake.read(spark, "item_factors", Partitions.DATE, date).collect()}
     assert kept_tracks == {f"t{t:02d}" for t in range(12)} - {"t04"}
-    assert nights[1].lake.read(spark, "candidates", "on", date).where("track_id = 't04'").count() == 0
+    assert nights[1].lake.read(spark, "candidates", Partitions.DATE, date).where("track_id = 't04'").count() == 0
 
 
 def test_every_night_fits_where_nothing_else_is_said(nights: list[Night]) -> None:
@@ -154,7 +155,7 @@ def test_a_warm_fit_begins_where_the_night_before_ended(nights: list[Night]) -> 
     run(nights[0], WARM)
     warm, cold = run(nights[1], WARM), run(nights[1], factors.Config())
     assert warm["item_factors"] != cold["item_factors"]
-    rows = nights[1].lake.read(nights[1].spark, "item_factors", "on", nights[1].date.isoformat())
+    rows = nights[1].lake.read(nights[1].spark, "item_factors", Partitions.DATE, nights[1].date.isoformat())
     assert rows.where("track_id = 't99'").count() == 1
     given(nights[1], HEARD)
     assert loss_of(nights[1], WARM) < loss_of(nights[1], factors.Config())
@@ -164,7 +165,8 @@ def loss_of(night: Night, config: factors.Config) -> float:
     """What the factors of a night cost, its users folded in."""
     run(night, config)
     date = night.date.isoformat()
-    items, users = (night.lake.read(night.spark, name, "on", date).toArrow() for name in ("item_factors", "user_factors"))
+    names = ("item_factors", "user_factors")
+    items, users = (night.lake.read(night.spark, name, Partitions.DATE, date).toArrow() for name in names)
     items, users = items.sort_by("track_id"), users.sort_by("user_id")
     tracks = {track: at for at, track in enumerate(items["track_id"].to_pylist())}
     likes = np.zeros((users.num_rows, items.num_rows), np.float32)
@@ -194,6 +196,6 @@ def test_a_past_night_a_backfilled_one_and_one_after_a_wish_begin_anew(nights: l
     assert kept.warm_start(with_tomorrow, recipe, 1) is None
     wish = {field.name: None for field in table("deletions").schema} | {"user_hash": "0" * 64}
     ctx = JobContext(nights[3], "literal", WEEKLY)
-    ctx.write_rows("deletions/app_log", {nights[3].date.isoformat(): [wish]}, {nights[3].date.isoformat(): {}})
+    ctx.write_local("deletions/app_log", {nights[3].date.isoformat(): [wish]}, {nights[3].date.isoformat(): {}})
     ctx.commit()
     assert kept.warm_start(JobContext(nights[3], "collaborative", WARM), recipe, 1) is None

@@ -12,7 +12,7 @@ from jobs.collaborative import blocks, ials, preflight
 from jobs.collaborative.preflight import Counts, Side, block_needs, counted, on_driver, whole_need
 from jobs.collaborative.strengths import numbered
 from jobs.errors import LakeError
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from models.ials import IALSConfig
 
 CONFIG = IALSConfig(rank=8, min_rating=2.0)
@@ -80,7 +80,7 @@ def test_a_doomed_plan_is_refused_with_the_numbers_and_the_settings_before_anyth
     monkeypatch.setattr(blocks, "LIKE_BYTES", 2**40)
     monkeypatch.setattr(preflight, limit, 500)
     told: list[int] = []
-    store = Store(str(tmp_path))
+    store = FileStore(str(tmp_path))
     said = f"Factors of 5 users and 4 tracks by 8 numbers, of 9 likes, need {place}.*, more than 500 bytes; "
     said += f"take a lower rank than 8 or a higher min_rating than 2 in the recipe, or {setting}"
     with (

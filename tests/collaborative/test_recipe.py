@@ -11,6 +11,7 @@ from jobs.collaborative.recipe import RANKING, of_card
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError
 from jobs.lake import checkpoints
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -52,7 +53,7 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
         ctx = JobContext(night, job, module.Config())
         module.run(ctx)
         ctx.commit()
-    rows = night.lake.read(night.spark, "candidates", "on", night.date.isoformat()).orderBy(
+    rows = night.lake.read(night.spark, "candidates", Partitions.DATE, night.date.isoformat()).orderBy(
         "user_id", "list", "score", "track_id"
     )
     found: dict[tuple[str, str], list[tuple[str, str | None, str]]] = {}
@@ -122,7 +123,7 @@ def test_a_night_that_died_in_the_fit_goes_on_to_the_same_factors(
         return [manifest.digest for manifest in ctx.commit()]
 
     whole = fitted()
-    night.notify = notify
+    night.on_progress = notify
     with pytest.raises(KeyboardInterrupt):
         fitted()
     assert night.lake.store.walk("checkpoints")

@@ -172,7 +172,7 @@ def test_without_a_night_before_nothing_is_said(spark: SparkSession, ctx: JobCon
     manifest = ctx.night.lake.manifest("quality", NIGHT.isoformat())
     assert manifest is not None
     assert (manifest.rows, manifest.inputs["date"]) == (0, "2026-11-14")
-    assert {"ranked|before", "history|before", "history|on", "deletions|all"} <= set(manifest.inputs)
+    assert {"ranked|previous", "history|previous", "history|date", "deletions|all"} <= set(manifest.inputs)
     (job,) = [job for job in jobs_named("quality") if job.name == "quality"]
     assert reusable(ctx.night, ctx, job), "equal inputs"
     ctx.write("ranked", lists, on=EVE - dt.timedelta(days=1))

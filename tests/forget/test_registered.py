@@ -8,13 +8,13 @@ from jobs.errors import LakeError
 from jobs.forget import places
 from jobs.forget.registered import clean_checkpoints, clean_models
 from jobs.forget.wishes import Wish, Wishes, sha256
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.lake.models import registry_of
 
 
 def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: Path) -> None:
     registry, asked = registry_of(str(tmp_path), "small"), Wishes({sha256("anna"): Wish(True)})
-    store = Store(f"{tmp_path}/small")
+    store = FileStore(f"{tmp_path}/small")
     weights = (0).to_bytes(8, "little")
     ranker = registry.register("ranking", weights, {"method": "ease", "learned_from": "listening", "settings": {"a": 1}})
     hearing = registry.register("cnn", weights, {"genres": ["Rock"]})
@@ -33,7 +33,7 @@ def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: P
 
 
 def test_where_unfinished_fits_stand_is_deleted_with_what_a_kill_left_half_written(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = FileStore(str(tmp_path))
     for name in ("0a.safetensors", ".1b.tmp"):
         store.write_bytes(f"checkpoints/collaborative/{name}", b"factors of anna")
         store.write_bytes(f"checkpoints/genre_train/{name}", b"of audio and labels")

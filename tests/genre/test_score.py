@@ -7,6 +7,7 @@ import numpy as np
 from jobs.audio import mel
 from jobs.context import JobContext, Night
 from jobs.genre import score
+from jobs.lake.partitions import Partitions
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.genre_networks import card, to_bytes
@@ -42,7 +43,8 @@ def test_a_content_is_scored_once_and_as_the_network_does(ingested: Ingested, tm
     assert written == {"audio_scores": 1, "genre_scores": 3}
     rows = {row["track_id"]: row for row in ctx.read("genre_scores").collect()}
     assert rows["x"]["probabilities"] == rows["twin"]["probabilities"]
-    clips = ctx.read("track_clips").join(ctx.read("mel", "held"), ["content_hash", "producer_version"]).orderBy("clip").collect()
+    mel = ctx.read("mel", Partitions.CACHE)
+    clips = ctx.read("track_clips").join(mel, ["content_hash", "producer_version"]).orderBy("clip").collect()
     for track, row in rows.items():
         mels = np.stack([np.frombuffer(clip["mel"], np.float16).reshape(599, 128) for clip in clips if clip["track_id"] == track])
         probabilities, embeddings = predict(network, mels)

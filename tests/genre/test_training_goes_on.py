@@ -67,12 +67,12 @@ def test_a_training_that_died_is_taken_up_and_ends_with_the_same_weights(nights:
         if done == 2:
             raise Died
 
-    broken.notify = dies
+    broken.on_progress = dies
     with pytest.raises(Died):
         train.run(JobContext(broken, "genre_train", train.Config()))
     assert broken.lake.store.exists("checkpoints/genre_train")
     seen: list[int] = []
-    broken.notify = lambda step, done, total: seen.append(done)
+    broken.on_progress = lambda step, done, total: seen.append(done)
     train.run(JobContext(broken, "genre_train", train.Config()))
     assert seen == [2, 3]
     weights = [one.weights for night in nights if (one := night.models.load(NAME))]

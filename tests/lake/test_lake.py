@@ -8,12 +8,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import LakeError
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.dictionary import data_dictionary
-from jobs.lake.digest import digest, nothing
+from jobs.lake.digest import digest, empty_digest
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.lake.models import ModelRegistry
+from jobs.lake.partitions import Partitions
 from jobs.settings import REPOSITORY
 
 ROWS = [("s1", "t1"), ("s2", None), ("s3", "t3")]
@@ -45,30 +46,30 @@ def test_a_digest_sees_where_one_array_ends_and_the_next_begins(spark: SparkSess
 
 def test_no_rows_have_the_digest_of_an_empty_frame(spark: SparkSession) -> None:
     empty = spark.createDataFrame([], SHAPE)
-    assert digest(empty) == nothing(empty.schema)
-    assert nothing(empty.schema) != nothing(spark.createDataFrame([], "a array<string>").schema)
+    assert digest(empty) == empty_digest(empty.schema)
+    assert empty_digest(empty.schema) != empty_digest(spark.createDataFrame([], "a array<string>").schema)
 
 
 def put(lake: Lake, spark: SparkSession, part: str, date: str, rows: list[tuple[str, str]]) -> Manifest:
-    folder, found = lake.put(part, date, spark.createDataFrame(rows, SHAPE))
+    folder, found = lake.write(part, date, spark.createDataFrame(rows, SHAPE))
     return Manifest(part, date, folder, found.rows, found.digest, "test", "run")
 
 
 def test_rows_without_a_manifest_are_not_there(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     manifest = put(lake, spark, "song_tracks", "2026-11-14", [("s", "t")])
-    assert lake.read(spark, "song_tracks", "on", "2026-11-14").count() == 0
+    assert lake.read(spark, "song_tracks", Partitions.DATE, "2026-11-14").count() == 0
     with pytest.raises(LakeError, match="pmrs run catalogue"):
-        lake.require("song_tracks", "on", "2026-11-14")
+        lake.require("song_tracks", Partitions.DATE, "2026-11-14")
     lake.commit(manifest)
-    assert lake.read(spark, "song_tracks", "on", "2026-11-14").collect() == [("s", "t")]
+    assert lake.read(spark, "song_tracks", Partitions.DATE, "2026-11-14").collect() == [("s", "t")]
 
 
 def test_a_rewritten_partition_is_the_new_one_whole(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for rows in ([("a", "1"), ("b", "2")], [("c", "3")]):
         lake.commit(put(lake, spark, "song_tracks", "2026-11-14", rows))
-    assert lake.read(spark, "song_tracks", "on", "2026-11-14").collect() == [("c", "3")]
+    assert lake.read(spark, "song_tracks", Partitions.DATE, "2026-11-14").collect() == [("c", "3")]
 
 
 def test_a_folder_may_be_called_anything(spark: SparkSession, tmp_path: Path) -> None:
@@ -77,15 +78,16 @@ def test_a_folder_may_be_called_anything(spark: SparkSession, tmp_path: Path) ->
     folders = {}
     for place in (lake, neighbour):
         rows = spark.createDataFrame([("a", place.store.root), ("b", "2")], SHAPE)
-        folders[place] = [place.put("mismatches/one", "2026-11-14", rows)[0]]
-        days = place.put_days("mismatches/one", rows.withColumn("dt", F.lit("2026-11-13")))
+        folders[place] = [place.write("mismatches/one", "2026-11-14", rows)[0]]
+        days = place.write_partitioned("mismatches/one", rows.withColumn("dt", F.lit("2026-11-13")))
         folders[place].append(days["2026-11-13"][0])
-        written = place.put_again("mismatches/one", place.located(spark, "mismatches/one", folders[place]), folders[place])
+        written = place.rewrite("mismatches/one", place.read_with_location(spark, "mismatches/one", folders[place]), folders[place])
         assert [digest.rows for _, digest in written.values()] == [2, 2]
-    assert {row["track_id"] for row in lake.rows(spark, "mismatches/one", folders[lake][0]).collect()} == {lake.store.root, "2"}
+    rows = lake.read_folder(spark, "mismatches/one", folders[lake][0]).collect()
+    assert {row["track_id"] for row in rows} == {lake.store.root, "2"}
     by_uri = Lake(Path(lake.store.root).as_uri())
     assert by_uri.store.walk() == lake.store.walk()
-    assert by_uri.rows(spark, "mismatches/one", folders[lake][1]).count() == 2
+    assert by_uri.read_folder(spark, "mismatches/one", folders[lake][1]).count() == 2
     for named in (lake.store.uri("a"), Lake(str(tmp_path)).store.uri("a")):
         assert fs.FileSystem.from_uri(named)[1] in {f"{lake.store.root}/a", f"{tmp_path}/a"}
 
@@ -94,28 +96,27 @@ def test_rules_pick_by_date_over_all_parts(spark: SparkSession, tmp_path: Path) 
     lake = Lake(str(tmp_path), frozenset({"one", "two"}))
     for part, date in (("one", "2026-11-12"), ("one", "2026-11-13"), ("two", "2026-11-14"), ("gone", "2026-11-13")):
         lake.commit(put(lake, spark, f"mismatches/{part}", date, [(part, date)]))
-    rules = ("on", "before", "upto", "latest", "all")
-    dates = {rule: [m.date for m in lake.select("mismatches", rule, "2026-11-13")] for rule in rules}
-    assert dates["on"] == ["2026-11-13"]
-    assert dates["before"] == ["2026-11-12"]
-    assert lake.select("mismatches", "before", "2026-11-15")[0].date == "2026-11-14"
-    assert lake.select("mismatches", "before", "2026-11-16") == [], "an older night is not the night before"
-    assert dates["upto"] == ["2026-11-12", "2026-11-13"]
-    assert dates["latest"] == ["2026-11-13"]
-    assert dates["all"] == ["2026-11-12", "2026-11-13", "2026-11-14"]
+    dates = {chosen: [m.date for m in lake.select("mismatches", chosen, "2026-11-13")] for chosen in Partitions}
+    assert dates[Partitions.DATE] == ["2026-11-13"]
+    assert dates[Partitions.PREVIOUS] == ["2026-11-12"]
+    assert lake.select("mismatches", Partitions.PREVIOUS, "2026-11-15")[0].date == "2026-11-14"
+    assert lake.select("mismatches", Partitions.PREVIOUS, "2026-11-16") == [], "an older night is not the night before"
+    assert dates[Partitions.UP_TO] == ["2026-11-12", "2026-11-13"]
+    assert dates[Partitions.LATEST] == ["2026-11-13"]
+    assert dates[Partitions.ALL] == ["2026-11-12", "2026-11-13", "2026-11-14"]
 
 
 def test_rows_that_do_not_fit_are_named(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="lack the columns track_id"):
-        Lake(str(tmp_path)).put("song_tracks", "2026-11-14", spark.createDataFrame([("s",)], "song_id string"))
+        Lake(str(tmp_path)).write("song_tracks", "2026-11-14", spark.createDataFrame([("s",)], "song_id string"))
     with pytest.raises(LakeError, match="no table 'songs'"):
-        Lake(str(tmp_path)).read(spark, "songs", "on", "2026-11-14")
+        Lake(str(tmp_path)).read(spark, "songs", Partitions.DATE, "2026-11-14")
 
 
-def test_nothing_larger_than_the_bound_comes_to_the_driver(spark: SparkSession) -> None:
-    assert bounded(spark.range(10), 8, "numbers", limit=80).num_rows == 10
+def test_empty_digest_larger_than_the_bound_comes_to_the_driver(spark: SparkSession) -> None:
+    assert collect_arrow(spark.range(10), 8, "numbers", limit=80).num_rows == 10
     with pytest.raises(LakeError, match="11 rows of 8 bytes"):
-        bounded(spark.range(11), 8, "numbers", limit=80)
+        collect_arrow(spark.range(11), 8, "numbers", limit=80)
 
 
 def test_a_model_whose_weights_were_changed_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.genre import train
 from jobs.lake.lake import Lake
+from jobs.lake.partitions import Partitions
 from jobs.publish.store import Store, connect
 from jobs.registry import ARTIST_LEVEL, FAMILIES
 from jobs.runner import close_run, open_run, run_named
@@ -44,8 +45,8 @@ class World:
     def lake(self) -> Lake:
         return Lake(f"{self.settings.lake_root}/sample")
 
-    def table(self, name: str, rule: str = "on") -> DataFrame:
-        return self.lake.read(self.spark, name, rule, self.date.isoformat())
+    def table(self, name: str, partitions: Partitions = Partitions.DATE) -> DataFrame:
+        return self.lake.read(self.spark, name, partitions, self.date.isoformat())
 
     def store(self) -> Any:
         return connect(self.settings, "sample")
@@ -70,7 +71,7 @@ def digests(world: World) -> dict[str, str]:
     date = world.date.isoformat()
     names = ("tracks", "song_tracks", "history", "eligible_users", "track_clips", "genre_scores", "track_genres", "item_factors")
     lists = ("user_factors", "candidates", "ranked", *ARTIST_LEVEL)
-    return {name: world.lake.digest_of(name, "on", date) for name in (*names, *lists)}
+    return {name: world.lake.digest_of(name, Partitions.DATE, date) for name in (*names, *lists)}
 
 
 def documents(store: Store, run_id: str, view: str = "recommendations") -> dict[str, Any]:

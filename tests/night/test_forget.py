@@ -17,9 +17,10 @@ from jobs.context import JobContext, Night
 from jobs.forget import nights
 from jobs.forget.quarantine import NOTE
 from jobs.forget.wishes import sha256
-from jobs.lake.files import Store as Files
+from jobs.lake.files import FileStore as Files
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import Partitions
 from jobs.lake.reasons import BECAUSE, KIN
 from jobs.publish import views
 from jobs.publish.collections import INDEXES, VALIDATORS
@@ -254,14 +255,14 @@ def _manifests_and_counts_tell(house: House, old: dict[tuple[str, str], Manifest
     for key in amended:
         assert (now[key].inputs, now[key].code) == (old[key].inputs, old[key].code)
         assert now[key].digest != old[key].digest
-    counts = house.lake.read(house.spark, "ingest_counts", "all", "")
-    quarantine = house.lake.read(house.spark, "quarantine", "all", "").groupBy("source", "file").count()
+    counts = house.lake.read(house.spark, "ingest_counts", Partitions.ALL, "")
+    quarantine = house.lake.read(house.spark, "quarantine", Partitions.ALL, "").groupBy("source", "file").count()
     assert counts.where("lines_in <> good + quarantined + blank").count() == 0
     joined = counts.where("source = 'app_log'").join(quarantine, ["source", "file"], "left")
     assert joined.where("quarantined <> coalesce(count, 0)").count() == 0
-    redacted = house.lake.read(house.spark, "quarantine", "all", "").where(F.col("reason").endswith(NOTE))
+    redacted = house.lake.read(house.spark, "quarantine", Partitions.ALL, "").where(F.col("reason").endswith(NOTE))
     assert redacted.count() == redacted.where("raw IS NULL AND line IS NOT NULL").count() > 0
-    told = house.lake.read(house.spark, "erasures", "all", "")
+    told = house.lake.read(house.spark, "erasures", Partitions.ALL, "")
     assert told.where("what = 'ranked' AND removed > 0").count() > 0
     with house.store() as store:
         for name in store.list_collection_names():

@@ -11,12 +11,13 @@ import pytest
 from pyspark.sql import functions as F
 
 from jobs.forget.reports import EXAMPLE
+from jobs.lake.partitions import Partitions
 from jobs.publish import views
 from tests.night.house import World
 
 
 def test_every_garbage_line_is_in_quarantine_by_its_number(world: World) -> None:
-    rows = world.table("quarantine", "upto").where("line IS NOT NULL").collect()
+    rows = world.table("quarantine", Partitions.UP_TO).where("line IS NOT NULL").collect()
     found = {("/".join(row["file"].split("/sample/")[-1:]), row["line"]) for row in rows}
     planted = {(entry["file"], entry["line"]) for entry in world.truth["garbage"]}
     assert planted, "the sample plants none"
@@ -26,7 +27,7 @@ def test_every_garbage_line_is_in_quarantine_by_its_number(world: World) -> None
 
 
 def test_quarantine_keeps_the_rejected_bytes(world: World) -> None:
-    row = world.table("quarantine", "upto").where("raw IS NOT NULL").orderBy("file", "line").first()
+    row = world.table("quarantine", Partitions.UP_TO).where("raw IS NOT NULL").orderBy("file", "line").first()
     assert row is not None
     assert base64.b64decode(row["raw"])
     assert row["rule"]
@@ -34,7 +35,7 @@ def test_quarantine_keeps_the_rejected_bytes(world: World) -> None:
 
 
 def test_every_file_is_accounted_for_and_repeats_count_once(world: World) -> None:
-    counts = world.table("ingest_counts", "upto")
+    counts = world.table("ingest_counts", Partitions.UP_TO)
     assert counts.where("lines_in <> good + quarantined + blank").count() == 0
     log = counts.where("source = 'app_log'").agg(F.sum("duplicates"), F.sum("late")).first()
     assert log is not None
@@ -43,7 +44,7 @@ def test_every_file_is_accounted_for_and_repeats_count_once(world: World) -> Non
 
 
 def test_broken_audio_is_quarantined_and_its_neighbours_are_not(world: World) -> None:
-    bad = {Path(row["file"]).name for row in world.table("quarantine", "upto").where("line IS NULL").collect()}
+    bad = {Path(row["file"]).name for row in world.table("quarantine", Partitions.UP_TO).where("line IS NULL").collect()}
     assert bad == {Path(name).name for name in world.truth["broken_audio"]}
     tracks = {row["track_id"] for row in world.table("track_clips").collect()}
     assert tracks == set(world.truth["audio_genres"])

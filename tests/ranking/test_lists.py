@@ -49,7 +49,8 @@ def test_short_lists_are_filled_and_heard_tracks_are_not(spark: SparkSession, ge
     offered = [("old", "Rock", "t2", "pmrs_cf", 0.4, 1.0, 1.0, "t0"), ("old", "overall", "t2", "pmrs_cf", 0.4, 1.0, 1.0, "t0")]
     found = lists(spark, genres, spark.createDataFrame(heard, HEARD), spark.createDataFrame(offered, CANDIDATES))
     assert found["old", "Rock"] == [("t2", "personal"), ("t1", "popular"), ("t5", "fallback_unplayed")]
-    assert found["old", "overall"] == [("t2", "personal"), ("t1", "popular"), *[(name, "fallback_unplayed") for name in ("t5", "t4")]]
+    unplayed = [(name, "fallback_unplayed") for name in ("t5", "t4")]
+    assert found["old", "overall"] == [("t2", "personal"), ("t1", "popular"), *unplayed]
     assert found["new", "Rock"] == [("t1", "popular"), ("t2", "popular"), ("t0", "popular")]
     assert len(found["new", "overall"]) == 4
 

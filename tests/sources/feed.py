@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.context import JobContext
+from jobs.lake.partitions import Partitions
 
 DAY = dt.date(2026, 11, 14)
 Ingest = Callable[..., JobContext]
@@ -40,7 +41,7 @@ def app(folder: Path, **options: str) -> str:
 
 def counts(ctx: JobContext) -> dict[str, Any]:
     """The account of each file by its name."""
-    return {Path(row["file"]).name: row.asDict() for row in ctx.read("ingest_counts", "upto").collect()}
+    return {Path(row["file"]).name: row.asDict() for row in ctx.read("ingest_counts", Partitions.UP_TO).collect()}
 
 
 def table_of(path: Path, days: list[dt.date]) -> str:

@@ -11,9 +11,10 @@ import pytest
 
 from jobs.errors import SourceError
 from jobs.history.history import seen
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import Partitions
 from jobs.settings import Settings
 from jobs.sources.ingest import settle, snapshots, write
 from jobs.sources.ingest.orphans import OWNER, claim
@@ -36,7 +37,7 @@ def test_repeats_count_once_and_odd_lines_go_the_long_way(ingest: Ingest, tmp_pa
     found = counts(ctx)
     assert [found["a.jsonl.gz"][name] for name in ("lines_in", "good", "quarantined", "blank", "duplicates")] == [23, 21, 1, 1, 0]
     assert [found["b.jsonl"][name] for name in ("lines_in", "good", "quarantined", "blank", "duplicates")] == [26, 26, 0, 0, 21]
-    rows = ctx.read("events", "upto")
+    rows = ctx.read("events", Partitions.UP_TO)
     assert rows.count() == 26
     (row,) = rows.where("user_id = 'Ünal'").collect()
     assert (row["track_id"], row["played_at"]) == ("7", midnight(DAY) + dt.timedelta(hours=9))
@@ -64,11 +65,11 @@ def test_one_user_cannot_flood_a_day(ingest: Ingest, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     log(folder, DAY, "a.jsonl.gz", [*plays(settle.DAY_LIMIT + 500, "bot"), *plays(10, "human")])
     ctx = ingest(app(folder))
-    rows = ctx.read("events", "upto").groupBy("user_id").count().collect()
+    rows = ctx.read("events", Partitions.UP_TO).groupBy("user_id").count().collect()
     assert {row["user_id"]: row["count"] for row in rows} == {"bot": settle.DAY_LIMIT, "human": 10}
     account = counts(ctx)["a.jsonl.gz"]
     assert (account["good"], account["over_limit"]) == (settle.DAY_LIMIT + 510, 500)
-    latest = ctx.read("events", "upto").where("user_id = 'bot'").agg({"played_at": "max"}).collect()[0][0]
+    latest = ctx.read("events", Partitions.UP_TO).where("user_id = 'bot'").agg({"played_at": "max"}).collect()[0][0]
     assert latest == midnight(DAY) + dt.timedelta(seconds=settle.DAY_LIMIT - 1)
 
 
@@ -94,8 +95,8 @@ def test_a_cut_gz_is_refused_or_taken_up_to_the_cut(ingest: Ingest, tmp_path: Pa
     taken = found["cut.tsv.gz"]
     assert 500 < taken["good"] < 3_900
     assert taken["lines_in"] == taken["good"] + taken["quarantined"] + taken["blank"]
-    assert ctx.read("events", "upto").count() == taken["good"]
-    (half,) = ctx.read("quarantine", "upto").collect()
+    assert ctx.read("events", Partitions.UP_TO).count() == taken["good"]
+    (half,) = ctx.read("quarantine", Partitions.UP_TO).collect()
     assert (half["rule"], half["line"], taken["quarantined"]) == ("cut_off", taken["lines_in"], 1)
 
 
@@ -112,7 +113,7 @@ def test_only_what_is_new_is_read(
     ingest: Ingest, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, stage = tmp_path / "logs", Path(settings.lake_root) / "small" / "stage"
-    claim(Store(str(stage.parent)), "stage/run=killed")
+    claim(FileStore(str(stage.parent)), "stage/run=killed")
     (stage / "run=killed" / OWNER).write_text((stage / "run=killed" / OWNER).read_text().replace('"began": "', '"began": "1'))
     log(folder, DAY, "a.jsonl", plays(5))
     next_day = DAY + dt.timedelta(days=1)
@@ -130,14 +131,14 @@ def test_only_what_is_new_is_read(
     ctx = ingest(app(folder), next_day)
     assert read == [str(new)]
     assert list(stage.iterdir()) == []
-    assert ctx.read("events", "upto").count() == 13
-    assert ctx.read("events", "on").where("user_id = 'late'").count() == 1
+    assert ctx.read("events", Partitions.UP_TO).count() == 13
+    assert ctx.read("events", Partitions.DATE).where("user_id = 'late'").count() == 1
     old = folder / f"dt={DAY}" / "a.jsonl"
     os.utime(old, (1, 1))
     ingest(app(folder), next_day)
     assert read == [str(new)]
     old.write_text("\n".join(plays(6)) + "\n")
-    assert ingest(app(folder), next_day).read("events", "upto").count() == 14
+    assert ingest(app(folder), next_day).read("events", Partitions.UP_TO).count() == 14
     assert read == [str(new), str(old)]
 
 
@@ -150,7 +151,7 @@ def test_what_comes_late_or_again_counts_once_from_the_night_after_its_receipt_o
     heard: dict[dt.date, list[list[tuple[str, str, str]]]] = {}
     # the older night once more, when what came late for it lies in the lake
     for day in (DAY, next_day, DAY):
-        received = ingest(app(folder), day).read("events", "upto")
+        received = ingest(app(folder), day).read("events", Partitions.UP_TO)
         rows = seen(received, day).select("user_id", "track_id", "played_at").collect()
         heard.setdefault(day, []).append(sorted((row[0], row[1], row[2].isoformat()) for row in rows))
     first = [("u", f"T{n}", f"2026-11-14T00:00:0{n}") for n in range(3)]
@@ -163,10 +164,10 @@ def test_a_table_is_read_once_for_all_its_dates(ingest: Ingest, tmp_path: Path) 
     days = [DAY - dt.timedelta(days=2), DAY, DAY + dt.timedelta(days=2)]
     source = table_of(tmp_path / "t.csv", days)
     first = ingest(source)
-    assert first.read("events", "upto").count() == 6
+    assert first.read("events", Partitions.UP_TO).count() == 6
     later = ingest(source, days[2])
     assert not later.pending
-    assert later.read("events", "upto").count() == 9
+    assert later.read("events", Partitions.UP_TO).count() == 9
 
 
 def delete(user: str, day: dt.date) -> str:
@@ -180,7 +181,7 @@ def test_a_wish_is_heeded_whatever_its_date_and_outlives_its_file(ingest: Ingest
     undated.parent.mkdir()
     undated.write_text("\n".join([*plays(5, "gone"), *plays(5, "here"), delete("gone", day_before)]) + "\n")
     ctx = ingest(app(undated.parent))
-    assert {row["user_id"] for row in ctx.read("events", "upto").collect()} == {"here"}
+    assert {row["user_id"] for row in ctx.read("events", Partitions.UP_TO).collect()} == {"here"}
     dated = tmp_path / "dated"
     log(dated, DAY, "a.jsonl", [*plays(5, "gone"), *plays(5, "here")])
     wish = log(dated, DAY, "b.jsonl", [delete("gone", DAY), *plays(1, "late")])
@@ -188,7 +189,7 @@ def test_a_wish_is_heeded_whatever_its_date_and_outlives_its_file(ingest: Ingest
     ingest(source)
     wish.unlink()
     log(dated, DAY, "c.jsonl", plays(1, "late"))
-    rows = ingest(source, force=True).read("events", "upto")
+    rows = ingest(source, force=True).read("events", Partitions.UP_TO)
     assert {row["user_id"] for row in rows.collect()} == {"here", "late"}
 
 
@@ -198,7 +199,7 @@ def test_an_older_night_heeds_a_later_wish_even_from_a_file_that_is_still_writte
     later = log(folder, DAY + dt.timedelta(days=1), "a.jsonl.gz", [delete("gone", DAY), *plays(4_000, "filler")])
     later.write_bytes(later.read_bytes()[:-500])
     ctx = ingest(app(folder))
-    assert {row["user_id"] for row in ctx.read("events", "upto").collect()} == {"here"}
+    assert {row["user_id"] for row in ctx.read("events", Partitions.UP_TO).collect()} == {"here"}
 
 
 def test_a_killed_read_of_a_table_is_done_again_and_a_date_that_left_it_is_empty(
@@ -219,10 +220,10 @@ def test_a_killed_read_of_a_table_is_done_again_and_a_date_that_left_it_is_empty
         patch.setattr(Lake, "commit", commit)
         with pytest.raises(KeyboardInterrupt):
             ingest(source)
-    assert ingest(source).read("events", "upto").count() == 9
+    assert ingest(source).read("events", Partitions.UP_TO).count() == 9
     ctx = ingest(table_of(tmp_path / "t.csv", days[1:]))
-    assert ctx.read("events", "upto").count() == 6
-    assert [row["lines_in"] for row in ctx.read("ingest_counts", "upto").collect()] == [7]
+    assert ctx.read("events", Partitions.UP_TO).count() == 6
+    assert [row["lines_in"] for row in ctx.read("ingest_counts", Partitions.UP_TO).collect()] == [7]
     assert not ingest(table_of(tmp_path / "t.csv", days[1:])).pending
 
 
@@ -231,7 +232,7 @@ def test_a_record_of_several_lines_is_one_event_and_all_its_lines_are_accounted_
     with (tmp_path / "t.csv").open("a") as file:
         file.write(f'u,"t\n\n9",{DAY}T11:00:00Z\n')
     ctx = ingest(source)
-    assert {row["track_id"] for row in ctx.read("events", "upto").collect()} == {"t0", "t1", "t2", "t\n\n9"}
+    assert {row["track_id"] for row in ctx.read("events", Partitions.UP_TO).collect()} == {"t0", "t1", "t2", "t\n\n9"}
     account = counts(ctx)["t.csv"]
     assert (account["lines_in"], account["good"], account["blank"], account["duplicates"]) == (7, 6, 1, 0)
 
@@ -264,6 +265,6 @@ def test_play_counts_whose_as_of_is_moved_stay_known(ingest: Ingest, tmp_path: P
     def known(as_of: int) -> list[int]:
         source = f'[[source]]\nname = "tp"\nformat = "taste_profile"\npath = "{tmp_path}/counts.txt"\nas_of = 2026-11-{as_of:02d}\n'
         ctx = ingest(app(tmp_path / "logs") + source, job=snapshots)
-        return [row["plays"] for row in ctx.read("play_counts", "latest").collect()]
+        return [row["plays"] for row in ctx.read("play_counts", Partitions.LATEST).collect()]
 
     assert [known(10), known(5), known(12), known(10)] == [[3]] * 4

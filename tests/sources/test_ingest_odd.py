@@ -12,6 +12,7 @@ import pytest
 from pyarrow import csv
 
 from jobs.errors import SourceError
+from jobs.lake.partitions import Partitions
 from jobs.sources.contract import QUARANTINE_DAY_LINES
 from jobs.sources.ingest import snapshots, write
 from jobs.sources.ingest.quick import staged
@@ -59,12 +60,12 @@ def test_files_that_vanish_take_no_events_with_them(ingest: Ingest, tmp_path: Pa
     log(folder, day_before, "new.jsonl", plays(1, "new", day_before))
     with pytest.raises(SourceError, match=f"received on {day_before}: .*gone.jsonl was read and is gone"):
         ingest(app(folder))
-    assert ctx.read("events", "upto").count() == 15
-    assert ingest(app(folder), force=True).read("events", "upto").count() == 11
+    assert ctx.read("events", Partitions.UP_TO).count() == 15
+    assert ingest(app(folder), force=True).read("events", Partitions.UP_TO).count() == 11
     shutil.rmtree(folder / f"dt={day_before}")
     ctx = ingest(app(folder), force=True)
     assert {manifest.date for manifest in ctx.pending} == {DAY.isoformat()}
-    assert ctx.read("events", "upto").count() == 11
+    assert ctx.read("events", Partitions.UP_TO).count() == 11
     gone_whole = {"source": "app", "days": day_before.isoformat()}
     assert f"all files of received dates are gone; their events are kept {gone_whole}" in told.text
 
@@ -77,7 +78,7 @@ def test_a_table_of_many_files_keeps_the_rows_of_one_that_vanished(ingest: Inges
     ingest(source)
     (folder / "b.csv").unlink()
     ctx = ingest(source)
-    assert (len(ctx.pending), ctx.read("events", "upto").count()) == (0, 6)
+    assert (len(ctx.pending), ctx.read("events", Partitions.UP_TO).count()) == (0, 6)
     table_of(folder / "a.csv", [DAY, DAY])
     with pytest.raises(SourceError, match=r"files of many dates: .*b\.csv was read and is gone"):
         ingest(source)
@@ -105,8 +106,8 @@ def test_paths_may_hold_any_character(ingest: Ingest, tmp_path: Path) -> None:
     found = counts(ctx)
     assert [found[name]["good"] for name in ODD_NAMES] == [11, 11, 11]
     assert {found[name]["good"] for name in ("t %41[#]?.csv", "p %41[#]?.parquet")} == {3}
-    assert ctx.read("events", "upto").groupBy("user_id").count().count() == 7
-    (bad,) = ctx.read("quarantine", "upto").collect()
+    assert ctx.read("events", Partitions.UP_TO).groupBy("user_id").count().count() == 7
+    (bad,) = ctx.read("quarantine", Partitions.UP_TO).collect()
     assert (Path(bad["file"]).name, bad["line"]) == (ODD_NAMES[0], 12)
     ingest(app(folder) + table + parquet + labels, job=snapshots, lake=lake)
     assert [row["label"] for row in ctx.read("genre_labels").collect()] == ["Rock"]
@@ -137,7 +138,7 @@ def test_hostile_bytes_cost_their_own_line_and_no_other(
         "empty.jsonl.gz": (0, 0, 0), "members.jsonl.gz": (400, 400, 0), "crlf.jsonl": (200, 200, 0), "inner.jsonl": (200, 200, 0),
         "upper.JSONL.GZ": (200, 200, 0), "nul.jsonl": (203, 200, 3), "long.jsonl": (1, 1, 0), "huge.jsonl.gz": (1, 0, 1),
     }  # fmt: skip
-    assert ctx.read("events", "upto").count() == 1_201
+    assert ctx.read("events", Partitions.UP_TO).count() == 1_201
     taken = log(folder, DAY, "new.jsonl", plays(1))
 
     def gone(*given: Any) -> Any:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.settings import REPOSITORY
 from jobs.sources.ingest.orphans import AGE, OWNER, claim, sweep
 
-CLAIM = "import sys, time; from jobs.lake.files import Store; from jobs.sources.ingest.orphans import claim; "
-CLAIM += "claim(Store(sys.argv[1]), sys.argv[2]); print(flush=True); time.sleep(600)"
+CLAIM = "import sys, time; from jobs.lake.files import FileStore; from jobs.sources.ingest.orphans import claim; "
+CLAIM += "claim(FileStore(sys.argv[1]), sys.argv[2]); print(flush=True); time.sleep(600)"
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def other(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_a_killed_ones_rows_go_and_a_living_ones_stay(tmp_path: Path, other: "subprocess.Popen[bytes]") -> None:
-    store = Store(str(tmp_path))
+    store = FileStore(str(tmp_path))
     claim(store, "stage/run=mine")
     assert sweep(store) == 0
     assert store.folders("stage") == ["run=mine", "run=other"]
@@ -45,7 +45,7 @@ def test_a_killed_ones_rows_go_and_a_living_ones_stay(tmp_path: Path, other: "su
 
 
 def test_another_process_of_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = FileStore(str(tmp_path))
     claim(store, "stage/run=old")
     owner = json.loads((tmp_path / "stage/run=old" / OWNER).read_text())
     store.write_json(f"stage/run=old/{OWNER}", owner | {"began": "1"})
@@ -54,7 +54,7 @@ def test_another_process_of_the_same_number_is_not_taken_for_it(tmp_path: Path) 
 
 @pytest.mark.parametrize("text", ['{"machine": "another", "pid": 1, "began": "1"}', "", "[]", None])
 def test_of_another_machine_only_age_tells(tmp_path: Path, text: str | None) -> None:
-    store = Store(str(tmp_path))
+    store = FileStore(str(tmp_path))
     rows = tmp_path / "stage" / "run=far" / "rows.parquet"
     rows.parent.mkdir(parents=True)
     rows.touch()
@@ -73,4 +73,4 @@ def _age(file: Path, age: dt.timedelta) -> None:
 
 def test_a_folder_without_a_file_yet_stays(tmp_path: Path) -> None:
     (tmp_path / "stage" / "run=new").mkdir(parents=True)
-    assert sweep(Store(str(tmp_path))) == 0
+    assert sweep(FileStore(str(tmp_path))) == 0

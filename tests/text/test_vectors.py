@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.errors import SourceError
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -86,7 +87,7 @@ def test_a_text_is_read_once_whatever_it_is_written_about(
     assert written == {"track_texts": 3, "user_texts": 1, "text_vectors": 2}
     encoder = TextEncoder(folder_of(PACKAGED))
     (user,) = ctx.read("user_texts").collect()
-    held = {row["content_hash"]: row["vector"] for row in ctx.read("text_vectors", "held").collect()}
+    held = {row["content_hash"]: row["vector"] for row in ctx.read("text_vectors", Partitions.CACHE).collect()}
     assert user["content_hash"] not in held, "what is said of a user is kept with the user"
     for row, vector in [(user, user["vector"]), *((row, held[row["content_hash"]]) for row in ctx.read("track_texts").collect())]:
         np.testing.assert_allclose(vector, encoder.encode([row["text"]])[0], atol=1e-4)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.content_cache import program_version
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate.genres import contenders, heard
@@ -20,8 +21,8 @@ from jobs.evaluate.genres.show import confusion
 from jobs.evaluate.question import opened
 from jobs.evaluate.tables import Told, keep
 from jobs.lake import mels
-from jobs.lake.held import maker
 from jobs.lake.manifest import code_version
+from jobs.lake.partitions import Partitions
 from jobs.runner import run_named
 from jobs.settings import Settings
 from jobs.whole import write_whole
@@ -91,7 +92,7 @@ def run(settings: Settings, date: str, config: Config, options: Options, say: Sa
 
 def _prepare(settings: Settings, ctx: JobContext, say: Say) -> None:
     """Have the audio of the night described, where it is not yet: sources that have labelled audio alone need no whole night."""
-    if not ctx.night.lake.select("track_descriptors", "on", ctx.night.date.isoformat()):
+    if not ctx.night.lake.select("track_descriptors", Partitions.DATE, ctx.night.date.isoformat()):
         for family in NEEDED:
             say(f"pmrs run {family}", NEEDED.index(family), len(NEEDED))
             run_named(settings, family, ctx.night.date)
@@ -103,7 +104,7 @@ class Answers:
     def __init__(self, folder: Path, found: Heard, config: Config) -> None:
         self._heard, self._config = found, config
         data = [*found.tracks, *found.genre, *found.genres, *found.producer_version, found.descriptors.tobytes().hex()]
-        self._folder = folder / maker(config, PROGRAM, version("scikit-learn"), *map(str, data))
+        self._folder = folder / program_version(config, PROGRAM, version("scikit-learn"), *map(str, data))
 
     def _file(self, one: Contender, seed: int, place: int) -> Path:
         return self._folder / f"{one.name}-{seed}-{place}.json"

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
 
@@ -60,10 +60,10 @@ def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
 
     Raises EvaluationError where fewer than two genres stay.
     """
-    labels = ctx.need("tracks").where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
+    labels = ctx.read_required("tracks").where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
     # the same audio under two ids would be learned from and asked for
-    described = labels.join(ctx.need("track_descriptors"), "track_id").orderBy("track_id")
-    known = _once(bounded(described, ROW_BYTES, "described tracks"))
+    described = labels.join(ctx.read_required("track_descriptors"), "track_id").orderBy("track_id")
+    known = _once(collect_arrow(described, ROW_BYTES, "described tracks"))
     counts = {genre: known["genre"].to_pylist().count(genre) for genre in ctx.genres.genres}
     genres = tuple(genre for genre, count in counts.items() if count >= fewest)
     if len(genres) < 2:
@@ -82,7 +82,7 @@ def read(ctx: JobContext, presets: Sequence[str], fewest: int) -> Heard:
         matrix(known, MFCC),
         {preset: _clips(ctx, preset, tracks) for preset in presets},
         {genre: count for genre, count in counts.items() if 0 < count < fewest},
-        tuple(sorted({row[0] for name in HEARD for row in ctx.need(name).select("producer_version").distinct().collect()})),
+        tuple(sorted(_versions(ctx))),
     )
 
 
@@ -95,7 +95,8 @@ def _once(known: pa.Table) -> pa.Table:
 def _clips(ctx: JobContext, preset: str, tracks: NDArray[np.str_]) -> Clips:
     wanted = F.broadcast(ctx.spark.createDataFrame([(track,) for track in tracks.tolist()], "track_id string"))
     clips = clips_of(ctx, preset).join(wanted, "track_id")
-    rows = bounded(clips.select("track_id", "clip", "tiled", "mel").orderBy("track_id", "clip"), MEL_BYTES, f"clips of {preset}")
+    ordered = clips.select("track_id", "clip", "tiled", "mel").orderBy("track_id", "clip")
+    rows = collect_arrow(ordered, MEL_BYTES, f"clips of {preset}")
     place = {track: row for row, track in enumerate(tracks.tolist())}
     track = np.array([place[name] for name in rows["track_id"].to_pylist()], np.int64)
     return Clips(to_mels(rows["mel"]), track, float(np.mean(rows["tiled"].to_pylist())))
@@ -108,3 +109,7 @@ def folds(genre: Places, number: int, seed: int) -> Places:
     found = np.empty(len(genre), np.int64)
     found[dealt] = np.arange(len(genre)) % number
     return found
+
+
+def _versions(ctx: JobContext) -> set[str]:
+    return {row[0] for name in HEARD for row in ctx.read_required(name).select("producer_version").distinct().collect()}

@@ -14,7 +14,7 @@ from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate import listening
 from jobs.lake import texts
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
 from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
 from models.top_n import Floats
@@ -61,10 +61,10 @@ def read(ctx: JobContext, preset: str = "") -> Known:
     history = listening.read(ctx).history
     learned = learn(listening.ratings_of(history).where("rating > 0"), None, None, ())
     mine = F.broadcast(history.select("track_id").distinct())
-    facts = ctx.need("tracks").select(
+    facts = ctx.read_required("tracks").select(
         "track_id", F.coalesce("artist_id", "artist").alias("artist"), F.coalesce("label_genre", "terms_genre").alias("genre")
     )
-    rows = bounded(facts.join(mine, "track_id"), TRACK_BYTES, "the rated tracks")
+    rows = collect_arrow(facts.join(mine, "track_id"), TRACK_BYTES, "the rated tracks")
     place = dict(zip(rows["track_id"].to_pylist(), range(rows.num_rows), strict=True))
     if missing := [track for track in learned.tracks if track not in place]:
         raise EvaluationError(f"Track {missing[0]} is rated and not in the catalogue; run `pmrs run prepare` again.")
@@ -77,12 +77,12 @@ def read(ctx: JobContext, preset: str = "") -> Known:
 
 
 def _sound(ctx: JobContext, tracks: tuple[str, ...]) -> Reals:
-    rows = bounded(ctx.read("track_descriptors").select("track_id", *NAMES), ROW_BYTES, "described tracks")
+    rows = collect_arrow(ctx.read("track_descriptors").select("track_id", *NAMES), ROW_BYTES, "described tracks")
     return _placed(rows, tracks, matrix(rows), np.nan) if rows.num_rows else np.empty((len(tracks), 0))
 
 
 def _text(ctx: JobContext, tracks: tuple[str, ...]) -> Reals:
-    rows = bounded(texts.track_vectors(ctx), texts.ROW_BYTES, "tracks of which anything is written")
+    rows = collect_arrow(texts.track_vectors(ctx), texts.ROW_BYTES, "tracks of which anything is written")
     return _placed(rows, tracks, texts.vectors_in(rows), 0.0) if rows.num_rows else np.empty((len(tracks), 0))
 
 
@@ -101,7 +101,7 @@ def _placed(rows: pa.Table, tracks: tuple[str, ...], values: Floats | Reals, oth
 def _clips(ctx: JobContext, preset: str, tracks: tuple[str, ...]) -> Clips:
     wanted = F.broadcast(ctx.spark.createDataFrame(pa.table({"track_id": pa.array(tracks), "place": pa.array(range(len(tracks)))})))
     clips = clips_of(ctx, preset).join(wanted, "track_id").select("place", "clip", "mel").orderBy("place", "clip")
-    rows = bounded(clips, MEL_BYTES, "clips of rated tracks")
+    rows = collect_arrow(clips, MEL_BYTES, "clips of rated tracks")
     return Clips(to_mels(rows["mel"]), rows["place"].to_numpy().astype(np.int64))
 
 

@@ -146,7 +146,7 @@ RANKED = define(
     TRACK,
     column("score", REAL, "PMRS score of the list, 0 to 1; comparable within one list and tier only"),
     column("source", TEXT, "what brought the track: the live recipe's method, content, popular or genre_fallback"),
-    column("tier", TEXT, "personal, cold_start (unplayed, chosen by its audio), popular or fallback_unplayed: the step that filled this rank"),
+    column("tier", TEXT, "personal, cold_start (unplayed, chosen by audio), popular or fallback_unplayed: the step of the rank"),
     column("why", TEXT, "the reason, in words"),
 )
 ERASURES = define(

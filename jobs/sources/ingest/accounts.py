@@ -13,7 +13,7 @@ from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT, Parsed
 from jobs.sources.ingest.settle import COUNTS, Settled
 from jobs.sources.listening import DELETE
 from jobs.sources.reading.lines import cut_files, locate
-from jobs.spark import at_once
+from jobs.spark import run_parallel
 
 KINDS = ("good", "quarantined", "blank")
 
@@ -33,7 +33,7 @@ def account(source: Source, counted: Mapping[str, int], parsed: Parsed, once: Da
     Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
     """
     counts = (partial(told_by_file, parsed), partial(_rows_of, parsed.rows), partial(_rows_of, once))
-    told, accepted, distinct = at_once(once.sparkSession, *counts)
+    told, accepted, distinct = run_parallel(once.sparkSession, *counts)
     tally = []
     for file, lines_in in counted.items():
         said = told.get(file, Told())

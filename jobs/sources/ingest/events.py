@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.sources.config import newest_date
 from jobs.sources.contract import Source
@@ -86,7 +87,7 @@ def run(ctx: JobContext) -> None:
     require_date_in_data(ctx)
     dated = [source for source in ctx.night.sources.sources if FORMATS[source.format].dated]
     for done, source in enumerate(dated):
-        ctx.night.notify(f"reading {source.name}", done, len(dated))
+        ctx.night.on_progress(f"reading {source.name}", done, len(dated))
         files = FORMATS[source.format].files(source)
         own_day = [path for path in files if FORMATS[source.format].received(path) is not None]
         if own_day and len(own_day) < len(files):
@@ -104,7 +105,7 @@ def require_plays_of_the_date(ctx: JobContext, dated: list[Source]) -> None:
     """Raise SourceError where timed sources have nothing of the night's own date: a gap in the feed is no quiet night."""
     day = ctx.night.date.isoformat()
     fresh = [m for m in ctx.pending if m.table.startswith("events/") and m.date == day]
-    if dated and not any(m.rows for m in (*fresh, *ctx.night.lake.select("events", "on", day))):
+    if dated and not any(m.rows for m in (*fresh, *ctx.night.lake.select("events", Partitions.DATE, day))):
         raise SourceError(f"There is no data for {day}: no source has an event received on that date. Check the feed.")
 
 

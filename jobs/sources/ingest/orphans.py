@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any
 
-from jobs.lake.files import Store
+from jobs.lake.files import FileStore
 from jobs.log import logger
 
 LOG = logger(__name__)
@@ -16,12 +16,12 @@ AGE = dt.timedelta(hours=24)
 takes minutes, or hours, and writes all the while. Of this machine it is known whether the process lives."""
 
 
-def claim(store: Store, folder: str) -> None:
+def claim(store: FileStore, folder: str) -> None:
     """Note in a folder below STAGE which process fills it. Several may at the same time, one per night."""
     store.write_json(f"{folder}/{OWNER}", _process(os.getpid()))
 
 
-def sweep(store: Store) -> int:
+def sweep(store: FileStore) -> int:
     """Remove what no living process fills; returns how many folders that were."""
     gone = [folder for name in store.folders(STAGE) if _is_orphan(store, folder := f"{STAGE}/{name}")]
     for folder in gone:
@@ -31,7 +31,7 @@ def sweep(store: Store) -> int:
     return len(gone)
 
 
-def _is_orphan(store: Store, folder: str) -> bool:
+def _is_orphan(store: FileStore, folder: str) -> bool:
     owner = _owner(store, folder)
     here = _process(owner.get("pid", 0))
     if owner.get("machine") == here["machine"]:
@@ -40,7 +40,7 @@ def _is_orphan(store: Store, folder: str) -> bool:
     return bool(changed) and max(changed) < dt.datetime.now(dt.UTC) - AGE
 
 
-def _owner(store: Store, folder: str) -> dict[str, Any]:
+def _owner(store: FileStore, folder: str) -> dict[str, Any]:
     try:
         found = store.read_json(f"{folder}/{OWNER}")
     except (OSError, json.JSONDecodeError):

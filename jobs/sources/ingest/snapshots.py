@@ -19,6 +19,7 @@ from jobs.forget.known import with_songs
 from jobs.forget.wishes import without_forgotten
 from jobs.lake.digest import combined
 from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
@@ -89,7 +90,7 @@ def _wishes(ctx: JobContext) -> Inputs:
 
 def _known_wishes(ctx: JobContext) -> list[Manifest]:
     fresh = [m for m in ctx.pending if m.table.startswith("deletions/")]
-    return [*ctx.night.lake.select("deletions", "all", ctx.night.date.isoformat()), *fresh]
+    return [*ctx.night.lake.select("deletions", Partitions.ALL, ctx.night.date.isoformat()), *fresh]
 
 
 def _with_wishes(ctx: JobContext, old: Inputs, source: Source, files: list[str]) -> Inputs | None:
@@ -117,7 +118,7 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
         others = [build_snapshot(parsed.also[name], name, files) for name in sorted(handler.also)]
         rows: list[DataFrame | list[dict[str, Any]]] = [_without_forgotten(ctx, whole.drop("file")) for whole in (once, *others)]
         rows += [quarantine_rows(parsed, source) if any(row["quarantined"] for row in counts) else [], counts]
-        ctx.at_once(*[_write(part, on, told, inputs) for (part, on), told in zip(parts(source).items(), rows, strict=True)])
+        ctx.run_parallel(*[_write(part, on, told, inputs) for (part, on), told in zip(parts(source).items(), rows, strict=True)])
     finally:
         once.unpersist()
         parsed.lines.unpersist()
@@ -131,7 +132,7 @@ def _write(part: str, on: date | None, rows: DataFrame | list[dict[str, Any]], i
             ctx.write(part, rows, on=on, inputs=inputs)
         else:
             day = (on or ctx.night.date).isoformat()
-            ctx.write_rows(part, {day: rows}, {day: inputs})
+            ctx.write_local(part, {day: rows}, {day: inputs})
         if on is not None:
             # the source says now that its counts are older than was said before: on those dates, too, they are what is known
             later = [d for d in ctx.night.lake.dates(part) if d > on.isoformat()]
@@ -144,7 +145,7 @@ def _without_forgotten(ctx: JobContext, rows: DataFrame) -> DataFrame:
     """The rows without those who asked to be forgotten."""
     if "user_id" not in rows.columns or not any(m.rows for m in _known_wishes(ctx)):
         return rows
-    wishes = ctx.read_with_pending("deletions", "all")
+    wishes = ctx.read_with_pending("deletions", Partitions.ALL)
     return without_forgotten(rows, with_songs(ctx.night, wishes) if "song_id" in rows.columns else wishes)
 
 
@@ -156,7 +157,7 @@ def run(ctx: JobContext) -> None:
     others = [source for source in snapshots if source not in wishes]
     ordered = [*wishes, *(source for source in others if source.as_of is None or source.as_of <= night.date)]
     for done, source in enumerate(ordered):
-        night.notify(f"reading {source.name}", done, len(ordered))
+        night.on_progress(f"reading {source.name}", done, len(ordered))
         ingest(ctx, source)
     _require_listening(ctx)
 
@@ -168,7 +169,7 @@ def _require_listening(ctx: JobContext) -> None:
     if not any(FORMATS[source.format].table in ("events", *undated) for source in night.sources.sources):
         return  # nor does labelled audio, which `pmrs evaluate-genres` reads
     fresh = [m for m in ctx.pending if m.table.startswith(tuple(f"{name}/" for name in undated))]
-    stored = [m for name in undated for m in night.lake.select(name, "latest", date)]
-    known = [*night.lake.select("events", "upto", date), *stored, *fresh]
+    stored = [m for name in undated for m in night.lake.select(name, Partitions.LATEST, date)]
+    known = [*night.lake.select("events", Partitions.UP_TO, date), *stored, *fresh]
     if not any(manifest.rows for manifest in known):
         raise SourceError(f"There is no data for {date}: no source has a play up to that date. Take a later one.")

@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.forget.wishes import Wishes, wishes_in
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.fresh import Days, inputs_of, unchanged
@@ -23,23 +24,23 @@ def keep_wishes(ctx: JobContext, source: Source, wishes: DataFrame | None, days:
     night, part, lake = ctx.night.date.isoformat(), f"deletions/{source.name}", ctx.night.lake
     days = days or {night: {}}
     folders = [m.folder for day in days if (m := lake.manifest(part, day)) and m.folder]
-    found = [lake.located(ctx.spark, part, folders)] if folders else []
+    found = [lake.read_with_location(ctx.spark, part, folders)] if folders else []
     if wishes is not None:
         found.append(wishes.withColumn("dt", F.lit(night) if list(days) == [night] else F.col("dt").cast("string")))
     if found:
         met = reduce(DataFrame.unionByName, [rows.select("dt", "user_hash", "track_id") for rows in found])
-        ctx.write_days(part, met.distinct(), days)
+        ctx.write_partitioned(part, met.distinct(), days)
     else:
-        ctx.empty_days(part, days)
+        ctx.write_empty_partitions(part, days)
 
 
 def known_wishes(ctx: JobContext) -> Wishes:
     """All wishes ever made, those of this very ingest included."""
-    known = [*ctx.night.lake.select("deletions", "all", ctx.night.date.isoformat()), *ctx.pending]
+    known = [*ctx.night.lake.select("deletions", Partitions.ALL, ctx.night.date.isoformat()), *ctx.pending]
     if not any(m.rows for m in known if m.table.startswith("deletions/")):
         return Wishes({})
-    rows = ctx.read_with_pending("deletions", "all").select("user_hash", "track_id").distinct()
-    return wishes_in(bounded(rows, 200, "wishes to be forgotten"))
+    rows = ctx.read_with_pending("deletions", Partitions.ALL).select("user_hash", "track_id").distinct()
+    return wishes_in(collect_arrow(rows, 200, "wishes to be forgotten"))
 
 
 def later_wishes(ctx: JobContext, source: Source, files: list[str]) -> None:

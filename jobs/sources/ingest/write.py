@@ -20,7 +20,7 @@ from jobs.sources.ingest.quick import staged
 from jobs.sources.ingest.settle import Settled, settle
 from jobs.sources.ingest.stage import Stage, joined, stage_rows
 from jobs.sources.ingest.wishing import keep_wishes, known_wishes
-from jobs.spark import at_once
+from jobs.spark import run_parallel
 
 Write = Callable[[JobContext], None]
 
@@ -40,10 +40,10 @@ def _stage_and_write(
 ) -> None:
     # the count stands first: where a file cannot be read to its end, it says so in the operator's words
     count = partial(FORMATS[source.format].count, ctx.spark, source, files)
-    counted, (parsed, stage) = at_once(ctx.spark, count, partial(staged, ctx.spark, folder, source, files))
+    counted, (parsed, stage) = run_parallel(ctx.spark, count, partial(staged, ctx.spark, folder, source, files))
     parsed.lines.persist(StorageLevel.DISK_ONLY)
     try:
-        odd, told = at_once(
+        odd, told = run_parallel(
             ctx.spark, partial(stage_rows, parsed.rows, stage.folder, stage.files), partial(told_by_file, parsed)
         )
         stage = joined(stage, odd)
@@ -86,8 +86,8 @@ def _write(ctx: JobContext, source: Source, read: _Read, days: Days, dates: dict
     _keep_only(ctx, part, run, settled)
     rejected = quarantine_rows(parsed, source) if any(file.quarantined for file in read.told.values()) else None
     account = _account_writes(ctx, source, rejected, counts, days, dates)
-    rows: list[Write] = [partial(JobContext.adopt_days, part=part, run=run, days=days)]
-    ctx.at_once(*(rows + account if dates is None else account + rows))
+    rows: list[Write] = [partial(JobContext.register_partitions, part=part, run=run, days=days)]
+    ctx.run_parallel(*(rows + account if dates is None else account + rows))
 
 
 def _account_writes(
@@ -111,11 +111,11 @@ def _account_writes(
     if not dates:
         written = {part: dict.fromkeys({first, *ctx.night.lake.dates(part)}, days[first]) for part in written}
     if rejected is None:
-        rejects = partial(JobContext.empty_days, part=quarantine, days=written[quarantine])
+        rejects = partial(JobContext.write_empty_partitions, part=quarantine, days=written[quarantine])
     else:
         placed = rejected.withColumn("dt", _by_file(dates) if dates else F.lit(first))
-        rejects = partial(JobContext.write_days, part=quarantine, frame=placed, days=written[quarantine])
-    return [rejects, partial(JobContext.write_rows, part=account, rows=by_day, days=written[account])]
+        rejects = partial(JobContext.write_partitioned, part=quarantine, frame=placed, days=written[quarantine])
+    return [rejects, partial(JobContext.write_local, part=account, rows=by_day, days=written[account])]
 
 
 def _keep_only(ctx: JobContext, part: str, run: str, settled: Settled) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobs.configured import KINDS, configured
 from jobs.errors import SourceError
+from jobs.job_config import TYPE_NAMES, build_config
 from jobs.registry import JOBS
 from jobs.sources.config import load_sources
 
@@ -26,8 +26,8 @@ class Settings:
 
 
 def test_what_is_given_counts_and_the_rest_stays() -> None:
-    assert configured(Settings, {}, "here") == Settings()
-    found = configured(Settings, {"places": 0, "share": 1, "exact": False, "presets": ["b", "c"]}, "here")
+    assert build_config(Settings, {}, "here") == Settings()
+    found = build_config(Settings, {"places": 0, "share": 1, "exact": False, "presets": ["b", "c"]}, "here")
     assert asdict(found) == {"places": 0, "share": 1.0, "exact": False, "way": "spread", "presets": ("b", "c")}
     assert type(found.share) is float
 
@@ -46,15 +46,15 @@ def test_what_is_given_counts_and_the_rest_stays() -> None:
 )
 def test_what_does_not_fit_is_refused_by_its_name(given: dict[str, Any], told: str) -> None:
     with pytest.raises(SourceError, match=f"^here: {told}"):
-        configured(Settings, given, "here")
+        build_config(Settings, given, "here")
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_every_setting_of_every_job_can_be_given(job: Any) -> None:
     kind = job.load().Config
-    assert all(type(one.default) in KINDS for one in fields(kind))
+    assert all(type(one.default) in TYPE_NAMES for one in fields(kind))
     defaults = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(kind()).items()}
-    assert configured(kind, defaults, "here") == kind()
+    assert build_config(kind, defaults, "here") == kind()
 
 
 def test_a_sources_file_names_jobs(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Caches by content: rows that were computed from the bytes of a file are not computed again, on whatever night.
+
+Such a table has the columns `content_hash` and `producer_version`, a digest of the settings and the program that computed the
+row. Its partition of a date holds the rows that this night was the first to compute; every night reads all partitions
+(`Partitions.CACHE`). Content and producer version determine a row, so the table is no input of a night.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable
+from types import ModuleType
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.context import JobContext
+from jobs.job_config import Config, config_dict
+from jobs.lake.content_keys import KEY
+from jobs.lake.partitions import Partitions
+
+
+def program_version(config: Config, modules: Iterable[ModuleType], *others: str) -> str:
+    """Return 16 hex digits of the settings, the source of the modules, and `others` (such as a model's digest)."""
+    parts = [json.dumps(config_dict(config), sort_keys=True), *(inspect.getsource(module) for module in modules), *others]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def cached_rows(ctx: JobContext, part: str, version: str) -> DataFrame:
+    """Return the rows of a producer version from all nights; with `--force` without those of tonight's partition."""
+    rows = ctx.read(part, Partitions.CACHE).where(F.col("producer_version") == version)
+    return rows.join(_of_tonight(ctx, part).select(*KEY).distinct(), [*KEY], "left_anti") if ctx.force else rows
+
+
+def append_new(ctx: JobContext, part: str, version: str, new_rows: DataFrame) -> DataFrame:
+    """Add rows that no night has computed before to tonight's partition, and return them as they stand in the lake.
+
+    Without new rows the partition stays as it is. With `--force` the new rows replace it.
+    """
+    if ctx.force:
+        return ctx.write(part, new_rows, inputs={})
+    tonight = _of_tonight(ctx, part).where(F.col("producer_version") == version)
+    written = ctx.write(part, tonight.unionByName(new_rows), inputs={})
+    return written.join(tonight.select(*KEY).distinct(), [*KEY], "left_anti")
+
+
+def _of_tonight(ctx: JobContext, part: str) -> DataFrame:
+    return ctx.night.lake.read(ctx.spark, part, Partitions.DATE, ctx.night.date.isoformat())
