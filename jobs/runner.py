@@ -12,11 +12,14 @@ from pymongo.errors import PyMongoError
 from jobs.context import JobContext, Night
 from jobs.errors import PmrsError, one_line
 from jobs.job_config import config_dict, config_json
+from jobs.lake.files import FileStore
+from jobs.lake.format import ensure_format
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.publish import lease, repair, runs
 from jobs.publish.store import Store, connect
+from jobs.publish.store import ensure_format as ensure_database_format
 from jobs.registry import Job, jobs_named
 from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources
@@ -26,7 +29,9 @@ LOG = logger(__name__)
 
 def open_run(settings: Settings, sources: Sources, date: dt.date) -> str:
     """Take the night's lease under a new run id, after rolling a half-finished publish forward. Returns the id."""
+    ensure_format(FileStore(f"{settings.lake_root}/{sources.name}"))
     with connect(settings, sources.name) as store:
+        ensure_database_format(store)
         run_id = runs.new_run_id(store, date)
         try:
             lease.take_or_wait(store, date.isoformat(), run_id, settings.holder_pid, say=_to_stderr)

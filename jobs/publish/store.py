@@ -16,6 +16,24 @@ Document = dict[str, Any]
 Store = Database[Document]
 
 
+FORMAT = 2
+"""Format number of a database; see lake/format.py. 2: fields of the published documents in the field's own names."""
+
+
+def ensure_format(store: Store) -> None:
+    """Write the format number into a new database. Raises StoreError, which says what to do, for one of another format."""
+    document = store.meta.find_one({"_id": "format"})
+    if document is None and store.runs.find_one({}) is None:
+        store.meta.insert_one({"_id": "format", "number": FORMAT})
+        return
+    number = 1 if document is None else document["number"]
+    if number != FORMAT:
+        raise StoreError(
+            f"The MongoDB database {store.name} has format {number}; this version reads and writes format {FORMAT}. Drop the "
+            "database, or rename it by another `name` in the sources file, and run the nights again."
+        )
+
+
 def database_name(sources_name: str) -> str:
     """The database of one sources file, so that a run on other sources never touches this one's nights."""
     return f"pmrs_{sources_name}"

@@ -1,0 +1,33 @@
+"""Format number of a lake. It goes up when tables, columns or manifests change so that older ones cannot be read."""
+
+from jobs.errors import LakeError
+from jobs.lake.files import FileStore
+
+FORMAT = 2
+"""2: tables, columns and partition selections in the field's own names. 1: every lake without a format file."""
+FILE = "_format.json"
+
+
+def ensure_format(store: FileStore) -> None:
+    """Write the format number into a new lake. Raises LakeError, which says what to do, for a lake of another format."""
+    try:
+        number = int(store.read_json(FILE)["format"])
+    except FileNotFoundError:
+        if not _has_partitions(store):
+            store.write_json(FILE, {"format": FORMAT})
+            return
+        number = 1
+    if number != FORMAT:
+        raise LakeError(
+            f"The lake {store.root} has format {number}; this version reads and writes format {FORMAT}. Set PMRS_LAKE to a new "
+            "folder, or remove the old one, and run the nights again: they are recomputed from the sources."
+        )
+
+
+def _has_partitions(store: FileStore) -> bool:
+    """Return True if any table holds a partition; files that are no table (staging, a model registry) do not count."""
+    return any(
+        folder.startswith("dt=") or any(part.startswith("dt=") for part in store.folders(f"{name}/{folder}"))
+        for name in store.folders("")
+        for folder in store.folders(name)
+    )
