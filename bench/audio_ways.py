@@ -25,7 +25,7 @@ from jobs.audio.cutting import clip_starts
 from jobs.audio.decode import mono
 from jobs.genre import score
 from jobs.genre.model import GenreModel
-from jobs.lake.models import RegisteredModel
+from jobs.lake.model_registry import RegisteredModel
 from jobs.settings import Settings
 from jobs.spark import rows_per_batch, session
 from models.clip_network import predict

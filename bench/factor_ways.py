@@ -29,7 +29,7 @@ RANK, ITERATIONS, CORES, MOST = 64, 5, 2, 20
 REGULARISATION, UNOBSERVED = 0.003, 0.3
 """Chosen by hand, by NDCG@20 on another draw of the data (bench.data.listening(8))."""
 MLLIB_REGULARISATION, MLLIB_ALPHA = 0.05, 10.0
-"""As jobs/collaborative/mllib_als.py has them; not chosen on this data."""
+"""As jobs/recommenders/mllib_als.py has them; not chosen on this data."""
 
 
 def ours(given: str, lists: str) -> dict[str, float]:

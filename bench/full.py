@@ -19,13 +19,14 @@ from bench.full_data import Full, full
 from bench.harness import RESULTS, WORK, Stolen, machine, told
 from jobs.artists import config as artists
 from jobs.collaborative import candidates
-from jobs.collaborative.recipe import RANKING
 from jobs.context import JobContext, Night
 from jobs.job_config import Config
 from jobs.lake.manifest import code_version
-from jobs.publish import embedded, lease, mongod, night, runs
-from jobs.publish.store import connect
+from jobs.mongo import embedded, lease, mongod, runs
+from jobs.mongo.connection import connect
+from jobs.publish import night
 from jobs.ranking import rank
+from jobs.recommenders.ranker_config import RANKING
 from jobs.registry import jobs_named
 from jobs.settings import Settings
 from jobs.sources.config import load_sources

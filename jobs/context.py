@@ -15,7 +15,7 @@ from jobs.job_config import Config, build_config, config_dict, config_json
 from jobs.lake.digest import Digest, empty_digest
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest, code_version
-from jobs.lake.models import ModelRegistry
+from jobs.lake.model_registry import ModelRegistry
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.registry import JOBS

@@ -31,7 +31,7 @@ class Job:
 JOBS = (
     Job("events", "ingest", "jobs.sources.ingest.events", "Timed logs to events, by received date", reusable=False),
     Job("snapshots", "ingest", "jobs.sources.ingest.snapshots", "Catalogue, labels, counts, profiles, audio files", reusable=False),
-    Job("forget", "ingest", "jobs.forget.forget", "Whoever asked to be forgotten leaves older nights too", reusable=False),
+    Job("forget", "ingest", "jobs.erasure.erase", "Whoever asked to be forgotten leaves older nights too", reusable=False),
     Job("catalogue", "prepare", "jobs.catalogue.tracks", "One truth per track", ("tracks", "song_tracks", "join_drops/catalogue")),
     Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "eligible_users", "join_drops/history")),
     Job("mel", "audio", "jobs.audio.mel", "New audio to log-mel clips, both presets", ("track_clips", "quarantine/mel")),
@@ -42,7 +42,7 @@ JOBS = (
     Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
     Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
     Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", LISTS),
-    Job("content", "recommend", "jobs.collaborative.content", "Unplayed tracks", ("content_factors", "content_candidates")),
+    Job("content", "recommend", "jobs.content.candidates", "Unplayed tracks", ("content_factors", "content_candidates")),
     Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
     Job("artists", "recommend", "jobs.artists.artists", "Similar artists and tracks, radio, daily mixes", ARTIST_LEVEL),
     Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),

@@ -17,9 +17,9 @@ from jobs.lake.format import ensure_format
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
-from jobs.publish import lease, repair, runs
-from jobs.publish.store import Store, connect
-from jobs.publish.store import ensure_format as ensure_database_format
+from jobs.mongo import lease, repair, runs
+from jobs.mongo.connection import Store, connect
+from jobs.mongo.connection import ensure_format as ensure_database_format
 from jobs.registry import Job, jobs_named
 from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources
@@ -115,7 +115,7 @@ def _run_one(store: Store, night: Night, job: Job, force: bool) -> None:
         module.run(ctx)
     manifests = ctx.commit()
     seconds = time.monotonic() - started
-    runs.finished_job(store, night.run_id, job.name, seconds, manifests, bool(reused))
+    runs.finished_job(store, night.run_id, job.name, seconds, [manifest.to_json() for manifest in manifests], bool(reused))
     LOG.info("job finished", job=job.name, date=str(night.date), seconds=round(seconds, 1), reused=bool(reused))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from pyspark.sql import SparkSession
 
-    from jobs.publish.store import Document, Store
+    from jobs.mongo.connection import Document, Store
     from jobs.settings import Settings
 
 TEST_SPARK = {
@@ -71,7 +71,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, _no_operator_settings: None)
 @pytest.fixture(scope="session")
 def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SecretStr]":
     """The owner's URI of a real mongod that lives as long as the tests."""
-    from jobs.publish import embedded
+    from jobs.mongo import embedded
     from jobs.settings import Settings
 
     place = Settings(var=tmp_path_factory.mktemp("mongod"))

@@ -18,11 +18,11 @@ from jobs.artists.near import Things, build_near
 from jobs.artists.radio import build_radio, build_tops
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
-from jobs.forget.wishes import forgotten_pairs
 from jobs.lake.collect import collect_arrow
-from jobs.lake.listeners import build_listeners
+from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.reasons import named
+from jobs.lake.user_items import build_listeners
 from jobs.log import logger
 from jobs.spark import rows_per_batch
 from models import inner_product

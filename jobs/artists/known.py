@@ -13,10 +13,10 @@ from jobs.artists.config import Config
 from jobs.artists.words import WAYS
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
-from jobs.lake import texts
+from jobs.lake.adapters import texts
+from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.factors import factors_in
 from jobs.lake.collect import DRIVER_BYTES, collect_arrow
-from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.factors import factors_in
 from jobs.log import logger
 from models.artists import Space, artist_means, directions, joined
 from models.content_factors import to_unit

@@ -15,7 +15,7 @@ from jobs.artists.config import Config
 from jobs.artists.known import Known, coded
 from jobs.artists.words import WAYS
 from jobs.lake import reasons
-from jobs.lake.listeners import blocks_of
+from jobs.lake.user_items import blocks_of
 from models.artists import clusters
 from models.top_n import Floats, Ints
 
@@ -161,7 +161,7 @@ def _in_turn(theme: str, anchor_artist: str | None, old: Ints, old_score: Floats
 
 
 def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: DataFrame) -> DataFrame:
-    """Table `daily_mixes` of rows of `jobs.lake.listeners.build_listeners`; `names`: `track_id`, `name`."""
+    """Table `daily_mixes` of rows of `jobs.lake.user_items.build_listeners`; `names`: `track_id`, `name`."""
     everywhere = listeners.sparkSession.sparkContext.broadcast(mixing)
 
     def mix(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.catalogue.losses import counted, loss_table
 from jobs.context import JobContext
 from jobs.genres import GenreSet
+from jobs.lake.join_drops import counted, loss_table
 from jobs.lake.partitions import Partitions
 
 FIELDS = ("song_id", "title", "artist_id", "artist")

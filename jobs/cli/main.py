@@ -178,7 +178,7 @@ def dictionary() -> None:
 def mongo_start() -> None:
     """Start the embedded MongoDB, or find it running, and say how to connect."""
     from jobs.cli.summary import print_connection
-    from jobs.publish import embedded
+    from jobs.mongo import embedded
 
     settings = Settings()
     embedded.start(settings)
@@ -188,7 +188,7 @@ def mongo_start() -> None:
 @mongo_app.command("stop")
 def mongo_stop() -> None:
     """Stop the embedded MongoDB; its data stays."""
-    from jobs.publish import embedded
+    from jobs.mongo import embedded
 
     embedded.stop(Settings())
 
@@ -196,6 +196,6 @@ def mongo_stop() -> None:
 @mongo_app.command("status")
 def mongo_status() -> None:
     """Say whether the embedded MongoDB runs, and where."""
-    from jobs.publish import embedded
+    from jobs.mongo import embedded
 
     typer.echo(embedded.status(Settings()))

@@ -15,8 +15,8 @@ from jobs.cli.sample import make_sample
 from jobs.cli.summary import print_summary
 from jobs.cli.watch import watching
 from jobs.errors import PmrsError
-from jobs.publish import embedded, runs
-from jobs.publish.store import Document, connect
+from jobs.mongo import embedded, runs
+from jobs.mongo.connection import Document, connect
 from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources, newest_date
 

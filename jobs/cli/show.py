@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.errors import StoreError
-from jobs.publish import runs, views
-from jobs.publish.store import Document, Store, connect
+from jobs.mongo import runs, views
+from jobs.mongo.connection import Document, Store, connect
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 

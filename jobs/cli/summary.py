@@ -3,9 +3,9 @@
 import datetime as dt
 
 from jobs.cli.show import console, print_list
-from jobs.publish import views
-from jobs.publish.store import address, connect, database_name
-from jobs.report.place import report_file
+from jobs.mongo import views
+from jobs.mongo.connection import address, connect, database_name
+from jobs.report_paths import report_file
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 

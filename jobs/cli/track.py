@@ -6,14 +6,14 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from jobs.atomic_io import write_whole
 from jobs.cli.show import console
 from jobs.context import JobContext, Night
 from jobs.report import track
-from jobs.report.place import track_file
+from jobs.report_paths import track_file
 from jobs.settings import Settings
 from jobs.sources.config import load_sources, newest_date
 from jobs.spark import session
-from jobs.whole import write_whole
 
 
 def one_track(settings: Settings, track_id: str, date: dt.date | None, html: Path | None) -> tuple[track.Known, Path]:

@@ -8,7 +8,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from jobs.publish.store import Document, Store
+from jobs.mongo.connection import Document, Store
 from jobs.registry import JOBS
 
 

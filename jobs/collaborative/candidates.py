@@ -16,17 +16,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.collaborative.kept import build_scored, scored_before, unchanged
-from jobs.collaborative.methods import catalogue_of, factors_of
-from jobs.collaborative.preflight import require_lists
-from jobs.collaborative.ratings import genre_shares, learn
-from jobs.collaborative.recipe import RANKING, Recipe, live_recipe
+from jobs.collaborative.incremental import build_scored, scored_before, unchanged
 from jobs.context import JobContext
 from jobs.errors import LakeError
-from jobs.forget.wishes import forgotten_pairs
-from jobs.lake.listeners import blocks_of, build_listeners
+from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
+from jobs.lake.user_items import blocks_of, build_listeners
+from jobs.recommenders.memory_estimate import require_lists
+from jobs.recommenders.methods import catalogue_of, factors_of
+from jobs.recommenders.ranker_config import RANKING, Recipe, live_recipe
+from jobs.recommenders.training_data import genre_shares, learn
 from jobs.spark import rows_per_batch
 from models import approximate, inner_product
 from models.device import best_device

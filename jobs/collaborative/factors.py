@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from jobs.collaborative import ials
-from jobs.collaborative.kept import kept_items, warm_start
-from jobs.collaborative.methods import factors_of
-from jobs.collaborative.recipe import live_recipe
-from jobs.collaborative.strengths import build_strengths, numbered
+from jobs.collaborative.incremental import kept_items, warm_start
 from jobs.context import JobContext
 from jobs.lake.checkpoints import clear
-from jobs.lake.listeners import blocks_of, build_listeners
 from jobs.lake.schemas import table
+from jobs.lake.user_items import blocks_of, build_listeners
+from jobs.recommenders import ials
+from jobs.recommenders.confidence import build_strengths, numbered
+from jobs.recommenders.methods import factors_of
+from jobs.recommenders.ranker_config import live_recipe
 from jobs.spark import rows_per_batch
 from models.implicit_factors import ImplicitFactors
 from models.inner_product import USERS
@@ -22,7 +22,7 @@ from models.inner_product import USERS
 
 @dataclass(frozen=True)
 class Config:
-    """When is fitted; what is fitted, and how, is the live recipe's affair (jobs/collaborative/methods.py), and an input."""
+    """When is fitted; what is fitted, and how, is the live recipe's affair (jobs/recommenders/methods.py), and an input."""
 
     fit_every: int = 1
     """Nights that share a fit of the tracks: 7 fits once a week, and in between folds users in, scoring those alone who listened

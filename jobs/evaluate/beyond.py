@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.collaborative.ratings import Learned
 from jobs.evaluate.splits import draw
 from jobs.lake.collect import collect_arrow
+from jobs.recommenders.training_data import Learned
 
 DRAWN, SEED = 2_000, 7
 BLOCK = 250

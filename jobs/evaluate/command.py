@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
 
-from jobs.collaborative.methods import POPULARITY
+from jobs.atomic_io import write_whole
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate import claims, metrics
@@ -22,10 +22,10 @@ from jobs.evaluate.registering import register
 from jobs.evaluate.result import Result, compare
 from jobs.evaluate.splits import Split
 from jobs.lake.manifest import code_version
-from jobs.publish.store import connect
+from jobs.mongo.connection import connect
+from jobs.recommenders.methods import POPULARITY
 from jobs.settings import Settings
 from jobs.sources.config import Sources
-from jobs.whole import write_whole
 
 SAME = ("protocol", "tasks", "train", "catalogue")
 """Where these are equal, figures of an earlier run stand beside those of this one."""

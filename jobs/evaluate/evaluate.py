@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.collaborative.ratings import Learned, learn
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond, metrics, segments
 from jobs.evaluate.confidence import confidence_scores
@@ -25,6 +24,7 @@ from jobs.evaluate.intervals import intervals
 from jobs.evaluate.result import JUDGED_BY, Result
 from jobs.evaluate.splits import Split, Task, require_untold
 from jobs.lake.collect import collect_arrow
+from jobs.recommenders.training_data import Learned, learn
 from jobs.spark import run_parallel
 from models.top_n import Recommender, TooLarge, top_n
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from jobs.context import JobContext
-from jobs.forget.wishes import without_forgotten
 from jobs.history.history import Config as HistoryConfig
 from jobs.history.history import build_history, from_counts, from_events, seen
+from jobs.lake.deletion_requests import without_forgotten
 from jobs.lake.partitions import Partitions
 
 

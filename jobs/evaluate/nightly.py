@@ -27,16 +27,16 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.collaborative.methods import POPULARITY, POPULARITY_WINDOW
 from jobs.context import JobContext
 from jobs.evaluate import metrics
 from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.intervals import Interval, intervals
-from jobs.forget.wishes import forgotten_pairs, without_forgotten
 from jobs.lake.collect import collect_arrow
+from jobs.lake.deletion_requests import forgotten_pairs, without_forgotten
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
-from jobs.ranking.shelf import OVERALL, never_offered
+from jobs.recommenders.list_rules import OVERALL, never_offered
+from jobs.recommenders.methods import POPULARITY, POPULARITY_WINDOW
 from jobs.spark import run_parallel
 
 LOG = logger(__name__)

@@ -17,8 +17,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.special import expit, logit
 
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.ratings import Learned, learn
 from jobs.errors import EvaluationError
 from jobs.evaluate.intervals import SEED, TAILS
 from jobs.evaluate.pointwise import auc, average_precision, errors
@@ -27,6 +25,8 @@ from jobs.evaluate.tables import keep
 from jobs.lake.collect import collect_arrow
 from jobs.lake.manifest import code_version
 from jobs.lake.partitions import Partitions
+from jobs.recommenders.methods import METHODS
+from jobs.recommenders.training_data import Learned, learn
 from jobs.settings import Settings
 from models.top_n import Recommender, TooLarge
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW
-from jobs.collaborative.recipe import RANKING, SHIPPED, Recipe, of_card
 from jobs.errors import EvaluationError, LakeError
 from jobs.evaluate import metrics
 from jobs.evaluate.contenders import Contender, named
@@ -19,7 +17,9 @@ from jobs.evaluate.gate import Verdict, churn_of, judge
 from jobs.evaluate.limits import Gate
 from jobs.evaluate.question import Config, Question, put
 from jobs.lake.collect import collect_arrow
-from jobs.lake.models import Card, ModelRegistry, registry_of
+from jobs.lake.model_registry import Card, ModelRegistry, registry_of
+from jobs.recommenders.methods import METHODS, POPULARITY, POPULARITY_WINDOW
+from jobs.recommenders.ranker_config import RANKING, SHIPPED, Recipe, of_card
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 

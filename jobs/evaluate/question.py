@@ -14,7 +14,7 @@ from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split
 from jobs.evaluate.temporal import Temporal
 from jobs.job_config import Config as AnyConfig
 from jobs.lake.partitions import Partitions
-from jobs.publish import embedded
+from jobs.mongo import embedded
 from jobs.settings import Settings
 from jobs.sources.config import load_sources, newest_date
 from jobs.spark import session

@@ -6,14 +6,14 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.recipe import RANKING
 from jobs.context import JobContext
 from jobs.evaluate.evaluate import Asked, Evaluation
 from jobs.evaluate.result import Result
 from jobs.evaluate.splits import Split
 from jobs.lake.manifest import code_version
-from jobs.lake.models import Card
+from jobs.lake.model_registry import Card
+from jobs.recommenders.methods import METHODS
+from jobs.recommenders.ranker_config import RANKING
 from models.stored import to_bytes
 
 OF_THE_SPLIT = ("sources", "synthetic", "date", "split", "protocol", "train", "catalogue", "window")

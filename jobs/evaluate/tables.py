@@ -5,7 +5,7 @@ from typing import Any
 
 from pymongo import ReplaceOne
 
-from jobs.publish.store import connect
+from jobs.mongo.connection import connect
 from jobs.settings import Settings
 
 Told = dict[str, Any]

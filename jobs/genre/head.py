@@ -13,8 +13,8 @@ from pyspark.sql.types import ArrayType, FloatType
 from jobs.context import JobContext
 from jobs.genre.labels import in_order, labelled, with_enough
 from jobs.genre.model import GenreModel, Learned, on_held_tracks
+from jobs.lake.adapters.descriptors import ROW_BYTES, matrix
 from jobs.lake.collect import collect_arrow
-from jobs.lake.descriptors import ROW_BYTES, matrix
 from jobs.lake.schemas import audio
 from models import genre_head
 from models.clips import split_tracks
@@ -63,7 +63,7 @@ def _calibration(head: GenreHead, tracks: int) -> str:
 
 
 def features() -> Column:
-    """All descriptors of a row as one array, in the order of `jobs.lake.descriptors.NAMES`."""
+    """All descriptors of a row as one array, in the order of `jobs.lake.adapters.descriptors.NAMES`."""
     numbers = F.array(*[F.col(column.name).cast("double") for column in audio.NUMBERS])
     return F.concat(numbers, *[F.col(column.name).cast("array<double>") for column in audio.VECTORS])
 

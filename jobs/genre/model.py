@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.lake.models import RegisteredModel
+from jobs.lake.model_registry import RegisteredModel
 
 HEAD = "head"
 MODELS = {"pmrs_cnn": "genre_cnn", "short_chunk": "short_chunk", HEAD: HEAD}

@@ -20,7 +20,7 @@ from jobs.content_cache import append_new, cached_rows, program_version
 from jobs.context import JobContext
 from jobs.genre import head
 from jobs.genre.model import HEAD, GenreModel, registered_model
-from jobs.lake.batches import joined
+from jobs.lake.adapters.batches import joined
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.spark import rows_per_batch

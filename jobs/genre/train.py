@@ -22,11 +22,11 @@ from jobs.genre.labels import evenly, in_order, labelled, with_enough
 from jobs.genre.model import DEFAULT_MODEL, DEFAULT_PRESET, HEAD, Learned, kind_of, model_name, on_held_tracks
 from jobs.genre.workers import reached, told, train_together
 from jobs.job_config import config_dict
+from jobs.lake.adapters.mels import MEL_BYTES, to_mels
 from jobs.lake.checkpoints import NONE, TRAINING, Checkpoint, clear
 from jobs.lake.collect import collect_arrow
 from jobs.lake.content_keys import KEY
 from jobs.lake.manifest import code_version
-from jobs.lake.mels import MEL_BYTES, to_mels
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from models.clip_network import ONE, SEVERAL, TrainingConfig, predict

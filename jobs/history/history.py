@@ -9,9 +9,9 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.catalogue.losses import counted, loss_table
 from jobs.context import JobContext
-from jobs.forget.wishes import without_forgotten
+from jobs.lake.deletion_requests import without_forgotten
+from jobs.lake.join_drops import counted, loss_table
 from jobs.lake.partitions import Partitions
 
 

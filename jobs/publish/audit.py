@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import AuditError
-from jobs.ranking import shelf
+from jobs.recommenders import list_rules
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> It
 
 def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
     have = lists.select("user_id", "list", F.col("n").alias("have"))
-    room = shelf.with_room(expected.listeners.select("user_id"), expected.members, have, expected.limit).persist()
+    room = list_rules.with_room(expected.listeners.select("user_id"), expected.members, have, expected.limit).persist()
     try:
         if room.isEmpty():
             return
         never = expected.never.join(room, "user_id", "left_semi").distinct()
-        heard = shelf.heard_per_list(never, expected.members)
-        wanted = shelf.sizes(room, expected.members, heard, expected.limit).where("wanted > 0")
+        heard = list_rules.heard_per_list(never, expected.members)
+        wanted = list_rules.sizes(room, expected.members, heard, expected.limit).where("wanted > 0")
         lengths = wanted.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
         yield from _some(lengths.where("coalesce(n, 0) <> wanted"), "lists shorter or longer than min(N, unheard tracks)")
     finally:

@@ -6,33 +6,11 @@ from pymongo import ASCENDING, IndexModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.publish import sisters
+from jobs.mongo.names import RECOMMENDATIONS
+from jobs.publish import artist_collections
 from jobs.publish.documents import content_digest, described, strings
 
-Pipeline = list[dict[str, Any]]
-
-RECOMMENDATIONS = "recommendations"
-"""The view whose repointing is the commit point."""
-
-SISTERS = ("classified_music", *sisters.VALIDATORS)
-"""Views that follow it."""
-
-ROWS_VIEW = "recommendations_rows"
-"""One row per item, for BI tools: a view over the live night's lists."""
-
-ROWS_PIPELINE: Pipeline = [
-    {"$unwind": "$items"},
-    {"$replaceWith": {"$mergeObjects": [{"$unsetField": {"field": "items", "input": "$$ROOT"}}, "$items"]}},
-    {"$set": {"_id": {"$concat": ["$_id", "|", {"$toString": "$rank"}]}}},
-    {"$unset": "digest"},
-]
-
 ITEM_FIELDS = ("rank", "track_id", "title", "artist", "genre", "score", "source", "tier", "why")
-
-
-def collection_name(view: str, run_id: str) -> str:
-    """A night's own collection behind a view."""
-    return f"{view}__{run_id}"
 
 
 VALIDATORS: dict[str, dict[str, Any]] = {
@@ -66,7 +44,7 @@ VALIDATORS: dict[str, dict[str, Any]] = {
             "source": {"enum": ["audio_model", "label", "terms", "none"]},
         },
     },
-    **sisters.VALIDATORS,
+    **artist_collections.VALIDATORS,
 }
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -75,7 +53,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("items.track_id", ASCENDING)]),
     ],
     "classified_music": [IndexModel([("genre", ASCENDING), ("confidence", ASCENDING)])],
-    **sisters.INDEXES,
+    **artist_collections.INDEXES,
 }
 
 

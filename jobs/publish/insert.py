@@ -10,7 +10,7 @@ from pymongo.write_concern import WriteConcern
 from pyspark.sql import DataFrame
 
 from jobs.errors import StoreError
-from jobs.publish.store import Document, Store
+from jobs.mongo.connection import Document, Store
 from jobs.settings import Settings
 
 BATCH = 1_000

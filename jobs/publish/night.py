@@ -12,14 +12,16 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import AuditError
-from jobs.forget.wishes import forgotten_pairs
+from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
-from jobs.publish import collections, insert, lease, models, repair, sisters, views
+from jobs.mongo import lease, repair, views
+from jobs.mongo.connection import Document, Store, connect, database_name
+from jobs.mongo.names import RECOMMENDATIONS, collection_name
+from jobs.publish import artist_collections, collections, insert, registry_mirror
+from jobs.publish.artist_audit import KINDS, Listening, audit_sisters
 from jobs.publish.audit import Audited, Expected, audit
-from jobs.publish.audit_sisters import KINDS, Listening, audit_sisters
 from jobs.publish.documents import described
-from jobs.publish.store import Document, Store, connect, database_name
-from jobs.ranking import shelf
+from jobs.recommenders import list_rules
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,16 @@ def run(ctx: JobContext) -> None:
         if views.live_run(store) != night.run_id:  # a task that is run again after the commit point leaves the live rows alone
             _insert(ctx, config, store)
         _commit(ctx, store, found)
-        models.mirror(store, night.models)
+        registry_mirror.mirror(store, night.models)
         repair.sweep(store, config.keep_nights, night.run_id)
 
 
 def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
     ctx.night.on_progress("auditing the lists", 0, 0)
-    listeners, members = ctx.read_required("eligible_users"), shelf.list_members(ctx.read_required("track_genres"))
+    listeners, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
     history, forgotten = ctx.read_required("history"), forgotten_pairs(listeners, ctx.read("deletions", Partitions.ALL))
-    never = shelf.never_offered(history, forgotten)
-    limit = F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
+    never = list_rules.never_offered(history, forgotten)
+    limit = F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
     live = store.publications.find_one({"_id": views.live_run(store)}) or {}
     # an older night, backfilled, may well have fewer users than the live one; it does not replace it
     before = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
@@ -72,15 +74,15 @@ def _insert(ctx: JobContext, config: Config, store: Store) -> None:
     known = described(tracks, track_genres)
     frames = {
         "classified_music": collections.music_documents(tracks, track_genres, ctx.genres.genres),
-        "similar_tracks": sisters.similar_tracks(ctx.read_required("similar_tracks"), known),
-        "similar_artists": sisters.similar_artists(ctx.read_required("similar_artists")),
-        "artist_radio": sisters.artist_radio(ctx.read_required("artist_radio"), known),
-        "daily_mixes": sisters.daily_mixes(ctx.read_required("daily_mixes"), known),
-        collections.RECOMMENDATIONS: collections.list_documents(ctx.read_required("ranked"), tracks, track_genres),
+        "similar_tracks": artist_collections.similar_tracks(ctx.read_required("similar_tracks"), known),
+        "similar_artists": artist_collections.similar_artists(ctx.read_required("similar_artists")),
+        "artist_radio": artist_collections.artist_radio(ctx.read_required("artist_radio"), known),
+        "daily_mixes": artist_collections.daily_mixes(ctx.read_required("daily_mixes"), known),
+        RECOMMENDATIONS: collections.list_documents(ctx.read_required("ranked"), tracks, track_genres),
     }
     stamp = {"run_id": night.run_id, "date": night.date.isoformat()}
     for view, frame in frames.items():
-        name = collections.collection_name(view, night.run_id)
+        name = collection_name(view, night.run_id)
         night.on_progress(f"writing {view}", 0, 0)
         insert.prepare(store, name, collections.VALIDATORS[view], collections.INDEXES[view])
         sent = insert.insert_all(frame.coalesce(config.tasks), night.settings, database_name(night.sources.name), name, stamp)
@@ -100,7 +102,7 @@ def _commit(ctx: JobContext, store: Store, found: Audited) -> None:
         _killed_at("before-commit")
         views.commit(store, night.run_id)
         _killed_at("after-commit")
-        views.follow(store, night.run_id)
+        views.repoint_secondary(store, night.run_id)
     views.record(store, night.run_id, facts)
 
 

@@ -6,10 +6,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
-from jobs.forget.wishes import forgotten_pairs
 from jobs.lake import reasons
+from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
-from jobs.ranking import shelf
+from jobs.ranking import fallback
+from jobs.recommenders import list_rules
 
 COLD_START = "cold_start"
 """Tier of tracks that nobody has played, chosen for a listener by their sound."""
@@ -29,7 +30,7 @@ class Config:
 
 def list_limit(config: Config) -> Column:
     """N by column `list`."""
-    return F.when(F.col("list") == shelf.OVERALL, config.overall).otherwise(config.per_genre)
+    return F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
 
 
 def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> DataFrame:
@@ -46,7 +47,7 @@ def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> Da
 def with_new(personal: DataFrame, new: DataFrame, names: DataFrame, config: Config) -> DataFrame:
     """Overall lists end with the places of `new` (table `content_candidates`), for which the last personal ones make room."""
     offered = reasons.with_because(new, names).select(
-        "user_id", F.lit(shelf.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
+        "user_id", F.lit(list_rules.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
         F.lit("content").alias("source"), F.lit(COLD_START).alias("tier"), reasons.new().alias("why"),
     )  # fmt: skip
     lists, is_new = Window.partitionBy("user_id", "list"), F.col("tier") == COLD_START
@@ -80,18 +81,18 @@ def run(ctx: JobContext) -> None:
     personal, offered = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
     if not new.isEmpty():
         personal = with_new(personal, new, names, config)
-        offered = offered.unionByName(new.select("user_id", F.lit(shelf.OVERALL).alias("list"), "track_id"))
-    members = shelf.list_members(track_genres)
+        offered = offered.unionByName(new.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
+    members = list_rules.list_members(track_genres)
     # counted before they are put in order: that many get a place, but for those over N
-    room = shelf.with_room(listeners, members, shelf.places(offered), list_limit(config)).cache()
+    room = list_rules.with_room(listeners, members, list_rules.places(offered), list_limit(config)).cache()
     if room.isEmpty():
         ctx.write("ranked", personal)
         return
     forgotten = forgotten_pairs(listeners, ctx.read("deletions", Partitions.ALL))
-    never = shelf.never_offered(history, forgotten).join(room, "user_id", "left_semi").distinct()
-    wanted = shelf.sizes(room, members, shelf.heard_per_list(never, members), list_limit(config))
-    short = shelf.missing(wanted, personal)
-    shelves = shelf.build_shelves(members, history, track_genres)
-    filled = shelf.fill(short, shelves, never, personal)
+    never = list_rules.never_offered(history, forgotten).join(room, "user_id", "left_semi").distinct()
+    wanted = list_rules.sizes(room, members, list_rules.heard_per_list(never, members), list_limit(config))
+    short = fallback.missing(wanted, personal)
+    shelves = fallback.build_shelves(members, history, track_genres)
+    filled = fallback.fill(short, shelves, never, personal)
     ctx.write("ranked", personal.unionByName(rank_filled(filled, track_genres)))
     room.unpersist()

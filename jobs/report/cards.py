@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from jobs.lake.models import Card, ModelRegistry
+from jobs.atomic_io import write_whole
+from jobs.lake.model_registry import Card, ModelRegistry
 from jobs.report import genre
 from jobs.report.templates import templates
 from jobs.settings import Settings
-from jobs.whole import write_whole
 
 SHOWN = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
 """Metrics on the page; the card has all."""

@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.ranking.rank import OWN
-from jobs.ranking.shelf import OVERALL
+from jobs.recommenders.list_rules import OVERALL
 from jobs.report.facts import Row, ratio
 
 SHOWN = (10, 20)

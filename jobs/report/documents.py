@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo import ReplaceOne
 
-from jobs.publish.store import Document, Store
+from jobs.mongo.connection import Document, Store
 from jobs.report import quality
 from jobs.report.facts import Facts, Row, ratio
 from jobs.report.verdict import HEADLINES, Finding, level

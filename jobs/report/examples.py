@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.ranking.rank import OWN
-from jobs.ranking.shelf import OVERALL
+from jobs.recommenders.list_rules import OVERALL
 from jobs.report.difference import overlap
 from jobs.report.facts import Row, rows_of
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.evaluate.segments import FEWEST
-from jobs.lake.models import Card
+from jobs.lake.model_registry import Card
 from jobs.report import plots
 from jobs.report.facts import Row, rows_of
 

@@ -5,7 +5,7 @@ from functools import partial
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from jobs.ranking.shelf import OVERALL
+from jobs.recommenders.list_rules import OVERALL
 from jobs.report.facts import Row, rows_of
 from jobs.spark import run_parallel
 

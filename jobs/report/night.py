@@ -7,21 +7,21 @@ import datetime as dt
 import time
 from dataclasses import dataclass
 
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.recipe import RANKING, SHIPPED
+from jobs.atomic_io import write_whole
 from jobs.context import JobContext
 from jobs.lake.manifest import code_version
-from jobs.publish import views
-from jobs.publish.collections import RECOMMENDATIONS, SISTERS, collection_name
-from jobs.publish.store import Document, Store, connect
+from jobs.mongo import views
+from jobs.mongo.connection import Document, Store, connect
+from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS, collection_name
+from jobs.recommenders.methods import METHODS
+from jobs.recommenders.ranker_config import RANKING, SHIPPED
 from jobs.report import documents, genre, prometheus
 from jobs.report.cards import write_pages
 from jobs.report.facts import Facts, Seen, Stage
 from jobs.report.gather import collect
 from jobs.report.page import render
-from jobs.report.place import report_file
 from jobs.report.verdict import Finding, Limits, judge
-from jobs.whole import write_whole
+from jobs.report_paths import report_file
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _published(store: Store, date: str) -> Document:
 
 def _documents(store: Store, run_id: str) -> dict[str, int]:
     """Documents that readers find, by view, and the `lists` that the audit passed."""
-    held = {view: store[collection_name(view, run_id)].estimated_document_count() for view in (RECOMMENDATIONS, *SISTERS)}
+    held = {view: store[collection_name(view, run_id)].estimated_document_count() for view in (RECOMMENDATIONS, *SECONDARY_VIEWS)}
     return {**held, "lists": (store.publications.find_one({"_id": run_id}) or {}).get("lists", 0)}
 
 

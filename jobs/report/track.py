@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.lake.content_keys import KEY
-from jobs.lake.models import Card
+from jobs.lake.model_registry import Card
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import audio
 from jobs.report import genre, sound

@@ -40,7 +40,7 @@ class Sources:
     synthetic: bool = False
     """True: reports say wherever figures stand that the data is synthetic."""
     jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Settings by job, as the file has them: see jobs/configured.py."""
+    """Settings by job, as the file has them: see jobs/job_config.py."""
 
 
 def load_sources(path: Path | str) -> Sources:

@@ -21,9 +21,9 @@ from pyspark.sql import functions as F
 from jobs.content_cache import append_new, cached_rows, program_version
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.forget.wishes import without_forgotten
-from jobs.lake.batches import joined
+from jobs.lake.adapters.batches import joined
 from jobs.lake.content_keys import KEY
+from jobs.lake.deletion_requests import without_forgotten
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.text.words import build_tags, build_track_texts, build_user_texts

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from jobs.artists import artists
 from jobs.artists.config import Config
 from jobs.context import JobContext, Night
-from jobs.forget.wishes import sha256
+from jobs.lake.deletion_requests import sha256
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from tests.artists.world import DAY, listen, small_world, written

@@ -63,13 +63,13 @@ def test_a_mix_is_a_cluster_of_the_users_own_likes_with_what_is_near_and_unheard
     assert {row["list"] for row in rows} == set(by_list)
     for group, mine in enumerate(by_list.values()):
         assert [row["rank"] for row in mine] == list(range(1, len(mine) + 1))
-        assert [row["heard"] for row in mine[:2]] == [True, False]
+        assert [row["seen"] for row in mine[:2]] == [True, False]
         artists_of = {int(row["track_id"][1]) // 3 for row in mine if row["track_id"].startswith("t")}
         assert artists_of == {group}
-        assert {row["why"] for row in mine if row["heard"]} == {FAVOURITE}
+        assert {row["why"] for row in mine if row["seen"]} == {FAVOURITE}
         for row in mine:
-            assert row["heard"] == (row["reason_track_id"] is None) == (row["top_modality"] is None)
-            if not row["heard"]:
+            assert row["seen"] == (row["reason_track_id"] is None) == (row["top_modality"] is None)
+            if not row["seen"]:
                 assert row["why"].endswith(f"Title {row['reason_track_id']} by Artist {row['reason_track_id'][1]}")
     assert rows_of(night, "daily_mixes", "user_id = 'cid'") == []
 

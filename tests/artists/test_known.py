@@ -14,7 +14,7 @@ from jobs.artists.config import Config
 from jobs.artists.known import all_known, artist_key, namesakes
 from jobs.context import JobContext, Night
 from jobs.errors import MemoryLimitError
-from jobs.lake import texts
+from jobs.lake.adapters import texts
 from jobs.lake.collect import DRIVER_BYTES
 from jobs.settings import Settings
 from tests.artists.world import DAY, rows_of, small_world, written

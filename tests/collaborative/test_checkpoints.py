@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.collaborative import blocks, ials
-from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.lake import checkpoints
 from jobs.lake.checkpoints import Checkpoint
 from jobs.lake.files import FileStore
+from jobs.recommenders import als_blocks, ials
+from jobs.recommenders.confidence import build_strengths, numbered
 from models import ials as model
 from models.ials import IALSConfig
 
@@ -50,7 +50,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def chosen(way: str) -> None:
         monkeypatch.setattr(model, "BLOCK_LIKES", 60)
         if way == "tasks":
-            monkeypatch.setattr(blocks, "LIKE_BYTES", 2**40)
+            monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
 
     return chosen
 

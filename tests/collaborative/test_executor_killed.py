@@ -11,12 +11,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.collaborative import factors
-from jobs.collaborative.recipe import RANKING
 from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
+from jobs.recommenders.ranker_config import RANKING
 from jobs.settings import REPOSITORY, Settings
 from jobs.sources.config import load_sources
-from tests.collaborative.test_recipe import SOURCES
+from tests.collaborative.test_ranker_config import SOURCES
 
 DATE = dt.date(2026, 11, 14)
 

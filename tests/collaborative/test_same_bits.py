@@ -25,8 +25,8 @@ path = "{folder}/unique_tracks.txt"
 NIGHT = """
 import datetime as dt, json, sys
 from pathlib import Path
-from jobs.collaborative import blocks
-from jobs.collaborative.recipe import RANKING
+from jobs.recommenders import als_blocks
+from jobs.recommenders.ranker_config import RANKING
 from jobs.context import JobContext, Night
 from jobs.registry import JOBS
 from jobs.settings import Settings
@@ -56,7 +56,7 @@ run(before | {"collaborative", "candidates", "content", "artists", "rank"}, "", 
 night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
 run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
 # as where the driver does not hold the likes
-blocks.LIKE_BYTES = 2**40
+als_blocks.LIKE_BYTES = 2**40
 run({"collaborative", "candidates"}, "als in tasks ", users_per_task=60, per_genre=0)
 print(json.dumps(found))
 """

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.collaborative import mllib_als
-from jobs.collaborative.ratings import Learned, learn
-from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.evaluate.contenders import named
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.splits import PerUserRandom
+from jobs.recommenders import mllib_als
+from jobs.recommenders.confidence import build_strengths, numbered
+from jobs.recommenders.training_data import Learned, learn
 from models import pmrs_cf
 from models.ials import IALSConfig
 from models.implicit_factors import ImplicitFactors

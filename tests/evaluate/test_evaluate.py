@@ -9,8 +9,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.ratings import Learned
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond
 from jobs.evaluate.claims import beside
@@ -20,6 +18,8 @@ from jobs.evaluate.evaluate import Evaluation, Facts
 from jobs.evaluate.listening import Listening
 from jobs.evaluate.result import Result, compare
 from jobs.evaluate.splits import PerUserRandom, Split, Task
+from jobs.recommenders.methods import METHODS
+from jobs.recommenders.training_data import Learned
 from models.top_n import Recommender, TooLarge
 from tests.evaluate.literal import asked_of, lists_date, truth_of
 

@@ -14,7 +14,7 @@ from jobs.evaluate.intervals import intervals
 from jobs.evaluate.limits import Gate
 from jobs.evaluate.promote import candidate
 from jobs.evaluate.result import Result
-from jobs.lake.models import registry_of
+from jobs.lake.model_registry import registry_of
 
 USERS = 400
 DRAW = np.random.default_rng(5)

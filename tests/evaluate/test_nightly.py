@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.evaluate import metrics, nightly
-from jobs.forget.wishes import sha256
+from jobs.lake.deletion_requests import sha256
 from jobs.lake.schemas import table
 from jobs.registry import jobs_named
 from jobs.runner import reusable

@@ -7,11 +7,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.catalogue.tracks import cut_mismatches, first_genre, label_genres, merge_sources
-from jobs.collaborative.ratings import genre_shares
 from jobs.errors import SourceError
 from jobs.genre.classify import build_track_genres
 from jobs.genre.labels import evenly, in_order, with_enough
 from jobs.genres import genre_set
+from jobs.recommenders.training_data import genre_shares
 from jobs.settings import REPOSITORY
 
 TABLES = tomllib.loads((REPOSITORY / "jobs" / "genres.toml").read_text())

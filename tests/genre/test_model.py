@@ -13,7 +13,7 @@ from jobs.context import JobContext, Night
 from jobs.errors import SourceError
 from jobs.genre import score, train
 from jobs.genre.model import model_name, on_held_tracks
-from jobs.lake.descriptors import NAMES, matrix
+from jobs.lake.adapters.descriptors import NAMES, matrix
 from jobs.lake.schemas import table
 from jobs.registry import jobs_named
 from jobs.runner import reusable

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.forget.wishes import user_hash, without_forgotten
 from jobs.history.history import build_history, build_listeners, from_counts, from_events, seen
+from jobs.lake.deletion_requests import user_hash, without_forgotten
 
 NIGHT = date(2026, 11, 14)
 NOON = datetime(2026, 11, 14, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ from jobs.lake.dictionary import data_dictionary
 from jobs.lake.digest import digest, empty_digest
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
-from jobs.lake.models import ModelRegistry
+from jobs.lake.model_registry import ModelRegistry
 from jobs.lake.partitions import Partitions
 from jobs.settings import REPOSITORY
 
@@ -83,8 +83,8 @@ def test_a_folder_may_be_called_anything(spark: SparkSession, tmp_path: Path) ->
         folders[place].append(days["2026-11-13"][0])
         written = place.rewrite("mismatches/one", place.read_with_location(spark, "mismatches/one", folders[place]), folders[place])
         assert [digest.rows for _, digest in written.values()] == [2, 2]
-    rows = lake.read_folder(spark, "mismatches/one", folders[lake][0]).collect()
-    assert {row["track_id"] for row in rows} == {lake.store.root, "2"}
+    stored = lake.read_folder(spark, "mismatches/one", folders[lake][0]).collect()
+    assert {row["track_id"] for row in stored} == {lake.store.root, "2"}
     by_uri = Lake(Path(lake.store.root).as_uri())
     assert by_uri.store.walk() == lake.store.walk()
     assert by_uri.read_folder(spark, "mismatches/one", folders[lake][1]).count() == 2

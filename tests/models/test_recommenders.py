@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from jobs.collaborative.methods import METHODS, PmrsCf, catalogue_of, fit_factors
-from jobs.collaborative.ratings import Learned
+from jobs.recommenders.methods import METHODS, PmrsCf, catalogue_of, fit_factors
+from jobs.recommenders.training_data import Learned
 from models import blend, bpr, ease, ials, item_knn, popularity, sparse_ease
 from models.als_rows import Objective
 from models.implicit_factors import ImplicitFactors

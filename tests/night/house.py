@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.genre import train
 from jobs.lake.lake import Lake
 from jobs.lake.partitions import Partitions
-from jobs.publish.store import Store, connect
+from jobs.mongo.connection import Store, connect
 from jobs.registry import ARTIST_LEVEL, FAMILIES
 from jobs.runner import close_run, open_run, run_named
 from jobs.sample.config import LAST_DATE, SampleConfig

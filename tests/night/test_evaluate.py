@@ -7,14 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.cli.models import all_models, print_models, print_promotion, show_everywhere
-from jobs.collaborative.recipe import RANKING
 from jobs.errors import EvaluationError
 from jobs.evaluate import command, promote
 from jobs.evaluate.command import Options
 from jobs.evaluate.limits import Gate
 from jobs.evaluate.question import Config
 from jobs.evaluate.show import claims_of, markdown, rows_of
-from jobs.lake.models import registry_of
+from jobs.lake.model_registry import registry_of
+from jobs.recommenders.ranker_config import RANKING
 from models.stored import from_bytes
 from tests.night.house import World
 

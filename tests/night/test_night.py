@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from jobs.forget.reports import EXAMPLE
+from jobs.erasure.reports import EXAMPLE
 from jobs.lake.partitions import Partitions
-from jobs.publish import views
+from jobs.mongo import views
 from tests.night.house import World
 
 
@@ -165,10 +165,10 @@ def test_an_analyst_finds_an_artists_neighbours_radio_and_a_users_mixes(world: W
         assert {item["artist"] for item in radio["items"]} - {one["artist"]} <= {item["artist"] for item in one["items"]}
         mix = store.daily_mixes.find_one({"mix": 1})
         assert mix is not None
-        assert {item["heard"] for item in mix["items"]} == {True, False}
+        assert {item["seen"] for item in mix["items"]} == {True, False}
         assert all(item["why"] and item["title"] for item in mix["items"])
         heard = {row["track_id"] for row in world.table("history").where(F.col("user_id") == mix["user_id"]).collect()}
-        assert all((item["track_id"] in heard) == item["heard"] for item in mix["items"])
+        assert all((item["track_id"] in heard) == item["seen"] for item in mix["items"])
         near = store.similar_tracks.find_one({"track_id": mix["items"][0]["track_id"]})
         assert near is not None
         assert near["items"][0]["top_modality"] in {"collaborative", "audio", "genre"}

@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from jobs.errors import AuditError, LeaseError, SourceError
-from jobs.publish import lease, views
-from jobs.publish.collections import RECOMMENDATIONS, SISTERS
-from jobs.ranking import rank, shelf
+from jobs.mongo import lease, views
+from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS
+from jobs.ranking import rank
+from jobs.recommenders import list_rules
 from jobs.registry import FAMILIES
 from jobs.runner import close_run, open_run, run_named
 from jobs.settings import REPOSITORY
@@ -27,7 +28,7 @@ def test_the_same_date_twice_gives_the_same_digests_and_documents(world: World) 
     assert digests(world) == before
     with world.store() as store:
         assert views.live_run(store) == again != first
-        for view in (RECOMMENDATIONS, *SISTERS):
+        for view in (RECOMMENDATIONS, *SECONDARY_VIEWS):
             assert documents(store, again, view) == documents(store, first or "", view)
 
 
@@ -140,7 +141,7 @@ def test_the_audit_stops_a_night_that_is_not_whole(world: World) -> None:
     ranked, listeners = world.table("ranked"), world.table("eligible_users")
     expected = Expected(
         listeners,
-        shelf.list_members(world.table("track_genres")),
+        list_rules.list_members(world.table("track_genres")),
         world.table("history").select("user_id", "track_id"),
         rank.list_limit(rank.Config()),
     )

@@ -18,8 +18,8 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from jobs.errors import StoreError
-from jobs.publish import embedded, mongod
-from jobs.publish.mongod import Place
+from jobs.mongo import embedded, mongod
+from jobs.mongo.mongod import Place
 from jobs.settings import Settings
 
 

@@ -5,8 +5,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.lake import reasons
-from jobs.ranking import shelf
+from jobs.ranking import fallback
 from jobs.ranking.rank import Config, list_limit, rank_filled, rank_personal, with_new
+from jobs.recommenders import list_rules
 
 GENRES = "track_id string, genre string, confidence double, source string"
 HEARD = "user_id string, track_id string, rating double"
@@ -29,12 +30,12 @@ def lists(spark: SparkSession, genres: DataFrame, history: DataFrame, candidates
     config = Config(overall=4, per_genre=3)
     names = spark.createDataFrame([("t0", "Title")], "track_id string, name string")
     personal = rank_personal(candidates, names, config)
-    members = shelf.list_members(genres)
+    members = list_rules.list_members(genres)
     users = spark.createDataFrame([("old", 0), ("new", 0)], "user_id string, heard long")
-    room = shelf.with_room(users, members, shelf.places(personal), list_limit(config))
-    wanted = shelf.sizes(room, members, shelf.heard_per_list(history, members), list_limit(config))
-    shelves = shelf.build_shelves(members, history, genres)
-    filled = shelf.fill(shelf.missing(wanted, personal), shelves, history, personal)
+    room = list_rules.with_room(users, members, list_rules.places(personal), list_limit(config))
+    wanted = list_rules.sizes(room, members, list_rules.heard_per_list(history, members), list_limit(config))
+    shelves = fallback.build_shelves(members, history, genres)
+    filled = fallback.fill(fallback.missing(wanted, personal), shelves, history, personal)
     rows = personal.unionByName(rank_filled(filled, genres)).orderBy("user_id", "list", "rank").collect()
     found: Lists = {}
     for row in rows:
@@ -64,15 +65,15 @@ def test_a_list_ends_where_the_unheard_tracks_end(spark: SparkSession, genres: D
 
 def test_only_who_lacks_places_has_room(spark: SparkSession, genres: DataFrame) -> None:
     """Lists of two: `full` has all, `short` lacks one of the overall list, `new` has none; nobody can have a second `x`."""
-    members = shelf.list_members(genres.where("track_id IN ('t0', 't1', 't2', 'x')"))
+    members = list_rules.list_members(genres.where("track_id IN ('t0', 't1', 't2', 'x')"))
     config = Config(overall=2, per_genre=0)
     places = [("full", "overall", "t0"), ("full", "overall", "x"), ("short", "overall", "t0"), ("short", "Rock", "t1")]
     personal = spark.createDataFrame(places, "user_id string, list string, track_id string")
     users = spark.createDataFrame([("full",), ("short",), ("new",)], "user_id string")
-    found = shelf.with_room(users, members, shelf.places(personal), list_limit(config)).collect()
+    found = list_rules.with_room(users, members, list_rules.places(personal), list_limit(config)).collect()
     assert sorted(row["user_id"] for row in found) == ["new", "short"]
     few = members.where("track_id IN ('t0', 'x')")
-    whole = shelf.with_room(users.where("user_id = 'full'"), few, shelf.places(personal), F.lit(9))
+    whole = list_rules.with_room(users.where("user_id = 'full'"), few, list_rules.places(personal), F.lit(9))
     assert [row["user_id"] for row in whole.collect()] == ["full"]  # Rock lacks t0, the overall list nothing
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jobs.lake.models import registry_of
+from jobs.lake.model_registry import registry_of
 from jobs.report.cards import folder_of, render, write_pages
 from jobs.settings import Settings
 

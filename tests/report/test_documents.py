@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from jobs.publish.store import Store
+from jobs.mongo.connection import Store
 from jobs.report.documents import compact, documents, store_documents
 from jobs.report.facts import Facts, Stage
 from jobs.report.night import stages

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobs.forget.reports import EXAMPLE, LINK, without_examples
-from jobs.forget.wishes import Wish, Wishes, sha256
+from jobs.erasure.reports import EXAMPLE, LINK, without_examples
+from jobs.lake.deletion_requests import Wish, Wishes, sha256
 from jobs.report.facts import Facts
 from jobs.report.page import count, hours, move, percent, render, tiles
 from jobs.report.verdict import Limits, judge

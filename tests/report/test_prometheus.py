@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
+from jobs.atomic_io import write_whole
 from jobs.report.prometheus import Metric, metrics, metrics_file, text
 from jobs.report.verdict import Limits, judge
 from jobs.settings import Settings
-from jobs.whole import write_whole
 from tests.report.literal import LISTS, METRIC, account, judged, night, product
 
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\} (\S+)')

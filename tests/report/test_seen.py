@@ -8,9 +8,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
-from jobs.publish import views
-from jobs.publish.collections import SISTERS
-from jobs.publish.store import Store
+from jobs.mongo import views
+from jobs.mongo.connection import Store
+from jobs.mongo.names import SECONDARY_VIEWS
 from jobs.report.facts import Stage
 from jobs.report.night import Config, seen
 from jobs.settings import Settings
@@ -45,7 +45,7 @@ def test_a_published_run_tells_of_itself_beside_the_night_before(told: Any) -> N
     assert (found.run_id, found.is_live, found.newest) == ("20261114_1", False, True)
     assert found.stages == [Stage("rank", 9.0, False, 9.0)]
     assert found.before == {"users": 1}
-    assert found.documents == {**dict.fromkeys(SISTERS, 0), "recommendations": 1, "lists": 1}
+    assert found.documents == {**dict.fromkeys(SECONDARY_VIEWS, 0), "recommendations": 1, "lists": 1}
 
 
 def test_a_run_of_the_report_alone_tells_of_the_run_published_last(told: Any) -> None:

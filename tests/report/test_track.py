@@ -13,9 +13,9 @@ from jobs.context import JobContext, Night
 from jobs.errors import LakeError
 from jobs.lake.schemas import audio, table
 from jobs.report import sound
-from jobs.report.place import track_file
 from jobs.report.track import UNITS, Config, Known, render, trusted, without_sound
 from jobs.report.track import known as look_up
+from jobs.report_paths import track_file
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from models.mel import PRESETS, log_mel

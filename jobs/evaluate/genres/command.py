@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.atomic_io import write_whole
 from jobs.content_cache import program_version
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
@@ -20,12 +21,11 @@ from jobs.evaluate.genres.judged import compare, hits, judged
 from jobs.evaluate.genres.show import confusion
 from jobs.evaluate.question import opened
 from jobs.evaluate.tables import Told, keep
-from jobs.lake import mels
+from jobs.lake.adapters import mels
 from jobs.lake.manifest import code_version
 from jobs.lake.partitions import Partitions
 from jobs.runner import run_named
 from jobs.settings import Settings
-from jobs.whole import write_whole
 from models import calibration, clip_network, clip_training, clips, genre_cnn, genre_head, short_chunk, training_goals
 
 PROGRAM = (

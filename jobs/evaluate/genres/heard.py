@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
+from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
 from jobs.lake.collect import collect_arrow
-from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
 
 Reals = NDArray[np.float64]
 Places = NDArray[np.int64]

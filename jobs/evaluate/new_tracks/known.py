@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.collaborative.ratings import learn
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate import listening
-from jobs.lake import texts
+from jobs.lake.adapters import texts
+from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
 from jobs.lake.collect import collect_arrow
-from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
+from jobs.recommenders.training_data import learn
 from models.top_n import Floats
 
 Reals = NDArray[np.float64]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from jobs.collaborative import sounds
+from jobs.content import features
 from jobs.errors import EvaluationError
 from jobs.evaluate.new_tracks.known import NOBODY, Clips, Held, Known, Reals
 from models import content_factors
@@ -69,7 +69,7 @@ def by_network(clips: Clips, new: np.ndarray, unit: Reals, played: np.ndarray) -
 
     Raises EvaluationError where none of them has a clip.
     """
-    own = sounds.Config()
+    own = features.Config()
     there = np.isin(np.flatnonzero(~new), clips.track) & (played > 0)
     first = np.argsort(-played[there], kind="stable")[: own.learn_from]
     factors = np.zeros((len(new), unit.shape[1]), np.float32)

@@ -20,7 +20,7 @@ from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from jobs.forget.wishes import Wishes
+from jobs.lake.deletion_requests import Wishes
 from jobs.lake.schemas import table as table_of
 from jobs.sources.ingest.stage import Stage, read_staged
 

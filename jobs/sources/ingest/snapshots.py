@@ -15,8 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.forget.known import with_songs
-from jobs.forget.wishes import without_forgotten
+from jobs.lake.deletion_requests import with_songs, without_forgotten
 from jobs.lake.digest import combined
 from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.partitions import Partitions
@@ -146,7 +145,7 @@ def _without_forgotten(ctx: JobContext, rows: DataFrame) -> DataFrame:
     if "user_id" not in rows.columns or not any(m.rows for m in _known_wishes(ctx)):
         return rows
     wishes = ctx.read_with_pending("deletions", Partitions.ALL)
-    return without_forgotten(rows, with_songs(ctx.night, wishes) if "song_id" in rows.columns else wishes)
+    return without_forgotten(rows, with_songs(ctx.night.lake, ctx.spark, wishes) if "song_id" in rows.columns else wishes)
 
 
 def run(ctx: JobContext) -> None:

@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
-from jobs.forget.wishes import Wishes, wishes_in
 from jobs.lake.collect import collect_arrow
+from jobs.lake.deletion_requests import Wishes, wishes_in
 from jobs.lake.partitions import Partitions
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS

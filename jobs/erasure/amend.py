@@ -1,0 +1,100 @@
+"""Partitions without the rows of the forgotten: written beside the old ones, committed by their manifests, the old ones deleted.
+
+In this order a kill leaves a valid lake at any point: before the manifests, new folders that none names; after them, old ones.
+Both are found by the next run, as strays.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.erasure import lake_scan
+from jobs.lake.digest import empty_digest
+from jobs.lake.lake import Lake
+from jobs.lake.manifest import Manifest
+from jobs.lake.schemas import table
+
+Clean = Callable[[DataFrame], DataFrame]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that was amended: a partition, a collection, a report or a model."""
+
+    what: str
+    """`events/app_log`, `recommendations__20261114_1`, `report`, ..."""
+    date: str
+    """The night or received date that it is of; empty where it is of none."""
+    removed: int
+    changed: int = 0
+
+
+Note = Callable[[Iterable[tuple[Change, str | None]]], None]
+
+
+def by_tail(counted: Mapping[str, int], folders: Iterable[str]) -> dict[str, int]:
+    """Counts by URI, as Spark tells it, as counts by folder below the lake's root."""
+    known = set(folders)
+    found = {}
+    for uri, count in counted.items():
+        steps = uri.split("/")
+        tail = next(t for n in range(3, len(steps) + 1) if (t := "/".join(steps[-n:])) in known)
+        found[tail] = count
+    return found
+
+
+def amend(
+    spark: SparkSession,
+    lake: Lake,
+    run_id: str,
+    named: Mapping[str, list[Manifest]],
+    hit: Mapping[str, int],
+    clean: Clean,
+    alone: bool,
+    note: Note,
+) -> None:
+    """Rewrite the folders of `hit` (folder -> rows concerned), part by part.
+
+    `named`: all manifests by folder; `clean`: rows with `dt` and `run` to the rows that remain, with the same columns;
+    `alone`: no other run may be reading the old folders, so that they go at once; else as strays, another night; `note` is told
+    of each part's changes before any is valid, each with the folder that its manifest will name.
+    """
+    parts: dict[str, list[str]] = defaultdict(list)
+    for folder in sorted(hit):
+        part = folder.rpartition("/dt=")[0]
+        parts[part].append(folder.removeprefix(f"{part}/"))
+    for part, folders in parts.items():
+        written = lake.rewrite(part, clean(lake.read_with_location(spark, part, folders)), folders)
+        fresh: dict[str, list[Manifest]] = {}
+        changes: list[tuple[Change, str | None]] = []
+        for whole in (f"{part}/{folder}" for folder in folders):
+            new, found = written.get(whole.removeprefix(f"{part}/")) or ("", empty_digest(table(part).read_schema))
+            fresh[whole] = [
+                replace(old, folder=new, rows=found.rows, digest=found.digest, amended_by=run_id) for old in named[whole]
+            ]
+            removed = named[whole][0].rows - found.rows
+            changes.append((Change(part, fresh[whole][0].date, removed, hit[whole] - removed), new))
+        note(changes)
+        _commit(lake, fresh, alone)
+
+
+def _commit(lake: Lake, fresh: Mapping[str, list[Manifest]], alone: bool) -> None:
+    for old, manifests in fresh.items():
+        for manifest in manifests:
+            lake.commit(manifest)
+        if alone:
+            lake.store.remove(old)
+
+
+def sweep(lake: Lake, strays: Iterable[lake_scan.Stray], opened: dt.datetime | None) -> int:
+    """Delete what no manifest names and was begun before `opened` (None: nothing); returns how many are left."""
+    left = 0
+    for stray in strays:
+        if opened is not None and stray.time < opened:
+            lake.store.remove(stray.name)
+        else:
+            left += 1
+    return left

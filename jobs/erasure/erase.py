@@ -1,0 +1,154 @@
+"""Whoever asked to be forgotten leaves everything that nights before have left: `pmrs run forget --date D`.
+
+Runs every night behind ingest. With a wish that is new it goes over the whole lake (all dates, all sources that ever were),
+the nights kept in MongoDB, reports and models; without one it looks only at what this night put into quarantine. Killed
+anywhere, it is run again: `forgotten/cleaned.json`, which says for which wishes everything was last cleaned, comes last.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from jobs.context import JobContext
+from jobs.erasure import erasure_log, lake_scan, published_nights, quarantine, rows
+from jobs.erasure.amend import Change, amend, by_tail, sweep
+from jobs.erasure.registry import clean_checkpoints, clean_models
+from jobs.erasure.reports import clean_reports
+from jobs.erasure.requests import makers, wishes_of
+from jobs.lake.deletion_requests import Wishes
+from jobs.lake.files import File
+from jobs.lake.lake import Lake
+from jobs.lake.manifest import Manifest
+from jobs.lake.schemas import TABLES
+from jobs.log import logger
+from jobs.mongo.connection import Store, connect
+from jobs.report_paths import report_file
+
+LOG = logger(__name__)
+CLEANED = "erasures/cleaned.json"
+CLOCKS = dt.timedelta(hours=1)
+"""How far the clocks of two machines may be apart when it is judged what was written since everything was cleaned."""
+QUARANTINE = "quarantine"
+Folders = dict[str, list[Manifest]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Nothing to choose: a wish is a wish."""
+
+
+def run(ctx: JobContext) -> None:
+    """Reads all wishes; amends the lake, MongoDB, reports and models; writes `forgotten`, a row per thing amended."""
+    ctx.night.on_progress("reading the wishes", 0, 0)
+    wishes = wishes_of(ctx.night)
+    if not wishes.by_hash:
+        return
+    began = dt.datetime.now(dt.UTC)
+    # not the night's own view of the lake, which passes over sources that are no longer named
+    lake = Lake(ctx.night.lake.store.root)
+    known = lake.store.read_json(CLEANED) if lake.store.exists(CLEANED) else {}
+    with connect(ctx.night.settings, ctx.night.sources.name) as store:
+        erasure_log.keep(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
+        if known.get("wishes") == wishes.digest and not ctx.force:
+            whole = _fresh_quarantine(ctx, lake, store, wishes, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
+        else:
+            whole = _everything(ctx, lake, store, wishes)
+    if whole:
+        lake.store.write_json(CLEANED, {"wishes": wishes.digest, "since": began.isoformat(), "run_id": ctx.night.run_id})
+
+
+def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bool:
+    """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
+    night = ctx.night
+    lake.store.remove(CLEANED)
+    opened = _opened(store, night.run_id)
+    files = lake.store.walk()
+    named = lake_scan.by_folder(lake_scan.manifests(lake.store, files))
+    if strange := lake_scan.unknown(files):
+        LOG.warning("the lake holds folders of no known table; look into them yourself", folders=strange)
+    steps: list[tuple[str, Callable[[], list[Change] | None]]] = [
+        ("listeners' tables", lambda: _tables(ctx, lake, named, wishes, opened is not None)),
+        ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), wishes, opened is not None)),
+        ("models", lambda: [*clean_models(lake.store, wishes), *clean_checkpoints(lake.store)]),
+        ("nights in MongoDB", lambda: published_nights.clean_nights(store, night.run_id, wishes)),
+        ("records in MongoDB", lambda: published_nights.clean_records(store, wishes)),
+        ("reports", lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], wishes)),
+    ]
+    for done, (what, step) in enumerate(steps):
+        night.on_progress(f"forgetting: {what}", done, len(steps) + 1)
+        erasure_log.note(ctx, lake.store, ((change, None) for change in step() or ()))
+        erasure_log.keep(ctx, lake)
+    night.on_progress("forgetting: what dead runs left", len(steps), len(steps) + 1)
+    left = _sweep(lake, opened)
+    if left or opened is None:
+        LOG.warning("not everything is clean yet; the next night goes over it again", left=left, other_runs=opened is None)
+    return opened is not None and not left
+
+
+def _opened(store: Store, own: str) -> dt.datetime | None:
+    """When this run was opened: what was begun before it and is named by no manifest is a dead run's. None while another lives.
+
+    That one may be reading old folders, or be about to name them or its own: nothing is deleted under its hands.
+    """
+    now = dt.datetime.now(dt.UTC)
+    if store.leases.find_one({"expires_at": {"$gt": now}, "run_id": {"$ne": own}}) is not None:
+        return None
+    started: dt.datetime = (store.runs.find_one({"_id": own}) or {}).get("started_at", now)
+    return started
+
+
+def _tables(ctx: JobContext, lake: Lake, named: Folders, wishes: Wishes, alone: bool) -> None:
+    mine = sorted(f for f in named if "user_id" in _columns(f))
+    if not mine:
+        return
+    asked = makers(ctx.night, wishes).cache()
+    hit = by_tail(rows.found(ctx.spark, [lake.store.pattern(f) for f in mine], asked), mine)
+    note = partial(erasure_log.note, ctx, lake.store)
+    amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: rows.cleaned(frame, asked), alone, note)
+
+
+def _columns(folder: str) -> list[str]:
+    table = TABLES.get(lake_scan.table_name(folder))
+    return list(table.schema.names) if table else []
+
+
+def _fresh_quarantine(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes, since: dt.datetime) -> bool:
+    """What came into quarantine since everything was cleaned: a log that is read again may hold the forgotten once more."""
+    files = lake.store.walk(QUARANTINE)
+    fresh = [file for file in files if lake_scan.written(file) >= since] + lake.store.walk("stage")
+    if not fresh:
+        return True
+    named = lake_scan.by_folder(lake_scan.manifests(lake.store, _manifests_of(files, fresh)))
+    # those that were replaced or never committed go first: their bytes would not be looked at
+    opened = _opened(store, ctx.night.run_id)
+    left = sweep(lake, lake_scan.strays(fresh, named), opened)
+    folders = {file.name.rpartition("/")[0] for file in fresh}
+    _quarantine(ctx, lake, named, folders, wishes, opened is not None)
+    erasure_log.keep(ctx, lake)
+    return opened is not None and not left
+
+
+def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
+    """The manifests of the parts in which something is fresh: a folder may be named by other dates than its own."""
+    parts = {file.name.partition("/dt=")[0] for file in fresh}
+    return [file for file in files if file.name.partition("/dt=")[0] in parts]
+
+
+def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wishes: Wishes, alone: bool) -> None:
+    held = sorted(f for f in set(named) & only if lake_scan.table_name(f) == QUARANTINE)
+    if not held:
+        return
+    spaces = tuple(sorted({source.namespace for source in ctx.night.sources.sources}))
+    hit = by_tail(quarantine.found(ctx.spark, [lake.store.pattern(f) for f in held], wishes, spaces), held)
+    if hit:
+        lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
+    redact = partial(quarantine.redacted, wishes=wishes, namespaces=spaces)
+    amend(ctx.spark, lake, ctx.night.run_id, named, hit, redact, alone, partial(erasure_log.note, ctx, lake.store))
+
+
+def _sweep(lake: Lake, opened: dt.datetime | None) -> int:
+    """Listed anew: the folders that this very job has replaced are gone already, unless it was killed before."""
+    files = lake.store.walk()
+    named = lake_scan.by_folder(lake_scan.manifests(lake.store, files))
+    return sweep(lake, lake_scan.strays(files, named), opened)

@@ -1,0 +1,68 @@
+"""What was amended, as table `forgotten` tells it: noted before it is valid, so that a kill loses nothing of it."""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from jobs.context import JobContext
+from jobs.erasure.amend import Change
+from jobs.lake.files import FileStore
+from jobs.lake.lake import Lake
+from jobs.lake.partitions import Partitions
+from jobs.lake.schemas import table
+from jobs.log import logger
+
+LOG = logger(__name__)
+FOLDER = "erasures"
+JOURNAL = "journal-"
+
+
+def note(ctx: JobContext, store: FileStore, changes: Iterable[tuple[Change, str | None]]) -> None:
+    """Add to the run's journal what is about to be valid, or is: each change with the folder that its manifest will name.
+
+    None for the folder: the change is done.
+    """
+    told = {"night": ctx.night.date.isoformat(), "run_id": ctx.night.run_id, "at": dt.datetime.now(dt.UTC).isoformat()}
+    fresh = [asdict(change) | {"folder": folder} | told for change, folder in changes]
+    if fresh:
+        name = f"{FOLDER}/{JOURNAL}{ctx.night.run_id}.json"
+        store.write_json(name, [*_noted(store, name), *fresh])
+
+
+def keep(ctx: JobContext, lake: Lake, of_dead_runs: bool = False) -> None:
+    """Journals to table `forgotten`, under the night that each is of: this run's own, and those that killed runs have left."""
+    mine = f"{JOURNAL}{ctx.night.run_id}.json"
+    names = [name for name in lake.store.files(FOLDER) if name == mine or (of_dead_runs and name.startswith(JOURNAL))]
+    done = [entry for name in names for entry in _noted(lake.store, f"{FOLDER}/{name}") if _is_valid(lake, entry)]
+    for night in sorted({entry["night"] for entry in done}):
+        _write(ctx, lake, night, [entry for entry in done if entry["night"] == night])
+    for name in names:
+        lake.store.remove(f"{FOLDER}/{name}")
+
+
+def _noted(store: FileStore, name: str) -> list[dict[str, Any]]:
+    return list(store.read_json(name)) if store.exists(name) else []
+
+
+def _is_valid(lake: Lake, entry: dict[str, Any]) -> bool:
+    """Whether the manifest that was announced was committed before the run was killed."""
+    if entry["folder"] is None:
+        return True
+    found = lake.manifest(entry["what"], entry["date"])
+    return found is not None and (found.folder, found.amended_by) == (entry["folder"], entry["run_id"])
+
+
+def _write(ctx: JobContext, lake: Lake, night: str, entries: list[dict[str, Any]]) -> None:
+    schema = table("erasures").schema
+    rows = [{name: entry[name] for name in schema.names} | {"at": dt.datetime.fromisoformat(entry["at"])} for entry in entries]
+    fresh = ctx.spark.createDataFrame(rows, schema)
+    # a kill between this commit and the journal's removal is followed by the same rows once more
+    known: DataFrame = lake.read(ctx.spark, "erasures", Partitions.DATE, night)
+    ctx.write("erasures", known.unionByName(fresh).distinct().coalesce(1), on=dt.date.fromisoformat(night))
+    ctx.commit()
+    del ctx.pending[:-1]
+    removed, changed = (sum(entry[name] for entry in entries) for name in ("removed", "changed"))
+    LOG.info("forgotten", night=night, things=len(entries), removed=removed, changed=changed)

@@ -1,0 +1,153 @@
+"""Nights kept in MongoDB, live or not: documents of the forgotten go, lists lose the tracks that their users want forgotten."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from pymongo import DeleteMany, DeleteOne, ReplaceOne
+
+from jobs.erasure.amend import Change
+from jobs.erasure.tokens import names_somebody
+from jobs.lake.deletion_requests import Wish, Wishes
+from jobs.lake.reasons import BY, without_names
+from jobs.mongo.connection import Document, Store
+from jobs.mongo.names import RECOMMENDATIONS, collection_name
+
+BATCH = 200
+"""Users whose documents are amended by one command: some thousand lists, a few megabytes."""
+Edit = DeleteMany | DeleteOne | ReplaceOne[Document]
+SAID = "(forgotten)"
+"""Stands where a sentence named somebody."""
+
+
+def clean_nights(store: Store, run_id: str, wishes: Wishes) -> list[Change]:
+    """Amend every night's collections, whatever they are called, and bring the counts of their publications up to date."""
+    names = sorted(name for name in _collections(store) if "__" in name)
+    changes = [_clean(store, name, name.partition("__")[2], wishes) for name in names]
+    for published in list(store.publications.find({"amending": True}, {"_id": 1})):
+        recount(store, published["_id"], run_id)
+    return [change for change in changes if change.removed or change.changed]
+
+
+def _collections(store: Store) -> list[str]:
+    names = store.list_collection_names(filter={"type": "collection"})
+    return [name for name in names if not name.startswith("system.")]
+
+
+def _makers_in(store: Store, name: str, wishes: Wishes) -> Iterator[tuple[str, Wish]]:
+    """Users with documents in a collection who asked for something; ids pass by one at a time, hashed here."""
+    users = store[name].aggregate([{"$match": {"user_id": {"$type": "string"}}}, {"$group": {"_id": "$user_id"}}])
+    for row in users:
+        wish = wishes.of(row["_id"])
+        if wish is not None:
+            yield row["_id"], wish
+
+
+def _clean(store: Store, name: str, night: str, wishes: Wishes) -> Change:
+    removed = changed = 0
+    titles = _names(store, night, wishes) if wishes.pairs else {}
+    users = _makers_in(store, name, wishes)
+    while chunk := list(islice(users, BATCH)):
+        edits = [edit for user, wish in chunk for edit in _edits(store, name, user, wish, titles)]
+        if edits:
+            # noted before anything is deleted: a run after a kill finds nothing to delete, but must count again
+            store.publications.update_one({"_id": night}, {"$set": {"amending": True}})
+            done = store[name].bulk_write(edits, ordered=False)
+            removed, changed = removed + done.deleted_count, changed + done.modified_count
+    return Change(name, _date(store, night), removed, changed)
+
+
+def _edits(store: Store, name: str, user: str, wish: Wish, titles: Mapping[str, set[str]]) -> Iterator[Edit]:
+    """What is to be done to one user's documents."""
+    if wish.whole:
+        yield DeleteMany({"user_id": user})
+        return
+    told = {title for track in wish.tracks for title in titles[track]}
+    for document in store[name].find({"user_id": user}):
+        cleaned = without_tracks(document, wish.tracks, told)
+        if cleaned is None:
+            yield DeleteOne({"_id": document["_id"]})
+        elif cleaned != document:
+            yield ReplaceOne({"_id": document["_id"]}, cleaned)
+
+
+def _names(store: Store, night: str, wishes: Wishes) -> dict[str, set[str]]:
+    """What this night's reasons called the tracks: as jobs/lake/reasons.py names them, from the night's own titles."""
+    names = {track: {track} for track in wishes.tracks}
+    told = store[collection_name("classified_music", night)].find({"_id": {"$in": wishes.tracks}}, {"title": 1, "artist": 1})
+    for track in told:
+        title = track.get("title") or track["_id"]
+        names[track["_id"]].add(title + BY + track["artist"] if track.get("artist") else title)
+    return names
+
+
+def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) -> Document | None:
+    """A user's document without items on `tracks`, ranks closed up, and no reason that tells one of `names`.
+
+    None: nothing of it is left, or it is named after an artist of one of them. A document that names none of them comes back as it
+    is, digest and all.
+    """
+    after = document.get("anchor_artist")
+    if document.get("track_id") in tracks or (after and any(name.endswith(BY + after) for name in names)):
+        return None
+    old: list[dict[str, Any]] = document.get("items", [])
+    kept = [item for item in old if item.get("track_id") not in tracks]
+    items = [
+        item | {"rank": rank} | {key: without_names(item[key], names) for key in ("why",) if key in item}
+        for rank, item in enumerate(kept, 1)
+    ]
+    if items == old:
+        return document
+    text = json.dumps([document["_id"], items], sort_keys=True, default=str)
+    return {**document, "items": items, "digest": hashlib.sha256(text.encode()).hexdigest()[:32]} if items else None
+
+
+def recount(store: Store, night: str, run_id: str) -> None:
+    """Users, lists and items of an amended night as they are now: what the next audit and the repair go by."""
+    lists = store[collection_name(RECOMMENDATIONS, night)]
+    sums = {"_id": None, "lists": {"$sum": 1}, "items": {"$sum": {"$size": "$items"}}}
+    found = next(iter(lists.aggregate([{"$group": sums}])), {"lists": 0, "items": 0})
+    users = next(iter(lists.aggregate([{"$group": {"_id": "$user_id"}}, {"$count": "users"}])), {"users": 0})
+    facts = {"users": users["users"], "lists": found["lists"], "items": found["items"], "amended_by": run_id}
+    kept = {f"publication.{key}": value for key, value in facts.items()}
+    store.runs.update_one({"_id": night, "publication": {"$exists": True}}, {"$set": kept})
+    store.publications.update_one({"_id": night}, {"$set": facts, "$unset": {"amending": ""}})
+
+
+def _date(store: Store, night: str) -> str:
+    return str((store.runs.find_one({"_id": night}, {"date": 1}) or {}).get("date", ""))
+
+
+def clean_records(store: Store, wishes: Wishes) -> list[Change]:
+    """Runs, publications, metrics and whatever else is no night's own: sentences and records that name somebody."""
+    names = names_somebody(wishes, ())
+    changes = []
+    for name in sorted(n for n in _collections(store) if "__" not in n):
+        changed = 0
+        for document in store[name].find():
+            cleaned = scrubbed(document, names, wishes)
+            if cleaned is None:
+                store[name].delete_one({"_id": document["_id"]})
+            elif cleaned != document:
+                store[name].replace_one({"_id": document["_id"]}, cleaned)
+            changed += cleaned != document
+        if changed:
+            changes.append(Change(name, "", 0, changed))
+    return changes
+
+
+def scrubbed(value: Any, names: Callable[[bytes], bool], wishes: Wishes) -> Any:
+    """`value` without records whose `user_id` is a forgotten user's (None), and with sentences that name one replaced.
+
+    Only texts with a space in them are sentences: ids, dates and digests of our own are never somebody's name.
+    """
+    if isinstance(value, dict):
+        wish = wishes.of(value["user_id"]) if isinstance(value.get("user_id"), str) else None
+        if wish is not None and wish.whole:
+            return None
+        return {key: scrubbed(inner, names, wishes) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [scrubbed(inner, names, wishes) for inner in value]
+    return SAID if isinstance(value, str) and " " in value and names(value.encode("utf-8", "replace")) else value

@@ -1,0 +1,53 @@
+"""Rejected lines that name somebody: their bytes go, their line in the account stays."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, StructField, StructType
+
+from jobs.erasure.tokens import names_somebody
+from jobs.lake.deletion_requests import Wishes
+
+NOTE = "; its bytes are forgotten, on somebody's wish"
+
+
+def marked(frame: DataFrame, wishes: Wishes, namespaces: tuple[str, ...]) -> DataFrame:
+    """Rows of table `quarantine` (and other columns) with `__names`: their bytes name somebody who is to be forgotten."""
+    known = frame.sparkSession.sparkContext.broadcast(wishes)
+
+    def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        names = names_somebody(known.value, namespaces)
+        for batch in batches:
+            flags = [raw is not None and names(_bytes(raw)) for raw in batch.column("raw").to_pylist()]
+            yield batch.append_column("__names", pa.array(flags, pa.bool_()))
+
+    flag = StructField("__names", BooleanType())
+    return frame.mapInArrow(judge, StructType([*frame.schema, flag]))
+
+
+def _bytes(raw: str) -> bytes:
+    try:
+        return base64.b64decode(raw)
+    except binascii.Error:
+        return raw.encode()  # not ours, but perhaps somebody's name
+
+
+def found(spark: SparkSession, paths: list[str], wishes: Wishes, namespaces: tuple[str, ...]) -> dict[str, int]:
+    """Number of lines that name somebody, by folder; one job for all folders."""
+    rows = spark.read.schema("raw string").parquet(*paths).where("raw IS NOT NULL")
+    placed = rows.select("raw", F.regexp_replace("_metadata.file_path", "/[^/]+$", "").alias("place"))
+    counted = marked(placed, wishes, namespaces).where("__names").groupBy("place").agg(F.count("*").alias("rows"))
+    return {row["place"]: row["rows"] for row in counted.collect()}  # as many as folders at most
+
+
+def redacted(frame: DataFrame, wishes: Wishes, namespaces: tuple[str, ...]) -> DataFrame:
+    """`frame` with the bytes of such lines taken out and a note in the reason; rule, file and line stay."""
+    names = F.col("__names")
+    raw = F.when(~names, F.col("raw")).alias("raw")
+    reason = F.when(names, F.concat("reason", F.lit(NOTE))).otherwise(F.col("reason")).alias("reason")
+    new = {"raw": raw, "reason": reason}
+    return marked(frame, wishes, namespaces).select(*[new.get(name, F.col(name)) for name in frame.columns])

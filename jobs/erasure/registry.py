@@ -1,0 +1,88 @@
+"""Registered models and whoever asks to be forgotten. What names a user is dropped. Of a recommender, which learned from listening,
+the weights go: nobody's listening can be taken out of them. Its card, which holds means over users, stays, and with it the recipe
+that a night fits anew. Checkpoints of fits go whole. The genre CNN and its unfinished training learn from audio and labels; user
+factors are a table of the lake.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from jobs.erasure.amend import Change
+from jobs.lake.checkpoints import CLIPS, FOLDER, TRAINING
+from jobs.lake.deletion_requests import Wishes
+from jobs.lake.files import FileStore
+
+WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
+"""What a card says whose weights are gone."""
+SMALL = 8
+"""A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
+
+
+def clean_models(store: FileStore, wishes: Wishes) -> list[Change]:
+    """Drop each model whose card or tensor names hold a forgotten user's id as a text of its own, pointer first; and the weights of
+    recommenders.
+    """
+    changes = []
+    for name in store.folders("models"):
+        for digest in store.folders(f"models/{name}"):
+            if any(wishes.of(text) for text in _texts_of_model(store, f"models/{name}/{digest}")):
+                pointer = f"models/{name}/registered.json"
+                if store.exists(pointer) and store.read_json(pointer)["digest"] == digest:
+                    store.remove(pointer)
+                store.remove(f"models/{name}/{digest}")
+                changes.append(Change(f"models/{name}", "", 1))
+            elif _without_weights(store, f"models/{name}/{digest}"):
+                changes.append(Change(f"models/{name}", "", 0, 1))
+    return changes
+
+
+def clean_checkpoints(store: FileStore) -> list[Change]:
+    """Delete where unfinished fits stand, all of them: they hold factors by number, and nobody can tell which are whose.
+
+    So too the hashes of who was scored by what: a hash of one person's tracks could be found again by trying. A new wish has
+    everybody scored anew, so that nobody misses them.
+    """
+    changes = []
+    fits = [f"{FOLDER}/{name}" for name in store.folders(FOLDER) if name not in {TRAINING, CLIPS}]
+    for folder in (*fits, "candidate_fingerprints"):
+        found = [file.name for file in store.walk(folder)]
+        # manifests first: a kill in between leaves none that names rows which are gone
+        for name in (name for name in found if name.endswith("/_manifest.json")):
+            store.remove(name)
+        store.remove(folder)
+        changes += [Change(folder, "", len(found))] if found else []
+    return changes
+
+
+def _without_weights(store: FileStore, folder: str) -> bool:
+    """Take the weights of what learned from listening away; returns whether there were any."""
+    weights, card = f"{folder}/weights.safetensors", f"{folder}/card.json"
+    told = store.read_json(card) if store.exists(card) else {}
+    if told.get("learned_from") != "listening" or not store.exists(weights):
+        return False
+    store.write_json(card, {**told, "weights": WITHOUT})
+    store.remove(weights)
+    return True
+
+
+def _texts_of_model(store: FileStore, folder: str) -> Iterator[str]:
+    if store.exists(f"{folder}/card.json"):
+        yield from texts(store.read_json(f"{folder}/card.json"))
+    if store.exists(f"{folder}/weights.safetensors"):
+        weights = store.read_bytes(f"{folder}/weights.safetensors")
+        length = int.from_bytes(weights[:SMALL], "little")
+        yield from texts(json.loads(weights[SMALL : SMALL + length] or b"{}"))
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)

@@ -1,0 +1,119 @@
+"""Whether a line that no rule could read names somebody: every piece of it that could be a user id is tried.
+
+Generous on purpose: a piece too many costs a hash, a piece too few leaves a name in the quarantine.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from unicodedata import normalize
+from urllib.parse import unquote, unquote_plus
+
+from jobs.lake.deletion_requests import Wishes, sha256
+
+LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,2048}+)")', re.DOTALL)
+"""A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 2,048 in escapes."""
+ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
+MARKS = ("\t", ",", " ", ";", "|", ":", "=", "&", "/", '"', "'", "<SEP>", "\r", "%", "\\", "\N{REPLACEMENT CHARACTER}")
+WRAPPING = " \t\r\n\"'`()[]{}<>,;:"
+WORD = re.compile(r"\w+")
+LONGEST = 8
+"""Words in a row that may make up one id, with what stands between them: a UUID has five, an address about four."""
+LONG_LINE = 256 * 1024
+"""Bytes from which a line is not taken apart, which costs up to some 30 s per MB, but taken for one that names somebody: a log
+in one line, or no text at all."""
+
+
+def texts(line: bytes) -> Iterator[str]:
+    """The line as text in every way in which it may have been meant, each once."""
+    forms = [line.decode("utf-8", "replace"), line.decode("latin-1")]
+    if b"\0" in line:
+        forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))
+    if line.count(b"\0") * 8 > len(line):
+        # UTF-16 in either order of bytes; a newline of two bytes leaves one of them at the start of the next line
+        forms += [line[skip:].decode(f"utf-16-{order}", "replace") for order in ("le", "be") for skip in (0, 1)]
+    escaped = [ESCAPE.sub(_unescaped, text) for text in forms if "\\u" in text]
+    yield from dict.fromkeys([*forms, *escaped, *_unquoted(forms[0])])
+
+
+def _unquoted(text: str) -> set[str]:
+    """What an address in the text may say; some are encoded twice."""
+    if "%" not in text:
+        return set()
+    once = {read(text, encoding=code) for read in (unquote, unquote_plus) for code in ("utf-8", "latin-1")}
+    return once | {unquote(text) for text in once}
+
+
+def _unescaped(escapes: re.Match[str]) -> str:
+    units = bytes.fromhex(escapes[0].replace("\\u", ""))
+    return units.decode("utf-16-be", "replace")
+
+
+def literals(text: str) -> Iterator[str]:
+    """What stands between two double quotes, as it is, with a table's doubled quotes single, and as JSON reads it."""
+    for found in LITERAL.finditer(text):
+        inner = found[1]
+        yield inner
+        try:
+            yield str(json.loads(f'"{inner}"', strict=False))
+        except ValueError:
+            continue
+
+
+def fields(text: str) -> Iterator[str]:
+    """The text cut at each mark that formats use, as it is and without what may wrap a field."""
+    yield text
+    yield text.strip(WRAPPING)
+    for mark in MARKS:
+        for field in text.split(mark) if mark in text else ():
+            yield field
+            yield field.strip(WRAPPING)
+
+
+def spans(text: str) -> Iterator[str]:
+    """Up to LONGEST neighbouring words, with what stands between them."""
+    words = [found.span() for found in WORD.finditer(text)]
+    for first, (start, _) in enumerate(words):
+        for _, end in words[first : first + LONGEST]:
+            yield text[start:end]
+
+
+def tokens(line: bytes) -> set[str]:
+    """Every piece of a line that could be an id."""
+    found: set[str] = set()
+    for text in texts(line):
+        quoted = list(literals(text))
+        for piece in (text, text.replace('""', '"'), *quoted):
+            found.update(fields(piece))
+        for piece in (text, *(inner for inner in quoted if "\\" in text)):  # unescaped, words may join
+            found.update(spans(piece))
+    found |= {normalize(form, piece) for piece in found if not piece.isascii() for form in ("NFC", "NFD")}
+    return found - {""}
+
+
+def names_somebody(wishes: Wishes, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
+    """A judge of lines: True where one names a forgotten user, or a user together with a track to be forgotten.
+
+    One longer than LONG_LINE does, for all that is known, where anybody has a wish. `namespaces`: prefixes behind which the lake
+    keeps ids; each piece is tried alone and behind every one of them.
+    """
+    prefixes = ["", *sorted({f"{name}:" for name in namespaces if name})]
+
+    def judge(line: bytes) -> bool:
+        if len(line) > LONG_LINE:
+            return bool(wishes.by_hash)
+        pieces = tokens(line)
+        things: set[str] | None = None
+        for piece in pieces:
+            for prefix in prefixes:
+                wish = wishes.by_hash.get(sha256(prefix + piece))
+                if wish is None:
+                    continue
+                if wish.whole:
+                    return True
+                things = things or {p + known for p in prefixes for known in pieces}
+                if things & (wish.tracks | wish.songs):
+                    return True
+        return False
+
+    return judge

@@ -1,0 +1,114 @@
+"""Who asked to be forgotten, and the one filter that every reader of listeners' data passes through."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.lake.lake import Lake
+from jobs.lake.partitions import Partitions
+from jobs.lake.schemas import table
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one person asked for."""
+
+    whole: bool
+    """Forget everything of the person; else only what follows."""
+    tracks: frozenset[str] = frozenset()
+    songs: frozenset[str] = frozenset()
+    """Songs that the tracks belong to: play counts know only these."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """All wishes as known now, by the SHA-256 (hex) of the user id: small enough for the driver and every task."""
+
+    by_hash: Mapping[str, Wish]
+
+    def of(self, user_id: str) -> Wish | None:
+        """The wish of a user, if there is one."""
+        return self.by_hash.get(sha256(user_id))
+
+    @property
+    def pairs(self) -> bool:
+        """Whether anybody asked for single tracks."""
+        return any(wish.tracks for wish in self.by_hash.values())
+
+    @property
+    def tracks(self) -> list[str]:
+        """Every track that somebody wants forgotten, sorted."""
+        return sorted({track for wish in self.by_hash.values() for track in wish.tracks})
+
+    @property
+    def digest(self) -> str:
+        """What "the same wishes" means, songs included: 32 hex digits."""
+        told = [(key, w.whole, sorted(w.tracks), sorted(w.songs)) for key, w in sorted(self.by_hash.items())]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+
+def wishes_in(rows: pa.Table) -> Wishes:
+    """The wishes that rows of table `deletions` tell (`user_hash`, `track_id`, perhaps `song_id`)."""
+    whole: set[str] = set()
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for row in rows.to_pylist():
+        tracks, songs = found.setdefault(row["user_hash"], (set(), set()))
+        if row["track_id"] is None:
+            whole.add(row["user_hash"])
+            continue
+        tracks.add(row["track_id"])
+        songs |= {row["song_id"]} if row.get("song_id") else set()
+    return Wishes({key: Wish(key in whole, frozenset(tracks), frozenset(songs)) for key, (tracks, songs) in found.items()})
+
+
+def sha256(user_id: str) -> str:
+    """As `user_hash`, in Python; what no user id can hold (half a surrogate pair) becomes a question mark."""
+    return hashlib.sha256(user_id.encode("utf-8", "replace")).hexdigest()
+
+
+def user_hash(column: str = "user_id") -> Column:
+    """SHA-256 (hex) of a user id: a wish is kept without the name of who made it."""
+    return F.sha2(F.col(column), 256)
+
+
+def without_forgotten(frame: DataFrame, deletions: DataFrame) -> DataFrame:
+    """`frame` (column `user_id`, perhaps `track_id` or `song_id`) without users, or users' tracks, that are to be forgotten.
+
+    `deletions`: columns `user_hash`, `track_id` (null: the whole user), from every date: wishes hold as known now; where it
+    also has `song_id` (see `known.with_songs`), rows that know only a song are heeded too.
+    """
+    users = F.broadcast(deletions.where("track_id IS NULL").select("user_hash").distinct())
+    kept = frame.withColumn("user_hash", user_hash()).join(users, "user_hash", "left_anti")
+    thing = "track_id" if "track_id" in frame.columns else "song_id"
+    if thing in frame.columns and thing in deletions.columns:
+        pairs = F.broadcast(deletions.where(f"{thing} IS NOT NULL").select("user_hash", thing).distinct())
+        kept = kept.join(pairs, ["user_hash", thing], "left_anti")
+    return kept.select(*frame.columns)
+
+
+def forgotten_pairs(users: DataFrame, deletions: DataFrame) -> DataFrame:
+    """`user_id`, `track_id`: tracks that some of `users` (column `user_id`) asked to forget, and that no list may offer them."""
+    pairs = deletions.where("track_id IS NOT NULL").select("user_hash", "track_id").distinct()
+    named = users.select("user_id").distinct().withColumn("user_hash", user_hash())
+    return named.join(F.broadcast(pairs), "user_hash").select("user_id", "track_id")
+
+
+def every_row(lake: Lake, spark: SparkSession, name: str) -> DataFrame:
+    """Rows of all dates of a table; a folder that many dates share is read once."""
+    schema = table(name).read_schema
+    folders = {f"{m.table}/{m.folder}" for m in lake.select(name, Partitions.ALL, "") if m.folder}
+    if not folders:
+        return spark.createDataFrame([], schema)
+    return spark.read.schema(schema).parquet(*[lake.store.pattern(folder) for folder in sorted(folders)])
+
+
+def with_songs(lake: Lake, spark: SparkSession, deletions: DataFrame) -> DataFrame:
+    """`user_hash`, `track_id`, `song_id`: each wish with the songs for which its track ever stood (null: none, or no track)."""
+    songs = every_row(lake, spark, "song_tracks").select("track_id", "song_id").distinct()
+    asked = deletions.select("user_hash", "track_id").distinct()
+    return asked.join(songs.join(F.broadcast(asked.select("track_id").distinct()), "track_id"), "track_id", "left")

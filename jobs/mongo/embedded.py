@@ -1,0 +1,237 @@
+"""The embedded MongoDB, which serves where no PMRS_MONGO_URI is set: a real mongod on 127.0.0.1 with passwords.
+
+`start` may be called at any time, also after everything was killed, and by several processes at once. Files, all under
+VAR/mongo (mode 0700): `uri` for the owner `pmrs`, `analyst.uri` for the read-only user `analyst`, both 0600.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from jobs.errors import StoreError
+from jobs.mongo import mongod
+from jobs.mongo.mongod import Place
+from jobs.settings import Settings
+
+START_SECONDS = 90.0
+"""A killed mongod replays its journal first; on a slow disk that takes a while."""
+ROLES = {
+    # the jobs' user makes collections, views, validators and users of its own
+    "pmrs": ["readWriteAnyDatabase", "dbAdminAnyDatabase", "userAdminAnyDatabase", "clusterAdmin"],
+    "analyst": ["readAnyDatabase"],
+}
+FILES = {"pmrs": "uri", "analyst": "analyst.uri"}
+READY = "ready"
+"""A file that says: the first start came to its end. Before that there is a data folder, but no user to log in as."""
+Client = MongoClient[dict[str, Any]]
+
+
+def start(settings: Settings) -> SecretStr:
+    """Start the embedded mongod, or find it running; returns the owner's URI.
+
+    Raises StoreError naming the log where it does not come up.
+    """
+    place = place_of(settings)
+    with _locked(place):
+        passwords = _passwords(place)
+        _set_unfinished_aside(place)
+        port = mongod.kept_port(place)
+        if mongod.running_pid(place) is None or port is None:
+            mongod.terminate(place)
+            port = _start_process(place)
+        _wait_until_it_answers(place, port)
+        _make_replica_set(place, port, passwords)
+        for user in ROLES:
+            _make_user(place, port, passwords, user)
+            _write_secret(place.folder / FILES[user], _uri(user, passwords[user], port))
+        (place.folder / READY).touch()
+        return SecretStr(_uri("pmrs", passwords["pmrs"], port))
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the embedded mongod; its data stays. False where none ran."""
+    place = place_of(settings)
+    if not place.folder.is_dir():
+        return False
+    with _locked(place):
+        return mongod.terminate(place)
+
+
+def status(settings: Settings) -> str:
+    """One sentence for a person, without a password."""
+    place = place_of(settings)
+    pid = mongod.running_pid(place)
+    if pid is None:
+        return "The embedded MongoDB does not run; `make mongo` starts it."
+    owner, analyst = (place.folder / FILES[user] for user in ("pmrs", "analyst"))
+    where = f"mongodb://127.0.0.1:{mongod.kept_port(place)} (process {pid})"
+    return f"The embedded MongoDB runs at {where}; URIs with passwords: {owner} (owner), {analyst} (read only)."
+
+
+def place_of(settings: Settings) -> Place:
+    """Where it lies."""
+    return Place(settings.var.resolve() / "mongo")
+
+
+@contextlib.contextmanager
+def _locked(place: Place) -> Iterator[None]:
+    """Two starts at once would choose two ports for one data folder: the second waits, then finds the first's."""
+    place.folder.mkdir(parents=True, exist_ok=True)
+    place.folder.chmod(0o700)
+    with (place.folder / "lock").open("w") as lock:
+        # inherited by no child, and freed by the kernel however this process ends
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Whole or not at all, and at no moment readable by others."""
+    aside = path.with_name(f".{path.name}.part")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def _passwords(place: Place) -> dict[str, str]:
+    """Random, written down before any user is made from them, so that a kill in between leaves no unknown password."""
+    path = place.folder / "passwords.json"
+    if not path.is_file():
+        _write_secret(path, json.dumps({user: secrets.token_urlsafe(24) for user in ROLES}))
+    if not place.keyfile.is_file():
+        _write_secret(place.keyfile, secrets.token_hex(64))
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def _set_unfinished_aside(place: Place) -> None:
+    """A first start that was killed half-way left data without users; it is begun anew, and nothing is deleted."""
+    if place.data.is_dir() and not (place.folder / READY).is_file():
+        mongod.terminate(place)
+        place.data.rename(place.folder / f"data.unfinished.{time.time_ns()}")
+
+
+def _start_process(place: Place) -> int:
+    """Start mongod and return its port; another port is tried where someone took the first between look and bind."""
+    kept = mongod.kept_port(place)
+    for _ in range(3):
+        port = mongod.choose_port(kept)
+        process = mongod.spawn(place, port)
+        if _listens(place, port, process):
+            _write_secret(place.port_file, str(port))
+            return port
+        kept = None
+        if "Address already in use" not in place.log.read_text(errors="replace") if place.log.is_file() else True:
+            break
+    raise StoreError(mongod.why_it_ended(place))
+
+
+def _listens(place: Place, port: int, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with _client(port, timeout_ms=500) as client, contextlib.suppress(PyMongoError):
+            client.admin.command("ping")
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _wait_until_it_answers(place: Place, port: int) -> None:
+    with _client(port, timeout_ms=int(START_SECONDS * 1000)) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            raise StoreError(
+                f"The embedded MongoDB runs but does not answer at 127.0.0.1:{port}; look at {place.log}, "
+                "then `make stop` and start again."
+            ) from None
+
+
+def _client(port: int, user: str | None = None, password: str | None = None, timeout_ms: int = 10_000) -> Client:
+    """A direct connection: the one-node replica set need not be found, it is here."""
+    return MongoClient(
+        "127.0.0.1", port, username=user, password=password, directConnection=True,
+        serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=5_000,
+    )  # fmt: skip
+
+
+def _uri(user: str, password: str, port: int) -> str:
+    # token_urlsafe needs no escaping in a URI
+    return f"mongodb://{user}:{password}@127.0.0.1:{port}/?authSource=admin&directConnection=true"
+
+
+def _make_replica_set(place: Place, port: int, passwords: dict[str, str]) -> None:
+    """Initiate the set, or tell it its new port, then wait until its one member is primary."""
+    config = {"_id": mongod.REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
+    deadline = time.monotonic() + START_SECONDS
+    with _client(port) as anybody:
+        if (place.folder / READY).is_file():
+            with _client(port, "pmrs", passwords["pmrs"]) as owner:
+                while not _follows_port(place, owner, config) and time.monotonic() < deadline:
+                    time.sleep(0.1)
+        else:
+            anybody.admin.command("replSetInitiate", config)
+        while not anybody.admin.command("hello").get("isWritablePrimary"):
+            if time.monotonic() > deadline:
+                raise StoreError(f"The embedded MongoDB does not become writable; look at {place.log}.")
+            time.sleep(0.1)
+
+
+def _follows_port(place: Place, owner: Client, config: dict[str, Any]) -> bool:
+    """Give the set its member's present address if it changed. False while the set's configuration is still being read."""
+    try:
+        now = owner.admin.command("replSetGetConfig")["config"]
+        if now["members"][0]["host"] != config["members"][0]["host"]:
+            # forced, because a member whose address changed counts itself out and elects nobody
+            owner.admin.command("replSetReconfig", {**now, **config, "version": now["version"] + 1}, force=True)
+    except OperationFailure as error:
+        if error.code == 18:
+            raise StoreError(_wrong_password(place, "pmrs")) from None
+        # 94: not read yet; 93 and 109: a configuration is being changed this moment
+        if error.code not in {93, 94, 109}:
+            raise
+        return False
+    return True
+
+
+def _wrong_password(place: Place, user: str) -> str:
+    return (
+        f"The embedded MongoDB has a user {user} with another password than {place.folder / 'passwords.json'} says; "
+        f"restore that file, or move {place.folder} aside to begin anew."
+    )
+
+
+def _make_user(place: Place, port: int, passwords: dict[str, str], user: str) -> None:
+    """Make the user unless it can log in already. The very first is made by a nobody, as mongod allows on localhost."""
+    if _can_log_in(port, user, passwords[user]):
+        return
+    maker = _client(port) if user == "pmrs" else _client(port, "pmrs", passwords["pmrs"])
+    with maker:
+        try:
+            maker.admin.command("createUser", user, pwd=passwords[user], roles=ROLES[user])
+        except OperationFailure:
+            raise StoreError(_wrong_password(place, user)) from None
+
+
+def _can_log_in(port: int, user: str, password: str) -> bool:
+    with _client(port, user, password) as client:
+        try:
+            client.admin.command("ping")
+        except OperationFailure as error:
+            if error.code == 18:
+                return False
+            raise
+        return True

@@ -1,0 +1,112 @@
+"""Two runs of one date exclude each other by a lease in MongoDB, renewed while its holder lives."""
+
+import datetime as dt
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from jobs.errors import LeaseError
+from jobs.mongo.connection import Document, Store
+
+TTL = dt.timedelta(seconds=90)
+"""A lease that nobody renewed for so long is free. Longer than the gap between two tasks of a night (a JVM's start)."""
+HEARTBEAT_S = 5.0
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def take(store: Store, date: str, run_id: str, holder_pid: int = 0) -> None:
+    """Take the date's lease for a run, or renew it if the run holds it. Raises LeaseError if another run does."""
+    fields = {"run_id": run_id, "host": socket.gethostname(), "pid": holder_pid, "expires_at": _now() + TTL}
+    free = {"_id": date, "$or": [{"run_id": run_id}, {"expires_at": {"$lt": _now()}}]}
+    try:
+        store.leases.find_one_and_update(free, {"$set": fields}, upsert=True, return_document=ReturnDocument.AFTER)
+    except DuplicateKeyError:
+        raise LeaseError(f"The night of {date} is held by another run; wait for it, or stop it first.") from None
+
+
+def take_or_wait(store: Store, date: str, run_id: str, holder_pid: int = 0, say: Callable[[str], None] = print) -> None:
+    """As `take`, but outlives a holder that died: waits until its lease runs out; gives up at once if it is renewed."""
+    first = store.leases.find_one({"_id": date})
+    if first is not None and _dead(first):
+        store.leases.delete_one({"_id": date, "run_id": first["run_id"]})
+    deadline = time.monotonic() + TTL.total_seconds() + 5
+    told = False
+    while True:
+        try:
+            take(store, date, run_id, holder_pid)
+            return
+        except LeaseError:
+            held = store.leases.find_one({"_id": date})
+            if held is not None and (first is None or held["expires_at"] != first["expires_at"]):
+                raise
+            if time.monotonic() > deadline:
+                raise
+        if not told:
+            say(f"Another run held the night of {date} less than {TTL.seconds} s ago; waiting to see whether it lives.")
+            told = True
+        time.sleep(1)
+
+
+def _dead(lease: Document) -> bool:
+    """True only where the holder's process ran on this host and is gone."""
+    if not lease.get("pid") or lease.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(lease["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def release(store: Store, date: str, run_id: str) -> None:
+    """Give the lease back; nothing happens if another run has taken it meanwhile."""
+    store.leases.delete_one({"_id": date, "run_id": run_id})
+
+
+def assert_held(store: Store, date: str, run_id: str) -> None:
+    """Raise LeaseError unless this run holds the lease now: called right before a commit point."""
+    renewed = store.leases.find_one_and_update(
+        {"_id": date, "run_id": run_id}, {"$set": {"expires_at": _now() + TTL}}
+    )
+    if renewed is None:
+        raise LeaseError(f"Run {run_id} has lost the night of {date} to another run; it stops without publishing.")
+
+
+class Heartbeat:
+    """Renews a lease from a thread while a job computes. A lost lease ends the process: its rows are wanted no more."""
+
+    def __init__(self, store: Store, date: str, run_id: str, lost: Callable[[str], None]) -> None:
+        """`lost` is called with the reason when the lease is gone."""
+        self._beat = (store, date, run_id)
+        self._lost = lost
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease-heartbeat", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=HEARTBEAT_S)
+
+    def _run(self) -> None:
+        while not self._stop.wait(HEARTBEAT_S):
+            try:
+                assert_held(*self._beat)
+            except LeaseError as error:
+                self._lost(str(error))
+                return
+            except PyMongoError:
+                # A short outage of MongoDB must not end the job; if it lasts, the lease runs out by itself.
+                continue

@@ -1,0 +1,173 @@
+"""iALS in the night: on the driver's threads, or in blocks of users and of tracks that Spark's tasks solve.
+
+The mathematics, and what a block is, are models/ials.py; which of the two ways is taken, jobs/recommenders/als_blocks.py: they give
+the same bits. To a task the other side's factors are broadcast.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.lake.adapters.factors import factors_in
+from jobs.lake.checkpoints import Checkpoint
+from jobs.lake.collect import collect_arrow
+from jobs.lake.files import FileStore
+from jobs.lake.manifest import code_version
+from jobs.log import logger
+from jobs.recommenders import als_blocks
+from jobs.recommenders.als_blocks import Blocks, Likes
+from jobs.recommenders.memory_estimate import ID_BYTES, counted, on_driver
+from jobs.spark import rows_per_batch
+from models import ials
+from models.als_rows import Fixed, fixed, solve
+from models.device import best_device
+from models.ials import IALSConfig, State, cold, half_step
+from models.top_n import Floats
+
+LOG = logger(__name__)
+CHECKPOINT = "collaborative"
+"""Name of this fit's checkpoints in the lake."""
+MOST_BROADCAST = 5_000_000
+"""Users whose numbers are sent to every worker (some 100 bytes each there), so that likes need not be sorted by user."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """Where a warm fit begins: the track factors of a night before."""
+
+    items: DataFrame
+    """`track_id`, `factors`."""
+    digest: str
+    """Of these rows."""
+    iterations: int
+    """Of a fit that begins here, at most as many as the settings have."""
+
+
+@contextmanager
+def factorised(
+    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: FileStore,
+    before: Before | None = None,
+) -> Iterator[tuple[DataFrame, DataFrame]]:
+    """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
+
+    `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: as `numbered` has them; `told` hears of each iteration.
+    `store`: the lake's, where a fit of the same likes with the same settings that died has left a checkpoint; this one's goes when
+    the factors were used without an error. `before`: where the tracks begin; None: at random numbers. Raises LakeError where the
+    memory would not do (jobs/recommenders/memory_estimate.py).
+    """
+    counts = counted(users, items)
+    here, many = on_driver(strengths, counts, config), counts.users.rows
+    determined_by: dict[str, Any] = {"code": code_version(), "likes": asdict(counts), "settings": asdict(config)}
+    if before:
+        config = replace(config, iterations=min(before.iterations, config.iterations))
+        determined_by |= {"before": before.digest, "iterations": config.iterations}
+    checkpoint = Checkpoint(store, CHECKPOINT, determined_by)
+    tracks = collect_arrow(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
+    start, kept = _reached(checkpoint) or _begun(before, many, tracks, config), partial(_keep, checkpoint, told)
+    by_user, by_item = users.select("user_id", "user", "user_block"), items.select("track_id", "item", "item_block")
+    known = F.broadcast(by_user) if many <= MOST_BROADCAST else by_user
+    pairs = strengths.join(F.broadcast(by_item), "track_id").join(known, "user_id").drop("user_id", "track_id")
+    spark = pairs.sparkSession
+    if here:
+        matrix = als_blocks.whole(pairs, many, len(tracks), counts.likes)
+        found = ials.alternate(matrix, config, start, kept)
+        listeners = collect_arrow(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
+        yield _frame(spark, tracks, found), _frame(spark, listeners, ials.folded(matrix, found, config))
+    else:
+        with als_blocks.likes_of(pairs, many, len(tracks)) as matrix_of:
+            found = fit(matrix_of, config, start, kept)
+            yield _frame(spark, tracks, found), folded(matrix_of, found, config).join(users, "user").select("user_id", "factors")
+    checkpoint.drop()
+
+
+def _keep(checkpoint: Checkpoint, told: Callable[[int], object], state: State) -> None:
+    checkpoint.keep({"users": state.users, "items": state.items, "iteration": np.array(state.iteration)})
+    told(state.iteration)
+
+
+def _reached(checkpoint: Checkpoint) -> State | None:
+    """Where a fit before came to."""
+    if (found := checkpoint.load()) is None:
+        return None
+    LOG.info("going on with a fit that died", iterations_done=int(found["iteration"]))
+    return State(found["users"], found["items"], int(found["iteration"]))
+
+
+def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConfig) -> State:
+    """A cold start, but for the tracks that were there before."""
+    state = cold(users, len(tracks), config)
+    if before:
+        known = collect_arrow(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
+        place = pa.compute.index_in(known["track_id"], tracks["track_id"].combine_chunks())
+        known, place = known.filter(place.is_valid()), place.drop_null()
+        state.items[place.to_numpy()] = factors_in(known)
+    return state
+
+
+def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
+    """Ids with their factors [N, F]."""
+    column = pa.FixedSizeListArray.from_arrays(pa.array(factors.ravel()), factors.shape[1]).cast(pa.list_(pa.float32()))
+    with rows_per_batch(spark, als_blocks.ROWS_PER_BATCH // 10):
+        return spark.createDataFrame(ids.append_column("factors", column))
+
+
+def fit(likes: Likes, config: IALSConfig, state: State, told: Callable[[State], object]) -> Floats:
+    """Item factors Y [I, F], from `state` on, as models/ials.py fits them on one machine."""
+    for iteration in range(state.iteration, config.iterations):
+        mine = _half_step(likes.by_user, state.items, state.users, config)
+        state = State(mine, _half_step(likes.by_item, mine, state.items, config), iteration + 1)
+        told(state)
+    return state.items
+
+
+def _half_step(rows: Blocks, other: Floats, own: Floats, config: IALSConfig) -> Floats:
+    """The rows' new factors; both sides' go to every worker."""
+    across = rows.across
+    sent = rows.frame.sparkSession.sparkContext.broadcast((other, own))
+    gram = fixed(torch.from_numpy(other)).gram
+
+    def step(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        torch.set_num_threads(1)  # Spark runs one task per core already
+        theirs, before = sent.value
+        device = best_device()
+        side = Fixed(torch.from_numpy(theirs).to(device), gram.to(device), across)
+        for batch in batches:
+            for block in batch.to_pylist():
+                begin = torch.from_numpy(before[block["first"] : block["first"] + block["rows"]])
+                found = half_step(als_blocks.unpacked(block, across), side, begin, config)
+                yield pa.record_batch({"first": [block["first"]], "factors": [found.numpy().tobytes()]})
+
+    made = rows.solved(step, "first long, factors binary")
+    sent.destroy()
+    # a row without a like is in no block: its factors are 0
+    found = np.zeros((rows.rows, config.rank), np.float32)
+    for begin, part in zip(made["first"].to_pylist(), made["factors"].to_pylist(), strict=True):
+        values = np.frombuffer(part, np.float32).reshape(-1, config.rank)
+        found[begin : begin + len(values)] = values
+    return found
+
+
+def folded(likes: Likes, items: Floats, config: IALSConfig) -> DataFrame:
+    """`user`, `factors`: every user's factors, solved exactly for item factors Y [I, F]."""
+    sent, across = likes.by_user.frame.sparkSession.sparkContext.broadcast(items), len(items)
+    gram = fixed(torch.from_numpy(items)).gram
+
+    def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        torch.set_num_threads(1)
+        device = best_device()
+        side = Fixed(torch.from_numpy(sent.value).to(device), gram.to(device), across)
+        for batch in batches:
+            for block in batch.to_pylist():
+                found = solve(als_blocks.unpacked(block, across), side, config.objective).float().cpu().numpy()
+                users = np.arange(block["first"], block["first"] + block["rows"])
+                yield pa.record_batch({"user": users, "factors": pa.array(list(found), pa.list_(pa.float32()))})
+
+    return likes.by_user.frame.mapInArrow(fold, "user long, factors array<float>")

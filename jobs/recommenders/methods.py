@@ -1,0 +1,132 @@
+"""The ways to recommend from ratings, by name: what each is called, what it is set by, and how it is fitted."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from scipy.sparse import csr_array
+
+from jobs.errors import LakeError
+from jobs.lake.adapters.factors import factors_in
+from jobs.lake.collect import collect_arrow
+from jobs.lake.files import FileStore
+from jobs.recommenders import ials, mllib_als
+from jobs.recommenders.confidence import build_strengths, numbered
+from jobs.recommenders.training_data import Learned
+from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
+from models import ials as ials_model
+from models.ials import IALSConfig
+from models.implicit_factors import ImplicitFactors
+from models.top_n import Floats, Ints, Recommender, Tensors
+
+Fit = Callable[[Learned, Any, int], Recommender]
+"""From what is learned from, the method's settings, and a seed."""
+Factorised = Callable[
+    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], FileStore, ials.Before | None],
+    AbstractContextManager[tuple[DataFrame, DataFrame]],
+]
+"""See `jobs.recommenders.ials.factorised`."""
+
+VANISHED = 1e-6
+"""A largest factor below this is what too much regularisation leaves: its lists would be made of noise."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to recommend."""
+
+    title: str
+    settings: type
+    """Its config dataclass; the defaults are what a night takes where nobody chose."""
+    fit: Fit
+    factorised: Factorised | None = None
+    """How the job `collaborative` makes the factors that the night reads; the other methods are fitted by the job `candidates`."""
+    by_taste: bool = False
+    """The user's taste in genres has a say in the overall list, as PMRS has it."""
+
+
+def fit_factors(learned: Learned, config: IALSConfig, seed: int) -> ImplicitFactors:
+    """Implicit ALS on the driver."""
+    return ImplicitFactors(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
+
+
+def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> ImplicitFactors:
+    """Implicit ALS by Spark's MLlib, brought to the driver."""
+    strengths = build_strengths(learned.train, config.min_rating)
+    users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
+    found, _ = mllib_als.fit(strengths, users, items, replace(config, seed=seed))
+    model, tracks = factors_of(found.join(items, "item").select("track_id", "factors"), config)
+    for numbers in (users, items):
+        numbers.unpersist()
+    factors = np.zeros((len(learned.tracks), config.rank), dtype=np.float32)
+    factors[pa.compute.index_in(pa.array(tracks), pa.array(learned.tracks)).to_numpy()] = model.factors
+    return replace(model, factors=factors)
+
+
+def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
+    """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
+    rows = collect_arrow(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
+    factors = factors_in(rows)
+    if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
+        raise LakeError(
+            f"The factors of {len(factors)} tracks say nothing: they are all but 0, or not finite. Their regularisation "
+            f"({config.regularisation:g}) or another setting does not suit these data; promote a recipe with another."
+        )
+    return ImplicitFactors(factors, config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
+
+
+@dataclass(frozen=True)
+class PmrsCf:
+    """The overall list's ranking as PMRS has it, as a recommender: asked with ratings, like the others."""
+
+    collaborative: ImplicitFactors
+    catalogue: pmrs_cf.Catalogue
+
+    def score(self, asked: csr_array) -> Floats:
+        """[Q, I]."""
+        share = pmrs_cf.percentiles(self.collaborative.score(asked), asked)
+        taste = pmrs_cf.tastes(asked, self.catalogue, self.collaborative.min_rating)
+        # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
+        found = taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share
+        return np.where(share < 0, np.float32(0), found).astype(np.float32)
+
+    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+        """What carried the collaborative score; the taste in genres is carried by nobody."""
+        return self.collaborative.carried(asked, picked)
+
+    def tensors(self) -> Tensors:
+        """The factors, and `genre_probabilities` [I, G + 1]."""
+        return {**self.collaborative.tensors(), "genre_probabilities": self.catalogue.genre_probabilities}
+
+
+def catalogue_of(shares: Floats) -> pmrs_cf.Catalogue:
+    """Tracks by P(g|track) [I, G + 1]; of equal genres the first is a track's own, as the job `classify` has it."""
+    return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
+
+
+def _pmrs_cf(learned: Learned, config: IALSConfig, seed: int) -> PmrsCf:
+    return PmrsCf(fit_factors(learned, config, seed), catalogue_of(learned.genres))
+
+
+POPULARITY = "popularity"
+"""The method from which all others are told apart: who does not beat it has learned nothing."""
+POPULARITY_WINDOW = "popularity_window"
+"""Of the last days alone."""
+METHODS = {
+    POPULARITY: Method("popularity, all time", popularity.PopularityConfig, lambda d, c, _: popularity.fit(d.ratings, c)),
+    POPULARITY_WINDOW: Method(
+        "popularity, last days", popularity.PopularityConfig, lambda d, c, _: popularity.fit(d.recent, c)
+    ),
+    "item_knn": Method("item-kNN", item_knn.ItemKNNConfig, lambda d, c, _: item_knn.fit(d.ratings, c)),
+    "ease": Method("EASE", ease.EASEConfig, lambda d, c, _: ease.fit(d.ratings, c)),
+    "sparse_ease": Method("sparse EASE", sparse_ease.SparseEASEConfig, lambda d, c, _: sparse_ease.fit(d.ratings, c)),
+    "bpr": Method("BPR", bpr.BPRConfig, lambda d, c, seed: bpr.fit(d.ratings, replace(c, seed=seed))),
+    "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorised),
+    "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed))),
+    "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorised),
+    "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorised, by_taste=True),
+}

@@ -1,0 +1,102 @@
+"""What is done to one document, page, sentence or listing, without Spark and without MongoDB."""
+
+import datetime as dt
+
+from jobs.erasure import lake_scan
+from jobs.erasure.published_nights import SAID, scrubbed, without_tracks
+from jobs.erasure.registry import texts
+from jobs.erasure.reports import without_examples
+from jobs.erasure.tokens import names_somebody
+from jobs.lake.deletion_requests import Wish, Wishes, sha256
+from jobs.lake.files import File
+from jobs.lake.manifest import Manifest
+from jobs.lake.reasons import BECAUSE, KIN, NEAR, NEUTRAL, SOUNDS, UNHEARD, without_names
+
+ANNA = Wishes({sha256("anna"): Wish(True)})
+NOON = dt.datetime(2026, 11, 14, 12, tzinfo=dt.UTC)
+
+
+def test_a_reason_loses_the_name_and_keeps_the_share() -> None:
+    names = {"Army of Me by Björk"}
+    assert without_names(BECAUSE + "Army of Me by Björk", names) == NEUTRAL
+    shared = BECAUSE + "Army of Me by Björk; Drum and bass is 30 % of what you play"
+    assert without_names(shared, names) == NEUTRAL + "; Drum and bass is 30 % of what you play"
+    assert without_names(SOUNDS + "Army of Me by Björk", names) == UNHEARD
+    for near in KIN.values():
+        assert without_names(near + "Army of Me by Björk", names) == NEAR
+        assert without_names(near + "Army of Me by Björk and others", names) != NEAR
+    kept = (BECAUSE + "Army of Me by Björk and others", SOUNDS + "Joga", UNHEARD, "popular: played by 3 listeners")
+    for other in (*kept, BECAUSE + "Joga"):
+        assert without_names(other, names) == other
+
+
+def test_a_list_loses_the_track_and_closes_its_ranks() -> None:
+    items = [{"rank": n, "track_id": t, "why": w} for n, t, w in ((1, "T1", "x"), (2, "T2", BECAUSE + "Y"), (3, "T3", "z"))]
+    document = {"_id": "u|overall", "user_id": "u", "items": items, "digest": "d"}
+    cleaned = without_tracks(document, frozenset({"T1"}), {"Y"})
+    assert cleaned is not None
+    assert [(i["rank"], i["track_id"], i["why"]) for i in cleaned["items"]] == [(1, "T2", NEUTRAL), (2, "T3", "z")]
+    assert cleaned["digest"] != "d"
+    assert without_tracks(document, frozenset({"T9"}), {"Q"}) is document
+    assert without_tracks(document, frozenset({"T1", "T2", "T3"}), set()) is None
+
+
+def test_a_page_loses_the_examples_of_who_asked_their_links_and_nothing_else() -> None:
+    link = '<a class="example" href="#example-{}">Role</a>\n'
+    section = '<section class="example" id="example-{}">\n<h3>Role</h3><code class="user">{}</code><i>{}</i>\n</section>\n'
+    users = ("anna", "berta", "&lt;a&amp;b&gt;", "carla")
+    parts = [section.format(n, user, f"list {n}") for n, user in enumerate(users, 1)]
+    page = "<nav>" + "".join(link.format(n) for n in (1, 2, 3, 4)) + "</nav>" + "".join(parts) + "<footer>"
+    odd = Wishes({**ANNA.by_hash, sha256("<a&b>"): Wish(False, frozenset({"T1"}))})
+    cut = without_examples(page, odd)
+    assert "anna" not in cut
+    assert "list 1" not in cut
+    assert "list 3" not in cut
+    assert [n for n in (1, 2, 3, 4) if link.format(n).strip() in cut] == [2, 4]
+    assert parts[1] in cut
+    assert parts[3] in cut
+    assert cut.count("Cut out") == 2
+    assert cut.endswith("<footer>")
+    assert without_examples(cut, odd) == cut
+    assert without_examples(page, Wishes({sha256("dora"): Wish(True)})) == page
+
+
+def test_a_page_of_the_older_layout_loses_its_one_example() -> None:
+    page = "<h2>A</h2>\n<h2>One listener's overall list</h2>\n<code>{}</code><table>x</table>\n<h2>B</h2>b"
+    cut = without_examples(page.format("anna"), ANNA)
+    assert "anna" not in cut
+    assert cut.startswith("<h2>A</h2>")
+    assert cut.endswith("<h2>B</h2>b")
+    assert without_examples(cut, ANNA) == cut
+    assert without_examples(page.format("berta"), ANNA) == page.format("berta")
+    odd = Wishes({sha256("<a&b>"): Wish(False, frozenset({"T1"}))})
+    assert "<table>" not in without_examples(page.format("&lt;a&amp;b&gt;"), odd)
+
+
+def test_sentences_and_records_lose_names_and_ids_of_our_own_stay() -> None:
+    names = names_somebody(Wishes({**ANNA.by_hash, sha256("2026"): Wish(True)}), ())
+    run = {"_id": "20261114_1", "date": "2026-11-14", "error": "bad key {_id: 'anna|overall'}", "jobs": [{"seconds": 2026.0}]}
+    assert scrubbed(run, names, ANNA) == {**run, "error": SAID}
+    assert scrubbed({"_id": 1, "user_id": "anna"}, names, ANNA) is None
+    assert scrubbed({"users": [{"user_id": "anna"}, {"user_id": "berta"}]}, names, ANNA) == {"users": [None, {"user_id": "berta"}]}
+
+
+def test_every_text_of_a_card_is_looked_at() -> None:
+    assert set(texts({"a": ["b", {"c": 1}], "d": None})) == {"a", "b", "c", "d"}
+
+
+def test_what_no_manifest_names_is_found_with_its_age() -> None:
+    old, new = "dt=2026-11-13/run=2026-11-14T030000-aaaaaa", "dt=2026-11-13/run=2026-11-14T040000-bbbbbb-aaaaaa"
+    names = [
+        f"events/app/{old}/part-0.parquet", f"events/app/{new}/part-0.parquet", f"events/app/{new}/.part-0.parquet.crc",
+        "events/app/dt=2026-11-13/_manifest.json", "events/app/_SUCCESS", "events/app/._SUCCESS.crc",
+        "events/app/_temporary/0/task_1/dt=2026-11-13/run=2026-11-14T050000-cccccc/part-1.parquet",
+        "events/app/dt=2026-11-13/.0123.tmp", "models/cnn/1/weights.safetensors",
+        "stage/run=2026-11-14T060000-dddddd/dt=2026-11-14/x.arrow", "notes/todo.txt", "erasures/cleaned.json",
+    ]  # fmt: skip
+    files = [File(name, NOON) for name in names]
+    named = lake_scan.by_folder([Manifest("events/app", "2026-11-13", new, 1, "d", "events", "r")])
+    found = {stray.name: stray.time.hour for stray in lake_scan.strays(files, named)}
+    assert found == {f"events/app/{old}": 3, "events/app/_temporary": 5, "events/app/dt=2026-11-13/.0123.tmp": 12,
+                     "stage/run=2026-11-14T060000-dddddd": 6}  # fmt: skip
+    assert lake_scan.unknown(files) == ["notes"]

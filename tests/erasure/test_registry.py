@@ -1,0 +1,44 @@
+"""What the registry keeps after somebody asked to be forgotten."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.erasure import lake_scan
+from jobs.erasure.registry import clean_checkpoints, clean_models
+from jobs.errors import LakeError
+from jobs.lake.deletion_requests import Wish, Wishes, sha256
+from jobs.lake.files import FileStore
+from jobs.lake.model_registry import registry_of
+
+
+def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: Path) -> None:
+    registry, asked = registry_of(str(tmp_path), "small"), Wishes({sha256("anna"): Wish(True)})
+    store = FileStore(f"{tmp_path}/small")
+    weights = (0).to_bytes(8, "little")
+    ranker = registry.register("ranking", weights, {"method": "ease", "learned_from": "listening", "settings": {"a": 1}})
+    hearing = registry.register("cnn", weights, {"genres": ["Rock"]})
+    changes = clean_models(store, asked)
+    assert [(c.what, c.removed, c.changed) for c in changes] == [("models/ranking", 0, 1)]
+    card = registry.card("ranking")
+    assert card is not None
+    assert (card["digest"], card["settings"]) == (ranker, {"a": 1})
+    assert "forgotten" in card["weights"]
+    with pytest.raises(LakeError, match="has no weights"):
+        registry.load("ranking")
+    kept = registry.load("cnn")
+    assert kept is not None
+    assert kept.digest == hearing
+    assert clean_models(store, asked) == [], "a second time there is nothing left to do"
+
+
+def test_where_unfinished_fits_stand_is_deleted_with_what_a_kill_left_half_written(tmp_path: Path) -> None:
+    store = FileStore(str(tmp_path))
+    for name in ("0a.safetensors", ".1b.tmp"):
+        store.write_bytes(f"checkpoints/collaborative/{name}", b"factors of anna")
+        store.write_bytes(f"checkpoints/genre_train/{name}", b"of audio and labels")
+    assert not lake_scan.unknown(store.walk())
+    assert [(c.what, c.removed) for c in clean_checkpoints(store)] == [("checkpoints/collaborative", 2)]
+    assert not store.exists("checkpoints/collaborative")
+    assert len(store.walk("checkpoints/genre_train")) == 2, "it heard nobody's listening"
+    assert clean_checkpoints(store) == []

@@ -1,0 +1,111 @@
+"""Neither quoting nor garbage saves a name: whatever stands around an id, the line is found."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs.erasure.tokens import LONG_LINE, names_somebody, tokens
+from jobs.lake.deletion_requests import Wish, Wishes, sha256
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).filter(lambda t: t.strip() == t)
+PLAIN = st.from_regex(r"[A-Za-z0-9]{1,12}([-_.@:][A-Za-z0-9]{1,12}){0,4}", fullmatch=True)
+GARBAGE = st.binary(max_size=40)
+BREAKS = st.sampled_from([b"\t", b",", b" ", b";", b"|", b'"', b"'", b"<SEP>", b"=", b"/", b"\xff", b"\x00", b"{", b"("])
+
+
+def wish_of(user: str, *tracks: str) -> Wishes:
+    return Wishes({sha256(user): Wish(not tracks, frozenset(tracks))})
+
+
+@settings(derandomize=True, deadline=None)
+@given(user=NAMES, other=NAMES, ascii_only=st.booleans(), cut=st.integers(0, 30), before=GARBAGE)
+def test_an_id_in_json_is_found_also_where_the_line_is_cut_or_begins_with_garbage(
+    user: str, other: str, ascii_only: bool, cut: int, before: bytes
+) -> None:
+    line = json.dumps({"user_id": user, "track_id": other, "event": "teleport"}, ensure_ascii=ascii_only).encode()
+    tail = line[: len(line) - min(cut, 20)]
+    assert names_somebody(wish_of(user), ())(before + b" " + tail)
+
+
+@settings(derandomize=True, deadline=None)
+@given(user=PLAIN, before=GARBAGE, after=GARBAGE, left=BREAKS, right=BREAKS)
+def test_an_id_between_any_two_breaks_is_found(user: str, before: bytes, after: bytes, left: bytes, right: bytes) -> None:
+    assert names_somebody(wish_of(user), ())(before + left + user.encode() + right + after)
+
+
+@settings(derandomize=True, deadline=None)
+@given(user=NAMES.filter(lambda t: "\t" not in t), others=st.lists(NAMES.filter(lambda t: "\t" not in t), max_size=4))
+@pytest.mark.parametrize("code", ["utf-8", "latin-1"])
+def test_a_field_between_tabs_is_found_in_either_encoding(code: str, user: str, others: list[str]) -> None:
+    try:
+        line = "\t".join([*others, user, "many"]).encode(code)
+    except UnicodeEncodeError:
+        return
+    assert names_somebody(wish_of(user), ())(line)
+
+
+@settings(derandomize=True, deadline=None)
+@given(line=st.binary(max_size=300))
+def test_any_bytes_are_taken_and_name_nobody_by_themselves(line: bytes) -> None:
+    assert not names_somebody(wish_of("nobody whom any bytes would name"), ("ns",))(line)
+    assert "" not in tokens(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"user_id": "anna b.", "event"', b"anna b.", b' "anna b." ', b"x,'anna b.',3", b'x,"anna b.",3', b"9\tanna b.\tmany",
+        b'{\\"user\\": \\"anna b.\\"}', b"a<SEP>anna b.<SEP>c", b'stray " quote, "user_id": "anna b."', "anna b.".encode("utf-16"),
+        b'{"user_id": "\\u0061nna\\u0020b."}', b"anna b.\r",
+    ],
+)  # fmt: skip
+def test_ways_to_write_a_name(line: bytes) -> None:
+    assert names_somebody(wish_of("anna b."), ())(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /u?name=x\tbj%C3%B6rk+g.\t1", "x\tbjörk g.\t".encode("latin-1"),
+        "a,bj\N{LATIN SMALL LETTER O}\N{COMBINING DIAERESIS}rk g.,b".encode(),
+        "ár\t".encode() + "björk g.\t1".encode("latin-1"), b"\0" + "björk g.\t7".encode("utf-16-le"),
+        '{"u": "björk g."}'.encode("utf-16-le"), '\0{"u": "björk g."}'.encode("utf-16-be"),
+        b"{\"user_id\": \"bjo\\u0308rk g.\"", b"{\"track\":\"x\",\"user_id\":\"bj\\u00f6rk g.",
+        b"u\tbj%F6rk g.\t1", b"u\tbj%25C3%25B6rk%20g.\t1",
+    ],
+)  # fmt: skip
+def test_encodings_of_a_name(line: bytes) -> None:
+    assert names_somebody(wish_of("björk g."), ())(line)
+
+
+def test_a_plus_in_an_address_is_itself_or_a_space() -> None:
+    assert names_somebody(wish_of("a+b@x.com"), ())(b"u=a+b%40x.com&t=1")
+    assert names_somebody(wish_of("a b@x.com"), ())(b"u=a+b%40x.com&t=1")
+
+
+def test_a_long_id_in_escapes_is_found() -> None:
+    user = "é b" * 100
+    assert names_somebody(wish_of(user), ())(json.dumps({"user_id": user}).encode())
+
+
+def test_namespaces_and_pairs() -> None:
+    assert names_somebody(wish_of("lastfm:7"), ("lastfm",))(b'{"user_id": 7}')
+    assert not names_somebody(wish_of("lastfm:7"), ("other",))(b'{"user_id": 7}')
+    pair = names_somebody(wish_of("lastfm:7", "lastfm:t1"), ("lastfm",))
+    assert pair(b"7\tt1\tmany")
+    assert not pair(b"7\tt2\tmany")
+
+
+def test_a_hostile_line_takes_no_longer_than_its_length() -> None:
+    judge = names_somebody(wish_of("u"), ())
+    assert not judge(b'"' * 100_000)
+    assert not judge(b'\\"' * 50_000)
+
+
+def test_a_log_in_one_line_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.erasure.tokens.tokens", lambda line: pytest.fail("it was taken apart"))
+    line = b'{"user_id": "somebody"},' * (LONG_LINE // 24 + 1)
+    assert names_somebody(Wishes({sha256("another"): Wish(True)}), ())(line)
+    assert not names_somebody(Wishes({}), ())(line)

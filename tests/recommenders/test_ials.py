@@ -1,0 +1,98 @@
+"""iALS on Spark: blocks dealt out to tasks give what one machine gives, to the last bit."""
+
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, SparkSession
+from scipy.sparse import csr_array
+
+from jobs.lake.files import FileStore
+from jobs.recommenders import als_blocks, ials
+from jobs.recommenders.confidence import build_strengths, numbered
+from models import als_rows
+from models import ials as model
+from models.ials import IALSConfig
+
+CONFIG = IALSConfig(rank=6, iterations=3)
+USERS, TRACKS = 50, 23
+
+
+@pytest.fixture(scope="module")
+def ratings() -> csr_array:
+    draw = np.random.default_rng(6)
+    dense = (draw.random((USERS, TRACKS)) < 0.3) * draw.integers(1, 9, (USERS, TRACKS)).astype(np.float32)
+    dense[np.arange(USERS), np.arange(USERS) % TRACKS] = 2
+    return csr_array(dense)
+
+
+@pytest.fixture(scope="module")
+def history(spark: SparkSession, ratings: csr_array) -> DataFrame:
+    whole = ratings.tocoo()
+    rows = [(f"u{u:02d}", f"t{t:02d}", float(r)) for u, t, r in zip(whole.row, whole.col, whole.data, strict=True)]
+    rows.append(("skipper", "t00", 0.0))
+    return spark.createDataFrame(rows, "user_id string, track_id string, rating double")
+
+
+def factorised(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+    """Item and user factors in the order of their ids, and what was told of iterations."""
+    strengths, told = build_strengths(history, CONFIG.min_rating), list[int]()
+    users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
+    with ials.factorised(strengths, users, items, CONFIG, told.append, store) as frames:
+        tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]
+    assert tables[0]["track_id"].to_pylist() == [f"t{t:02d}" for t in range(TRACKS)]
+    assert tables[1]["user_id"].to_pylist() == [f"u{u:02d}" for u in range(USERS)]
+    tracks, listeners = (np.array(table["factors"].to_pylist(), np.float32) for table in tables)
+    return tracks, listeners, told
+
+
+@pytest.mark.parametrize("where", ["driver", "tasks"])
+def test_spark_gives_the_bits_of_one_machine(
+    history: DataFrame, ratings: csr_array, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(model, "BLOCK_LIKES", 60)
+    if where == "tasks":
+        monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+    tracks, listeners, told = factorised(history, FileStore(str(tmp_path)))
+    assert told == [1, 2, 3]
+    np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG))
+    folded = als_rows.solve(
+        als_rows.strengths(ratings, 1.0), als_rows.fixed(torch.from_numpy(tracks)), CONFIG.objective
+    )
+    np.testing.assert_array_equal(listeners, folded.float().numpy())
+
+
+def test_blocks_have_as_many_likes_wherever_the_popular_rows_stand(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first three of forty tracks have most of the likes, as they do where ids follow fame."""
+    monkeypatch.setattr(model, "BLOCK_LIKES", 30)
+    likes = csr_array(np.arange(40)[None] < np.array([[40], [40], [40], *[[1 + n % 4] for n in range(37)]]), dtype=np.float32)
+    counts = np.diff(likes.indptr)
+    local = [likes[span].nnz for span in model.spans(likes)]
+    assert sum(local) == likes.nnz
+    assert max(local) <= 30 + counts.max()
+    assert len(local) > 5
+    rows = [(f"u{u:02d}", f"t{t:02d}", 1.0) for t, u in zip(*likes.nonzero(), strict=True)]
+    strengths = spark.createDataFrame(rows, "user_id string, track_id string, strength float")
+    tracks = numbered(strengths, "track_id", "item").orderBy("item").collect()
+    blocks_of_likes = np.bincount([row["item_block"] for row in tracks], weights=[row["likes"] for row in tracks])
+    assert blocks_of_likes[blocks_of_likes > 0].tolist() == local
+
+
+def test_on_a_cluster_many_likes_go_to_the_tasks_and_few_to_the_driver(history: DataFrame) -> None:
+    cluster = Mock(sparkSession=Mock(sparkContext=Mock(getConf=lambda: {"spark.master": "spark://somewhere:7077"})))
+    assert als_blocks.fits_here(cluster, 1_000, 1_000)
+    assert not als_blocks.fits_here(cluster, 1_001, 1_000)
+    assert als_blocks.fits_here(history, 1_001, 1_000)
+    assert not als_blocks.fits_here(history, 2**31 // als_blocks.LIKE_BYTES + 1, 1_000)
+
+
+def test_a_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "BLOCK_LIKES", 60)
+    likes = als_rows.strengths(ratings, 1.0)
+    one, three = (model.alternate(likes, CONFIG, threads=threads) for threads in (1, 3))
+    np.testing.assert_array_equal(one, three)
+    alone, together = (model.folded(likes, one, CONFIG, threads=threads) for threads in (1, 3))
+    np.testing.assert_array_equal(alone, together)

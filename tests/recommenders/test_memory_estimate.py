@@ -1,0 +1,139 @@
+"""A fit that the memory would not hold is refused before it begins, with the numbers and what to change; others are let through."""
+
+from hashlib import sha256
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.errors import LakeError
+from jobs.lake.files import FileStore
+from jobs.recommenders import als_blocks, ials, memory_estimate
+from jobs.recommenders.confidence import numbered
+from jobs.recommenders.memory_estimate import Counts, Side, block_needs, counted, on_driver, whole_need
+from models.ials import IALSConfig
+
+CONFIG = IALSConfig(rank=8, min_rating=2.0)
+ANNA = sha256(b"anna").hexdigest()[:12]
+TASTE_PROFILE = Counts(Side(1_019_318, 48_373_586, 4_400, "user"), Side(384_546, 48_373_586, 110_479, "track"))
+
+
+@pytest.fixture(scope="module")
+def strengths(spark: SparkSession) -> DataFrame:
+    """Nine likes: anna has four of them, the track `hit` three."""
+    pairs = [("anna", t) for t in ("hit", "b", "c", "d")] + [("bert", "hit"), ("bert", "b"), ("carl", "hit")]
+    pairs += [("dora", "c"), ("emil", "d")]
+    return spark.createDataFrame([(u, t, 1.0) for u, t in pairs], "user_id string, track_id string, strength float")
+
+
+def counts_of(strengths: DataFrame) -> Counts:
+    return counted(numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item"))
+
+
+def test_what_there_is_to_fit_is_counted_with_the_longest_rows(strengths: DataFrame) -> None:
+    found = counts_of(strengths)
+    assert (found.users, found.tracks) == (Side(5, 9, 4, f"the user of SHA-256 {ANNA}..."), Side(4, 9, 3, "track hit"))
+
+
+def test_the_digest_is_of_the_likes_and_not_of_their_order(strengths: DataFrame) -> None:
+    digest = counts_of(strengths).digest
+    assert counts_of(strengths.orderBy("track_id").repartition(3)).digest == digest
+    stronger = F.when(F.col("user_id") == "emil", F.lit(2.0)).otherwise(F.col("strength")).cast("float")
+    swapped = F.when(F.col("user_id") == "emil", "c").when(F.col("user_id") == "dora", "d").otherwise(F.col("track_id"))
+    for other in (strengths.withColumn("strength", stronger), strengths.withColumn("track_id", swapped)):
+        assert counts_of(other).digest != digest
+
+
+def test_a_plan_that_fits_passes_and_says_in_one_line_what_it_needs(strengths: DataFrame) -> None:
+    with patch.object(memory_estimate.LOG, "info") as told:
+        assert on_driver(strengths, counts_of(strengths), CONFIG)
+    (line,) = told.call_args_list
+    assert {"users": 5, "tracks": 4, "likes": 9, "longest_user": 4, "longest_track": 3}.items() <= line.kwargs.items()
+    # likes, factors of nine rows, ids, and the longest row
+    needed = 9 * als_blocks.LIKE_BYTES + 4 * 8 * 9 + 60 * 9 + 12 * 8 * 4
+    assert line.kwargs["needs"] == f"{needed / 1024:.1f} KiB on the driver"
+
+
+def test_likes_that_the_driver_cannot_hold_beside_the_factors_go_to_the_tasks(
+    strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = counts_of(strengths)
+    monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", whole_need(counts, CONFIG.rank).bytes)
+    assert on_driver(strengths, counts, CONFIG)
+    monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", whole_need(counts, CONFIG.rank).bytes - 1)
+    assert not on_driver(strengths, counts, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("limit", "place", "setting"),
+    [
+        ("DRIVER_BYTES", "528 bytes on the driver", "raise DRIVER_BYTES .* together with PMRS_DRIVER_MEMORY"),
+        ("TASK_BYTES", r"1.3 KiB in a task \(a block 432 bytes, the longest row, .*", "raise TASK_BYTES"),
+    ],
+)
+def test_a_doomed_plan_is_refused_with_the_numbers_and_the_settings_before_anything_is_collected(
+    strengths: DataFrame, limit: str, place: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
+    monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+    monkeypatch.setattr(memory_estimate, limit, 500)
+    told: list[int] = []
+    store = FileStore(str(tmp_path))
+    said = f"Factors of 5 users and 4 tracks by 8 numbers, of 9 likes, need {place}.*, more than 500 bytes; "
+    said += f"take a lower rank than 8 or a higher min_rating than 2 in the recipe, or {setting}"
+    with (
+        patch.object(ials, "bounded", side_effect=AssertionError("collected")),
+        pytest.raises(LakeError, match=said),
+        ials.factorised(strengths, users, items, CONFIG, told.append, store),
+    ):
+        pass
+    assert not told
+
+
+def test_a_row_that_is_much_longer_than_others_is_named(strengths: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+    monkeypatch.setattr(memory_estimate, "TASK_BYTES", 500)
+    with pytest.raises(LakeError, match=f"the longest row, the user of SHA-256 {ANNA}[.]{{3}} with 4 likes 384 bytes"):
+        on_driver(strengths, counts_of(strengths), CONFIG)
+    loved = Counts(Side(90_000_000, 400_000_000, 5, "user"), Side(9, 400_000_000, 60_000_000, "track hit"))
+    *_, task = block_needs(loved, 8, 2**63)
+    largest = max(task.parts, key=lambda part: task.parts[part])
+    assert largest == "the longest row, track hit with 60,000,000 likes"
+
+
+def test_a_result_that_spark_would_not_bring_to_the_driver_is_refused(
+    spark: SparkSession, strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+    assert memory_estimate._most_result(spark) == 2**30
+    monkeypatch.setattr(memory_estimate, "_most_result", lambda _: 100)
+    with pytest.raises(
+        LakeError, match=r"need 160 bytes in one result for the driver .* raise spark.driver.maxResultSize"
+    ):
+        on_driver(strengths, counts_of(strengths), CONFIG)
+
+
+def test_the_taste_profile_fits_either_way_and_ten_times_as_many_users_do_not() -> None:
+    assert all(
+        need.bytes <= need.limit for need in [whole_need(TASTE_PROFILE, 64), *block_needs(TASTE_PROFILE, 64, 2**30)]
+    )
+    users = Side(10_193_180, 483_735_860, 4_400, "user")
+    driver, result, task = block_needs(Counts(users, TASTE_PROFILE.tracks), 64, 2**30)
+    assert driver.bytes > driver.limit
+    assert result.bytes > result.limit
+    assert task.bytes > task.limit
+
+
+def test_lists_that_a_task_cannot_hold_are_refused_with_the_block_that_it_can() -> None:
+    setting = "users_per_block"
+    memory_estimate.require_lists(100_000_000, 384_546, 250, setting)
+    with pytest.raises(LakeError, match=r"2,000,000 tracks need 9\.\d GiB .* take users_per_block = (\d+)") as refused:
+        memory_estimate.require_lists(100_000_000, 2_000_000, 250, setting)
+    fitting = int(str(refused.value).partition("users_per_block = ")[2].partition(",")[0])
+    memory_estimate.require_lists(100_000_000, 2_000_000, fitting, setting)
+    with pytest.raises(LakeError, match="take users_per_block"):
+        memory_estimate.require_lists(100_000_000, 2_000_000, fitting + 1, setting)
+    with pytest.raises(LakeError, match="a smaller recipe"):
+        memory_estimate.require_lists(3 * 2**30, 1_000, 0, setting)
