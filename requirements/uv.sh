@@ -9,7 +9,7 @@ if [ "$("$uv" --version 2>/dev/null | cut -d' ' -f2)" != "$pinned" ]; then
     python=${PYTHON:-python3}
     if "$python" -c 'import venv, ensurepip' 2>/dev/null; then
         "$python" -m venv --clear .venv-uv >&2
-        .venv-uv/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/uv.lock >&2
+        .venv-uv/bin/python -m pip install -qq --no-deps --require-hashes -r requirements/uv.lock >&2
     elif uv=$(command -v uv); then
         : # a machine without python3-venv, whose owner has uv
     else

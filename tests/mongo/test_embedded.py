@@ -126,7 +126,7 @@ def test_only_this_machine_can_connect(settings: Settings, place: Place) -> None
 def test_two_starts_at_once_agree(settings: Settings, place: Place) -> None:
     code = (
         "import sys; from pathlib import Path;"
-        "from jobs.publish import embedded; from jobs.settings import Settings;"
+        "from jobs.mongo import embedded; from jobs.settings import Settings;"
         "print(embedded.start(Settings(var=Path(sys.argv[1]))).get_secret_value())"
     )
     command = [sys.executable, "-c", code, str(settings.var)]
