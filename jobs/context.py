@@ -35,8 +35,16 @@ class Night:
     run_id: str
     sources: Sources
     settings: Settings
-    spark: SparkSession
+    session: SparkSession | Callable[[], SparkSession]
+    """The Spark session, or a function that starts it: a night whose rows are all reused needs none."""
     on_progress: ProgressCallback = lambda step, done, total: None
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session; the first access starts it."""
+        if not isinstance(self.session, SparkSession):
+            self.session = self.session()
+        return self.session
 
     @property
     def lake(self) -> Lake:

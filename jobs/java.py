@@ -90,10 +90,11 @@ def _replace(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def spark_environment(settings: Settings) -> dict[str, str]:
+def spark_environment(settings: Settings, java_flags: str = "") -> dict[str, str]:
     """Return the variables in which spark-submit and every Spark driver of this project run, to be laid over `os.environ`.
 
-    They hold for every process below, whatever its working directory and locale are.
+    They hold for every process below, whatever its working directory and locale are. `java_flags`: of the driver, besides those of
+    spark-defaults.conf.
     """
     import pyspark
 
@@ -113,6 +114,7 @@ def spark_environment(settings: Settings) -> dict[str, str]:
         "SPARK_LOCAL_DIRS": str(settings.var.resolve() / "tmp"),
         # a driver's heap is fixed before Python runs, so only the environment can carry this setting
         "SPARK_DRIVER_MEMORY": settings.driver_memory,
+        "SPARK_SUBMIT_OPTS": java_flags,
         # Python's own idea of local time must be Spark's session time zone
         "TZ": "UTC",
         # the JVM names files in the locale's encoding: in the POSIX locale of cron and containers, ASCII

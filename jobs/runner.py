@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
@@ -23,6 +24,10 @@ from jobs.mongo.connection import ensure_format as ensure_database_format
 from jobs.registry import Job, jobs_named
 from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources
+from jobs.spark_profile import choose_profile
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 LOG = logger(__name__)
 
@@ -83,9 +88,13 @@ def _run_jobs(settings: Settings, sources: Sources, jobs: list[Job], date: dt.da
 
 
 def _night(settings: Settings, sources: Sources, date: dt.date, run_id: str, family: str) -> Night:
-    from jobs.spark import session
+    def start() -> "SparkSession":
+        from jobs.spark import session
 
-    return Night(date, run_id, sources, settings, session(f"pmrs {family} {date}", settings))
+        profile = choose_profile(settings, [source.path for source in sources.sources])
+        return session(f"pmrs {family} {date}", settings, profile=profile)
+
+    return Night(date, run_id, sources, settings, start)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +25,9 @@ class Settings(BaseSettings):
     mongo_uri_file: Path | None = Field(None, description="A 0600 file that holds the URI, instead of PMRS_MONGO_URI.")
     mongo_timeout_ms: int = Field(5_000, description="Milliseconds to wait for a MongoDB server before saying so.")
     master: str = Field("local[*]", description="Spark master; spark-submit's --master wins over it.")
+    spark_profile: Literal["auto", "cluster", "local", "small"] = Field(
+        "auto", description="Spark settings for a cluster, one machine or a small night; auto: by master and source bytes."
+    )
     driver_memory: str = Field("6g", description="Heap of the Spark driver, which in local mode does all the work.")
     backfill: bool = Field(False, description="The night is one of a backfill (`pmrs run --backfill`): every fit begins anew.")
     holder_pid: int = Field(0, description="Process that owns the night (set by `pmrs nightly`); 0: none known.")

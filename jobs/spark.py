@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from jobs.errors import PmrsError
 from jobs.java import spark_environment
 from jobs.settings import Settings
+from jobs.spark_profile import SparkProfile, choose_profile, configuration
 
 WANTED_PYSPARK = "4.3.0"
 NAMED_OFTEN = (
@@ -25,24 +26,30 @@ NAMED_OFTEN = (
 """Java classes by the names under which pyspark asks for them."""
 
 
-def session(app_name: str, settings: Settings, overrides: Mapping[str, str] | None = None) -> SparkSession:
+def session(
+    app_name: str,
+    settings: Settings,
+    overrides: Mapping[str, str] | None = None,
+    profile: SparkProfile | None = None,
+) -> SparkSession:
     """The process's session. `overrides` win over spark_conf/ (tests use fewer partitions).
 
     Under spark-submit the JVM runs already, with spark-submit's master; in plain Python it is started here, in the same
     environment. Raises PmrsError where another Spark than this project's answers.
     """
     _require_own_pyspark()
+    profile = profile or choose_profile(settings, [])
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if submitted:
         _end_with_the_jvm()
     else:
-        os.environ.update(spark_environment(settings))
+        os.environ.update(spark_environment(settings, profile.java_flags))
     os.environ["TZ"] = "UTC"
     time.tzset()
     builder = SparkSession.builder.appName(app_name)
     if not submitted:
         builder = builder.master(settings.master)
-    for key, value in {**_folders(settings), **(overrides or {})}.items():
+    for key, value in {**configuration(profile), **_folders(settings), **(overrides or {})}.items():
         builder = builder.config(key, value)
     running = builder.getOrCreate()
     _remember_classes(running)

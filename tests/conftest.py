@@ -18,29 +18,6 @@ if TYPE_CHECKING:
     from jobs.mongo.connection import Document, Store
     from jobs.settings import Settings
 
-TEST_SPARK = {
-    # tables of a few rows: every partition more is a task more
-    "spark.sql.shuffle.partitions": "2",
-    # planning again after every stage takes longer than the stage: a night of the tests is a quarter quicker without
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
-    # a page of memory is asked for with every join and aggregation: by default 64 MB of zeros for a few rows
-    "spark.buffer.pageSize": "1m",
-    # nobody looks at the plans of the queries that were; by default a thousand stay in memory
-    "spark.sql.ui.retainedExecutions": "10",
-    "spark.ui.retainedJobs": "10",
-    "spark.ui.retainedStages": "10",
-    "spark.ui.retainedTasks": "100",
-    # compiling a plan takes longer than its few rows do, both as Java code and as machine code: together they are nearly half
-    # of what the tests of ingest cost. Nights by command line (tests/sample_night.py, the README's) run
-    # with both, and with adaptive planning.
-    # Frames of quickly compiled code are larger, and the lineage of ALS is deep: hence the stack.
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m",
-}
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _no_operator_settings() -> None:
     """An operator's own MongoDB, lake or sources must not be touched by a test, however the shell is set."""
@@ -61,9 +38,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory, _no_operator_settings: None)
     """The session of jobs/spark.py on two cores."""
     from jobs.settings import Settings
     from jobs.spark import session
+    from jobs.spark_profile import SparkProfile
 
     var = tmp_path_factory.mktemp("spark")
-    running = session("pmrs tests", Settings(var=var, master="local[2]", driver_memory="2g"), TEST_SPARK)
+    running = session(
+        "pmrs tests", Settings(var=var, master="local[2]", driver_memory="2g"), profile=SparkProfile.SMALL
+    )
     yield running
     running.stop()
 

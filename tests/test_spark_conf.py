@@ -67,7 +67,7 @@ def test_a_corrupt_file_fails_the_read_instead_of_losing_rows(spark: SparkSessio
         spark.read.schema("a int").parquet(str(tmp_path)).collect()
 
 
-@pytest.mark.parametrize("name", ["spark-defaults.conf", "cluster.conf"])
+@pytest.mark.parametrize("name", ["spark-defaults.conf", "local.conf", "small.conf", "cluster.conf"])
 def test_every_setting_has_its_reason(name: str) -> None:
     previous = ""
     for number, line in enumerate((REPOSITORY / "spark_conf" / name).read_text().splitlines(), 1):

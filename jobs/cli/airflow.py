@@ -10,15 +10,16 @@ from pathlib import Path
 from jobs.errors import PmrsError
 from jobs.java import spark_environment
 from jobs.settings import REPOSITORY, Settings
+from jobs.spark_profile import SparkProfile
 
 DAG_ID = "nightly_recommendations"
 BIN = REPOSITORY / ".venv-airflow" / "bin"
 
 
-def airflow_environment(settings: Settings) -> dict[str, str]:
-    """Variables in which Airflow and the tasks that it starts run, Spark's included; to be laid over `os.environ`."""
+def airflow_environment(settings: Settings, profile: SparkProfile = SparkProfile.LOCAL) -> dict[str, str]:
+    """Return the variables in which Airflow and the tasks that it starts run, to be laid over `os.environ`."""
     home = settings.var.resolve() / "airflow"
-    spark = spark_environment(settings)
+    spark = spark_environment(settings, profile.java_flags)
     return {
         **spark,
         # `pmrs` and `spark-submit` of the pipeline environment before anything that Airflow's brings
@@ -38,6 +39,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "SCARF_ANALYTICS": "false",
         "AIRFLOW_CONN_SPARK_PMRS": spark_connection(settings.master),
         "PMRS_MASTER": settings.master,
+        "PMRS_SPARK_PROFILE": profile.value,
         # Airflow's own Python must not see this project's packages
         "PYTHONPATH": "",
     }

@@ -19,6 +19,7 @@ from jobs.mongo import embedded, runs
 from jobs.mongo.connection import Document, connect
 from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources, newest_date
+from jobs.spark_profile import choose_profile
 
 SAMPLE_DAYS, SAMPLE_SEED = 14, 7
 POLL_SECONDS = 0.5
@@ -123,8 +124,9 @@ def _sweep(folder: Path) -> None:
 def _run_dag(settings: Settings, sources: Sources, night: dt.date, backfill: bool = False) -> Ended:
     log = settings.var.resolve() / "logs" / f"nightly-{night}.log"
     print(f"Night of {night}, sources {sources.name} ({sources.path}); log: {log}", flush=True)
+    profile = choose_profile(settings, [source.path for source in sources.sources])
     own = {"PMRS_SOURCES": str(sources.path), "PMRS_HOLDER_PID": str(os.getpid())}
-    environment = {**os.environ, **airflow_environment(settings), **own}
+    environment = {**os.environ, **airflow_environment(settings, profile), **own}
     with (
         connect(settings, sources.name) as store,
         watching(store, night) as watch,

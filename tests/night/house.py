@@ -26,7 +26,7 @@ SMALL = replace(
     mismatched=3,
 )  # fmt: skip
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For a process that ends in half a minute: compiling what it runs costs more than it gains. See TEST_SPARK."""
+"""For a process that ends in half a minute: compiling what it runs costs more than it gains. See spark_conf/small.conf."""
 FEW_EPOCHS = 3
 """What the genre CNN learns is held against the truth in tests/models and tests/sample_night.py; here it only has to be there."""
 

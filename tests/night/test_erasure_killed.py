@@ -49,9 +49,9 @@ from jobs.settings import Settings
 run_named(Settings(holder_pid=os.getpid()), "forget", datetime.date({DAY:%Y, %-m, %-d}))
 """
 KILLS = [
-    ("jobs.lake.lake", "Lake", "put_again", 2),  # one part is amended, the next is not begun
+    ("jobs.lake.lake", "Lake", "rewrite", 2),  # one part is amended, the next is not begun
     ("jobs.lake.lake", "Lake", "commit", 2),  # written and noted, not valid
-    ("jobs.lake.files", "Store", "remove", 3),  # valid, the old rows still there
+    ("jobs.lake.files", "FileStore", "remove", 3),  # valid, the old rows still there
 ]
 
 
