@@ -1,6 +1,6 @@
 """Lists by other people's models on our split: `.venv-peers/bin/python bench/peers.py EXPORT OUT [implicit_als implicit_bpr]`.
 
-EXPORT is a folder that `pmrs evaluate --export EXPORT` wrote; `pmrs evaluate --lists OUT/implicit_als.parquet` then scores what
+EXPORT is a folder that `pmrs evaluate --export EXPORT` wrote; `pmrs evaluate --rankings OUT/implicit_als.parquet` then scores what
 lies in OUT. Runs by requirements/peers.in alone and imports nothing of the house, so that nothing of ours can flatter or hurt a
 peer. Settings are chosen by NDCG@20 on the inner split, a split of the training part; one seed.
 """

@@ -83,15 +83,15 @@ def starts(keys: pa.ChunkedArray) -> Ints:
 
 
 def load(folder: Path, prefix: str) -> Data:
-    """From the tables `plays`, `next_track_told` and `next_track_truth` of `--export`; tracks not in RECENT plays are left out."""
-    plays = pq.read_table(folder / f"{prefix}plays").sort_by([("session", "ascending"), ("place", "ascending")])
+    """From the tables `plays`, `next_track_input_sequence` and `next_track_truth` of `--export`; tracks not in RECENT plays are left out."""
+    plays = pq.read_table(folder / f"{prefix}plays").sort_by([("session", "ascending"), ("position", "ascending")])
     plays = plays.filter(pc.greater(plays["played_at"], pa.scalar(pc.max(plays["played_at"]).as_py() - RECENT)))
     tracks = pa.array(sorted(set(plays["track_id"].to_pylist())))
     items = pc.index_in(plays["track_id"], tracks).to_numpy().astype(np.int64) + 1
     first, here = starts(plays["session"]), np.arange(items.size)
     has_past = here > first
-    told = pq.read_table(folder / f"{prefix}next_track_told")
-    told = told.filter(pc.is_in(told["track_id"], tracks)).sort_by([("query_id", "ascending"), ("place", "ascending")])
+    told = pq.read_table(folder / f"{prefix}next_track_input_sequence")
+    told = told.filter(pc.is_in(told["track_id"], tracks)).sort_by([("query_id", "ascending"), ("position", "ascending")])
     known_told = pc.index_in(told["track_id"], tracks).to_numpy().astype(np.int64) + 1
     begin = np.unique(starts(told["query_id"]))
     queries = told["query_id"].take(begin).to_pylist()

@@ -9,7 +9,8 @@ import typer
 from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 
-from jobs.cli import judging
+from jobs.cli import evaluation
+from jobs.cli.old_names import translate
 from jobs.cli.options import AsJson, Date, SourcesFile, day, named_or_sample, settings_with
 from jobs.errors import PmrsError
 from jobs.registry import FAMILIES, JOBS
@@ -20,14 +21,14 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )
 mongo_app = typer.Typer(help="The embedded MongoDB, which serves where PMRS_MONGO_URI is not set.", no_args_is_help=True)
-app.add_typer(judging.app)
+app.add_typer(evaluation.app)
 app.add_typer(mongo_app, name="mongo")
 
 
 def main() -> None:
     """Entry point: an error that is written for people is printed alone, in one line, and exits with 1."""
     try:
-        app()
+        app(translate(sys.argv[1:]))
     except PmrsError as error:
         print(f"pmrs: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,12 +1,10 @@
-"""`pmrs evaluate`: reads the lake, asks every model, prints one table, and stores it as JSON and in MongoDB's `quality`."""
+"""`pmrs evaluate`: compare recommenders on one split; the report goes to JSON and to MongoDB's `quality`."""
 
-import datetime as dt
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
@@ -14,166 +12,172 @@ from pyspark.sql import DataFrame
 from jobs.atomic_io import write_whole
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.evaluate import claims, metrics
-from jobs.evaluate.contenders import CONTENDERS, named
-from jobs.evaluate.evaluate import Asked, Evaluation
-from jobs.evaluate.question import Config, put
-from jobs.evaluate.registering import register
-from jobs.evaluate.result import Result, compare
+from jobs.evaluate import metrics
+from jobs.evaluate.evaluator import EvaluatedModel, Evaluator
+from jobs.evaluate.model_card import register_models
+from jobs.evaluate.model_specs import MODEL_SPECS, select_models
+from jobs.evaluate.published_results import published_results_for
+from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, evaluation_path, report_head
+from jobs.evaluate.result import Result, add_differences
+from jobs.evaluate.setup import Config, prepare
 from jobs.evaluate.splits import Split
-from jobs.lake.manifest import code_version
-from jobs.mongo.connection import connect
-from jobs.recommenders.methods import POPULARITY
+from jobs.publish.store import connect
 from jobs.settings import Settings
-from jobs.sources.config import Sources
+from jobs.whole import write_whole
 
-SAME = ("protocol", "tasks", "train", "catalogue")
-"""Where these are equal, figures of an earlier run stand beside those of this one."""
-Told = dict[str, Any]
-"""The whole of an evaluation as JSON holds it: `results` are those of `jobs.evaluate.result`."""
+KIND = "evaluation"
+COMPARABLE_KEYS = ("protocol", "tasks", "train", "catalogue")
+"""If these are equal, results of an earlier run stay beside those of this one."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is done beside it."""
+    """Inputs and outputs besides the configuration."""
 
-    lists: tuple[Path, ...] = ()
-    """Ranking tables (Parquet or CSV) to be scored on the same split."""
+    rankings: tuple[Path, ...] = ()
+    """External ranking tables (Parquet or CSV) to score on the same split."""
     task: str = ""
-    """The task that `lists` answer; empty: the split's first."""
+    """The task of `rankings`; empty: the split's first."""
     export: Path | None = None
-    """Folder to which the split's tables are written, for other tools."""
+    """Folder for the split's tables, for other tools."""
     register: bool = False
-    """Keep every model that was fitted in the registry, as a candidate."""
-    against: str = ""
-    """Name of another model, beside popularity, from which the differences are told."""
+    """Register every fitted model as a candidate."""
+    baseline: str = ""
+    """Another baseline besides popularity, for paired differences."""
 
 
-def run(settings: Settings, config: Config, options: Options, say: Callable[[str], object]) -> Told:
-    """The whole evaluation as a dictionary; see `Result` for the rows of `results`."""
+def run(settings: Settings, config: Config, options: Options, on_progress: ProgressCallback) -> EvaluationReport:
+    """Evaluate, and return the report; `results` has a row per model and task (see `Result`)."""
     try:
-        contenders = named(list(config.models))
+        specs = select_models(list(config.models))
     except ValueError as error:
         raise EvaluationError(f"--models: {error}.") from None
-    given = _named_lists(options.lists)
-    _require_known(options.against, given)
-    question = put(settings, config)
-    ctx, split = question.ctx, question.split
+    rankings = _rankings_by_name(options.rankings)
+    _require_model(options.baseline, rankings)
+    setup = prepare(settings, config)
+    ctx, split = setup.ctx, setup.split
     if options.export:
-        export(split, options.export)
+        export_split(split, options.export)
     results: list[Result] = []
-    kept: list[Asked] = []
+    registrable: list[EvaluatedModel] = []
     with tempfile.TemporaryDirectory(dir=settings.var / "tmp") as folder:
-        evaluation = Evaluation(split, question.facts, Path(folder), say)
-        for name, path in given.items():
-            result, _ = evaluation.of_lists(name, _read_lists(ctx, path), options.task or evaluation.tasks[0].name)
-            results.append(result)
-        for asked in evaluation.of_models(contenders if config.models or not given else [], config.tune):
-            results += asked.results
-            ctx.write(f"evaluation_queries/{split.name}_{asked.results[0].model}", asked.evaluated)
-            ctx.commit()  # what was asked stays, whatever happens to the models that follow
-            kept += [asked] if options.register else []
-        for reference in dict.fromkeys(name for name in (POPULARITY, options.against) if name):
-            asked_now = any(result.model == reference for result in results)
-            stored = {} if asked_now else evaluation.of_stored(ctx.read("evaluation_queries"), reference)
-            compare(results, reference, stored)
-        if options.against and not any(options.against in result.against for result in results):
-            evaluation.left_out[f"difference from {options.against}"] = "it was not asked on this split; name it in --models too"
-    told = _told(ctx, evaluation, config, results)
-    told["registered"] = register(ctx, evaluation, kept, told) if kept else {}
-    _store(settings, ctx.night.sources, told)
-    return told
+        evaluator = Evaluator(split, setup.metadata, Path(folder), on_progress)
+        for name, path in rankings.items():
+            table = _read_rankings(ctx, path)
+            results.append(evaluator.evaluate_rankings(name, table, options.task or evaluator.tasks[0].name)[0])
+        for evaluated in evaluator.evaluate_models(specs if config.models or not rankings else [], config.tune):
+            results += evaluated.results
+            ctx.write(f"evaluated/{split.name}_{evaluated.results[0].model}", evaluated.evaluated)
+            ctx.commit()  # the rows stay, even if a later model fails
+            registrable += [evaluated] if options.register else []
+        _add_baselines(ctx, evaluator, results, options.baseline)
+    report = _build_report(ctx, evaluator, config, results)
+    report["registered"] = register_models(ctx, evaluator, registrable, report) if registrable else {}
+    _store(settings, report)
+    return report
 
 
-def _require_known(against: str, given: Iterable[str]) -> None:
-    known = [*(one.name for one in CONTENDERS), *given]
-    if against and against not in known:
-        raise EvaluationError(f"--against: there is no model {against!r}; there are {', '.join(known)}.")
+def _add_baselines(ctx: JobContext, evaluator: Evaluator, results: list[Result], baseline: str) -> None:
+    """Add differences from popularity and `baseline`, from this run or, if they are not in it, from table `evaluated`."""
+    for name in dict.fromkeys(name for name in (POPULARITY, baseline) if name):
+        in_this_run = any(result.model == name for result in results)
+        add_differences(results, name, {} if in_this_run else evaluator.stored_metrics(ctx.read("evaluated"), name))
+    if baseline and not any(baseline in result.against for result in results):
+        reason = "it was not evaluated on this split; name it in --models too"
+        evaluator.left_out[f"difference from {baseline}"] = reason
 
 
-def _read_lists(ctx: JobContext, path: Path) -> DataFrame:
+def _require_model(baseline: str, rankings: Iterable[str]) -> None:
+    available = [*(spec.name for spec in MODEL_SPECS), *rankings]
+    if baseline and baseline not in available:
+        raise EvaluationError(f"--baseline: there is no model {baseline!r}; available are {', '.join(available)}.")
+
+
+def _rankings_by_name(paths: tuple[Path, ...]) -> dict[str, Path]:
+    """Return ranking files by their stem, which becomes the model's name."""
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in by_name or path.stem in {spec.name for spec in MODEL_SPECS}:
+            raise EvaluationError(
+                f"--rankings {path}: another model is called {path.stem!r}; rename the file, its name is the model's."
+            )
+        by_name[path.stem] = path
+    return by_name
+
+
+def _read_rankings(ctx: JobContext, path: Path) -> DataFrame:
     if not path.exists():
-        raise EvaluationError(f"--lists {path}: there is no such file.")
-    reader = ctx.spark.read
-    is_csv = path.suffix == ".csv"
-    frame = reader.csv(str(path.resolve()), header=True) if is_csv else reader.parquet(str(path.resolve()))
+        raise EvaluationError(f"--rankings {path}: there is no such file.")
+    reader, file = ctx.spark.read, str(path.resolve())
+    frame = reader.csv(file, header=True) if path.suffix == ".csv" else reader.parquet(file)
     if missing := {"query_id", "rank", "track_id"} - set(frame.columns):
         raise EvaluationError(
-            f"--lists {path}: column {sorted(missing)[0]} is missing; it needs query_id, rank, track_id, perhaps score."
+            f"--rankings {path}: column {sorted(missing)[0]} is missing; required are query_id, rank, track_id; score is optional."
         )
     return frame
 
 
-def export(split: Split, folder: Path) -> None:
-    """`train` and `plays`, and per task `asked`, `told` and `truth`; `inner_...` the same of the inner split, for tuning.
+def export_split(split: Split, folder: Path) -> None:
+    """Write the split's tables as Parquet: `train`, `plays`, and per task `inputs`, `input_sequence` and `truth`.
 
-    `plays` and `told` are there where a split has an order. User ids stand in them.
+    The tables of the inner split, for tuning, begin with `inner_`. `plays` and `input_sequence` exist only if the split has
+    an order. The tables contain user ids.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, part in (("", split), ("inner_", split.inner())):
         tables = {"train": part.train, "plays": part.plays}
         for task in part.tasks:
             name = task.name.replace(" ", "_")
-            tables |= {f"{name}_asked": task.asked, f"{name}_told": task.told, f"{name}_truth": task.truth}
-        for kind, frame in tables.items():
+            frames = {"inputs": task.inputs, "input_sequence": task.input_sequence, "truth": task.truth}
+            tables |= {f"{name}_{kind}": frame for kind, frame in frames.items()}
+        for name, frame in tables.items():
             if frame is not None:
-                frame.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}{kind}").resolve()))
+                frame.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}{name}").resolve()))
 
 
-def _told(ctx: JobContext, evaluation: Evaluation, config: Config, results: list[Result]) -> Told:
-    split, sources = evaluation.split, ctx.night.sources
+def _build_report(ctx: JobContext, evaluator: Evaluator, config: Config, results: list[Result]) -> EvaluationReport:
+    split, head = evaluator.split, report_head(ctx, KIND, evaluator.split.protocol)
     users, tracks = (split.train.select(key).distinct().count() for key in ("user_id", "track_id"))
-    made = {"tuned": config.tune, "code": code_version(), "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
+    run_facts = {"tuned": config.tune, "code": head.pop("code"), "at": head.pop("at")}
+    rows = []
+    for result in results:
+        published = published_results_for(result.model, split.name, users, tracks)
+        rows.append({**result.to_json(), **run_facts, "published_results": published})
     return {
-        "sources": sources.name,
-        "synthetic": sources.synthetic,
-        "date": ctx.night.date.isoformat(),
+        **head,
         "split": split.name,
-        "protocol": split.protocol,
-        "tasks": {task.name: task.protocol for task in evaluation.tasks},
-        "left_out": evaluation.left_out,
+        "tasks": {task.name: task.protocol for task in evaluator.tasks},
+        "left_out": evaluator.left_out,
         "train": {"users": users, "tracks": tracks, "ratings": split.train.count()},
         "catalogue": ctx.read_required("tracks").count(),
         "depth": metrics.DEPTH,
-        "results": [
-            {**r.to_json(), **made, "claims": claims.beside(r.model, split.name, users, tracks)} for r in results
-        ],
+        "results": rows,
     }
 
 
-def _named_lists(paths: tuple[Path, ...]) -> dict[str, Path]:
-    """Ranking tables by the names of their files, under which their figures stand."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in found or path.stem in {one.name for one in CONTENDERS}:
-            raise EvaluationError(
-                f"--lists {path}: another model is called {path.stem!r}; rename the file, its name is the model's."
-            )
-        found[path.stem] = path
-    return found
+def _store(settings: Settings, report: EvaluationReport) -> None:
+    """Write the report's rows to the JSON file and to MongoDB; a row replaces that of the same model and task."""
+    path = report_path(settings, report)
+    earlier = json.loads(path.read_text()) if path.is_file() else {}
+    comparable = all(earlier.get(key) == report[key] for key in COMPARABLE_KEYS)
+    replaced = {(row["task"], row["model"]) for row in report["results"]}
+    retained = [row for row in earlier.get("results", []) if comparable and (row["task"], row["model"]) not in replaced]
+    merged = {**report, "results": [*report["results"], *retained]}
+    write_whole(path, json.dumps(merged, indent=1, allow_nan=False) + "\n")
+    head = {key: value for key, value in report.items() if key not in {"results", "tasks"}}
+    documents: list[Row] = [{**head, **row} for row in json.loads(json.dumps(report["results"]))]
+    same_split = {"kind": KIND, "date": report["date"], "split": report["split"]}
+    with connect(settings, report["sources"]) as store:
+        store.quality.bulk_write([ReplaceOne({"_id": _document_id(doc)}, doc, upsert=True) for doc in documents])
+        # of one date and split only comparable documents stay, as in the file
+        other = [{key: {"$ne": report[key]}} for key in COMPARABLE_KEYS if key in head]
+        store.quality.delete_many({**same_split, "$or": other})
 
 
-def _store(settings: Settings, sources: Sources, told: Told) -> None:
-    """In the JSON file and in MongoDB a row for each model and task, which replaces that of the same name."""
-    target = file_of(settings, told)
-    before = json.loads(target.read_text()) if target.is_file() else {}
-    kept = before.get("results", []) if all(before.get(key) == told[key] for key in SAME) else []
-    new = {(row["task"], row["model"]) for row in told["results"]}
-    whole = [*told["results"], *(row for row in kept if (row["task"], row["model"]) not in new)]
-    write_whole(target, json.dumps({**told, "results": whole}, indent=1, allow_nan=False) + "\n")
-    head = {key: value for key, value in told.items() if key not in {"results", "tasks"}}
-    plain = json.loads(json.dumps(told["results"]))
-    wanted = []
-    for row in plain:
-        name = "|".join(("evaluation", told["date"], told["split"], row["task"], row["model"]))
-        wanted.append(ReplaceOne({"_id": name}, {"kind": "evaluation", **head, **row}, upsert=True))
-    same = {"kind": "evaluation", "date": told["date"], "split": told["split"]}
-    with connect(settings, sources.name) as store:
-        store.quality.bulk_write(wanted)
-        # of one date and split only what compares stays, as in the file
-        store.quality.delete_many({**same, "$or": [{key: {"$ne": told[key]}} for key in SAME if key in head]})
+def _document_id(document: Row) -> str:
+    return "|".join(str(document[key]) for key in ("kind", "date", "split", "task", "model"))
 
 
-def file_of(settings: Settings, told: Told) -> Path:
-    """Where the table lies as JSON: VAR/evaluations/SOURCES/DATE-SPLIT.json."""
-    return settings.var / "evaluations" / str(told["sources"]) / f"{told['date']}-{told['split']}.json"
+def report_path(settings: Settings, report: EvaluationReport) -> Path:
+    """Return the path of the report: VAR/evaluations/SOURCES/DATE-SPLIT.json."""
+    return evaluation_path(settings, report, report["split"])

@@ -1,4 +1,4 @@
-"""The gate: whether a candidate may replace the live recommender. Pure: figures go in, a verdict with its reasons comes out."""
+"""Check a candidate against the promotion criteria. Pure: figures in, a verdict with its checks out."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -7,96 +7,109 @@ from typing import Any
 import numpy as np
 
 from jobs.evaluate import metrics
-from jobs.evaluate.intervals import difference
-from jobs.evaluate.limits import Gate
+from jobs.evaluate.bootstrap import paired_difference
+from jobs.evaluate.promotion_criteria import PromotionCriteria
 from jobs.evaluate.result import Result
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was held against the candidate."""
+    """One criterion, checked."""
 
-    what: str
+    name: str
     passed: bool
-    said: str
-    """In a sentence, with the numbers."""
+    message: str
+    """A sentence with the figures."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of one candidate against one other model."""
+    """All checks of one candidate against the live model."""
 
     against: str
-    """The live model's digest, or the shipped method's name."""
+    """The live model's digest, or the default method's name."""
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """True where it was checked, and nothing speaks against it."""
+        """True if there are checks and all of them passed."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
     @property
     def reasons(self) -> list[str]:
-        """Why it was refused; empty where it passed."""
-        return [check.said for check in self.checks if not check.passed]
+        """Messages of the failed checks."""
+        return [check.message for check in self.checks if not check.passed]
 
     def to_json(self) -> dict[str, Any]:
-        """For the card."""
+        """Return the verdict as a model card has it."""
         return {"against": self.against, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
 
-def judge(
-    ours: Sequence[Result], live: Sequence[Result], popular: Sequence[Result], churn: dict[str, float], gate: Gate, against: str
+def check_gate(
+    candidate: Sequence[Result],
+    live: Sequence[Result],
+    popularity: Sequence[Result],
+    churn: dict[str, float],
+    criteria: PromotionCriteria,
+    live_name: str,
 ) -> Verdict:
-    """The candidate's results, those of what ranks now, and popularity's, on the same tasks; `churn` by task (see `churn_of`).
+    """Check the candidate's results against those of the live model and of popularity, task by task.
 
-    Popularity must be beaten whatever is live, so that a row of promotions that are each "not worse" cannot lead below it.
-    `against`: what ranks now, in words.
+    The candidate must always beat popularity: a row of promotions that are each "not worse" cannot end below it.
+    `churn`: by task, see `mean_churn`.
     """
     checks: list[Check] = []
-    for one in ours:
-        now, floor = (next(result for result in some if result.task == one.task) for some in (live, popular))
-        checks += [_enough(one, gate), *_metrics(one, floor, gate, beat=True), *_metrics(one, now, gate, beat=False)]
-        checks += [_coverage(one, now, gate), _lift(one, now, gate), _churn(one.task, churn[one.task], gate)]
-    return Verdict(against, tuple(checks))
+    for result in candidate:
+        live_result, popular = (next(r for r in results if r.task == result.task) for results in (live, popularity))
+        checks.append(_check_users(result, criteria))
+        checks += _check_metrics(result, popular, criteria, must_beat=True)
+        checks += _check_metrics(result, live_result, criteria, must_beat=False)
+        checks += [_check_coverage(result, live_result, criteria), _check_lift(result, live_result, criteria)]
+        checks.append(_check_churn(result.task, churn[result.task], criteria))
+    return Verdict(live_name, tuple(checks))
 
 
-def _enough(one: Result, gate: Gate) -> Check:
-    said = f"{one.task}: {one.users:,} users were asked, {gate.fewest_users:,} are needed"
-    return Check("users", one.users >= gate.fewest_users, said)
+def _check_users(result: Result, criteria: PromotionCriteria) -> Check:
+    message = f"{result.task}: {result.users:,} test users, at least {criteria.min_users:,} are required"
+    return Check("users", result.users >= criteria.min_users, message)
 
 
-def _metrics(one: Result, other: Result, gate: Gate, beat: bool) -> Iterator[Check]:
-    places = metrics.names()
-    for name in gate.metrics:
-        gap = difference(one.per_user[:, places.index(name)], other.per_user[:, places.index(name)])
-        means = f"{one.metrics[name].mean:.4f} against {other.metrics[name].mean:.4f}"
-        interval = f"{gap.mean:+.4f}, 95 % from {gap.low:+.4f} to {gap.high:+.4f}"
-        wanted = "must beat popularity" if beat else "must not be worse than what ranks now"
-        passed = gap.low > 0 if beat else gap.high >= 0
-        yield Check(name, passed, f"{one.task}, {name}: {means} ({interval}); {wanted}")
+def _check_metrics(result: Result, baseline: Result, criteria: PromotionCriteria, must_beat: bool) -> Iterator[Check]:
+    columns = metrics.metric_names()
+    for name in criteria.metrics:
+        column = columns.index(name)
+        delta = paired_difference(result.per_user[:, column], baseline.per_user[:, column])
+        means = f"{result.metrics[name].mean:.4f} against {baseline.metrics[name].mean:.4f}"
+        interval = f"{delta.mean:+.4f}, 95 % from {delta.low:+.4f} to {delta.high:+.4f}"
+        requirement = "must beat popularity" if must_beat else "must not be worse than the live model"
+        passed = delta.low > 0 if must_beat else delta.high >= 0
+        yield Check(name, passed, f"{result.task}, {name}: {means} ({interval}); {requirement}")
 
 
-def _coverage(one: Result, other: Result, gate: Gate) -> Check:
-    ours, theirs = one.beyond["coverage"], other.beyond["coverage"]
-    shown = f"its lists show {ours:.1%} of the catalogue, the other's {theirs:.1%}"
-    said = f"{one.task}: {shown}; at least {gate.keep_coverage:.0%} of that"
-    return Check("coverage", ours >= gate.keep_coverage * theirs, said)
+def _check_coverage(result: Result, live: Result, criteria: PromotionCriteria) -> Check:
+    coverage, live_coverage = result.beyond_accuracy["coverage"], live.beyond_accuracy["coverage"]
+    shares = f"its lists cover {coverage:.1%} of the catalogue, those of the live model {live_coverage:.1%}"
+    message = f"{result.task}: {shares}; at least {criteria.min_coverage_ratio:.0%} of that is required"
+    return Check("coverage", coverage >= criteria.min_coverage_ratio * live_coverage, message)
 
 
-def _lift(one: Result, other: Result, gate: Gate) -> Check:
-    ours, theirs = (result.beyond.get("popularity_lift", float("nan")) for result in (one, other))
-    said = f"{one.task}: popularity lift {ours:+.2f}, the other's {theirs:+.2f}; at most {gate.more_lift:.2f} more"
-    # where nobody played anything that others play there is no lift, and nothing to hold against it
-    return Check("popularity lift", not ours > theirs + gate.more_lift, said)
+def _check_lift(result: Result, live: Result, criteria: PromotionCriteria) -> Check:
+    lift, live_lift = (r.beyond_accuracy.get("popularity_lift", float("nan")) for r in (result, live))
+    lifts = f"popularity lift {lift:+.2f}, that of the live model {live_lift:+.2f}"
+    message = f"{result.task}: {lifts}; at most {criteria.max_lift_increase:.2f} more is allowed"
+    # without common tracks there is no lift; a NaN passes
+    return Check("popularity lift", not lift > live_lift + criteria.max_lift_increase, message)
 
 
-def _churn(task: str, churn: float, gate: Gate) -> Check:
-    said = f"{task}: {churn:.1%} of the live lists' places would change at once; at most {gate.most_churn:.0%}"
-    return Check("churn", churn <= gate.most_churn, said)
+def _check_churn(task: str, churn: float, criteria: PromotionCriteria) -> Check:
+    message = f"{task}: {churn:.1%} of the live lists' slots would change at once; at most {criteria.max_churn:.0%} is allowed"
+    return Check("churn", churn <= criteria.max_churn, message)
 
 
-def churn_of(shared: Sequence[tuple[int, int]]) -> float:
-    """Mean over lists of the share of places that change. `shared`: per list of the live model (its places, those also in ours)."""
+def mean_churn(shared: Sequence[tuple[int, int]]) -> float:
+    """Return the mean over lists of the share of slots that change.
+
+    `shared`: per list of the live model its length and the number of its tracks that are in the candidate's list too.
+    """
     counts = np.array(shared, dtype=np.float64)
     return float(1 - (counts[:, 1] / counts[:, 0]).mean()) if len(counts) else 0.0

@@ -1,18 +1,18 @@
-"""Ranking metrics, each defined here and nowhere else, over the places at which relevant tracks stand.
+"""Ranking metrics, defined here and nowhere else, computed from the ranks of the relevant tracks.
 
-Of one query: n relevant tracks, of which those in the list stand at places p_1 < p_2 < ... (1-based); h_N of them are at most N.
+A query has n relevant tracks. Those in the list are at ranks p_1 < p_2 < ... (1-based); h_N of them are at most N.
 
     P@N       h_N / N                                         precision
     R@N       h_N / n                                         recall
-    R_liang@N h_N / min(N, n)                                 recall as Liang 2018 has it
+    R_liang@N h_N / min(N, n)                                 recall as in Liang 2018
     HR@N      1 if h_N > 0                                    hit rate
-    F1@N      2 P R / (P + R), 0 where both are
-    NDCG@N    sum over p_i <= N of 1 / log2(1 + p_i), by the same sum over places 1 to min(N, n)
+    F1@N      2 P R / (P + R), 0 if both are 0
+    NDCG@N    sum over p_i <= N of 1 / log2(1 + p_i), by the same sum over ranks 1 to min(N, n)
     MRR@N     1 / p_1 if p_1 <= N, else 0
     MAP@N     sum over p_i <= N of i / p_i, by min(N, n)
-    AP        sum over all p_i of i / p_i, by n: not cut, as trec_eval's `map`
+    AP        sum over all p_i of i / p_i, by n: without a cutoff, as trec_eval's `map`
 
-A metric of a model is the mean over users of the mean over their queries.
+A model's metric is the mean over users of the mean over their queries.
 """
 
 import math
@@ -23,89 +23,88 @@ from pyspark.sql import functions as F
 
 CUTOFFS = (10, 20, 50, 100)
 DEPTH = 100
-"""Length of the lists that are evaluated: the largest cutoff."""
-AT = ("P", "R", "R_liang", "HR", "F1", "NDCG", "MRR", "MAP")
+"""Length of the evaluated lists: the largest cutoff."""
+CUTOFF_METRICS = ("P", "R", "R_liang", "HR", "F1", "NDCG", "MRR", "MAP")
 
 
-def places(lists: DataFrame, tasks_truth: DataFrame, asked: DataFrame, depth: int = DEPTH) -> DataFrame:
-    """`query_id`, `user_id`, `relevant` (n), `places` (array of int, upwards), `listed`: one row per query, also without a hit.
+def hit_ranks(lists: DataFrame, truth: DataFrame, inputs: DataFrame, depth: int = DEPTH) -> DataFrame:
+    """Return `query_id`, `user_id`, `relevant` (n), `places` (hit ranks, ascending) and `listed` (length) of every query.
 
-    `lists`: `query_id`, `rank`, `track_id`, `score` (null: none is known, and the ranks stand). Ties count against the model: of
-    tracks with equal scores the relevant ones stand last; and where several tie at the end of a full list none of them counts as
-    in it, for which of them came in was chance.
+    `lists`: `query_id`, `rank`, `track_id`, `score`; with a null score the ranks count. Ties count against the model: of
+    tracks with equal scores the relevant ones rank last. If several tracks tie at the end of a full list, none of them is
+    a hit, because chance decided which of them got in.
     """
-    relevant = tasks_truth.groupBy("query_id").agg(F.count("*").cast("int").alias("relevant"))
-    who = asked.select("query_id", "user_id").distinct()
-    marked = lists.join(
-        tasks_truth.select("query_id", "track_id", F.lit(1).alias("hit")), ["query_id", "track_id"], "left"
-    )
-    one_list = Window.partitionBy("query_id")
-    last = F.when(F.col("score").isNotNull(), F.coalesce("hit", F.lit(0)))
-    pessimist = one_list.orderBy(F.col("score").desc_nulls_last(), last, "rank")
-    placed = marked.select(
+    relevant = truth.groupBy("query_id").agg(F.count("*").cast("int").alias("relevant"))
+    query_users = inputs.select("query_id", "user_id").distinct()
+    hits = truth.select("query_id", "track_id", F.lit(1).alias("hit"))
+    marked = lists.join(hits, ["query_id", "track_id"], "left")
+    by_query = Window.partitionBy("query_id")
+    relevant_last = F.when(F.col("score").isNotNull(), F.coalesce("hit", F.lit(0)))
+    pessimistic = by_query.orderBy(F.col("score").desc_nulls_last(), relevant_last, "rank")
+    ranked = marked.select(
         "query_id",
         "hit",
-        F.row_number().over(pessimist).alias("place"),
-        F.count("*").over(one_list).alias("listed"),
-        (F.col("score") == F.min("score").over(one_list)).alias("at_end"),
-        F.count("*").over(Window.partitionBy("query_id", "score")).alias("alike"),
+        F.row_number().over(pessimistic).alias("place"),
+        F.count("*").over(by_query).alias("listed"),
+        (F.col("score") == F.min("score").over(by_query)).alias("has_last_score"),
+        F.count("*").over(Window.partitionBy("query_id", "score")).alias("n_tied"),
     )
-    chance = F.coalesce("at_end", F.lit(False)) & (F.col("alike") > 1) & (F.col("listed") >= depth)
-    sure = F.col("hit").isNotNull() & ~chance
-    found = placed.groupBy("query_id").agg(
-        F.sort_array(F.collect_list(F.when(sure, F.col("place")))).alias("places"),
+    tied_at_end = F.coalesce("has_last_score", F.lit(False)) & (F.col("n_tied") > 1) & (F.col("listed") >= depth)
+    is_hit = F.col("hit").isNotNull() & ~tied_at_end
+    per_query = ranked.groupBy("query_id").agg(
+        F.sort_array(F.collect_list(F.when(is_hit, F.col("place")))).alias("places"),
         F.max("listed").cast("int").alias("listed"),
     )
-    every = relevant.join(who, "query_id").join(found, "query_id", "left")
-    nothing = F.array().cast("array<int>")
-    return every.select(
+    all_queries = relevant.join(query_users, "query_id").join(per_query, "query_id", "left")
+    no_hits = F.array().cast("array<int>")
+    return all_queries.select(
         "query_id",
         "user_id",
         "relevant",
-        F.coalesce("places", nothing).alias("places"),
+        F.coalesce("places", no_hits).alias("places"),
         F.coalesce("listed", F.lit(0)).alias("listed"),
     )
 
 
-def values(placed: DataFrame, cutoffs: Sequence[int] = CUTOFFS) -> DataFrame:
-    """`placed` with a column for every metric, such as `NDCG@10`, and `AP`."""
-    # as SQL text: built from Column objects the same expressions cost thousands of calls into Java
-    found = [f"{_at(name, cut)} AS `{name}@{cut}`" for cut in cutoffs for name in AT]
-    return placed.selectExpr("*", *found, f"{_precisions('places')} / relevant AS AP")
+def add_metrics(hits: DataFrame, cutoffs: Sequence[int] = CUTOFFS) -> DataFrame:
+    """Return rows of `hit_ranks` with a column for every metric, such as `NDCG@10`, and `AP`."""
+    # as SQL text: the same expressions as Column objects cost thousands of calls into Java
+    columns = [f"{_metric_sql(name, cutoff)} AS `{name}@{cutoff}`" for cutoff in cutoffs for name in CUTOFF_METRICS]
+    return hits.selectExpr("*", *columns, f"{_precision_sum_sql('places')} / relevant AS AP")
 
 
-def names(cutoffs: Sequence[int] = CUTOFFS) -> list[str]:
-    """Columns that `values` adds."""
-    return [*(f"{name}@{cut}" for cut in cutoffs for name in AT), "AP"]
+def metric_names(cutoffs: Sequence[int] = CUTOFFS) -> list[str]:
+    """Return the columns that `add_metrics` adds."""
+    return [*(f"{name}@{cutoff}" for cutoff in cutoffs for name in CUTOFF_METRICS), "AP"]
 
 
-def _at(name: str, cut: int) -> str:
-    """SQL for one metric of a row with `places` and `relevant`."""
-    inside = f"filter(places, place -> place <= {cut})"
-    hits, most = f"CAST(size({inside}) AS DOUBLE)", f"least({cut}, relevant)"
+def _metric_sql(name: str, cutoff: int) -> str:
+    """Return SQL for one metric of a row with `places` and `relevant`."""
+    ranks = f"filter(places, rank -> rank <= {cutoff})"
+    n_hits, max_hits = f"CAST(size({ranks}) AS DOUBLE)", f"least({cutoff}, relevant)"
     by_name = {
-        "P": f"{hits} / {cut}",
-        "R": f"{hits} / relevant",
-        "R_liang": f"{hits} / {most}",
-        "HR": f"CAST({hits} > 0 AS DOUBLE)",
-        "F1": f"2 * {hits} / ({cut} + relevant)",
-        "NDCG": f"{_gains(inside)} / element_at(array({', '.join(f'{one!r}D' for one in _ideal(cut))}), {most})",
-        "MRR": f"coalesce(1 / try_element_at({inside}, 1), 0D)",
-        "MAP": f"{_precisions(inside)} / {most}",
+        "P": f"{n_hits} / {cutoff}",
+        "R": f"{n_hits} / relevant",
+        "R_liang": f"{n_hits} / {max_hits}",
+        "HR": f"CAST({n_hits} > 0 AS DOUBLE)",
+        "F1": f"2 * {n_hits} / ({cutoff} + relevant)",
+        "NDCG": f"{_dcg_sql(ranks)} / element_at(array({', '.join(f'{dcg!r}D' for dcg in _ideal_dcg(cutoff))}), {max_hits})",
+        "MRR": f"coalesce(1 / try_element_at({ranks}, 1), 0D)",
+        "MAP": f"{_precision_sum_sql(ranks)} / {max_hits}",
     }
     return by_name[name]
 
 
-def _gains(inside: str) -> str:
-    return f"aggregate({inside}, 0D, (total, place) -> total + 1 / log2(1 + place))"
+def _dcg_sql(ranks: str) -> str:
+    return f"aggregate({ranks}, 0D, (total, rank) -> total + 1 / log2(1 + rank))"
 
 
-def _precisions(inside: str) -> str:
-    """Sum of i / p_i."""
-    return f"aggregate(transform({inside}, (place, before) -> (before + 1) / place), 0D, (total, one) -> total + one)"
+def _precision_sum_sql(ranks: str) -> str:
+    """Return SQL for the sum of i / p_i."""
+    return f"aggregate(transform({ranks}, (rank, i) -> (i + 1) / rank), 0D, (total, precision) -> total + precision)"
 
 
-def _ideal(cut: int) -> list[float]:
-    """DCG of 1, 2, ... cut relevant tracks at the first places."""
-    gains = [1 / math.log2(1 + place) for place in range(1, cut + 1)]
-    return [sum(gains[:count]) for count in range(1, cut + 1)]
+def _ideal_dcg(cutoff: int) -> list[float]:
+    """Return the DCG of 1, 2, ..., `cutoff` relevant tracks at the first ranks."""
+    gains = [1 / math.log2(1 + rank) for rank in range(1, cutoff + 1)]
+    return [sum(gains[:count]) for count in range(1, cutoff + 1)]

@@ -1,21 +1,21 @@
-"""Last night's lists held against what their users first played on the day: `pmrs run quality --date D`.
+"""Evaluate last night's lists by what their users played on the day for the first time: `pmrs run quality --date D`.
 
-Night D looks back at night D-1 (exactly; where there is none, `quality` is empty, and the log says so):
+The job of night D evaluates the lists of night D-1. If that night does not exist, `quality` is empty and the log says so.
 
-* Lists are the overall ones of `ranked` of D-1, as they lie in the lake.
-* Relevant are tracks of `history` of D with a rating of at least 1 that `history` of D-1 does not know of the user, and whose
-  latest event is of D. So a late event, received on D of an earlier play, asks for nothing (no list of D-1 could have met it), nor
-  does what has no time (play counts). A late first play with one on D behind it cannot be told from a discovery, and counts as one.
-* Users asked are those who had a list and discovered something. A track that only D's catalogue knows counts as missed.
-* Beside them stand two charts as of D-1, of everybody's ratings of at least 1 by number of listeners (ties by track id), without
-  what the user has heard or wishes forgotten: `popularity`, and `popularity_window` of those last heard in the 28 days up to D-1.
-  Tracks that nobody has rated are in no chart; live lists may have them. A chart without any track is left out.
+* Lists: the overall ones of `ranked` of D-1, as they are in the lake.
+* Relevant tracks: those in `history` of D with a rating of at least 1 that `history` of D-1 lacks for the user, and whose latest
+  event is of D. A late event (received on D, played earlier) is not relevant, because no list of D-1 could have met it; nor are
+  play counts, which have no timestamp. A late first play that is followed by another on D counts as a discovery.
+* Test users: those with a list and a relevant track. A track that only D's catalogue has counts as missed.
+* Baselines: two charts as of D-1, of all ratings of at least 1 by number of users (ties by track id). `popularity` counts all
+  of them; `popularity_window` those last played in the 28 days up to D-1. A user's chart list leaves out what the user has
+  played or what deletion requests cover. Charts contain rated tracks only; live lists may contain others. An empty chart is
+  left out.
 
-PMRS's confidence score (jobs/evaluate/confidence.py) is told per genre, into `genre_confidence`: the genre's own lists of D-1, and
-the chart's first tracks of the genre, against those that the user met on the day. Genres are D-1's, by which the lists were made.
+PMRS's confidence score (jobs/evaluate/confidence.py) goes per genre into `genre_confidence`: the genre's lists of D-1, and the
+chart's first tracks of the genre, against the relevant tracks. Genres are those of D-1, by which the lists were made.
 
-Ranks stand: `ranked.score` compares within one tier only and is rounded, so that scores are not given to the metrics, and neither
-are those of the charts; the rule that ties count against a model does not hold here.
+The metrics go by rank: `ranked.score` is rounded and comparable within one tier only, so that ties cannot be recognised.
 """
 
 import datetime as dt
@@ -29,11 +29,10 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.evaluate import metrics
+from jobs.evaluate.bootstrap import Interval, intervals
 from jobs.evaluate.confidence import confidence_scores
-from jobs.evaluate.intervals import Interval, intervals
-from jobs.lake.collect import collect_arrow
-from jobs.lake.deletion_requests import forgotten_pairs, without_forgotten
-from jobs.lake.partitions import Partitions
+from jobs.forget.wishes import forgotten_pairs, without_forgotten
+from jobs.lake.collect import bounded
 from jobs.log import logger
 from jobs.recommenders.list_rules import OVERALL, never_offered
 from jobs.recommenders.methods import POPULARITY, POPULARITY_WINDOW
@@ -48,166 +47,173 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Config:
-    """What is asked for, and of what the charts are made."""
+    """Cutoffs, and the charts' window."""
 
-    places: int = 20
-    """Places of a list that count: N of the overall list (jobs/ranking/rank.py)."""
+    list_length: int = 20
+    """Ranks that count: N of the overall list (jobs/ranking/rank.py)."""
     cutoffs: tuple[int, ...] = (10, 20)
     """N of the metrics."""
     min_rating: float = 1.0
-    """T_R, as in `pmrs evaluate`: what is played, liked or starred; not what is only skipped."""
+    """T_R, as in `pmrs evaluate`: tracks that are played, liked or starred, and not those that are only skipped."""
     per_genre: int = 10
-    """Places of a genre's list, and best rated tracks of it, that PMRS's confidence score compares: as in `pmrs evaluate`."""
+    """Ranks of a genre's list, and best rated tracks of the genre, in PMRS's confidence score; as in `pmrs evaluate`."""
     window_days: int = 28
-    """Length of the window of windowed popularity, in days: as in `pmrs evaluate`."""
+    """Window of windowed popularity, in days; as in `pmrs evaluate`."""
 
 
-def build_truth(today: DataFrame, before: DataFrame, night: dt.date, min_rating: float) -> DataFrame:
-    """`user_id`, `track_id`: what users met on the night's day. `today`, `before`: `history` of the night and of the one before."""
-    on_the_day = (F.to_date("last_event_at") == F.lit(night)) & (F.col("rating") >= min_rating)
-    return today.where(on_the_day).select(*PAIR).join(before.select(*PAIR), PAIR, "left_anti")
+def build_truth(today: DataFrame, previous: DataFrame, night: dt.date, min_rating: float) -> DataFrame:
+    """Return the relevant tracks: `user_id`, `track_id`. `today`, `previous`: `history` of the night and of the one before."""
+    on_the_day = (F.to_date("last_heard") == F.lit(night)) & (F.col("rating") >= min_rating)
+    return today.where(on_the_day).select(*PAIR).join(previous.select(*PAIR), PAIR, "left_anti")
 
 
-def build_charts(before: DataFrame, night: dt.date, config: Config) -> DataFrame:
-    """`model`, `track_id`, `position` (1-based): rated tracks by number of listeners, then by id."""
-    rated = F.col("rating") >= config.min_rating
-    in_window = F.to_date("last_event_at") >= F.lit(night - dt.timedelta(days=config.window_days))
-    counted = before.groupBy("track_id").agg(
-        F.count_if(rated).alias(POPULARITY), F.count_if(rated & in_window).alias(POPULARITY_WINDOW)
+def build_charts(previous: DataFrame, night: dt.date, config: Config) -> DataFrame:
+    """Return `model`, `track_id`, `position` (1-based): rated tracks by number of users, then by id."""
+    is_rated = F.col("rating") >= config.min_rating
+    in_window = F.to_date("last_heard") >= F.lit(night - dt.timedelta(days=config.window_days))
+    counts = previous.groupBy("track_id").agg(
+        F.count_if(is_rated).alias(POPULARITY), F.count_if(is_rated & in_window).alias(POPULARITY_WINDOW)
     )
-    each = counted.unpivot("track_id", list(CHARTS), "model", "listeners").where("listeners > 0")
-    order = Window.partitionBy("model").orderBy(F.desc("listeners"), "track_id")
-    return each.select("model", "track_id", F.row_number().over(order).alias("position"))
+    by_model = counts.unpivot("track_id", list(CHARTS), "model", "n_users").where("n_users > 0")
+    most_users_first = Window.partitionBy("model").orderBy(F.desc("n_users"), "track_id")
+    return by_model.select("model", "track_id", F.row_number().over(most_users_first).alias("position"))
 
 
 def build_chart_lists(
-    asked: DataFrame, never: DataFrame, charts: DataFrame, places: int, by: tuple[str, ...] = ("model",)
+    users: DataFrame, excluded: DataFrame, charts: DataFrame, k: int, chart_key: tuple[str, ...] = ("model",)
 ) -> DataFrame:
-    """`user_id`, `by`, `rank`, `track_id`: the first `places` of each chart without what the user is never to be offered.
+    """Return `user_id`, `chart_key`, `rank`, `track_id`: the first `k` tracks of each chart that are not excluded for the user.
 
-    `asked`: `user_id` and `by`, the columns that tell charts apart, each once; `never`: `user_id`, `track_id`, each once. Exact,
-    and linear in what users have heard: a skip matters only while fewer than `places` others stand above it, and the list ends as
-    many positions lower as there are such skips.
+    The result is exact, in time linear in the excluded pairs: an exclusion matters only if fewer than `k` tracks that are not
+    excluded are above it, and each of those moves the end of the list down by one position. `users`: `user_id` and
+    `chart_key`, each once; `excluded`: `user_id`, `track_id`, each once.
     """
-    in_order = Window.partitionBy("user_id", *by).orderBy("position")
-    skips = never.join(asked.select("user_id").distinct(), "user_id", "left_semi").join(charts, "track_id")
-    above = F.col("position") - F.row_number().over(in_order)
-    early = skips.withColumn("above", above).where(F.col("above") < places)
-    skipped = early.groupBy("user_id", *by).agg(F.collect_list("position").alias("skipped"))
-    every = asked.select("user_id", *by).join(skipped, ["user_id", *by], "left")
-    none = F.coalesce("skipped", F.array().cast("array<int>"))
-    kept = F.array_except(F.sequence(F.lit(1), F.size(none) + places), none)
-    placed = every.select("user_id", *by, F.posexplode(kept).alias("place", "position"))
-    rank = (F.col("place") + 1).alias("rank")
-    return placed.join(charts, [*by, "position"]).select("user_id", *by, rank, "track_id")
+    by_position = Window.partitionBy("user_id", *chart_key).orderBy("position")
+    skips = excluded.join(users.select("user_id").distinct(), "user_id", "left_semi").join(charts, "track_id")
+    n_above = F.col("position") - F.row_number().over(by_position)
+    relevant_skips = skips.withColumn("n_above", n_above).where(F.col("n_above") < k)
+    skipped = relevant_skips.groupBy("user_id", *chart_key).agg(F.collect_list("position").alias("skipped"))
+    with_skips = users.select("user_id", *chart_key).join(skipped, ["user_id", *chart_key], "left")
+    skipped_positions = F.coalesce("skipped", F.array().cast("array<int>"))
+    positions = F.array_except(F.sequence(F.lit(1), F.size(skipped_positions) + k), skipped_positions)
+    ranked = with_skips.select("user_id", *chart_key, F.posexplode(positions).alias("index", "position"))
+    rank = (F.col("index") + 1).alias("rank")
+    return ranked.join(charts, [*chart_key, "position"]).select("user_id", *chart_key, rank, "track_id")
 
 
 def build_genre_confidence(
-    lists: DataFrame, met: DataFrame, never: DataFrame, chart: DataFrame, genres: DataFrame, most: int
+    lists: DataFrame, discovered: DataFrame, excluded: DataFrame, chart: DataFrame, genres: DataFrame, k: int
 ) -> list[Row]:
-    """`model` (live, popularity), `genre`, `users`, `confidence`: PMRS's score of lists per genre.
+    """Return `model` (live, popularity), `genre`, `users`, `confidence`: PMRS's score per genre.
 
-    `lists`: `user_id`, `rank` in the genre's list, `track_id`; `met`: `user_id`, `track_id`, `rating`; `never`: `user_id`,
-    `track_id`; `chart`: `track_id`, `position`; `genres`: `track_id`, `genre`.
+    `lists`: `user_id`, `rank` in the genre's list, `track_id`; `discovered`: `user_id`, `track_id`, `rating`; `excluded`:
+    `user_id`, `track_id`; `chart`: `track_id`, `position`; `genres`: `track_id`, `genre`.
     """
-    known = genres.where("genre IS NOT NULL").select("track_id", "genre")
+    track_genres = genres.where("genre IS NOT NULL").select("track_id", "genre")
     in_genre = Window.partitionBy("genre").orderBy("position")
-    charts = chart.join(known, "track_id").withColumn("position", F.row_number().over(in_genre))
-    asked = met.join(known, "track_id").select("user_id", "genre").distinct()
-    popular = build_chart_lists(asked, never, charts, most, ("genre",))
+    charts = chart.join(track_genres, "track_id").withColumn("position", F.row_number().over(in_genre))
+    users = discovered.join(track_genres, "track_id").select("user_id", "genre").distinct()
+    popular = build_chart_lists(users, excluded, charts, k, ("genre",))
     rows: list[Row] = []
-    for name, offered in ((LIVE, lists), (POPULARITY, popular)):
-        places, truth = (frame.withColumnRenamed("user_id", "query_id") for frame in (offered, met))
-        for row in confidence_scores(places.select("query_id", "rank", "track_id"), truth, known, most).collect():
-            told = {"users": row["queries"], "confidence": round(row["confidence"], 9)}
-            rows.append({"model": name, "genre": row["genre"], **told})
+    for model, model_lists in ((LIVE, lists), (POPULARITY, popular)):
+        ranked, truth = (frame.withColumnRenamed("user_id", "query_id") for frame in (model_lists, discovered))
+        scores = confidence_scores(ranked.select("query_id", "rank", "track_id"), truth, track_genres, k)
+        for row in scores.collect():
+            score = {"users": row["queries"], "confidence": round(row["confidence"], 9)}
+            rows.append({"model": model, "genre": row["genre"], **score})
     return rows
 
 
-def build_values(lists: DataFrame, truth: DataFrame, config: Config) -> DataFrame:
-    """`model`, `user_id`, `listed` (places of the list) and a column per metric, for every model and user of `truth`.
+def build_user_metrics(lists: DataFrame, truth: DataFrame, config: Config) -> DataFrame:
+    """Return `model`, `user_id`, `listed` (length) and a column per metric, for every model and user of `truth`.
 
     `lists`: `model`, `user_id`, `rank`, `track_id`.
     """
     query = F.concat_ws("|", "model", "user_id").alias("query_id")
-    unscored = F.lit(None).cast("double").alias("score")
-    every = truth.select("user_id", "track_id", _each(LIVE, *CHARTS)).select(query, "user_id", "track_id")
-    placed = metrics.places(lists.select(query, "rank", "track_id", unscored), every, every, config.places)
+    no_score = F.lit(None).cast("double").alias("score")
+    queries = truth.select("user_id", "track_id", _explode_models(LIVE, *CHARTS)).select(query, "user_id", "track_id")
+    hits = metrics.hit_ranks(lists.select(query, "rank", "track_id", no_score), queries, queries, config.list_length)
     model = F.substring_index("query_id", "|", 1).alias("model")
-    valued = metrics.values(placed, config.cutoffs)
-    return valued.select(model, "user_id", "listed", *[f"`{name}`" for name in _metrics(config)])
+    with_metrics = metrics.add_metrics(hits, config.cutoffs)
+    return with_metrics.select(model, "user_id", "listed", *[f"`{name}`" for name in _metric_names(config)])
 
 
-def _each(*models: str) -> Column:
+def _explode_models(*models: str) -> Column:
     return F.explode(F.array(*[F.lit(model) for model in models])).alias("model")
 
 
-def _metrics(config: Config) -> list[str]:
-    """Without AP, which is not cut: of 20 places it would be MAP@20 by another name."""
-    return [name for name in metrics.names(config.cutoffs) if name != "AP"]
+def _metric_names(config: Config) -> list[str]:
+    """Return the metrics without AP, which has no cutoff: of 20 ranks it would equal MAP@20."""
+    return [name for name in metrics.metric_names(config.cutoffs) if name != "AP"]
 
 
-def build_quality(values: pa.Table, wanted: list[str], lists_date: dt.date) -> list[Row]:
-    """Rows of table `quality`. `values`: rows of `build_values`, of every model for the same users."""
-    in_order = values.sort_by([("user_id", "ascending")])  # who is drawn for an interval depends on the order
-    model, listed = in_order["model"].to_numpy(), in_order["listed"].to_numpy()
-    matrix = np.stack([in_order[name].to_numpy() for name in wanted], axis=1)
+def build_quality(user_metrics: pa.Table, names: list[str], lists_date: dt.date) -> list[Row]:
+    """Return rows of table `quality`. `user_metrics`: rows of `build_user_metrics`, of every model for the same users."""
+    by_user = user_metrics.sort_by([("user_id", "ascending")])  # the bootstrap depends on the order
+    model, listed = by_user["model"].to_numpy(), by_user["listed"].to_numpy()
+    matrix = np.stack([by_user[name].to_numpy() for name in names], axis=1)
     live = matrix[model == LIVE]
     rows: list[Row] = []
     for name in (LIVE, *(chart for chart in CHARTS if listed[model == chart].any())):
-        own = matrix[model == name]
-        gaps = [None] * len(wanted) if name == LIVE else intervals(live - own)
-        for metric, mean, gap in zip(wanted, intervals(own), gaps, strict=True):
-            head = {"model": name, "metric": metric, "lists_date": lists_date.isoformat(), "users": len(own)}
-            rows.append(head | _told(("mean", "low", "high"), mean) | _told(("delta", "delta_ci_low", "delta_ci_high"), gap))
+        values = matrix[model == name]
+        deltas = [None] * len(names) if name == LIVE else intervals(live - values)
+        for metric, mean, delta in zip(names, intervals(values), deltas, strict=True):
+            head = {"model": name, "metric": metric, "lists_of": lists_date.isoformat(), "users": len(values)}
+            figures = _rounded(("mean", "low", "high"), mean) | _rounded(("ahead", "ahead_low", "ahead_high"), delta)
+            rows.append(head | figures)
     return rows
 
 
-def _told(names: tuple[str, str, str], found: Interval | None) -> Row:
-    """To 9 decimals: the last bits of a sum depend on the number of cores, and equal inputs are to give equal digests."""
-    figures = (found.mean, found.low, found.high) if found else (None, None, None)
-    return {name: None if figure is None else round(figure, 9) for name, figure in zip(names, figures, strict=True)}
+def _rounded(columns: tuple[str, str, str], interval: Interval | None) -> Row:
+    """Round to 9 decimals: the last bits of a sum depend on the number of cores, and equal inputs must give equal digests."""
+    figures = (interval.mean, interval.low, interval.high) if interval else (None, None, None)
+    return {name: None if figure is None else round(figure, 9) for name, figure in zip(columns, figures, strict=True)}
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `history` of the night, `ranked`, `history` and `track_genres` of the one before, and wishes; writes `quality` and
-    `genre_confidence`.
-    """
+    """Read `history`, `ranked` and `track_genres`; write `quality` and `genre_confidence`."""
     date = ctx.date.isoformat()
-    found = _rows(ctx)
+    rows = _build_rows(ctx)
     for name in ("quality", "genre_confidence"):
-        ctx.write_local(name, {date: found.get(name, [])}, {date: dict(ctx.inputs)})
+        ctx.write_rows(name, {date: rows.get(name, [])}, {date: dict(ctx.inputs)})
 
 
-def _rows(ctx: JobContext) -> dict[str, list[Row]]:
+def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
     config: Config = ctx.config  # type: ignore[assignment]
-    night, eve = ctx.date, ctx.date - dt.timedelta(days=1)
-    today, before = ctx.read_required("history"), ctx.read("history", Partitions.PREVIOUS)
-    ranked, genres = ctx.read("ranked", Partitions.PREVIOUS), ctx.read("track_genres", Partitions.PREVIOUS)
-    lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", Partitions.ALL)
-    if not all(ctx.night.lake.select(name, Partitions.PREVIOUS, night.isoformat()) for name in ("history", "ranked")):
-        LOG.info("no lists of the night before: nothing to hold against the day", date=str(night), wanted=str(eve))
+    night, lists_date = ctx.date, ctx.date - dt.timedelta(days=1)
+    today, previous = ctx.need("history"), ctx.read("history", "before")
+    ranked, genres = ctx.read("ranked", "before"), ctx.read("track_genres", "before")
+    lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", "all")
+    if not all(ctx.night.lake.select(name, "before", night.isoformat()) for name in ("history", "ranked")):
+        LOG.info("no lists of the previous night to evaluate", date=str(night), missing=str(lists_date))
         return {}
-    met = build_truth(today, before, night, config.min_rating).join(lists, "user_id", "left_semi")
-    truth, charts = run_parallel(
+    listed = build_truth(today, previous, night, config.min_rating).join(lists, "user_id", "left_semi")
+    truth, charts = at_once(
         ctx.spark,
-        lambda: without_forgotten(met, deletions).localCheckpoint(),
-        lambda: build_charts(before, night, config).localCheckpoint(),
+        lambda: without_forgotten(listed, deletions).localCheckpoint(),
+        lambda: build_charts(previous, night, config).localCheckpoint(),
     )
     if truth.isEmpty():
-        LOG.info("nobody with a list played anything new on the day", date=str(night), lists_date=str(eve))
+        LOG.info("no user with a list discovered a track on the day", date=str(night), lists_of=str(lists_date))
         return {}
-    asked = truth.select("user_id").distinct()
-    never = never_offered(before, forgotten_pairs(asked, deletions))
-    baselines = build_chart_lists(asked.select("user_id", _each(*CHARTS)), never, charts, config.places)
-    live = lists.join(asked, "user_id", "left_semi").select("user_id", F.lit(LIVE).alias("model"), "rank", "track_id")
-    # planned with the metrics in one, the lists take twice as long
-    whole = live.unionByName(baselines).localCheckpoint()
-    valued = build_values(whole, truth, config).localCheckpoint()
-    table = collect_arrow(valued, 60 + 8 * len(_metrics(config)), "the users' metrics")
+    users = truth.select("user_id").distinct()
+    excluded = never_offered(previous, forgotten_pairs(users, deletions))
+    baselines = build_chart_lists(
+        users.select("user_id", _explode_models(*CHARTS)), excluded, charts, config.list_length
+    )
+    live = lists.join(users, "user_id", "left_semi").select("user_id", F.lit(LIVE).alias("model"), "rank", "track_id")
+    # without the checkpoint, planned together with the metrics, the lists take twice as long
+    all_lists = live.unionByName(baselines).localCheckpoint()
+    user_metrics = build_user_metrics(all_lists, truth, config).localCheckpoint()
+    table = bounded(user_metrics, 60 + 8 * len(_metric_names(config)), "the metrics per user")
     rated, chart = truth.join(today.select(*PAIR, "rating"), PAIR), charts.where(F.col("model") == POPULARITY)
-    # at full scale nights may have no lists of genres
-    of_genres = ranked.where(F.col("list") != OVERALL)
-    found = [] if of_genres.isEmpty() else build_genre_confidence(of_genres, rated, never, chart, genres, config.per_genre)
-    by_genre = [{**row, "lists_date": eve.isoformat()} for row in found]
-    return {"quality": build_quality(table, _metrics(config), eve), "genre_confidence": by_genre}
+    genre_lists = ranked.where(F.col("list") != OVERALL)
+    # a night of full scale may have no lists per genre
+    has_genre_lists = not genre_lists.isEmpty()
+    confidence = (
+        build_genre_confidence(genre_lists, rated, excluded, chart, genres, config.per_genre) if has_genre_lists else []
+    )
+    return {
+        "quality": build_quality(table, _metric_names(config), lists_date),
+        "genre_confidence": [{**row, "lists_of": lists_date.isoformat()} for row in confidence],
+    }

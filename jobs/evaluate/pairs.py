@@ -1,13 +1,12 @@
-"""Labelled pairs (KKBox): will a user come back to a track? Single predictions on real negatives: `pmrs evaluate-pairs`.
+"""`pmrs evaluate pairs`: predict labelled pairs (KKBox): will a user play a track again within a month?
 
-Learned from the first rows of the file, asked for the last: rows are in order of time, and a random split would flatter. Scores of
-recommenders order pairs and are no probabilities, so that AUC and AP are told of them, and errors of the rates alone.
+Models train on the first rows of the file and are tested on the last: rows are in order of time, and a random split would be
+optimistic. The negatives are real. Scores of recommenders order pairs and are no probabilities, so that they have AUC and AP
+but no errors; the rates have all.
 """
 
-import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,134 +17,136 @@ from pyspark.sql import functions as F
 from scipy.special import expit, logit
 
 from jobs.errors import EvaluationError
-from jobs.evaluate.intervals import SEED, TAILS
-from jobs.evaluate.pointwise import auc, average_precision, errors
-from jobs.evaluate.question import opened
-from jobs.evaluate.tables import keep
-from jobs.lake.collect import collect_arrow
-from jobs.lake.manifest import code_version
-from jobs.lake.partitions import Partitions
-from jobs.recommenders.methods import METHODS
-from jobs.recommenders.training_data import Learned, learn
+from jobs.evaluate.bootstrap import F64, SEED, TAILS
+from jobs.evaluate.pointwise import average_precision, prediction_errors, roc_auc
+from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, report_head, store_documents
+from jobs.evaluate.setup import open_context
+from jobs.lake.collect import bounded
 from jobs.settings import Settings
 from models.top_n import Recommender, TooLarge
 
-Floats = NDArray[np.float64]
-Row = dict[str, Any]
 PAIR_BYTES = 120
-BLOCK = 500
-"""Users scored at once."""
+USERS_PER_BLOCK = 500
+"""Users scored at a time."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """How the pairs are divided, and what predicts."""
+    """Split and models."""
 
     share: float = 0.2
-    """Of the rows, at the end of the file, that are asked for."""
+    """Share of the rows, at the end of the file, that are test data."""
     shrinkage: float = 10.0
-    """Pairs of the overall rate that are added to those of each user and track: rates of few pairs say little."""
+    """Pairs of the overall rate that are added to each user's and track's rate: rates of few pairs are unreliable."""
     methods: tuple[str, ...] = ("popularity", "item_knn", "ease", "als")
-    """Recommenders that are asked beside the rates, with their first settings, fitted on the pairs that came true."""
-    draws: int = 200
-    """Of the bootstrap over users."""
+    """Recommenders besides the rates, with default settings, fitted on the positive pairs."""
+    n_bootstrap: int = 200
+    """Resamples of the bootstrap over users."""
 
 
-def divide(pairs: DataFrame, share: float) -> tuple[DataFrame, DataFrame]:
-    """(the first rows, the last `share` of them), by `row_order`."""
+def split_pairs(pairs: DataFrame, share: float) -> tuple[DataFrame, DataFrame]:
+    """Return the first rows and the last `share` of them, by `row_order`."""
     rows = pairs.select("user_id", "track_id", "target", "row_order")
     last = rows.agg(F.max("row_order")).collect()[0][0]
     if last is None:
-        raise EvaluationError("There are no labelled pairs; name a source of the format kkbox_train and run `pmrs run ingest`.")
-    cut = int(last * (1 - share))
-    return rows.where(F.col("row_order") <= cut), rows.where(F.col("row_order") > cut)
+        raise EvaluationError(
+            "There are no labelled pairs; name a source of the format kkbox_train and run `pmrs run ingest`."
+        )
+    cutoff = int(last * (1 - share))
+    return rows.where(F.col("row_order") <= cutoff), rows.where(F.col("row_order") > cutoff)
 
 
-def rates(train: pa.Table, asked: pa.Table, shrinkage: float) -> tuple[Floats, Floats]:
-    """Probability of each asked pair: the overall rate, and the user's with the track's: log odds that add up, [N] each."""
+def predict_rates(train: pa.Table, test: pa.Table, shrinkage: float) -> tuple[F64, F64]:
+    """Return two probabilities [N] of each test pair: the overall rate, and the user's and the track's rate combined.
+
+    The rates of user and track are added in log odds.
+    """
     target = train["target"].to_numpy().astype(np.float64)
     overall = float(np.clip(target.mean(), 1e-6, 1 - 1e-6))
-    odds = np.full(asked.num_rows, logit(overall))
+    log_odds = np.full(test.num_rows, logit(overall))
     for key in ("user_id", "track_id"):
-        names = pc.unique(train[key])
-        place = pc.index_in(train[key], names).to_numpy()
-        count = np.bincount(place, minlength=len(names))
-        rate = (np.bincount(place, target, len(names)) + shrinkage * overall) / (count + shrinkage)
-        at = pc.fill_null(pc.index_in(asked[key], names), -1).to_numpy()
-        odds += np.where(at >= 0, logit(rate)[at], logit(overall)) - logit(overall)
-    return np.full(asked.num_rows, overall), expit(odds)
+        ids = pc.unique(train[key])
+        train_index = pc.index_in(train[key], ids).to_numpy()
+        count = np.bincount(train_index, minlength=len(ids))
+        rate = (np.bincount(train_index, target, len(ids)) + shrinkage * overall) / (count + shrinkage)
+        index = pc.fill_null(pc.index_in(test[key], ids), -1).to_numpy()
+        log_odds += np.where(index >= 0, logit(rate)[index], logit(overall)) - logit(overall)
+    return np.full(test.num_rows, overall), expit(log_odds)
 
 
-def scores(model: Recommender, learned: Learned, told: DataFrame, asked: pa.Table) -> Floats:
-    """A recommender's scores of the asked pairs [N]; 0 where it knows the user or the track not."""
-    queries, ratings = learned.asked(told.select(F.col("user_id").alias("query_id"), "track_id", "rating"))
-    user = pc.fill_null(pc.index_in(asked["user_id"], pa.array(queries, pa.string())), -1).to_numpy()
-    item = pc.fill_null(pc.index_in(asked["track_id"], pa.array(learned.tracks, pa.string())), -1).to_numpy()
-    found = np.zeros(asked.num_rows)
-    known = (user >= 0) & (item >= 0)
-    for start in range(0, len(queries), BLOCK):
-        here = np.flatnonzero(known & (user >= start) & (user < start + BLOCK))
-        if here.size:
-            found[here] = model.score(ratings[start : start + BLOCK])[user[here] - start, item[here]]
-    return found
+def score_pairs(model: Recommender, training_data: Learned, inputs: DataFrame, test: pa.Table) -> F64:
+    """Return a recommender's scores [N] of the test pairs; 0 for an unknown user or track."""
+    queries, ratings = training_data.asked(inputs.select(F.col("user_id").alias("query_id"), "track_id", "rating"))
+    user = pc.fill_null(pc.index_in(test["user_id"], pa.array(queries, pa.string())), -1).to_numpy()
+    item = pc.fill_null(pc.index_in(test["track_id"], pa.array(training_data.tracks, pa.string())), -1).to_numpy()
+    scores = np.zeros(test.num_rows)
+    scorable = (user >= 0) & (item >= 0)
+    for start in range(0, len(queries), USERS_PER_BLOCK):
+        in_block = np.flatnonzero(scorable & (user >= start) & (user < start + USERS_PER_BLOCK))
+        if in_block.size:
+            block = model.score(ratings[start : start + USERS_PER_BLOCK])
+            scores[in_block] = block[user[in_block] - start, item[in_block]]
+    return scores
 
 
-def judged(name: str, title: str, asked: pa.Table, predicted: Floats, config: Config, probable: bool) -> Row:
-    """AUC and AP with intervals over users drawn with all their pairs; errors where predictions are probabilities."""
-    actual = asked["target"].to_numpy().astype(np.float64)
-    place = pc.index_in(asked["user_id"], pc.unique(asked["user_id"])).to_numpy()
-    row: Row = {"model": name, "title": title, "pairs": len(actual), "users": int(place.max()) + 1}
+def metrics_row(name: str, title: str, test: pa.Table, predicted: F64, config: Config, is_probability: bool) -> Row:
+    """Return AUC and AP with intervals over users, and the errors if predictions are probabilities."""
+    actual = test["target"].to_numpy().astype(np.float64)
+    user = pc.index_in(test["user_id"], pc.unique(test["user_id"])).to_numpy()
+    row: Row = {"model": name, "title": title, "pairs": len(actual), "users": int(user.max()) + 1}
     row["share_true"] = float(actual.mean())
-    for metric, of in (("AUC", auc), ("AP", average_precision)):
-        low, high = _interval(of, actual, predicted, place, config.draws)
-        row[metric] = {"mean": of(actual, predicted), "low": low, "high": high}
-    return row | ({"errors": asdict(errors(actual, predicted))} if probable else {})
+    for metric, function in (("AUC", roc_auc), ("AP", average_precision)):
+        low, high = _interval(function, actual, predicted, user, config.n_bootstrap)
+        row[metric] = {"mean": function(actual, predicted), "low": low, "high": high}
+    return row | ({"errors": asdict(prediction_errors(actual, predicted))} if is_probability else {})
 
 
 def _interval(
-    of: Callable[[Floats, Floats], float], actual: Floats, predicted: Floats, user: NDArray[np.int64], draws: int
+    metric: Callable[[F64, F64], float], actual: F64, predicted: F64, user: NDArray[np.int64], n_bootstrap: int
 ) -> tuple[float, float]:
-    random, users = np.random.default_rng(SEED), int(user.max()) + 1
-    found = []
-    for _ in range(draws):
-        times = np.bincount(random.integers(0, users, users), minlength=users)[user]
-        found.append(of(np.repeat(actual, times), np.repeat(predicted, times)))
-    low, high = np.quantile(found, TAILS)
+    """Return the percentile interval over users drawn with all their pairs."""
+    rng, n_users = np.random.default_rng(SEED), int(user.max()) + 1
+    values = []
+    for _ in range(n_bootstrap):
+        counts = np.bincount(rng.integers(0, n_users, n_users), minlength=n_users)[user]
+        values.append(metric(np.repeat(actual, counts), np.repeat(predicted, counts)))
+    low, high = np.quantile(values, TAILS)
     return float(low), float(high)
 
 
-def build(pairs: DataFrame, config: Config, left_out: dict[str, str]) -> Iterator[Row]:
-    """A row for each predictor. `left_out` is filled with those that refuse data of this size."""
-    before, after = divide(pairs, config.share)
-    train, asked = (collect_arrow(part.orderBy("row_order"), PAIR_BYTES, "labelled pairs") for part in (before, after))
-    if not train.num_rows or not asked.num_rows:
-        raise EvaluationError(f"{train.num_rows} pairs to learn from and {asked.num_rows} to ask for are too few.")
-    same, mixed = rates(train, asked, config.shrinkage)
-    yield judged("overall_rate", "overall rate", asked, same, config, probable=True)
-    yield judged("rates", "rates of user and track", asked, mixed, config, probable=True)
-    told = before.where("target > 0").groupBy("user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
-    learned = learn(told, None, None, ())
+def build_rows(
+    pairs: DataFrame, config: Config, left_out: dict[str, str], on_progress: ProgressCallback
+) -> Iterator[Row]:
+    """Yield a row per predictor. `left_out` receives the models that refuse data of this size."""
+    first, last = split_pairs(pairs, config.share)
+    train, test = (bounded(part.orderBy("row_order"), PAIR_BYTES, "labelled pairs") for part in (first, last))
+    if not train.num_rows or not test.num_rows:
+        raise EvaluationError(f"{train.num_rows} training pairs and {test.num_rows} test pairs are too few.")
+    overall, combined = predict_rates(train, test, config.shrinkage)
+    yield metrics_row("overall_rate", "overall rate", test, overall, config, is_probability=True)
+    yield metrics_row("rates", "rates of user and track", test, combined, config, is_probability=True)
+    positives = (
+        first.where("target > 0").groupBy("user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
+    )
+    training_data = learn(positives, None, None, ())
     for name in config.methods:
+        on_progress(name, 0, 0)
         method = METHODS[name]
         try:
-            model = method.fit(learned, method.settings(), SEED)
+            model = method.fit(training_data, method.settings(), SEED)
         except TooLarge as error:
             left_out[name] = str(error)
             continue
-        yield judged(name, method.title, asked, scores(model, learned, told, asked), config, probable=False)
+        scores = score_pairs(model, training_data, positives, test)
+        yield metrics_row(name, method.title, test, scores, config, is_probability=False)
 
 
-def run(settings: Settings, date: str, config: Config) -> Row:
-    """Reads `labelled_pairs`; the whole as a dictionary, which is stored in MongoDB's `quality` too (`kind` pairs)."""
-    ctx = opened(settings, date, config)
+def run(settings: Settings, date: str, config: Config, on_progress: ProgressCallback) -> EvaluationReport:
+    """Evaluate on table `labelled_pairs`, and return the report; it is stored in MongoDB's `quality` too (`kind` pairs)."""
+    ctx = open_context(settings, date, config)
     left_out: dict[str, str] = {}
-    results = list(build(ctx.read_required("labelled_pairs", Partitions.LATEST), config, left_out))
-    sources = ctx.night.sources
-    head = {
-        "kind": "pairs", "sources": sources.name, "synthetic": sources.synthetic, "date": ctx.night.date.isoformat(),
-        "protocol": f"learned from the first {1 - config.share:.0%} of the pairs in order of time, asked for the rest",
-        "left_out": left_out, "code": code_version(), "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
-    told = {**head, "results": results}
-    keep(settings, told)
-    return told
+    results = list(build_rows(ctx.need("labelled_pairs", "latest"), config, left_out, on_progress))
+    protocol = f"train on the first {1 - config.share:.0%} of the pairs in order of time, test on the rest"
+    report = {**report_head(ctx, "pairs", protocol), "left_out": left_out, "results": results}
+    store_documents(settings, report)
+    return report

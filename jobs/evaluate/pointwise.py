@@ -4,51 +4,54 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from sklearn.metrics import mean_absolute_error, mean_squared_error, mean_squared_log_error, roc_auc_score
 
-Floats = NDArray[np.float64]
+F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Errors:
-    """How far predictions are off."""
+class PredictionErrors:
+    """Errors of predictions."""
 
     mse: float
     rmse: float
     mae: float
     mape: float
-    """Mean of |error| / |actual| over actual values other than 0, where it is not defined; NaN where there is none."""
+    """Mean of |error| / |actual| over actual values other than 0; NaN if there are none."""
     left_out: int
-    """Values of 0 that MAPE leaves out."""
+    """Number of actual values of 0, for which MAPE is undefined."""
     msle: float
-    """Mean of (ln(1 + predicted) - ln(1 + actual))^2; NaN where a value is at or below -1."""
+    """Mean of (ln(1 + predicted) - ln(1 + actual))^2; NaN if a value is at most -1."""
 
 
-def errors(actual: Floats, predicted: Floats) -> Errors:
-    """All of them. Raises ValueError where lengths differ or nothing is given."""
+def prediction_errors(actual: F64, predicted: F64) -> PredictionErrors:
+    """Return all error measures. Raises ValueError if the lengths differ or there are no values."""
     if actual.shape != predicted.shape or not actual.size:
         raise ValueError(f"{actual.size} actual and {predicted.size} predicted values make no pairs.")
-    off = predicted - actual
-    some = actual != 0
-    mse = float(np.mean(off**2))
-    with np.errstate(over="ignore"):  # by next to nothing: infinite, and told so
-        mape = float(np.mean(np.abs(off[some] / actual[some]))) if some.any() else float("nan")
+    nonzero = actual != 0
+    mse = float(mean_squared_error(actual, predicted))
+    with np.errstate(over="ignore"):  # division by a tiny value: infinite, and reported so
+        relative = np.abs((predicted[nonzero] - actual[nonzero]) / actual[nonzero])
+    mape = float(relative.mean()) if nonzero.any() else float("nan")
     defined = bool((actual > -1).all() and (predicted > -1).all())
-    msle = float(np.mean((np.log1p(predicted) - np.log1p(actual)) ** 2)) if defined else float("nan")
-    return Errors(mse, mse**0.5, float(np.mean(np.abs(off))), mape, int((~some).sum()), msle)
+    msle = float(mean_squared_log_error(actual, predicted)) if defined else float("nan")
+    mae = float(mean_absolute_error(actual, predicted))
+    return PredictionErrors(mse, mse**0.5, mae, mape, int((~nonzero).sum()), msle)
 
 
-def auc(actual: Floats, predicted: Floats) -> float:
-    """Chance that a positive scores above a negative, a tie counting half; NaN where either kind is missing."""
+def roc_auc(actual: F64, predicted: F64) -> float:
+    """Return the area under the ROC curve, ties as a half; NaN if all pairs are positive or all are negative."""
     positive = actual > 0
-    many, few = int(positive.sum()), int((~positive).sum())
-    if not many or not few:
+    if positive.all() or not positive.any():
         return float("nan")
-    return float((rankdata(predicted)[positive].sum() - many * (many + 1) / 2) / (many * few))
+    return float(roc_auc_score(positive, predicted))
 
 
-def average_precision(actual: Floats, predicted: Floats) -> float:
-    """Mean of the precision at each positive, best score first; of equal scores the negatives stand first."""
+def average_precision(actual: F64, predicted: F64) -> float:
+    """Return the mean precision at each positive; NaN without positives.
+
+    Of equal scores the negatives rank first: scikit-learn's `average_precision_score` groups ties instead.
+    """
     order = np.lexsort((actual, -predicted))
     hits = actual[order] > 0
     if not hits.any():

@@ -1,4 +1,4 @@
-"""One model's figures on one task, and how they compare."""
+"""One model's figures on one task, and its differences from baselines."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.evaluate import metrics
-from jobs.evaluate.intervals import Difference, Interval, difference
+from jobs.evaluate.bootstrap import Difference, Interval, paired_difference
 
-JUDGED_BY = "NDCG@20"
-"""The metric by which settings are chosen and models compared: order counts, at the length of the overall list."""
+PRIMARY_METRIC = "NDCG@20"
+"""Metric for tuning and comparisons: it counts order, at the length of the overall list."""
 
 
 @dataclass
@@ -25,38 +25,42 @@ class Result:
     queries: int
     users: int
     metrics: dict[str, Interval]
-    beyond: dict[str, float]
-    """What the first places hold, by the names of `jobs/evaluate/beyond.py`."""
+    beyond_accuracy: dict[str, float]
+    """Metrics of `jobs/evaluate/beyond_accuracy.py` by name."""
     segments: list[dict[str, Any]]
     confidence: list[dict[str, Any]]
     """PMRS's confidence score per genre."""
     seed_spread: float
-    """Largest less smallest NDCG@20 over the seeds."""
+    """Largest minus smallest NDCG@20 over the seeds."""
     per_user: NDArray[np.float64]
-    """[users, metrics] in the order of user ids and of `metrics.names()`, means over queries and seeds."""
+    """[users, metrics] in the order of user ids and of `metrics.metric_names()`: means over queries and seeds."""
     settings: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     fit_seconds: float = 0.0
     list_seconds: float = 0.0
-    """For all queries of the task; both are means over the seeds."""
+    """For all queries of the task; both times are means over the seeds."""
     against: dict[str, Difference] = field(default_factory=dict)
-    """Paired difference of NDCG@20 from other models, by their names."""
+    """Paired difference of NDCG@20 from baselines, by their names."""
 
     def to_json(self) -> dict[str, Any]:
-        """Without the users; NaN, which JSON does not know, as null."""
+        """Return the figures without those of single users; NaN, which JSON lacks, becomes null."""
         plain = asdict(self)
         del plain["per_user"]
-        plain["beyond"] = {name: None if math.isnan(value) else value for name, value in self.beyond.items()}
+        figures = self.beyond_accuracy.items()
+        plain["beyond_accuracy"] = {name: None if math.isnan(value) else value for name, value in figures}
         return plain
 
 
-def compare(results: Sequence[Result], reference: str, stored: Mapping[str, NDArray[np.float64]] | None = None) -> None:
-    """Add to `against` of every result with its paired difference from the model `reference` on the same task.
+def add_differences(
+    results: Sequence[Result], baseline: str, stored: Mapping[str, NDArray[np.float64]] | None = None
+) -> None:
+    """Add to every result its paired difference from the model `baseline` on the same task.
 
-    `stored`: by task, `per_user` of the reference from an earlier run, for tasks of which `results` has none.
+    `stored`: `per_user` of the baseline by task, from an earlier run, for tasks that `results` lacks.
     """
-    place = metrics.names().index(JUDGED_BY)
-    theirs = dict(stored or {}) | {r.task: r.per_user for r in results if r.model == reference}
+    column = metrics.metric_names().index(PRIMARY_METRIC)
+    per_user = dict(stored or {}) | {r.task: r.per_user for r in results if r.model == baseline}
     for result in results:
-        if result.model != reference and result.task in theirs:
-            result.against[reference] = difference(result.per_user[:, place], theirs[result.task][:, place])
+        if result.model != baseline and result.task in per_user:
+            difference = paired_difference(result.per_user[:, column], per_user[result.task][:, column])
+            result.against[baseline] = difference

@@ -1,4 +1,4 @@
-"""The split by time: learned from what came before a cut, asked for what came after it."""
+"""Split by time: training data before a cutoff, test queries after it."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -7,100 +7,104 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import EvaluationError
-from jobs.evaluate.listening import Listening, ratings_of
-from jobs.evaluate.sessions import in_order
-from jobs.evaluate.splits import Split, Task, asked_of, draw, truth_of
+from jobs.evaluate.interactions import Interactions, select_ratings
+from jobs.evaluate.sessions import order_session_plays
+from jobs.evaluate.splits import Split, Task, build_inputs, build_truth, hash_rank
 
 
 @dataclass(frozen=True)
 class Temporal:
-    """Global temporal split: everybody's past before one moment, everybody's future after it."""
+    """Global temporal split: one cutoff for all users."""
 
-    cut: dt.datetime
-    """UTC; what happened before it is learned from."""
+    cutoff: dt.datetime
+    """UTC; training data ends before it."""
     days: int = 14
-    """Length of the future that is asked for; tuning asks for as long a time before the cut."""
+    """Length of the test period; the inner split tests the same number of days before the cutoff."""
     recent_days: int = 28
-    """Length of the window of windowed popularity: the four weeks over which charts are usually made."""
+    """Window of windowed popularity: four weeks, as charts usually have."""
     min_rating: float = 1.0
-    """T_R: what is played again or first heard counts where its rating in the future is at least this."""
-    most_sessions: int = 4_000
-    """Sessions asked, drawn by hash, so that a run stays within minutes; intervals tell what that costs."""
+    """T_R: a track is relevant if its rating in the test period is at least this."""
+    max_sessions: int = 4_000
+    """Test sessions, sampled by hash, so that a run takes minutes; the intervals show what the sampling costs."""
     session_look_back: int = 20
-    """Tracks of a session that the model is told: those just before the next one."""
+    """Number of session tracks that a model sees: those just before the predicted one."""
     seed: int = 7
 
-    def split(self, listening: Listening) -> Split:
-        """Discovery and re-listening of users; next track and rest of session where plays have sessions."""
-        until, at = self.cut + dt.timedelta(days=self.days), F.col("played_at")
-        before = listening.events.where(at < F.lit(self.cut))
-        after = listening.events.where((at >= F.lit(self.cut)) & (at < F.lit(until)))
-        recent = before.where(at >= F.lit(self.cut - dt.timedelta(days=self.recent_days)))
-        past = listening.of_events(before).localCheckpoint()
-        require_before(past, "last_event_at", self.cut, "the training ratings")
-        plays = in_order(before, listening.min_play_ms)
-        train, charts = ratings_of(past), ratings_of(listening.of_events(recent)).localCheckpoint()
-        future = ratings_of(listening.of_events(after).where(F.col("rating") >= self.min_rating)).localCheckpoint()
-        tasks = (*_of_users(train, future), *self._of_sessions(after, listening.min_play_ms))
-        earlier = replace(self, cut=self.cut - dt.timedelta(days=self.days))
-        protocol = (
-            f"learned from everything before {self.cut:%Y-%m-%d %H:%M} UTC, asked for the {self.days} days from then on"
-        )
-        if undated := listening.history.where("last_event_at IS NULL").count():
-            protocol += f"; {undated:,} ratings without a time (play counts) are left out"
+    def split(self, interactions: Interactions) -> Split:
+        """Return a split with discovery and re-listening tasks, and session tasks if plays have sessions."""
+        end, at = self.cutoff + dt.timedelta(days=self.days), F.col("played_at")
+        before = interactions.events.where(at < F.lit(self.cutoff))
+        after = interactions.events.where((at >= F.lit(self.cutoff)) & (at < F.lit(end)))
+        recent = before.where(at >= F.lit(self.cutoff - dt.timedelta(days=self.recent_days)))
+        past = interactions.build_history_of(before).localCheckpoint()
+        require_before(past, "last_heard", self.cutoff, "the training ratings")
+        plays = order_session_plays(before, interactions.min_play_ms)
+        train = select_ratings(past)
+        recent_ratings = select_ratings(interactions.build_history_of(recent)).localCheckpoint()
+        relevant = interactions.build_history_of(after).where(F.col("rating") >= self.min_rating)
+        future = select_ratings(relevant).localCheckpoint()
+        tasks = (*_build_user_tasks(train, future), *self._build_session_tasks(after, interactions.min_play_ms))
+        earlier = replace(self, cutoff=self.cutoff - dt.timedelta(days=self.days))
+        protocol = f"train on everything before {self.cutoff:%Y-%m-%d %H:%M} UTC, test on the {self.days} days after it"
+        if n_undated := interactions.history.where("last_heard IS NULL").count():
+            protocol += f"; {n_undated:,} ratings without a timestamp (play counts) are left out"
         return Split(
-            "temporal", protocol, train, charts, tasks,
-            lambda: earlier.split(replace(listening, events=before)), before, plays,
+            "temporal", protocol, train, recent_ratings, tasks,
+            lambda: earlier.split(replace(interactions, events=before)), before, plays,
         )  # fmt: skip
 
-    def _of_sessions(self, events: DataFrame, min_play_ms: int) -> tuple[Task, ...]:
-        placed = in_order(events, min_play_ms)
-        if placed.isEmpty():
+    def _build_session_tasks(self, events: DataFrame, min_play_ms: int) -> tuple[Task, ...]:
+        plays = order_session_plays(events, min_play_ms)
+        if plays.isEmpty():
             return ()
-        long = placed.groupBy("session").agg(F.max("place").alias("last")).where("last >= 2")
-        drawn = long.orderBy(draw(self.seed, "session"), "session").limit(self.most_sessions)
-        one = placed.join(drawn, "session").select("session", "user_id", "track_id", "place", "last")
-        # one place of each session, drawn: sessions count alike, however long
-        place = (2 + draw(self.seed + 1, "session") % (F.col("last") - 1)).alias("at")
-        query = F.concat_ws("#", "session", place.cast("string")).alias("query_id")
-        whole = one.select(query, "user_id", "track_id", "place", place).localCheckpoint()
-        before = whole.where((F.col("place") < F.col("at")) & (F.col("place") >= F.col("at") - self.session_look_back))
-        told = before.select("query_id", "place", "track_id")
-        asked = before.groupBy("query_id", "user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
-        answers = {"next track": F.col("place") == F.col("at"), "rest of session": F.col("place") >= F.col("at")}
-        known = (
-            f"anybody, told up to {self.session_look_back} tracks of a session before one place of it, and nothing else; "
-            "any track may be answered"
+        lengths = plays.groupBy("session").agg(F.max("position").alias("last")).where("last >= 2")
+        sampled = lengths.orderBy(hash_rank(self.seed, "session"), "session").limit(self.max_sessions)
+        sampled_plays = plays.join(sampled, "session").select("session", "user_id", "track_id", "position", "last")
+        # one random position per session, so that every session has the same weight
+        target = (2 + hash_rank(self.seed + 1, "session") % (F.col("last") - 1)).alias("target")
+        query = F.concat_ws("#", "session", target.cast("string")).alias("query_id")
+        sessions = sampled_plays.select(query, "user_id", "track_id", "position", target).localCheckpoint()
+        first = F.col("target") - self.session_look_back
+        look_back = sessions.where((F.col("position") < F.col("target")) & (F.col("position") >= first))
+        sequence = look_back.select("query_id", "position", "track_id")
+        inputs = look_back.groupBy("query_id", "user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
+        is_relevant = {
+            "next track": F.col("position") == F.col("target"),
+            "rest of session": F.col("position") >= F.col("target"),
+        }
+        protocol = (
+            f"predict from up to {self.session_look_back} tracks of a session before one of its positions, and nothing else; "
+            "all tracks are candidates"
         )
         columns = ("query_id", "track_id", F.lit(1.0).alias("rating"))
         truths = {
-            name: whole.where(is_it).select(*columns).distinct().localCheckpoint() for name, is_it in answers.items()
+            name: sessions.where(condition).select(*columns).distinct().localCheckpoint()
+            for name, condition in is_relevant.items()
         }
-        return tuple(Task(name, known, asked, truth, "all", told) for name, truth in truths.items())
+        return tuple(Task(name, protocol, inputs, truth, "all", sequence) for name, truth in truths.items())
 
 
-def _of_users(train: DataFrame, future: DataFrame) -> tuple[Task, Task]:
-    """Tracks new to the user, and tracks heard again: two questions, two lists."""
+def _build_user_tasks(train: DataFrame, future: DataFrame) -> tuple[Task, Task]:
+    """Return the tasks of tracks that are new to the user, and of tracks that the user has seen."""
     pair = ["user_id", "track_id"]
-    known = train.select(*pair)
-    new, again = future.join(known, pair, "left_anti"), future.join(known, pair, "left_semi")
-    unheard = "tracks that users with a past had never heard; heard ones are masked"
-    heard = "tracks that users had heard before; each user's own heard tracks are ranked"
+    seen = train.select(*pair)
+    new, again = future.join(seen, pair, "left_anti"), future.join(seen, pair, "left_semi")
+    discovery = "rank tracks that the user has not seen, for users with a history; seen tracks are masked"
+    relistening = "rank the tracks that the user has seen; the candidates are each user's own tracks"
     return (
-        Task("discovery", unheard, asked_of(train, new), truth_of(new, train), "unheard"),
-        Task("re-listening", heard, asked_of(train, again), truth_of(again, train), "heard"),
+        Task("discovery", discovery, build_inputs(train, new), build_truth(new, train), "unheard"),
+        Task("re-listening", relistening, build_inputs(train, again), build_truth(again, train), "heard"),
     )
 
 
-def require_before(frame: DataFrame, column: str, cut: dt.datetime, what: str) -> DataFrame:
-    """`frame`, if no row of it is of the cut or later. Raises EvaluationError with the number of rows that know the future."""
-    late = frame.where(F.col(column) >= F.lit(cut)).agg(F.count("*").alias("n"), F.max(column).alias("newest")).first()
-    if late is not None and late["n"]:
+def require_before(frame: DataFrame, column: str, cutoff: dt.datetime, name: str) -> DataFrame:
+    """Return `frame` if all rows are before the cutoff. Raises EvaluationError with the number of rows that leak the future."""
+    counts = (
+        frame.where(F.col(column) >= F.lit(cutoff)).agg(F.count("*").alias("n"), F.max(column).alias("newest")).first()
+    )
+    if counts is not None and counts["n"]:
         raise EvaluationError(
-            f"{what}: {late['n']} rows know what happened from {cut:%Y-%m-%d %H:%M} UTC on (the newest: {late['newest']}); "
-            "a model that learns from them would be asked for what it was told."
+            f"{name}: {counts['n']} rows are from {cutoff:%Y-%m-%d %H:%M} UTC or later (the newest: {counts['newest']}); "
+            "a model that trains on them would see its test data."
         )
     return frame
-
-
-# -- without times ---------------------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""Little lists and truths as literal data."""
+"""Lists, inputs and truth as literal data."""
 
 from pyspark.sql import DataFrame, SparkSession
 
 
 def lists_date(spark: SparkSession, lists: dict[str, list[str]]) -> DataFrame:
     rows = [
-        (query, place, track, -float(place)) for query, tracks in lists.items() for place, track in enumerate(tracks, 1)
+        (query, rank, track, -float(rank)) for query, tracks in lists.items() for rank, track in enumerate(tracks, 1)
     ]
     return spark.createDataFrame(rows, "query_id string, rank int, track_id string, score double")
 
@@ -15,7 +15,7 @@ def truth_of(spark: SparkSession, truth: dict[str, list[str]]) -> DataFrame:
     return spark.createDataFrame(rows, "query_id string, track_id string, rating double")
 
 
-def asked_of(spark: SparkSession, truth: dict[str, list[str]]) -> DataFrame:
+def inputs_of(spark: SparkSession, truth: dict[str, list[str]]) -> DataFrame:
     return spark.createDataFrame(
         [(q, q, "known", 1.0) for q in truth], "query_id string, user_id string, track_id string, rating double"
     )

@@ -1,4 +1,4 @@
-"""Last night's lists against what the day brought, on days of a few plays worked out by hand."""
+"""The nightly evaluation on days with few plays; expected figures are computed by hand."""
 
 import datetime as dt
 from pathlib import Path
@@ -18,15 +18,15 @@ from jobs.sources.config import load_sources
 
 NIGHT = dt.date(2026, 11, 14)
 EVE = NIGHT - dt.timedelta(days=1)
-SHAPE = "user_id string, track_id string, rating double, plays long, liked boolean, last_event_at timestamp"
-Heard = tuple[str, str, float, int | None]
+SHAPE = "user_id string, track_id string, rating double, plays long, liked boolean, last_heard timestamp"
+Interaction = tuple[str, str, float, int | None]
 
 
-def history(spark: SparkSession, *heard: Heard) -> DataFrame:
+def history(spark: SparkSession, *interactions: Interaction) -> DataFrame:
     """Rows (user, track, rating, days before the night; None: no time is known)."""
     noon = dt.datetime(2026, 11, 14, 12, tzinfo=dt.UTC)
-    times = [None if ago is None else noon - dt.timedelta(days=ago) for *_, ago in heard]
-    rows = [(user, track, stars, 1, False, at) for (user, track, stars, _), at in zip(heard, times, strict=True)]
+    times = [None if ago is None else noon - dt.timedelta(days=ago) for *_, ago in interactions]
+    rows = [(user, track, stars, 1, False, at) for (user, track, stars, _), at in zip(interactions, times, strict=True)]
     return spark.createDataFrame(rows, SHAPE)
 
 
@@ -39,25 +39,25 @@ def ranked(spark: SparkSession, lists: dict[str, list[str]], name: str = "overal
     return spark.createDataFrame(rows, table("ranked").schema)
 
 
-PAST: list[Heard] = [
+PAST: list[Interaction] = [
     # listeners: a 3, b 2, c 1; d was only skipped
     ("u", "a", 1.0, 3), ("v", "a", 1.0, 3), ("w", "a", 1.0, 40), ("v", "b", 2.0, 40), ("w", "b", 1.0, 40),
     ("w", "c", 1.0, 2), ("w", "d", 0.0, 2),
 ]  # fmt: skip
 
 
-def test_relevant_is_what_was_played_on_the_day_and_not_known_the_night_before(spark: SparkSession) -> None:
+def test_truth_has_tracks_first_played_on_the_day(spark: SparkSession) -> None:
     today = history(
         spark,
         ("u", "again", 2.0, 0), ("u", "new", 1.0, 0), ("u", "skipped", 0.0, 0), ("u", "late", 1.0, 1), ("u", "untimed", 3.0, None),
         ("v", "again", 1.0, 0),
     )  # fmt: skip
-    before = history(spark, ("u", "again", 1.0, 1))
-    found = nightly.build_truth(today, before, NIGHT, 1.0).collect()
-    assert {tuple(row) for row in found} == {("u", "new"), ("v", "again")}
+    previous = history(spark, ("u", "again", 1.0, 1))
+    truth = nightly.build_truth(today, previous, NIGHT, 1.0).collect()
+    assert {tuple(row) for row in truth} == {("u", "new"), ("v", "again")}
 
 
-def test_charts_count_listeners_and_the_window_those_of_28_days(spark: SparkSession) -> None:
+def test_charts_count_users_overall_and_in_the_window(spark: SparkSession) -> None:
     more = [("x", "b", 1.0, 28), ("y", "c", 1.0, 29), ("z", "b", 1.0, None)]
     found = nightly.build_charts(history(spark, *PAST, *more), NIGHT, nightly.Config()).collect()
     charts: dict[str, dict[int, str]] = {name: {} for name in nightly.CHARTS}
@@ -67,15 +67,15 @@ def test_charts_count_listeners_and_the_window_those_of_28_days(spark: SparkSess
     assert charts["popularity_window"] == {1: "a", 2: "b", 3: "c"}, "a two; b, c one each: by id"
 
 
-def chart_lists(spark: SparkSession, never: dict[str, list[int]], length: int, places: int) -> dict[str, list[str]]:
-    """What each user is offered of the chart t01, t02, ... of `length` tracks, who may not be offered these numbers."""
+def chart_lists(spark: SparkSession, excluded: dict[str, list[int]], length: int, k: int) -> dict[str, list[str]]:
+    """Return what each user is offered of the chart t01, t02, ... of `length` tracks without the excluded numbers."""
     rows = [("popularity", f"t{n:02d}", n) for n in range(1, length + 1)]
     charts = spark.createDataFrame(rows, "model string, track_id string, position int")
     pairs = spark.createDataFrame(
-        [(u, f"t{n:02d}") for u, ns in never.items() for n in ns], "user_id string, track_id string"
+        [(u, f"t{n:02d}") for u, ns in excluded.items() for n in ns], "user_id string, track_id string"
     )
-    asked = spark.createDataFrame([(user, "popularity") for user in never], "user_id string, model string")
-    found = nightly.build_chart_lists(asked, pairs, charts, places).orderBy("user_id", "rank").collect()
+    users = spark.createDataFrame([(user, "popularity") for user in excluded], "user_id string, model string")
+    found = nightly.build_chart_lists(users, pairs, charts, k).orderBy("user_id", "rank").collect()
     lists: dict[str, list[str]] = {}
     for row in found:
         lists.setdefault(row["user_id"], []).append(row["track_id"])
@@ -83,9 +83,9 @@ def chart_lists(spark: SparkSession, never: dict[str, list[int]], length: int, p
     return lists
 
 
-def test_what_a_user_has_heard_is_skipped_and_the_list_goes_on_below(spark: SparkSession) -> None:
-    never = {"none": [], "first": [1, 2, 3], "mixed": [2, 4, 5, 9], "deep": [*range(1, 11), 12], "strange": [99]}
-    found = chart_lists(spark, never, length=14, places=3)
+def test_chart_lists_skip_excluded_tracks_and_fill_up(spark: SparkSession) -> None:
+    excluded = {"none": [], "first": [1, 2, 3], "mixed": [2, 4, 5, 9], "deep": [*range(1, 11), 12], "strange": [99]}
+    found = chart_lists(spark, excluded, length=14, k=3)
     assert found == {
         "none": ["t01", "t02", "t03"],
         "first": ["t04", "t05", "t06"],
@@ -93,19 +93,19 @@ def test_what_a_user_has_heard_is_skipped_and_the_list_goes_on_below(spark: Spar
         "deep": ["t11", "t13", "t14"],
         "strange": ["t01", "t02", "t03"],
     }
-    assert chart_lists(spark, {"most": [1, 3]}, length=4, places=3) == {"most": ["t02", "t04"]}
+    assert chart_lists(spark, {"most": [1, 3]}, length=4, k=3) == {"most": ["t02", "t04"]}
 
 
 @pytest.fixture
 def ctx(spark: SparkSession, settings: Settings, tmp_path: Path) -> JobContext:
-    """A lake without any night."""
+    """Return a context of a lake without any night."""
     file = tmp_path / "sources.toml"
     file.write_text('name = "small"\ngenres = "pmrs7"\n[[source]]\nname = "app"\nformat = "app_log"\npath = "/logs"\n')
     return JobContext(Night(NIGHT, "r", load_sources(file), settings, spark), "quality", nightly.Config())
 
 
 def after(ctx: JobContext, past: DataFrame | None, lists: DataFrame | None, today: DataFrame) -> list[dict[str, Any]]:
-    """Rows of `quality` of the night, with these tables of the eve and this history of the night."""
+    """Return the rows of `quality` of the night, with these tables of the eve and this history of the night."""
     for name, frame, date in (("history", past, EVE), ("ranked", lists, EVE), ("history", today, NIGHT)):
         if frame is not None:
             ctx.write(name, frame, on=date)
@@ -128,7 +128,7 @@ def a_day(spark: SparkSession) -> tuple[DataFrame, DataFrame, DataFrame]:
     """
     lists = ranked(spark, {"u": ["b", "c", "d"], "v": ["c", "d"], "w": ["d"]})
     of_genre = ranked(spark, {"u": ["z"]}, "Rock")
-    met: list[Heard] = [
+    met: list[Interaction] = [
         ("u", "c", 1.0, 0),
         ("u", "z", 1.0, 0),
         ("v", "c", 1.0, 0),
@@ -138,7 +138,7 @@ def a_day(spark: SparkSession) -> tuple[DataFrame, DataFrame, DataFrame]:
     return history(spark, *PAST), lists.unionByName(of_genre), history(spark, *PAST[:2], *PAST[3:], *met)
 
 
-def test_figures_worked_out_by_hand(spark: SparkSession, ctx: JobContext) -> None:
+def test_quality_equals_hand_computed_figures(spark: SparkSession, ctx: JobContext) -> None:
     rows = after(ctx, *a_day(spark))
     assert {(row["lists_date"], row["users"]) for row in rows} == {("2026-11-13", 2)}
     mrr = of(rows, "MRR@20")
@@ -152,12 +152,10 @@ def test_figures_worked_out_by_hand(spark: SparkSession, ctx: JobContext) -> Non
     assert of(rows, "P@10")["live"]["mean"] == pytest.approx(0.1)
     dcg = 0.6309297535714575  # a hit at place 2: 1 / log2 3
     assert of(rows, "NDCG@20")["live"]["mean"] == pytest.approx((dcg / (1 + dcg) + 1) / 2, abs=1e-8)
-    assert {row["metric"] for row in rows} == {f"{m}@{n}" for n in (10, 20) for m in metrics.AT}
+    assert {row["metric"] for row in rows} == {f"{m}@{n}" for n in (10, 20) for m in metrics.CUTOFF_METRICS}
 
 
-def test_whoever_asked_to_be_forgotten_asks_nothing_and_no_chart_offers_a_track_wished_away(
-    spark: SparkSession, ctx: JobContext
-) -> None:
+def test_deletion_requests_remove_users_and_tracks(spark: SparkSession, ctx: JobContext) -> None:
     frame = spark.createDataFrame([(sha256("v"), None), (sha256("u"), "b")], table("deletions").schema)
     ctx.write("deletions/app", frame, on=NIGHT, inputs={})
     mrr = of(after(ctx, *a_day(spark)), "MRR@20")
@@ -166,7 +164,7 @@ def test_whoever_asked_to_be_forgotten_asks_nothing_and_no_chart_offers_a_track_
     assert mrr["popularity"]["mean"] == 1.0, "c is the first of u's chart: b is wished away"
 
 
-def test_without_a_night_before_nothing_is_said(spark: SparkSession, ctx: JobContext) -> None:
+def test_quality_is_empty_without_a_previous_night(spark: SparkSession, ctx: JobContext) -> None:
     past, lists, today = a_day(spark)
     assert after(ctx, None, None, today) == []
     manifest = ctx.night.lake.manifest("quality", NIGHT.isoformat())
@@ -185,31 +183,33 @@ def test_without_a_night_before_nothing_is_said(spark: SparkSession, ctx: JobCon
     assert not reusable(ctx.night, ctx, job), "the night before has other lists now"
 
 
-def test_a_day_on_which_nobody_met_anything_has_no_figures(spark: SparkSession, ctx: JobContext) -> None:
+def test_quality_is_empty_without_discoveries(spark: SparkSession, ctx: JobContext) -> None:
     past, lists, _ = a_day(spark)
     assert after(ctx, past, lists, past) == []
 
 
-def test_a_chart_that_knows_no_track_is_not_held_against_the_lists(spark: SparkSession, ctx: JobContext) -> None:
+def test_empty_chart_is_left_out(spark: SparkSession, ctx: JobContext) -> None:
     old = history(spark, ("u", "a", 1.0, 40), ("v", "b", 1.0, 40))
     rows = after(ctx, old, ranked(spark, {"u": ["c"]}), history(spark, ("u", "a", 1.0, 40), ("u", "c", 1.0, 0)))
     assert set(of(rows, "NDCG@20")) == {"live", "popularity"}
 
 
-def test_the_confidence_of_a_genre_is_the_share_of_its_best_rated_that_its_list_has(spark: SparkSession) -> None:
+def test_genre_confidence_is_the_share_of_best_rated_tracks_in_the_list(spark: SparkSession) -> None:
     # Rock: a, b, c, d by popularity; u knew a, met b (5 stars), c and d; v met d. Trance: only u met t. x has no genre.
     named = [*((track, "Rock") for track in "abcd"), ("t", "Trance"), ("x", None)]
     genres = spark.createDataFrame(named, "track_id string, genre string")
     met = [("u", "b", 5.0), ("u", "c", 2.0), ("u", "d", 1.0), ("u", "t", 1.0), ("u", "x", 1.0), ("v", "d", 1.0)]
     rated = spark.createDataFrame(met, "user_id string, track_id string, rating double")
     lists = spark.createDataFrame(
-        [("u", 1, "d"), ("u", 2, "c"), ("u", 3, "b"), ("u", 1, "t"), ("v", 1, "d")], "user_id string, rank int, track_id string"
+        [("u", 1, "d"), ("u", 2, "c"), ("u", 3, "b"), ("u", 1, "t"), ("v", 1, "d")],
+        "user_id string, rank int, track_id string",
     )
-    never = spark.createDataFrame([("u", "a")], "user_id string, track_id string")
+    excluded = spark.createDataFrame([("u", "a")], "user_id string, track_id string")
     chart = spark.createDataFrame(
-        [(track, place) for place, track in enumerate(["x", "a", "t", "b", "c", "d"], 1)], "track_id string, position int"
+        [(track, place) for place, track in enumerate(["x", "a", "t", "b", "c", "d"], 1)],
+        "track_id string, position int",
     )
-    rows = nightly.build_genre_confidence(lists, rated, never, chart, genres, most=2)
+    rows = nightly.build_genre_confidence(lists, rated, excluded, chart, genres, k=2)
     found = {(row["model"], row["genre"]): (row["users"], row["confidence"]) for row in rows}
     assert found == {
         ("live", "Rock"): (2, (0.5 + 1) / 2),  # of b and c the list's first two, d and c, have c; of v's d all
@@ -219,7 +219,7 @@ def test_the_confidence_of_a_genre_is_the_share_of_its_best_rated_that_its_list_
     }
 
 
-def test_the_confidence_is_kept_with_the_figures_of_the_night(spark: SparkSession, ctx: JobContext) -> None:
+def test_genre_confidence_is_written_with_the_nights_figures(spark: SparkSession, ctx: JobContext) -> None:
     past, lists, today = a_day(spark)
     known = [(track, "Rock", 1.0, [1.0], "label", None) for track in ("a", "b", "c", "z")]
     ctx.write("track_genres", spark.createDataFrame(known, table("track_genres").schema), on=EVE)

@@ -1,4 +1,4 @@
-"""`pmrs evaluate` on the sample's lake: what it prints is kept, and the planted tastes are found."""
+"""`pmrs evaluate` on the sample's lake: the report is stored, and models find the planted tastes."""
 
 import json
 from pathlib import Path
@@ -6,25 +6,22 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.cli.models import all_models, print_models, print_promotion, show_everywhere
+from jobs.cli.models import list_cards, print_models, print_promotion, publish_registry
+from jobs.collaborative.recipe import RANKING
 from jobs.errors import EvaluationError
 from jobs.evaluate import command, promote
 from jobs.evaluate.command import Options
-from jobs.evaluate.limits import Gate
-from jobs.evaluate.question import Config
-from jobs.evaluate.show import claims_of, markdown, rows_of
-from jobs.lake.model_registry import registry_of
-from jobs.recommenders.ranker_config import RANKING
+from jobs.evaluate.promotion_criteria import PromotionCriteria
+from jobs.evaluate.report import EvaluationReport, no_progress
+from jobs.evaluate.report_tables import model_rows, published_notes, ranking_page
+from jobs.evaluate.setup import Config
+from jobs.lake.models import registry_of
 from models.stored import from_bytes
 from tests.night.house import World
 
-LIMITS = Gate(fewest_users=50, keep_coverage=0.5)
+LIMITS = PromotionCriteria(min_users=50, min_coverage_ratio=0.5)
 """The sample is small, and item-kNN shows three quarters of what PMRS shows of it."""
 QUICK = Config(models=("popularity", "item_knn"), days=2, tune=False)
-
-
-def quiet(step: str) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -33,86 +30,88 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(world: World, split: Path) -> command.Told:
-    return command.run(world.settings, QUICK, Options(export=split, register=True), quiet)
+def report(world: World, split: Path) -> EvaluationReport:
+    return command.run(world.settings, QUICK, Options(export=split, register=True), no_progress)
 
 
-def test_the_planted_tastes_are_found_by_listening_alone(told: command.Told) -> None:
-    found = {(r["task"], r["model"]): r for r in told["results"]}
-    gap = found["discovery", "item_knn"]["against"]["popularity"]
-    assert gap["low"] > 0
-    assert {task for task, _ in found} >= {"discovery", "re-listening"}
+def test_item_knn_beats_popularity_on_the_sample(report: EvaluationReport) -> None:
+    results = {(r["task"], r["model"]): r for r in report["results"]}
+    delta = results["discovery", "item_knn"]["against"]["popularity"]
+    assert delta["low"] > 0
+    assert {task for task, _ in results} >= {"discovery", "re-listening"}
 
 
-def test_the_table_is_a_file_and_documents(world: World, told: command.Told) -> None:
+def test_report_is_stored_as_file_and_documents(world: World, report: EvaluationReport) -> None:
     assert (
-        json.loads(command.file_of(world.settings, told).read_text())["results"][0]["metrics"]
-        == told["results"][0]["metrics"]
+        json.loads(command.report_path(world.settings, report).read_text())["results"][0]["metrics"]
+        == report["results"][0]["metrics"]
     )
     with world.store() as store:
-        kept = list(store.quality.find({"kind": "evaluation", "date": told["date"], "split": "temporal"}))
-    assert {(d["task"], d["model"]) for d in kept} == {(r["task"], r["model"]) for r in told["results"]}
-    assert all(d["synthetic"] for d in kept)
+        stored = list(store.quality.find({"kind": "evaluation", "date": report["date"], "split": "temporal"}))
+    assert {(d["task"], d["model"]) for d in stored} == {(r["task"], r["model"]) for r in report["results"]}
+    assert all(d["synthetic"] for d in stored)
 
 
-def test_what_every_query_got_is_in_the_lake_and_names_nobody_who_is_forgotten(
-    world: World, told: command.Told
-) -> None:
-    rows = world.table("evaluation_queries").collect()
-    queries = {(r["task"], r["model"]): r["queries"] for r in told["results"]}
+def test_query_rows_are_in_the_lake_without_deleted_users(world: World, report: EvaluationReport) -> None:
+    rows = world.table("evaluated").collect()
+    queries = {(r["task"], r["model"]): r["queries"] for r in report["results"]}
     assert {pair: sum(1 for r in rows if (r["task"], r["model"]) == pair) for pair in queries} == queries
     assert not {r["user_id"] for r in rows} & set(world.truth["deleted_users"])
 
 
-def test_lists_from_the_exported_answers_are_perfect(
-    world: World, told: command.Told, split: Path, tmp_path: Path
+def test_rankings_built_from_the_exported_truth_are_perfect(
+    world: World, report: EvaluationReport, split: Path, tmp_path: Path
 ) -> None:
     truth = pq.read_table(split / "discovery_truth").to_pandas().sort_values(["query_id", "track_id"])
     truth["rank"] = truth.groupby("query_id").cumcount() + 1
     path = tmp_path / "oracle.csv"
     truth[truth["rank"] <= 100][["query_id", "rank", "track_id"]].to_csv(path, index=False)
-    found = command.run(world.settings, Config(days=2), Options(lists=(path,), against="item_knn"), quiet)["results"]
-    assert [(r["model"], r["metrics"]["NDCG@100"]["mean"]) for r in found] == [("oracle", 1.0)]
+    results = command.run(world.settings, Config(days=2), Options(rankings=(path,), baseline="item_knn"), no_progress)[
+        "results"
+    ]
+    assert [(r["model"], r["metrics"]["NDCG@100"]["mean"]) for r in results] == [("oracle", 1.0)]
     # against what others got in the earlier run, beside whose figures its own stand
-    assert found[0]["against"]["popularity"]["low"] > found[0]["against"]["item_knn"]["low"] > 0
-    kept = json.loads(command.file_of(world.settings, told).read_text())["results"]
-    assert {r["model"] for r in kept if r["task"] == "discovery"} == {"oracle", "popularity", "item_knn"}
+    assert results[0]["against"]["popularity"]["low"] > results[0]["against"]["item_knn"]["low"] > 0
+    stored = json.loads(command.report_path(world.settings, report).read_text())["results"]
+    assert {r["model"] for r in stored if r["task"] == "discovery"} == {"oracle", "popularity", "item_knn"}
 
 
-def test_the_table_reads_best_first(told: command.Told) -> None:
-    rows = list(rows_of(told, "discovery"))
+def test_table_is_ordered_best_first(report: EvaluationReport) -> None:
+    rows = list(model_rows(report, "discovery"))
     assert [row[0] for row in rows] == ["item-kNN", "popularity, all time"]
     assert rows[0][-1].endswith("*")
-    assert "item-kNN" in markdown(told)
-    assert any("Comparable: no:" in line for line in claims_of(told))
+    assert "item-kNN" in ranking_page(report).markdown()
+    assert any("Comparable: no:" in line for line in published_notes(report))
 
 
 @pytest.mark.parametrize(
-    ("config", "options", "said"),
+    ("config", "options", "message"),
     [
-        (Config(split="by_moon"), Options(), "no split 'by_moon'; there are temporal, random, last, users"),
-        (Config(models=("svd",)), Options(), "no model 'svd'; there are popularity"),
-        (Config(), Options(against="svd"), "--against: there is no model 'svd'; there are popularity"),
-        (Config(days=2), Options(lists=(Path("/nowhere.parquet"),)), "/nowhere.parquet: there is no such file"),
+        (Config(split="by_moon"), Options(), "no split 'by_moon'; available are temporal, random, last, users"),
+        (Config(models=("svd",)), Options(), "no model 'svd'; available are popularity"),
+        (Config(), Options(baseline="svd"), "--baseline: there is no model 'svd'; available are popularity"),
+        (Config(days=2), Options(rankings=(Path("/nowhere.parquet"),)), "/nowhere.parquet: there is no such file"),
     ],
 )
-def test_what_cannot_be_done_is_said_with_what_can(world: World, config: Config, options: Options, said: str) -> None:
-    with pytest.raises(EvaluationError, match=said):
-        command.run(world.settings, config, options, quiet)
+def test_invalid_options_raise_with_the_available_values(
+    world: World, config: Config, options: Options, message: str
+) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        command.run(world.settings, config, options, no_progress)
 
 
-def test_what_was_fitted_is_registered_as_a_candidate_with_its_figures(world: World, told: command.Told) -> None:
-    show_everywhere(world.settings)
+def test_register_stores_a_candidate_with_its_figures(world: World, report: EvaluationReport) -> None:
+    publish_registry(world.settings)
     with world.store() as store:
-        card = store.models.find_one({"_id": f"{RANKING}/{told['registered']['item_knn']}"})
+        card = store.models.find_one({"_id": f"{RANKING}/{report['registered']['item_knn']}"})
         assert store.models.count_documents({"name": {"$regex": "genre_cnn"}, "live": True}) == 1
     assert (card["method"], card["live"], card["synthetic"]) == ("item_knn", False, True)
-    result = next(r for r in told["results"] if (r["model"], r["task"]) == ("item_knn", "discovery"))
+    result = next(r for r in report["results"] if (r["model"], r["task"]) == ("item_knn", "discovery"))
     assert card["tasks"]["discovery"]["metrics"]["NDCG@20"] == result["metrics"]["NDCG@20"]
     assert card["window"]["first"] < card["window"]["last"] < "2026-11-13", "two days are asked for"
     weights = world.lake.store.read_bytes(f"models/{RANKING}/{card['digest']}/weights.safetensors")
-    assert len(from_bytes(weights)[1]) == told["train"]["tracks"]
-    listed = {m["digest"]: m for m in all_models(world.settings)}
+    assert len(from_bytes(weights)[1]) == report["train"]["tracks"]
+    listed = {m["digest"]: m for m in list_cards(world.settings)}
     page = Path(listed[card["digest"]]["page"]).read_text()
     assert listed[card["digest"]]["state"] == "candidate"
     assert "item-kNN" in page
@@ -121,34 +120,34 @@ def test_what_was_fitted_is_registered_as_a_candidate_with_its_figures(world: Wo
 
 
 @pytest.mark.slow
-def test_the_gate_lets_the_better_model_in_and_keeps_the_worse_one_out(
-    world: World, told: command.Told, capsys: pytest.CaptureFixture[str]
+def test_promote_accepts_the_better_model_and_refuses_the_worse(
+    world: World, report: EvaluationReport, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry = registry_of(world.settings.lake_root, "sample")
     try:
-        better = promote.run(world.settings, "item_knn", "", 2, LIMITS, quiet)
+        better = promote.run(world.settings, "item_knn", "", 2, LIMITS, no_progress)
         assert better.verdict.passed, better.verdict.reasons
-        assert better.live == registry.digest(RANKING) == told["registered"]["item_knn"]
-        worse = promote.run(world.settings, told["registered"]["popularity"][:8], "", 2, LIMITS, quiet)
+        assert better.live == registry.digest(RANKING) == report["registered"]["item_knn"]
+        worse = promote.run(world.settings, report["registered"]["popularity"][:8], "", 2, LIMITS, no_progress)
         assert worse.live == better.live, "a refusal keeps the live one"
         assert any("discovery, NDCG@20" in reason for reason in worse.verdict.reasons)
-        assert better.card["gate"][-1]["against"] == "PMRS CF as it is shipped"
+        assert better.card["gate"][-1]["against"] == "PMRS CF with default settings"
         assert worse.card["gate"][-1]["against"] == better.live
         with pytest.raises(EvaluationError, match="is live already"):
-            promote.run(world.settings, "item_knn", "", 2, Gate(), quiet)
-        print_models(all_models(world.settings))
-        print_promotion(worse, show_everywhere(world.settings))
-        said = capsys.readouterr().out
-        assert "refused (" in said
-        assert f"{better.live} stays live" in said
+            promote.run(world.settings, "item_knn", "", 2, PromotionCriteria(), no_progress)
+        print_models(list_cards(world.settings))
+        print_promotion(worse, publish_registry(world.settings))
+        message = capsys.readouterr().out
+        assert "refused (" in message
+        assert f"{better.live} stays live" in message
     finally:
         world.lake.store.remove(f"models/{RANKING}/registered.json")
 
 
-def test_only_what_is_registered_can_be_promoted(world: World, told: command.Told) -> None:
-    with pytest.raises(EvaluationError, match=r"no registered recommender 'ease'; there are: \w+ \("):
-        promote.run(world.settings, "ease", "", 2, Gate(), quiet)
+def test_promote_of_an_unregistered_model_raises(world: World, report: EvaluationReport) -> None:
+    with pytest.raises(EvaluationError, match=r"no registered recommender 'ease'; registered are: \w+ \("):
+        promote.run(world.settings, "ease", "", 2, PromotionCriteria(), no_progress)
     with pytest.raises(EvaluationError, match="name at least one"):
-        promote.run(world.settings, "item_knn", "", 2, Gate(metrics=()), quiet)
+        promote.run(world.settings, "item_knn", "", 2, PromotionCriteria(metrics=()), no_progress)
     with pytest.raises(EvaluationError, match="no metric 'NDCG'"):
-        promote.run(world.settings, "item_knn", "", 2, Gate(metrics=("NDCG",)), quiet)
+        promote.run(world.settings, "item_knn", "", 2, PromotionCriteria(metrics=("NDCG",)), no_progress)

@@ -1,9 +1,7 @@
-"""`pmrs evaluate-genres`: asks genre models for tracks that they did not learn from, fold by fold; goes on where it was stopped."""
+"""`pmrs evaluate genres`: cross-validate genre models on labelled tracks; a stopped run continues where it stopped."""
 
-import datetime as dt
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,148 +12,152 @@ from jobs.atomic_io import write_whole
 from jobs.content_cache import program_version
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.evaluate.genres import contenders, heard
-from jobs.evaluate.genres.contenders import Contender, Fold, named
-from jobs.evaluate.genres.heard import Heard, Reals
-from jobs.evaluate.genres.judged import compare, hits, judged
-from jobs.evaluate.genres.show import confusion
-from jobs.evaluate.question import opened
-from jobs.evaluate.tables import Told, keep
-from jobs.lake.adapters import mels
-from jobs.lake.manifest import code_version
-from jobs.lake.partitions import Partitions
+from jobs.evaluate.genres import data, model_specs
+from jobs.evaluate.genres.data import F64, LabelledTracks
+from jobs.evaluate.genres.figures import add_differences, metrics_row, track_accuracy
+from jobs.evaluate.genres.model_specs import Fold, GenreModelSpec, select_genre_models
+from jobs.evaluate.genres.report_tables import confusion_plot
+from jobs.evaluate.report import EvaluationReport, ProgressCallback, evaluation_path, report_head, store_documents
+from jobs.evaluate.setup import open_context
+from jobs.lake import mels
+from jobs.lake.held import maker
 from jobs.runner import run_named
 from jobs.settings import Settings
 from models import calibration, clip_network, clip_training, clips, genre_cnn, genre_head, short_chunk, training_goals
 
 PROGRAM = (
-    contenders, heard, mels, clip_network, clips, genre_cnn, genre_head, clip_training, training_goals, calibration, short_chunk,
+    model_specs, data, mels, clip_network, clips, genre_cnn, genre_head, clip_training, training_goals, calibration, short_chunk,
 )  # fmt: skip
-"""What decides an answer: where one of them is another, answers of before are not taken."""
-NEEDED = ("ingest", "prepare", "audio")
+"""Modules that decide a prediction; if one of them changes, stored predictions are not used."""
+REQUIRED_FAMILIES = ("ingest", "prepare", "audio")
 """Families of jobs whose tables are read."""
-Say = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True)
 class Config:
-    """How tracks are divided; noted with every figure."""
+    """Folds and seeds; recorded with every figure."""
 
     folds: int = 6
-    """Parts of the tracks, each asked for once by models that learned from the others."""
+    """Each fold is the test data once; the others are the training data."""
     seeds: int = 5
-    """Times that all is done anew: other folds, other first weights."""
+    """Repetitions with other folds and other initial weights."""
 
     @property
-    def fewest(self) -> int:
-        """Tracks that a genre must have: each fold asks for one, and at least two of the others are learned from."""
+    def min_tracks(self) -> int:
+        """Fewest tracks of a genre: one in each fold, and at least two in the training data."""
         return max(self.folds, 4 if self.folds == 2 else 3)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What of it is done now."""
+    """What this run computes."""
 
     models: tuple[str, ...] = ()
-    """Names of contenders; none: all."""
+    """Names of models; empty: all."""
     fold: int | None = None
     """Only this fold (from 0) of each seed; None: all."""
 
 
-def run(settings: Settings, date: str, config: Config, options: Options, say: Say) -> Told:
-    """Reads `tracks`, `track_descriptors`, `track_clips` and `mel` of a night; the whole as a dictionary.
+def run(
+    settings: Settings, date: str, config: Config, options: Options, on_progress: ProgressCallback
+) -> EvaluationReport:
+    """Evaluate on a night's `tracks`, `track_descriptors`, `track_clips` and `mel`, and return the report.
 
-    It is stored as JSON with a picture of each confusion matrix beside it, and in MongoDB's `quality` (`kind` genres).
+    The report is stored as JSON with a plot of each confusion matrix, and in MongoDB's `quality` (`kind` genres).
     """
     try:
-        asked = named(options.models)
+        specs = select_genre_models(options.models)
     except ValueError as error:
         raise EvaluationError(f"--models: {error}.") from None
     if config.folds < 2 or config.seeds < 1 or not 0 <= (options.fold or 0) < config.folds:
-        raise EvaluationError(f"--folds must be 2 or more, --seeds 1 or more, and --fold one of 0 to {config.folds - 1}.")
-    ctx = opened(settings, date, config)
-    _prepare(settings, ctx, say)
-    presets = sorted({one.preset for one in asked if one.preset})
-    found = heard.read(ctx, presets, config.fewest)
-    answers = Answers(_folder(ctx) / "answers", found, config)
+        raise EvaluationError(
+            f"--folds must be 2 or more, --seeds 1 or more, and --fold one of 0 to {config.folds - 1}."
+        )
+    ctx = open_context(settings, date, config)
+    _run_missing_families(settings, ctx, on_progress)
+    presets = sorted({spec.preset for spec in specs if spec.preset})
+    tracks = data.read(ctx, presets, config.min_tracks)
+    protocol = (
+        f"each track is tested with models trained on {config.folds - 1} of {config.folds} folds of whole tracks, "
+        f"{config.seeds} times; other tracks of its artist may be among the training tracks"
+    )
+    head = report_head(ctx, "genres", protocol)
+    folder = evaluation_path(settings, head, "genres").with_suffix("")
+    predictions = PredictionStore(folder / "predictions", tracks, config)
     for seed in range(config.seeds):
-        number = heard.folds(found.genre, config.folds, seed)
-        for place in range(config.folds) if options.fold is None else (options.fold,):
-            fold = Fold(found, np.flatnonzero(number != place), np.flatnonzero(number == place), seed)
-            for one in asked:
-                say(f"seed {seed}, fold {place}: {one.title}", seed * config.folds + place, config.seeds * config.folds)
-                answers.ask(one, fold, place)
-    told = _told(ctx, found, config, asked, answers)
-    _store(settings, ctx, told)
-    return told
+        fold_of = data.assign_folds(tracks.genre, config.folds, seed)
+        for number in range(config.folds) if options.fold is None else (options.fold,):
+            fold = Fold(tracks, np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number), seed)
+            for spec in specs:
+                step = f"seed {seed}, fold {number}: {spec.title}"
+                on_progress(step, seed * config.folds + number, config.seeds * config.folds)
+                predictions.compute(spec, fold, number)
+    report = {**head, "genre_set": ctx.genres.name, **_figures(tracks, config, specs, predictions)}
+    _store(settings, folder, report)
+    return report
 
 
-def _prepare(settings: Settings, ctx: JobContext, say: Say) -> None:
-    """Have the audio of the night described, where it is not yet: sources that have labelled audio alone need no whole night."""
-    if not ctx.night.lake.select("track_descriptors", Partitions.DATE, ctx.night.date.isoformat()):
-        for family in NEEDED:
-            say(f"pmrs run {family}", NEEDED.index(family), len(NEEDED))
+def _run_missing_families(settings: Settings, ctx: JobContext, on_progress: ProgressCallback) -> None:
+    """Run the families that compute descriptors if the night has none: labelled audio alone needs no full night."""
+    if not ctx.night.lake.select("track_descriptors", "on", ctx.night.date.isoformat()):
+        for number, family in enumerate(REQUIRED_FAMILIES):
+            on_progress(f"pmrs run {family}", number, len(REQUIRED_FAMILIES))
             run_named(settings, family, ctx.night.date)
 
 
-class Answers:
-    """Every answer that was given, a file for each model, seed and fold; what is there is not asked again."""
+class PredictionStore:
+    """Predictions on disk, a file for each model, seed and fold; an existing one is not computed again."""
 
-    def __init__(self, folder: Path, found: Heard, config: Config) -> None:
-        self._heard, self._config = found, config
-        data = [*found.tracks, *found.genre, *found.genres, *found.producer_version, found.descriptors.tobytes().hex()]
-        self._folder = folder / program_version(config, PROGRAM, version("scikit-learn"), *map(str, data))
+    def __init__(self, folder: Path, tracks: LabelledTracks, config: Config) -> None:
+        self._tracks, self._config = tracks, config
+        inputs = [
+            *tracks.tracks, *tracks.genre, *tracks.genres, *tracks.producer_versions, tracks.descriptors.tobytes().hex(),
+        ]  # fmt: skip
+        self._folder = folder / maker(config, PROGRAM, version("scikit-learn"), *map(str, inputs))
 
-    def _file(self, one: Contender, seed: int, place: int) -> Path:
-        return self._folder / f"{one.name}-{seed}-{place}.json"
+    def _file(self, spec: GenreModelSpec, seed: int, fold_number: int) -> Path:
+        return self._folder / f"{spec.name}-{seed}-{fold_number}.json"
 
-    def ask(self, one: Contender, fold: Fold, place: int) -> None:
-        """Have the model answer, where it has not yet."""
-        file = self._file(one, fold.seed, place)
+    def compute(self, spec: GenreModelSpec, fold: Fold, fold_number: int) -> None:
+        """Fit the model and store its predictions, unless they are stored already."""
+        file = self._file(spec, fold.seed, fold_number)
         if not file.is_file():
-            began = time.monotonic()
-            said = one.fit(fold)
-            row = {"asked": fold.asked.tolist(), "said": said.tolist(), "seconds": time.monotonic() - began}
+            start = time.monotonic()
+            probabilities = spec.fit_predict(fold)
+            seconds = time.monotonic() - start
+            row = {"tracks": fold.test.tolist(), "probabilities": probabilities.tolist(), "seconds": seconds}
             write_whole(file, json.dumps(row) + "\n")
 
-    def of(self, one: Contender) -> tuple[Reals, float]:
-        """Probabilities [S, N, G], NaN where nothing was asked, and the mean seconds of a fold."""
-        found = np.full((self._config.seeds, len(self._heard.tracks), len(self._heard.genres)), np.nan)
-        seconds = []
+    def load(self, spec: GenreModelSpec) -> tuple[F64, float]:
+        """Return the probabilities [S, N, G], NaN for tracks without a prediction, and the mean seconds of a fold."""
+        shape = (self._config.seeds, len(self._tracks.tracks), len(self._tracks.genres))
+        probabilities, seconds = np.full(shape, np.nan), []
         for seed in range(self._config.seeds):
-            for place in range(self._config.folds):
-                file = self._file(one, seed, place)
+            for fold_number in range(self._config.folds):
+                file = self._file(spec, seed, fold_number)
                 if file.is_file():
                     row = json.loads(file.read_text())
-                    found[seed, row["asked"]] = row["said"]
+                    probabilities[seed, row["tracks"]] = row["probabilities"]
                     seconds.append(row["seconds"])
-        return found, float(np.mean(seconds))
+        return probabilities, float(np.mean(seconds))
 
 
-def _told(ctx: JobContext, found: Heard, config: Config, asked: list[Contender], answers: Answers) -> Told:
-    said = {one.name: answers.of(one) for one in asked}
-    rows = [judged(one, found, *said[one.name]) for one in asked]
-    everywhere = np.all([~np.isnan(one[:, :, 0]).all(0) for one, _ in said.values()], axis=0)
-    compare(rows, {name: hits(found, one) for name, (one, _) in said.items()}, np.flatnonzero(everywhere))
-    sources = ctx.night.sources
+def _figures(
+    tracks: LabelledTracks, config: Config, specs: list[GenreModelSpec], predictions: PredictionStore
+) -> EvaluationReport:
+    loaded = {spec.name: predictions.load(spec) for spec in specs}
+    rows = [metrics_row(spec, tracks, *loaded[spec.name]) for spec in specs]
+    tested_by_all = np.all([~np.isnan(p[:, :, 0]).all(0) for p, _ in loaded.values()], axis=0)
+    accuracy = {name: track_accuracy(tracks, probabilities) for name, (probabilities, _) in loaded.items()}
+    add_differences(rows, accuracy, np.flatnonzero(tested_by_all))
     return {
-        "kind": "genres", "sources": sources.name, "synthetic": sources.synthetic, "date": ctx.night.date.isoformat(),
-        "genre_set": ctx.genres.name, "genres": list(found.genres), "left_out": found.left_out, "tracks": len(found.tracks),
-        "asked": int(everywhere.sum()), "folds": config.folds, "seeds": config.seeds,
-        "protocol": f"each track asked of models that learned from {config.folds - 1} of {config.folds} folds of whole tracks, "
-        f"{config.seeds} times anew; other tracks of its artist may be among them",
-        "code": code_version(), "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "results": rows,
+        "genres": list(tracks.genres), "left_out": tracks.left_out, "tracks": len(tracks.tracks),
+        "tested": int(tested_by_all.sum()), "folds": config.folds, "seeds": config.seeds, "results": rows,
     }  # fmt: skip
 
 
-def _folder(ctx: JobContext) -> Path:
-    """VAR/evaluations/SOURCES/DATE-genres."""
-    return ctx.night.settings.var / "evaluations" / ctx.night.sources.name / f"{ctx.night.date.isoformat()}-genres"
-
-
-def _store(settings: Settings, ctx: JobContext, told: Told) -> None:
-    folder = _folder(ctx)
-    write_whole(folder.with_suffix(".json"), json.dumps(told, indent=1, allow_nan=False) + "\n")
-    for row in told["results"]:
-        write_whole(folder / f"{row['model']}.svg", confusion(row, told["genres"]))
-    keep(settings, told)
+def _store(settings: Settings, folder: Path, report: EvaluationReport) -> None:
+    write_whole(folder.with_suffix(".json"), json.dumps(report, indent=1, allow_nan=False) + "\n")
+    for row in report["results"]:
+        write_whole(folder / f"{row['model']}.svg", confusion_plot(row, report["genres"]))
+    store_documents(settings, report)

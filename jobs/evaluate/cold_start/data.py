@@ -1,0 +1,157 @@
+"""Data of the cold-start evaluation: what is known about tracks without their plays, and the users' ratings."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+from scipy.sparse import csr_array
+
+from jobs.collaborative.ratings import learn
+from jobs.context import JobContext
+from jobs.errors import EvaluationError
+from jobs.evaluate.interactions import read_interactions, select_ratings
+from jobs.lake import texts
+from jobs.lake.collect import bounded
+from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
+from models.top_n import Floats
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+TRACK_BYTES = 200
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Clips:
+    """C log-mel clips of tracks."""
+
+    mels: NDArray[np.float16]
+    """[C, 599, 128]"""
+    track: I64
+    """[C] indices of their tracks, ascending."""
+
+
+@dataclass(frozen=True)
+class ColdStartData:
+    """I tracks that somebody has rated, and U users."""
+
+    ratings: csr_array
+    """[U, I]"""
+    artist: I64
+    """[I] number of the artist, or UNKNOWN."""
+    genre: I64
+    """[I] index in the genre set, by label or the artist's terms, or UNKNOWN."""
+    descriptors: F64
+    """[I, D] audio descriptors; NaN for a track without audio. D may be 0."""
+    text: F64 = field(default_factory=lambda: np.empty((0, 0)))
+    """[I, E] text embeddings of the job text_vectors; zeros for a track without text. E = 0: there is no encoder."""
+    clips: Clips | None = None
+    """Clips of the tracks for the network; None: no network is evaluated."""
+
+
+def read(ctx: JobContext, preset: str = "") -> ColdStartData:
+    """Read the night's data, with clips of this preset if one is named.
+
+    Raises LakeError if nothing was ingested, or if the data is larger than the driver's limit.
+    """
+    history = read_interactions(ctx).history
+    training_data = learn(select_ratings(history).where("rating > 0"), None, None, ())
+    rated = F.broadcast(history.select("track_id").distinct())
+    columns = F.coalesce("artist_id", "artist").alias("artist"), F.coalesce("label_genre", "terms_genre").alias("genre")
+    metadata = ctx.need("tracks").select("track_id", *columns)
+    rows = bounded(metadata.join(rated, "track_id"), TRACK_BYTES, "the rated tracks")
+    row_of = dict(zip(rows["track_id"].to_pylist(), range(rows.num_rows), strict=True))
+    tracks = training_data.tracks
+    if missing := [track for track in tracks if track not in row_of]:
+        raise EvaluationError(f"Track {missing[0]} is rated and not in the catalogue; run `pmrs run prepare` again.")
+    rows = rows.take([row_of[track] for track in tracks])
+    artists = pc.fill_null(rows["artist"].combine_chunks().dictionary_encode().indices, UNKNOWN).to_numpy()
+    genre_set = ctx.genres.genres
+    genres = [UNKNOWN if genre is None else genre_set.index(genre) for genre in rows["genre"].to_pylist()]
+    return ColdStartData(
+        training_data.ratings,
+        artists.astype(np.int64),
+        np.array(genres, np.int64),
+        _read_descriptors(ctx, tracks),
+        _read_text(ctx, tracks),
+        _read_clips(ctx, preset, tracks) if preset else None,
+    )
+
+
+def _read_descriptors(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
+    rows = bounded(ctx.read("track_descriptors").select("track_id", *NAMES), ROW_BYTES, "tracks with descriptors")
+    return _align(rows, tracks, matrix(rows), np.nan) if rows.num_rows else np.empty((len(tracks), 0))
+
+
+def _read_text(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
+    rows = bounded(texts.track_vectors(ctx), texts.ROW_BYTES, "tracks with text embeddings")
+    return _align(rows, tracks, texts.vectors_in(rows), 0.0) if rows.num_rows else np.empty((len(tracks), 0))
+
+
+def _align(rows: pa.Table, tracks: tuple[str, ...], values: Floats | F64, fill: float) -> F64:
+    """Return the values [N, D] of `rows` in the order of `tracks` [I, D]; `fill` for a track without a row.
+
+    Returns [I, 0] if no track has a row.
+    """
+    index_of = {track: index for index, track in enumerate(tracks)}
+    pairs = [(index_of[track], row) for row, track in enumerate(rows["track_id"].to_pylist()) if track in index_of]
+    if not pairs:
+        return np.empty((len(tracks), 0))
+    aligned = np.full((len(tracks), values.shape[1]), fill)
+    index, row = np.array(pairs).T
+    aligned[index] = values[row]
+    return aligned
+
+
+def _read_clips(ctx: JobContext, preset: str, tracks: tuple[str, ...]) -> Clips:
+    table = pa.table({"track_id": pa.array(tracks), "index": pa.array(range(len(tracks)))})
+    indices = F.broadcast(ctx.spark.createDataFrame(table))
+    clips = clips_of(ctx, preset).join(indices, "track_id").select("index", "clip", "mel").orderBy("index", "clip")
+    rows = bounded(clips, MEL_BYTES, "clips of rated tracks")
+    return Clips(to_mels(rows["mel"]), rows["index"].to_numpy().astype(np.int64))
+
+
+@dataclass(frozen=True)
+class ColdStartSplit:
+    """H new tracks without training data, and Q test users who like some of them."""
+
+    is_new: NDArray[np.bool_]
+    """[I]"""
+    test_inputs: csr_array
+    """[Q, I - H] the test users' ratings of the other tracks."""
+    train: csr_array
+    """[U, I - H] all ratings of the other tracks."""
+    truth: csr_array
+    """[Q, H] likes of new tracks; every row has at least one."""
+
+
+def hold_out(data: ColdStartData, share: float, min_rating: float, seed: int) -> ColdStartSplit:
+    """Hold out a random share of the tracks with all their ratings.
+
+    If there is audio, only tracks with audio are held out, because an audio model cannot score the others. Raises
+    EvaluationError if no user likes both a new track and another one.
+    """
+    n_tracks = data.ratings.shape[1]
+    eligible = ~np.isnan(data.descriptors).any(1) if data.descriptors.shape[1] else np.ones(n_tracks, bool)
+    n_new = round(share * int(eligible.sum()))
+    is_new = np.zeros(n_tracks, bool)
+    is_new[np.random.default_rng(seed).permutation(np.flatnonzero(eligible))[:n_new]] = True
+    likes = data.ratings.copy()
+    likes.data = (likes.data >= min_rating).astype(np.float32)
+    likes.eliminate_zeros()
+    truth, train = csr_array(likes[:, is_new]), csr_array(data.ratings[:, ~is_new])
+    is_test_user = (np.diff(truth.indptr) > 0) & (np.diff(csr_array(likes[:, ~is_new]).indptr) > 0)
+    if not is_test_user.any():
+        raise EvaluationError(
+            f"No user likes both one of the {int(is_new.sum())} held-out tracks and another track; use more data."
+        )
+    return ColdStartSplit(is_new, csr_array(train[is_test_user]), train, csr_array(truth[is_test_user]))
+
+
+def to_dense(rows: csr_array) -> Floats:
+    """Return a block of rows as a dense matrix."""
+    return np.asarray(rows.todense(), np.float32)

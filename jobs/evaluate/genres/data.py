@@ -1,0 +1,114 @@
+"""Labelled tracks with the inputs of genre models, and their folds: whole tracks, stratified by genre."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+
+from jobs.context import JobContext
+from jobs.errors import EvaluationError
+from jobs.lake.collect import bounded
+from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+AUDIO_TABLES = ("track_clips", "track_descriptors")
+MFCC = ("mfcc", "mfcc_std")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """C log-mel clips of the tracks in one preset."""
+
+    mels: NDArray[np.float16]
+    """[C, 599, 128]"""
+    track: I64
+    """[C] rows of `LabelledTracks`."""
+    tiled: float
+    """Share of the clips whose audio was shorter than the preset's clip and was repeated."""
+
+
+@dataclass(frozen=True)
+class LabelledTracks:
+    """N tracks with one genre each, ordered by id."""
+
+    tracks: NDArray[np.str_]
+    """[N] ids."""
+    genre: I64
+    """[N] indices into `genres`."""
+    genres: tuple[str, ...]
+    """Genres of the run's genre set that have enough tracks, in its order."""
+    descriptors: F64
+    """[N, D] all columns of table `track_descriptors`."""
+    mfcc: F64
+    """[N, 40] its MFCC alone: means and standard deviations."""
+    clips: dict[str, Clips]
+    """By preset."""
+    left_out: dict[str, int]
+    """Number of labelled tracks of each genre that has too few."""
+    producer_versions: tuple[str, ...] = ()
+    """Versions of the programs that computed clips and descriptors."""
+
+
+def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTracks:
+    """Read the night's labelled tracks; genres of fewer than `min_tracks` tracks are left out.
+
+    Raises EvaluationError if fewer than two genres remain.
+    """
+    labels = ctx.need("tracks").where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
+    described = labels.join(ctx.need("track_descriptors"), "track_id").orderBy("track_id")
+    rows = _drop_duplicate_audio(bounded(described, ROW_BYTES, "tracks with descriptors"))
+    counts = {genre: rows["genre"].to_pylist().count(genre) for genre in ctx.genres.genres}
+    genres = tuple(genre for genre, count in counts.items() if count >= min_tracks)
+    if len(genres) < 2:
+        counted = ", ".join(f"{genre}: {count}" for genre, count in counts.items() if count) or "none"
+        raise EvaluationError(
+            f"At least two genres with {min_tracks} or more labelled sound files are required; counted: {counted} "
+            f"(genre set {ctx.genres.name}). Add labelled audio, name another genre set, or use fewer --folds."
+        )
+    rows = rows.filter(pa.compute.is_in(rows["genre"], pa.array(genres)))
+    tracks = np.array(rows["track_id"].to_pylist())
+    versions = {
+        row["made_by"] for name in AUDIO_TABLES for row in ctx.need(name).select("made_by").distinct().collect()
+    }
+    return LabelledTracks(
+        tracks,
+        np.array([genres.index(genre) for genre in rows["genre"].to_pylist()]),
+        genres,
+        matrix(rows, NAMES),
+        matrix(rows, MFCC),
+        {preset: _read_clips(ctx, preset, tracks) for preset in presets},
+        {genre: count for genre, count in counts.items() if 0 < count < min_tracks},
+        tuple(sorted(versions)),
+    )
+
+
+def _drop_duplicate_audio(rows: pa.Table) -> pa.Table:
+    """Return the first track of each content, so that no audio is in training and test data under two ids."""
+    _, first = np.unique(np.array(rows["content_hash"].to_pylist(), str), return_index=True)
+    return rows.take(pa.array(np.sort(first)))
+
+
+def _read_clips(ctx: JobContext, preset: str, tracks: NDArray[np.str_]) -> Clips:
+    labelled = F.broadcast(ctx.spark.createDataFrame([(track,) for track in tracks.tolist()], "track_id string"))
+    clips = clips_of(ctx, preset).join(labelled, "track_id")
+    rows = bounded(
+        clips.select("track_id", "clip", "tiled", "mel").orderBy("track_id", "clip"), MEL_BYTES, f"clips of {preset}"
+    )
+    row_of = {track: row for row, track in enumerate(tracks.tolist())}
+    track = np.array([row_of[track_id] for track_id in rows["track_id"].to_pylist()], np.int64)
+    return Clips(to_mels(rows["mel"]), track, float(np.mean(rows["tiled"].to_pylist())))
+
+
+def assign_folds(genre: I64, n_folds: int, seed: int) -> I64:
+    """Return the test fold [N] of each track: random by seed, as even as possible within every genre."""
+    shuffled = np.random.default_rng(seed).permutation(len(genre))
+    by_genre = shuffled[np.argsort(genre[shuffled], kind="stable")]
+    fold = np.empty(len(genre), np.int64)
+    fold[by_genre] = np.arange(len(genre)) % n_folds
+    return fold

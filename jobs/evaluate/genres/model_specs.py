@@ -1,0 +1,160 @@
+"""The genre models that `pmrs evaluate genres` compares, each with a function that fits and predicts a fold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from jobs.evaluate.genres.data import F64, I64, LabelledTracks
+from models import genre_head
+from models.clip_network import predict
+from models.clip_training import train
+from models.clips import mean_by
+from models.genre_head import GenreHeadConfig
+from models.genre_networks import settings_of
+
+C_GRID = (0.1, 1.0, 10.0, 100.0)
+"""Inverse regularisation strengths of scikit-learn's models, tuned on the training tracks."""
+INNER_FOLDS = 4
+MIN_PROBABILITY = 1e-6
+"""Lower bound of probabilities before a logarithm."""
+
+
+@dataclass(frozen=True)
+class NetworkOutputs:
+    """Outputs of a trained network for all tracks: means over a track's clips."""
+
+    probabilities: F64
+    """[N, G]"""
+    embeddings: F64
+    """[N, width]"""
+
+
+@dataclass
+class Fold:
+    """Training and test tracks; a network is trained once for all models that use it."""
+
+    data: LabelledTracks
+    train: I64
+    """Rows of `data`."""
+    test: I64
+    seed: int
+    networks: dict[tuple[str, str], NetworkOutputs] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> F64:
+        """One-hot genres [train, G]."""
+        return np.eye(len(self.data.genres))[self.data.genre[self.train]]
+
+    def network(self, name: str, preset: str) -> NetworkOutputs:
+        """Return the outputs of a network (models/genre_networks.py) trained on the preset's clips."""
+        if (name, preset) not in self.networks:
+            clips, data = self.data.clips[preset], self.data
+            in_train = np.isin(clips.track, self.train)
+            settings = settings_of(name, n_genres=len(data.genres), seed=self.seed)
+            labels, tracks = data.genre[clips.track[in_train]], data.tracks[clips.track[in_train]]
+            model = train(clips.mels[in_train], labels, tracks, settings).model
+            outputs = [mean_by(clips.track, values, len(data.tracks)) for values in predict(model, clips.mels)]
+            self.networks[name, preset] = NetworkOutputs(*outputs)
+        return self.networks[name, preset]
+
+
+@dataclass(frozen=True)
+class GenreModelSpec:
+    """One genre model of the comparison."""
+
+    name: str
+    title: str
+    fit_predict: Callable[[Fold], F64]
+    """Returns the probabilities [test, G] of the fold's test tracks."""
+    is_probabilistic: bool = True
+    """False: the model returns one-hot predictions."""
+    preset: str = ""
+    """Preset of its clips; empty: it uses no clips."""
+
+
+def _prior(fold: Fold) -> F64:
+    return np.tile(fold.targets.mean(0), (len(fold.test), 1))
+
+
+def _tune(fold: Fold, features: F64, model: Any, parameter: str) -> Any:
+    labels = fold.data.genre[fold.train]
+    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    inner = StratifiedKFold(max(2, min(INNER_FOLDS, rarest)), shuffle=True, random_state=fold.seed)
+    search = GridSearchCV(make_pipeline(StandardScaler(), model), {parameter: C_GRID}, cv=inner)
+    return search.fit(features[fold.train], labels)
+
+
+def _mfcc_svm(fold: Fold) -> F64:
+    predicted = _tune(fold, fold.data.mfcc, SVC(), "svc__C").predict(fold.data.mfcc[fold.test])
+    return np.asarray(np.eye(len(fold.data.genres))[predicted])
+
+
+def _logistic(fold: Fold) -> F64:
+    model = _tune(fold, fold.data.descriptors, LogisticRegression(max_iter=2_000), "logisticregression__C")
+    probabilities = np.zeros((len(fold.test), len(fold.data.genres)))
+    probabilities[:, model.classes_] = model.predict_proba(fold.data.descriptors[fold.test])
+    return probabilities
+
+
+def _head(fold: Fold, features: F64, config: GenreHeadConfig) -> F64:
+    head = genre_head.fit(features[fold.train], fold.targets, fold.data.tracks[fold.train], config)
+    return head.predict(features[fold.test])
+
+
+def _descriptor_head(fold: Fold) -> F64:
+    return _head(fold, fold.data.descriptors, GenreHeadConfig())
+
+
+def _embedding_head(name: str, preset: str) -> Callable[[Fold], F64]:
+    # a network's embedding overfits its own training tracks, so that the head needs more regularisation
+    return lambda fold: _head(fold, fold.network(name, preset).embeddings, GenreHeadConfig(regularisation=10.0))
+
+
+def _network(name: str, preset: str) -> Callable[[Fold], F64]:
+    return lambda fold: fold.network(name, preset).probabilities[fold.test]
+
+
+def _head_and_network(name: str, preset: str) -> Callable[[Fold], F64]:
+    return lambda fold: geometric_mean(_descriptor_head(fold), _network(name, preset)(fold))
+
+
+def geometric_mean(*probabilities: F64) -> F64:
+    """Return the geometric mean of several models' probabilities [N, G], with rows that sum to 1."""
+    mean = np.exp(np.mean([np.log(np.maximum(p, MIN_PROBABILITY)) for p in probabilities], axis=0))
+    return np.asarray(mean / mean.sum(1, keepdims=True))
+
+
+SHORT, LONG = "pmrs-4s", "spotify-30s"
+GENRE_MODEL_SPECS = (
+    GenreModelSpec("prior", "genre frequencies", _prior),
+    GenreModelSpec("mfcc_svm", "MFCC + SVM (scikit-learn)", _mfcc_svm, is_probabilistic=False),
+    GenreModelSpec("logistic", "logistic regression, all descriptors (scikit-learn)", _logistic),
+    GenreModelSpec("head", "head on all descriptors", _descriptor_head),
+    GenreModelSpec("genre_cnn", "PMRS's CNN", _network("genre_cnn", SHORT), preset=SHORT),
+    GenreModelSpec("genre_cnn_30s", "PMRS's CNN", _network("genre_cnn", LONG), preset=LONG),
+    GenreModelSpec("short_chunk", "short-chunk CNN", _network("short_chunk", SHORT), preset=SHORT),
+    GenreModelSpec(
+        "head_embedding", "head on the short-chunk CNN's embedding", _embedding_head("short_chunk", SHORT), preset=SHORT
+    ),
+    GenreModelSpec(
+        "both",
+        "head on descriptors and short-chunk CNN together",
+        _head_and_network("short_chunk", SHORT),
+        preset=SHORT,
+    ),
+)
+
+
+def select_genre_models(names: tuple[str, ...]) -> list[GenreModelSpec]:
+    """Return the specs of these names; all of them without names. Raises ValueError that lists the available ones."""
+    available = [spec.name for spec in GENRE_MODEL_SPECS]
+    if unknown := [name for name in names if name not in available]:
+        raise ValueError(f"there is no genre model {unknown[0]!r}; available are {', '.join(available)}")
+    return [spec for spec in GENRE_MODEL_SPECS if not names or spec.name in names]

@@ -1,0 +1,46 @@
+"""The interactions that an evaluation splits: events with timestamps, and ratings of any part of them."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from jobs.context import JobContext
+from jobs.forget.wishes import without_forgotten
+from jobs.history.history import Config as HistoryConfig
+from jobs.history.history import build_history, from_counts, from_events, seen
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """All interactions up to a night, without those that deletion requests cover."""
+
+    events: DataFrame
+    """Events as `jobs.history.history.seen` returns them, with `session_id`."""
+    history: DataFrame
+    """Table `history` as of the night, from events and play counts."""
+    min_play_ms: int = HistoryConfig().min_play_ms
+
+    def build_history_of(self, events: DataFrame) -> DataFrame:
+        """Return table `history` computed from these events alone."""
+        timed = from_events(events, self.min_play_ms)
+        return build_history(timed, timed.limit(0))
+
+
+def select_ratings(history: DataFrame) -> DataFrame:
+    """Return `user_id`, `track_id`, `rating` of a history."""
+    return history.select("user_id", "track_id", "rating")
+
+
+def read_interactions(ctx: JobContext) -> Interactions:
+    """Read the interactions that the night may use. Raises LakeError that names the job to run if nothing was ingested."""
+    deletions = ctx.read("deletions", "all")
+    events, counts = ctx.read("events", "upto"), ctx.read("play_counts", "latest")
+    # `seen` drops the session; repetitions of an event belong to the same one
+    sessions = events.groupBy("user_id", "track_id", "event", "played_at").agg({"session_id": "min"})
+    distinct_events = seen(events, ctx.date).join(
+        sessions.withColumnRenamed("min(session_id)", "session_id"), ["user_id", "track_id", "event", "played_at"]
+    )
+    timed = without_forgotten(distinct_events, deletions).localCheckpoint()
+    untimed = without_forgotten(from_counts(without_forgotten(counts, deletions), ctx.need("song_tracks")), deletions)
+    config = HistoryConfig()
+    return Interactions(timed, build_history(from_events(timed, config.min_play_ms), untimed), config.min_play_ms)
