@@ -83,7 +83,7 @@ def starts(keys: pa.ChunkedArray) -> Ints:
 
 
 def load(folder: Path, prefix: str) -> Data:
-    """From the tables `plays`, `next_track_input_sequence` and `next_track_truth` of `--export`; tracks not in RECENT plays are left out."""
+    """From the tables `plays`, `next_track_input_sequence`, `next_track_truth` of `--export`; only tracks in RECENT plays."""
     plays = pq.read_table(folder / f"{prefix}plays").sort_by([("session", "ascending"), ("position", "ascending")])
     plays = plays.filter(pc.greater(plays["played_at"], pa.scalar(pc.max(plays["played_at"]).as_py() - RECENT)))
     tracks = pa.array(sorted(set(plays["track_id"].to_pylist())))

@@ -9,10 +9,11 @@ from rich.table import Table
 from jobs.cli.show import console
 from jobs.evaluate.promote import Promotion
 from jobs.evaluate.result import PRIMARY_METRIC
-from jobs.lake.models import Card, registry_of
-from jobs.publish import embedded
-from jobs.publish.models import mirror
-from jobs.publish.store import connect
+from jobs.lake.model_registry import Card, registry_of
+from jobs.mongo import embedded
+from jobs.mongo.connection import connect
+from jobs.publish.registry_mirror import mirror
+from jobs.recommenders.ranker_config import RANKING, SHIPPED
 from jobs.report.cards import folder_of, page_of, write_pages
 from jobs.settings import Settings
 from jobs.sources.config import load_sources

@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.collaborative.ratings import Learned
 from jobs.evaluate.splits import hash_rank
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
+from jobs.recommenders.training_data import Learned
 
 MAX_DIVERSITY_QUERIES, SEED = 2_000, 7
 LISTS_PER_BLOCK = 250
@@ -77,7 +77,7 @@ def diversity(lists: DataFrame, training: Learned, k: int) -> float:
     queries = lists.select("query_id").distinct().orderBy(hash_rank(SEED, "query_id"), "query_id")
     sampled = F.broadcast(queries.limit(MAX_DIVERSITY_QUERIES))
     listed = lists.where(F.col("rank") <= k).join(sampled, "query_id").select("query_id", "track_id")
-    rows = bounded(listed, 100, "the first ranks of all lists")
+    rows = collect_arrow(listed, 100, "the first ranks of all lists")
     query_ids = pc.unique(rows["query_id"].combine_chunks())
     query = pc.index_in(rows["query_id"], query_ids).to_numpy()
     item = pc.fill_null(pc.index_in(rows["track_id"], pa.array(training.tracks)), -1).to_numpy()

@@ -21,9 +21,9 @@ from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, evalua
 from jobs.evaluate.result import Result, add_differences
 from jobs.evaluate.setup import Config, prepare
 from jobs.evaluate.splits import Split
-from jobs.publish.store import connect
+from jobs.mongo.connection import connect
+from jobs.recommenders.methods import POPULARITY
 from jobs.settings import Settings
-from jobs.whole import write_whole
 
 KIND = "evaluation"
 COMPARABLE_KEYS = ("protocol", "tasks", "train", "catalogue")
@@ -67,7 +67,7 @@ def run(settings: Settings, config: Config, options: Options, on_progress: Progr
             results.append(evaluator.evaluate_rankings(name, table, options.task or evaluator.tasks[0].name)[0])
         for evaluated in evaluator.evaluate_models(specs if config.models or not rankings else [], config.tune):
             results += evaluated.results
-            ctx.write(f"evaluated/{split.name}_{evaluated.results[0].model}", evaluated.evaluated)
+            ctx.write(f"evaluation_queries/{split.name}_{evaluated.results[0].model}", evaluated.evaluated)
             ctx.commit()  # the rows stay, even if a later model fails
             registrable += [evaluated] if options.register else []
         _add_baselines(ctx, evaluator, results, options.baseline)
@@ -81,7 +81,9 @@ def _add_baselines(ctx: JobContext, evaluator: Evaluator, results: list[Result],
     """Add differences from popularity and `baseline`, from this run or, if they are not in it, from table `evaluated`."""
     for name in dict.fromkeys(name for name in (POPULARITY, baseline) if name):
         in_this_run = any(result.model == name for result in results)
-        add_differences(results, name, {} if in_this_run else evaluator.stored_metrics(ctx.read("evaluated"), name))
+        add_differences(
+            results, name, {} if in_this_run else evaluator.stored_metrics(ctx.read("evaluation_queries"), name)
+        )
     if baseline and not any(baseline in result.against for result in results):
         reason = "it was not evaluated on this split; name it in --models too"
         evaluator.left_out[f"difference from {baseline}"] = reason

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.collaborative.ratings import Learned, learn
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond_accuracy, metrics, segments
 from jobs.evaluate.bootstrap import intervals
@@ -25,8 +24,9 @@ from jobs.evaluate.model_specs import ModelSpec
 from jobs.evaluate.report import ProgressCallback, no_progress
 from jobs.evaluate.result import PRIMARY_METRIC, Result
 from jobs.evaluate.splits import Split, Task, require_no_leak
-from jobs.lake.collect import bounded
-from jobs.spark import at_once
+from jobs.lake.collect import collect_arrow
+from jobs.recommenders.training_data import Learned, learn
+from jobs.spark import run_parallel
 from models.top_n import Recommender, TooLarge, top_n
 
 BEYOND_ACCURACY_AT = 20
@@ -213,7 +213,7 @@ class Evaluator:
         ]
         rows = reduce(DataFrame.unionByName, hits).localCheckpoint()
         query_metrics, names, first = metrics.add_metrics(rows), metrics.metric_names(), lists[0][1]
-        per_user, by_seed, beyond, by_user, by_track, confidence = at_once(
+        per_user, by_seed, beyond, by_user, by_track, confidence = run_parallel(
             rows.sparkSession,
             lambda: _per_user(query_metrics, names),
             lambda: [row[1] for row in query_metrics.groupBy("seed").agg(F.avg(f"`{PRIMARY_METRIC}`")).collect()],
@@ -260,5 +260,5 @@ def _per_user(query_metrics: DataFrame, names: list[str]) -> NDArray[np.float64]
     """Return [users, metrics]: means over queries and seeds."""
     means = query_metrics.groupBy("user_id").agg(*[F.avg(f"`{name}`").alias(name) for name in names])
     # the checkpoint avoids a second computation for the row count
-    table = bounded(means.localCheckpoint().orderBy("user_id"), 40 + 8 * len(names), "the metrics per user")
+    table = collect_arrow(means.localCheckpoint().orderBy("user_id"), 40 + 8 * len(names), "the metrics per user")
     return np.stack([table[name].to_numpy() for name in names], axis=1)

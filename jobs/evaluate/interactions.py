@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from jobs.context import JobContext
-from jobs.forget.wishes import without_forgotten
 from jobs.history.history import Config as HistoryConfig
 from jobs.history.history import build_history, from_counts, from_events, seen
+from jobs.lake.deletion_requests import without_forgotten
+from jobs.lake.partitions import Partitions
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,16 @@ def select_ratings(history: DataFrame) -> DataFrame:
 
 def read_interactions(ctx: JobContext) -> Interactions:
     """Read the interactions that the night may use. Raises LakeError that names the job to run if nothing was ingested."""
-    deletions = ctx.read("deletions", "all")
-    events, counts = ctx.read("events", "upto"), ctx.read("play_counts", "latest")
+    deletions = ctx.read("deletions", Partitions.ALL)
+    events, counts = ctx.read("events", Partitions.UP_TO), ctx.read("play_counts", Partitions.LATEST)
     # `seen` drops the session; repetitions of an event belong to the same one
     sessions = events.groupBy("user_id", "track_id", "event", "played_at").agg({"session_id": "min"})
     distinct_events = seen(events, ctx.date).join(
         sessions.withColumnRenamed("min(session_id)", "session_id"), ["user_id", "track_id", "event", "played_at"]
     )
     timed = without_forgotten(distinct_events, deletions).localCheckpoint()
-    untimed = without_forgotten(from_counts(without_forgotten(counts, deletions), ctx.need("song_tracks")), deletions)
+    untimed = without_forgotten(
+        from_counts(without_forgotten(counts, deletions), ctx.read_required("song_tracks")), deletions
+    )
     config = HistoryConfig()
     return Interactions(timed, build_history(from_events(timed, config.min_play_ms), untimed), config.min_play_ms)

@@ -6,15 +6,15 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from jobs.collaborative.methods import METHODS
-from jobs.collaborative.recipe import RANKING
 from jobs.context import JobContext
 from jobs.evaluate.evaluator import EvaluatedModel, Evaluator
 from jobs.evaluate.report import EvaluationReport
 from jobs.evaluate.result import Result
 from jobs.evaluate.splits import Split
 from jobs.lake.manifest import code_version
-from jobs.lake.models import Card
+from jobs.lake.model_registry import Card
+from jobs.recommenders.methods import METHODS
+from jobs.recommenders.ranker_config import RANKING
 from models.stored import to_bytes
 
 REPORT_KEYS = ("sources", "synthetic", "date", "split", "protocol", "train", "catalogue", "window")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.collaborative import mllib_als
-from jobs.collaborative.methods import METHODS, POPULARITY, POPULARITY_WINDOW, Method
+from jobs.recommenders import mllib_als
+from jobs.recommenders.methods import METHODS, POPULARITY, POPULARITY_WINDOW, Method
 from models import blend, ease, item_knn, popularity, sparse_ease
 from models.bpr import BPRConfig
 from models.ials import IALSConfig

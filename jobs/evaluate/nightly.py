@@ -31,8 +31,9 @@ from jobs.context import JobContext
 from jobs.evaluate import metrics
 from jobs.evaluate.bootstrap import Interval, intervals
 from jobs.evaluate.confidence import confidence_scores
-from jobs.forget.wishes import forgotten_pairs, without_forgotten
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
+from jobs.lake.deletion_requests import forgotten_pairs, without_forgotten
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.recommenders.list_rules import OVERALL, never_offered
 from jobs.recommenders.methods import POPULARITY, POPULARITY_WINDOW
@@ -63,14 +64,14 @@ class Config:
 
 def build_truth(today: DataFrame, previous: DataFrame, night: dt.date, min_rating: float) -> DataFrame:
     """Return the relevant tracks: `user_id`, `track_id`. `today`, `previous`: `history` of the night and of the one before."""
-    on_the_day = (F.to_date("last_heard") == F.lit(night)) & (F.col("rating") >= min_rating)
+    on_the_day = (F.to_date("last_event_at") == F.lit(night)) & (F.col("rating") >= min_rating)
     return today.where(on_the_day).select(*PAIR).join(previous.select(*PAIR), PAIR, "left_anti")
 
 
 def build_charts(previous: DataFrame, night: dt.date, config: Config) -> DataFrame:
     """Return `model`, `track_id`, `position` (1-based): rated tracks by number of users, then by id."""
     is_rated = F.col("rating") >= config.min_rating
-    in_window = F.to_date("last_heard") >= F.lit(night - dt.timedelta(days=config.window_days))
+    in_window = F.to_date("last_event_at") >= F.lit(night - dt.timedelta(days=config.window_days))
     counts = previous.groupBy("track_id").agg(
         F.count_if(is_rated).alias(POPULARITY), F.count_if(is_rated & in_window).alias(POPULARITY_WINDOW)
     )
@@ -158,8 +159,10 @@ def build_quality(user_metrics: pa.Table, names: list[str], lists_date: dt.date)
         values = matrix[model == name]
         deltas = [None] * len(names) if name == LIVE else intervals(live - values)
         for metric, mean, delta in zip(names, intervals(values), deltas, strict=True):
-            head = {"model": name, "metric": metric, "lists_of": lists_date.isoformat(), "users": len(values)}
-            figures = _rounded(("mean", "low", "high"), mean) | _rounded(("ahead", "ahead_low", "ahead_high"), delta)
+            head = {"model": name, "metric": metric, "lists_date": lists_date.isoformat(), "users": len(values)}
+            figures = _rounded(("mean", "low", "high"), mean) | _rounded(
+                ("delta", "delta_ci_low", "delta_ci_high"), delta
+            )
             rows.append(head | figures)
     return rows
 
@@ -175,26 +178,26 @@ def run(ctx: JobContext) -> None:
     date = ctx.date.isoformat()
     rows = _build_rows(ctx)
     for name in ("quality", "genre_confidence"):
-        ctx.write_rows(name, {date: rows.get(name, [])}, {date: dict(ctx.inputs)})
+        ctx.write_local(name, {date: rows.get(name, [])}, {date: dict(ctx.inputs)})
 
 
 def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
     config: Config = ctx.config  # type: ignore[assignment]
     night, lists_date = ctx.date, ctx.date - dt.timedelta(days=1)
-    today, previous = ctx.need("history"), ctx.read("history", "before")
-    ranked, genres = ctx.read("ranked", "before"), ctx.read("track_genres", "before")
-    lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", "all")
-    if not all(ctx.night.lake.select(name, "before", night.isoformat()) for name in ("history", "ranked")):
+    today, previous = ctx.read_required("history"), ctx.read("history", Partitions.PREVIOUS)
+    ranked, genres = ctx.read("ranked", Partitions.PREVIOUS), ctx.read("track_genres", Partitions.PREVIOUS)
+    lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", Partitions.ALL)
+    if not all(ctx.night.lake.select(name, Partitions.PREVIOUS, night.isoformat()) for name in ("history", "ranked")):
         LOG.info("no lists of the previous night to evaluate", date=str(night), missing=str(lists_date))
         return {}
     listed = build_truth(today, previous, night, config.min_rating).join(lists, "user_id", "left_semi")
-    truth, charts = at_once(
+    truth, charts = run_parallel(
         ctx.spark,
         lambda: without_forgotten(listed, deletions).localCheckpoint(),
         lambda: build_charts(previous, night, config).localCheckpoint(),
     )
     if truth.isEmpty():
-        LOG.info("no user with a list discovered a track on the day", date=str(night), lists_of=str(lists_date))
+        LOG.info("no user with a list discovered a track on the day", date=str(night), lists_date=str(lists_date))
         return {}
     users = truth.select("user_id").distinct()
     excluded = never_offered(previous, forgotten_pairs(users, deletions))
@@ -205,7 +208,7 @@ def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
     # without the checkpoint, planned together with the metrics, the lists take twice as long
     all_lists = live.unionByName(baselines).localCheckpoint()
     user_metrics = build_user_metrics(all_lists, truth, config).localCheckpoint()
-    table = bounded(user_metrics, 60 + 8 * len(_metric_names(config)), "the metrics per user")
+    table = collect_arrow(user_metrics, 60 + 8 * len(_metric_names(config)), "the metrics per user")
     rated, chart = truth.join(today.select(*PAIR, "rating"), PAIR), charts.where(F.col("model") == POPULARITY)
     genre_lists = ranked.where(F.col("list") != OVERALL)
     # a night of full scale may have no lists per genre
@@ -215,5 +218,5 @@ def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
     )
     return {
         "quality": build_quality(table, _metric_names(config), lists_date),
-        "genre_confidence": [{**row, "lists_of": lists_date.isoformat()} for row in confidence],
+        "genre_confidence": [{**row, "lists_date": lists_date.isoformat()} for row in confidence],
     }

@@ -21,7 +21,10 @@ from jobs.evaluate.bootstrap import F64, SEED, TAILS
 from jobs.evaluate.pointwise import average_precision, prediction_errors, roc_auc
 from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, report_head, store_documents
 from jobs.evaluate.setup import open_context
-from jobs.lake.collect import bounded
+from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
+from jobs.recommenders.methods import METHODS
+from jobs.recommenders.training_data import Learned, learn
 from jobs.settings import Settings
 from models.top_n import Recommender, TooLarge
 
@@ -119,7 +122,7 @@ def build_rows(
 ) -> Iterator[Row]:
     """Yield a row per predictor. `left_out` receives the models that refuse data of this size."""
     first, last = split_pairs(pairs, config.share)
-    train, test = (bounded(part.orderBy("row_order"), PAIR_BYTES, "labelled pairs") for part in (first, last))
+    train, test = (collect_arrow(part.orderBy("row_order"), PAIR_BYTES, "labelled pairs") for part in (first, last))
     if not train.num_rows or not test.num_rows:
         raise EvaluationError(f"{train.num_rows} training pairs and {test.num_rows} test pairs are too few.")
     overall, combined = predict_rates(train, test, config.shrinkage)
@@ -145,7 +148,7 @@ def run(settings: Settings, date: str, config: Config, on_progress: ProgressCall
     """Evaluate on table `labelled_pairs`, and return the report; it is stored in MongoDB's `quality` too (`kind` pairs)."""
     ctx = open_context(settings, date, config)
     left_out: dict[str, str] = {}
-    results = list(build_rows(ctx.need("labelled_pairs", "latest"), config, left_out, on_progress))
+    results = list(build_rows(ctx.read_required("labelled_pairs", Partitions.LATEST), config, left_out, on_progress))
     protocol = f"train on the first {1 - config.share:.0%} of the pairs in order of time, test on the rest"
     report = {**report_head(ctx, "pairs", protocol), "left_out": left_out, "results": results}
     store_documents(settings, report)

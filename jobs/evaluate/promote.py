@@ -16,8 +16,10 @@ from jobs.evaluate.model_specs import ModelSpec, select_models
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 from jobs.evaluate.report import ProgressCallback
 from jobs.evaluate.setup import Config, EvaluationSetup, prepare
-from jobs.lake.collect import bounded
-from jobs.lake.models import Card, ModelRegistry, registry_of
+from jobs.lake.collect import collect_arrow
+from jobs.lake.model_registry import Card, ModelRegistry, registry_of
+from jobs.recommenders.methods import METHODS, POPULARITY, POPULARITY_WINDOW
+from jobs.recommenders.ranker_config import RANKING, SHIPPED, Recipe, of_card
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 
@@ -132,5 +134,5 @@ def _churn(candidate: DataFrame, live: DataFrame) -> float:
     )
     joined = live_tracks.join(candidate_tracks.withColumn("retained", F.lit(1)), pair, "left")
     counts = joined.groupBy("query_id").agg(F.count("*").alias("n_tracks"), F.count("retained").alias("n_retained"))
-    rows = bounded(counts.select("n_tracks", "n_retained"), 24, "the lists to compare")
+    rows = collect_arrow(counts.select("n_tracks", "n_retained"), 24, "the lists to compare")
     return mean_churn(list(zip(rows["n_tracks"].to_pylist(), rows["n_retained"].to_pylist(), strict=True)))

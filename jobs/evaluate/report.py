@@ -13,7 +13,7 @@ from rich.table import Table
 
 from jobs.context import JobContext
 from jobs.lake.manifest import code_version
-from jobs.publish.store import connect
+from jobs.mongo.connection import connect
 from jobs.settings import Settings
 
 EvaluationReport = dict[str, Any]

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.context import Config as AnyConfig
 from jobs.context import JobContext, Night
 from jobs.errors import EvaluationError
 from jobs.evaluate.evaluator import Metadata
 from jobs.evaluate.interactions import read_interactions
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split
 from jobs.evaluate.temporal import Temporal
-from jobs.publish import embedded
+from jobs.job_config import Config as AnyConfig
+from jobs.lake.partitions import Partitions
+from jobs.mongo import embedded
 from jobs.settings import Settings
 from jobs.sources.config import load_sources, newest_date
 from jobs.spark import session
@@ -95,6 +96,6 @@ def _default_test_days(events: DataFrame, end: dt.datetime) -> int:
 
 def _read_metadata(ctx: JobContext) -> Metadata:
     """Return the night's tracks and users; genres only if the night has classified them."""
-    classified = bool(ctx.night.lake.select("track_genres", "on", ctx.date.isoformat()))
+    classified = bool(ctx.night.lake.select("track_genres", Partitions.DATE, ctx.date.isoformat()))
     genres = ctx.read("track_genres") if classified else None
-    return Metadata(ctx.need("tracks"), genres, ctx.genres.genres, ctx.read("users", "latest"))
+    return Metadata(ctx.read_required("tracks"), genres, ctx.genres.genres, ctx.read("users", Partitions.LATEST))

@@ -119,8 +119,8 @@ class LeaveLast:
 
     def split(self, interactions: Interactions) -> Split:
         """Return a split with one task. Users with `last` tracks or fewer are training data only."""
-        rows = interactions.history.where((F.col("rating") >= self.min_rating) & F.col("last_heard").isNotNull())
-        newest_first = Window.partitionBy("user_id").orderBy(F.desc("last_heard"), "track_id")
+        rows = interactions.history.where((F.col("rating") >= self.min_rating) & F.col("last_event_at").isNotNull())
+        newest_first = Window.partitionBy("user_id").orderBy(F.desc("last_event_at"), "track_id")
         count = F.count("*").over(Window.partitionBy("user_id"))
         held_out = (F.row_number().over(newest_first) <= self.last) & (count > self.last)
         marked = rows.withColumn("held_out", held_out).localCheckpoint()

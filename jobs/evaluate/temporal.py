@@ -37,7 +37,7 @@ class Temporal:
         after = interactions.events.where((at >= F.lit(self.cutoff)) & (at < F.lit(end)))
         recent = before.where(at >= F.lit(self.cutoff - dt.timedelta(days=self.recent_days)))
         past = interactions.build_history_of(before).localCheckpoint()
-        require_before(past, "last_heard", self.cutoff, "the training ratings")
+        require_before(past, "last_event_at", self.cutoff, "the training ratings")
         plays = order_session_plays(before, interactions.min_play_ms)
         train = select_ratings(past)
         recent_ratings = select_ratings(interactions.build_history_of(recent)).localCheckpoint()
@@ -46,7 +46,7 @@ class Temporal:
         tasks = (*_build_user_tasks(train, future), *self._build_session_tasks(after, interactions.min_play_ms))
         earlier = replace(self, cutoff=self.cutoff - dt.timedelta(days=self.days))
         protocol = f"train on everything before {self.cutoff:%Y-%m-%d %H:%M} UTC, test on the {self.days} days after it"
-        if n_undated := interactions.history.where("last_heard IS NULL").count():
+        if n_undated := interactions.history.where("last_event_at IS NULL").count():
             protocol += f"; {n_undated:,} ratings without a timestamp (play counts) are left out"
         return Split(
             "temporal", protocol, train, recent_ratings, tasks,

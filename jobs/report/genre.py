@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.evaluate.segments import MIN_USERS
-from jobs.lake.models import Card
+from jobs.lake.model_registry import Card
 from jobs.report import plots
 from jobs.report.facts import Row, rows_of
 
@@ -53,7 +53,7 @@ def told(card: Card | None) -> dict[str, Any] | None:
 def confidence(table: DataFrame, date: dt.date, nights: int, genres: tuple[str, ...]) -> list[Row]:
     """Per genre, over lists of the last `nights` nights: `genre`, `users` (asked, night by night), `live`, `popularity` (0 to 1).
 
-    `table`: rows of `genre_confidence`. Genres for which on no night MIN_USERS users were asked are left out (the same few over many
+    `table`: rows of `genre_confidence`. Genres that no night tested with MIN_USERS users are left out (the same few over many
     nights would be told of); in the order of `genres`.
     """
     first, last = (date - dt.timedelta(days=days) for days in (nights, 1))

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.collaborative import mllib_als
-from jobs.collaborative.ratings import Learned, learn
-from jobs.collaborative.strengths import build_strengths, numbered
 from jobs.evaluate.interactions import Interactions
 from jobs.evaluate.model_specs import select_models
 from jobs.evaluate.splits import PerUserRandom

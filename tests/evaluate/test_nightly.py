@@ -18,7 +18,7 @@ from jobs.sources.config import load_sources
 
 NIGHT = dt.date(2026, 11, 14)
 EVE = NIGHT - dt.timedelta(days=1)
-SHAPE = "user_id string, track_id string, rating double, plays long, liked boolean, last_heard timestamp"
+SHAPE = "user_id string, track_id string, rating double, plays long, liked boolean, last_event_at timestamp"
 Interaction = tuple[str, str, float, int | None]
 
 

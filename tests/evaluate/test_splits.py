@@ -126,11 +126,11 @@ def test_user_tasks_have_no_sequence(temporal: Split) -> None:
 def test_rows_after_the_cutoff_raise(spark: SparkSession) -> None:
     cutoff = START + dt.timedelta(days=9)
     rows = spark.createDataFrame(
-        [("anna", cutoff - dt.timedelta(days=1)), ("anna", cutoff)], "user_id string, last_heard timestamp"
+        [("anna", cutoff - dt.timedelta(days=1)), ("anna", cutoff)], "user_id string, last_event_at timestamp"
     )
-    require_before(rows.limit(1), "last_heard", cutoff, "ratings")
+    require_before(rows.limit(1), "last_event_at", cutoff, "ratings")
     with pytest.raises(EvaluationError, match="a planted feature: 1 rows are from 2026-01-10 00:00 UTC or later"):
-        require_before(rows, "last_heard", cutoff, "a planted feature")
+        require_before(rows, "last_event_at", cutoff, "a planted feature")
 
 
 def test_random_split_holds_out_a_share_and_at_least_one_track(spark: SparkSession) -> None:

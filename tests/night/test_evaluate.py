@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.cli.models import list_cards, print_models, print_promotion, publish_registry
-from jobs.collaborative.recipe import RANKING
 from jobs.errors import EvaluationError
 from jobs.evaluate import command, promote
 from jobs.evaluate.command import Options
@@ -15,7 +14,8 @@ from jobs.evaluate.promotion_criteria import PromotionCriteria
 from jobs.evaluate.report import EvaluationReport, no_progress
 from jobs.evaluate.report_tables import model_rows, published_notes, ranking_page
 from jobs.evaluate.setup import Config
-from jobs.lake.models import registry_of
+from jobs.lake.model_registry import registry_of
+from jobs.recommenders.ranker_config import RANKING
 from models.stored import from_bytes
 from tests.night.house import World
 
@@ -53,7 +53,7 @@ def test_report_is_stored_as_file_and_documents(world: World, report: Evaluation
 
 
 def test_query_rows_are_in_the_lake_without_deleted_users(world: World, report: EvaluationReport) -> None:
-    rows = world.table("evaluated").collect()
+    rows = world.table("evaluation_queries").collect()
     queries = {(r["task"], r["model"]): r["queries"] for r in report["results"]}
     assert {pair: sum(1 for r in rows if (r["task"], r["model"]) == pair) for pair in queries} == queries
     assert not {r["user_id"] for r in rows} & set(world.truth["deleted_users"])

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from jobs.collaborative.ratings import learn
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate.interactions import read_interactions, select_ratings
-from jobs.lake import texts
-from jobs.lake.collect import bounded
-from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
+from jobs.lake.adapters import texts
+from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
+from jobs.lake.collect import collect_arrow
+from jobs.recommenders.training_data import learn
 from models.top_n import Floats
 
 F64 = NDArray[np.float64]
@@ -62,8 +62,8 @@ def read(ctx: JobContext, preset: str = "") -> ColdStartData:
     training_data = learn(select_ratings(history).where("rating > 0"), None, None, ())
     rated = F.broadcast(history.select("track_id").distinct())
     columns = F.coalesce("artist_id", "artist").alias("artist"), F.coalesce("label_genre", "terms_genre").alias("genre")
-    metadata = ctx.need("tracks").select("track_id", *columns)
-    rows = bounded(metadata.join(rated, "track_id"), TRACK_BYTES, "the rated tracks")
+    metadata = ctx.read_required("tracks").select("track_id", *columns)
+    rows = collect_arrow(metadata.join(rated, "track_id"), TRACK_BYTES, "the rated tracks")
     row_of = dict(zip(rows["track_id"].to_pylist(), range(rows.num_rows), strict=True))
     tracks = training_data.tracks
     if missing := [track for track in tracks if track not in row_of]:
@@ -83,12 +83,12 @@ def read(ctx: JobContext, preset: str = "") -> ColdStartData:
 
 
 def _read_descriptors(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
-    rows = bounded(ctx.read("track_descriptors").select("track_id", *NAMES), ROW_BYTES, "tracks with descriptors")
+    rows = collect_arrow(ctx.read("track_descriptors").select("track_id", *NAMES), ROW_BYTES, "tracks with descriptors")
     return _align(rows, tracks, matrix(rows), np.nan) if rows.num_rows else np.empty((len(tracks), 0))
 
 
 def _read_text(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
-    rows = bounded(texts.track_vectors(ctx), texts.ROW_BYTES, "tracks with text embeddings")
+    rows = collect_arrow(texts.track_vectors(ctx), texts.ROW_BYTES, "tracks with text embeddings")
     return _align(rows, tracks, texts.vectors_in(rows), 0.0) if rows.num_rows else np.empty((len(tracks), 0))
 
 
@@ -111,7 +111,7 @@ def _read_clips(ctx: JobContext, preset: str, tracks: tuple[str, ...]) -> Clips:
     table = pa.table({"track_id": pa.array(tracks), "index": pa.array(range(len(tracks)))})
     indices = F.broadcast(ctx.spark.createDataFrame(table))
     clips = clips_of(ctx, preset).join(indices, "track_id").select("index", "clip", "mel").orderBy("index", "clip")
-    rows = bounded(clips, MEL_BYTES, "clips of rated tracks")
+    rows = collect_arrow(clips, MEL_BYTES, "clips of rated tracks")
     return Clips(to_mels(rows["mel"]), rows["index"].to_numpy().astype(np.int64))
 
 

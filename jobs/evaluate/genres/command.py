@@ -19,8 +19,8 @@ from jobs.evaluate.genres.model_specs import Fold, GenreModelSpec, select_genre_
 from jobs.evaluate.genres.report_tables import confusion_plot
 from jobs.evaluate.report import EvaluationReport, ProgressCallback, evaluation_path, report_head, store_documents
 from jobs.evaluate.setup import open_context
-from jobs.lake import mels
-from jobs.lake.held import maker
+from jobs.lake.adapters import mels
+from jobs.lake.partitions import Partitions
 from jobs.runner import run_named
 from jobs.settings import Settings
 from models import calibration, clip_network, clip_training, clips, genre_cnn, genre_head, short_chunk, training_goals
@@ -99,7 +99,7 @@ def run(
 
 def _run_missing_families(settings: Settings, ctx: JobContext, on_progress: ProgressCallback) -> None:
     """Run the families that compute descriptors if the night has none: labelled audio alone needs no full night."""
-    if not ctx.night.lake.select("track_descriptors", "on", ctx.night.date.isoformat()):
+    if not ctx.night.lake.select("track_descriptors", Partitions.DATE, ctx.night.date.isoformat()):
         for number, family in enumerate(REQUIRED_FAMILIES):
             on_progress(f"pmrs run {family}", number, len(REQUIRED_FAMILIES))
             run_named(settings, family, ctx.night.date)
@@ -113,7 +113,7 @@ class PredictionStore:
         inputs = [
             *tracks.tracks, *tracks.genre, *tracks.genres, *tracks.producer_versions, tracks.descriptors.tobytes().hex(),
         ]  # fmt: skip
-        self._folder = folder / maker(config, PROGRAM, version("scikit-learn"), *map(str, inputs))
+        self._folder = folder / program_version(config, PROGRAM, version("scikit-learn"), *map(str, inputs))
 
     def _file(self, spec: GenreModelSpec, seed: int, fold_number: int) -> Path:
         return self._folder / f"{spec.name}-{seed}-{fold_number}.json"

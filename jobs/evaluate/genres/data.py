@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.lake.collect import bounded
-from jobs.lake.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.mels import MEL_BYTES, clips_of, to_mels
+from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
+from jobs.lake.collect import collect_arrow
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -60,9 +61,13 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
 
     Raises EvaluationError if fewer than two genres remain.
     """
-    labels = ctx.need("tracks").where("label_genre IS NOT NULL").select("track_id", F.col("label_genre").alias("genre"))
-    described = labels.join(ctx.need("track_descriptors"), "track_id").orderBy("track_id")
-    rows = _drop_duplicate_audio(bounded(described, ROW_BYTES, "tracks with descriptors"))
+    labels = (
+        ctx.read_required("tracks")
+        .where("label_genre IS NOT NULL")
+        .select("track_id", F.col("label_genre").alias("genre"))
+    )
+    described = labels.join(ctx.read_required("track_descriptors"), "track_id").orderBy("track_id")
+    rows = _drop_duplicate_audio(collect_arrow(described, ROW_BYTES, "tracks with descriptors"))
     counts = {genre: rows["genre"].to_pylist().count(genre) for genre in ctx.genres.genres}
     genres = tuple(genre for genre, count in counts.items() if count >= min_tracks)
     if len(genres) < 2:
@@ -73,9 +78,7 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
         )
     rows = rows.filter(pa.compute.is_in(rows["genre"], pa.array(genres)))
     tracks = np.array(rows["track_id"].to_pylist())
-    versions = {
-        row["made_by"] for name in AUDIO_TABLES for row in ctx.need(name).select("made_by").distinct().collect()
-    }
+    versions = {row[0] for name in AUDIO_TABLES for row in _producer_versions(ctx, name)}
     return LabelledTracks(
         tracks,
         np.array([genres.index(genre) for genre in rows["genre"].to_pylist()]),
@@ -88,6 +91,10 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
     )
 
 
+def _producer_versions(ctx: JobContext, name: str) -> list[Row]:
+    return ctx.read_required(name).select("producer_version").distinct().collect()
+
+
 def _drop_duplicate_audio(rows: pa.Table) -> pa.Table:
     """Return the first track of each content, so that no audio is in training and test data under two ids."""
     _, first = np.unique(np.array(rows["content_hash"].to_pylist(), str), return_index=True)
@@ -97,7 +104,7 @@ def _drop_duplicate_audio(rows: pa.Table) -> pa.Table:
 def _read_clips(ctx: JobContext, preset: str, tracks: NDArray[np.str_]) -> Clips:
     labelled = F.broadcast(ctx.spark.createDataFrame([(track,) for track in tracks.tolist()], "track_id string"))
     clips = clips_of(ctx, preset).join(labelled, "track_id")
-    rows = bounded(
+    rows = collect_arrow(
         clips.select("track_id", "clip", "tiled", "mel").orderBy("track_id", "clip"), MEL_BYTES, f"clips of {preset}"
     )
     row_of = {track: row for row, track in enumerate(tracks.tolist())}
