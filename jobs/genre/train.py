@@ -48,7 +48,7 @@ class Config:
     """Which model learns, and from what; its own settings stand with it in models/."""
 
     model: str = DEFAULT_MODEL
-    """pmrs_cnn (the paper's network), short_chunk or head (jobs/genre/model.py); `pmrs evaluate-genres` tells which is better."""
+    """pmrs_cnn (the paper's network), short_chunk or head (jobs/genre/model.py); `pmrs evaluate genres` tells which is better."""
     preset: str = DEFAULT_PRESET
     """Mel preset of the networks. pmrs-4s, because the default sample's and GTZAN's clips fill it (docs/algorithms.md)."""
     workers: int = 0

@@ -164,9 +164,9 @@ def run(ctx: JobContext) -> None:
 def _require_listening(ctx: JobContext) -> None:
     """A night before the first log and the first counts is a slip of the operator's: name it."""
     night, date = ctx.night, ctx.night.date.isoformat()
-    undated = ("play_counts", "labelled_pairs")  # labelled pairs make no night; `pmrs evaluate-pairs` reads them alone
+    undated = ("play_counts", "labelled_pairs")  # labelled pairs make no night; `pmrs evaluate pairs` reads them alone
     if not any(FORMATS[source.format].table in ("events", *undated) for source in night.sources.sources):
-        return  # nor does labelled audio, which `pmrs evaluate-genres` reads
+        return  # nor does labelled audio, which `pmrs evaluate genres` reads
     fresh = [m for m in ctx.pending if m.table.startswith(tuple(f"{name}/" for name in undated))]
     stored = [m for name in undated for m in night.lake.select(name, Partitions.LATEST, date)]
     known = [*night.lake.select("events", Partitions.UP_TO, date), *stored, *fresh]
