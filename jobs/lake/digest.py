@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StructType
 
@@ -43,24 +43,51 @@ def _exact_sum(hashes: Column) -> Column:
     return F.sum(high).cast("decimal(38,0)") * F.lit(2**32).cast("decimal(11,0)") + F.sum(low)
 
 
-def digests(frame: DataFrame, by: str) -> dict[str, Digest]:
-    """Digest per value of column `by` (which is not part of the rows): one pass for many partitions of one table.
+def _sums(hashes: str) -> list[Column]:
+    """Return the aggregates of a digest over the column `hashes`.
 
-    Two sums per partition: of the rows' hashes, and of those hashed again. That one changed row goes unseen has a chance of
-    2^-64, that several changed rows do, 2^-128.
+    The sum of the rows' hashes, and of those hashed again. A single changed row stays unnoticed with a probability of 2^-64,
+    several changed rows with 2^-128.
     """
+    return [
+        F.count("*").alias("rows"), _exact_sum(F.col(hashes)).alias("once"), _exact_sum(F.xxhash64(hashes)).alias("twice"),
+    ]  # fmt: skip
+
+
+def digests(frame: DataFrame, by: str) -> dict[str, Digest]:
+    """Return the digest per value of column `by`, which is not part of the rows: one pass for many partitions of a table."""
     columns = sorted(set(frame.columns) - {by})
     schema = frame.select(*columns).schema
-    # inline(array(struct)) is a wall to the optimiser, which would write the whole hash into each of the sums
+    # inline(array(struct)) keeps the optimiser from copying the whole hash into each of the sums
     hashed = frame.select(F.col(by).alias("part"), F.inline(F.array(F.struct(_row_hash(schema).alias("hash")))))
-    sums = [_exact_sum(hashes).alias(name) for name, hashes in (("once", F.col("hash")), ("twice", F.xxhash64("hash")))]
-    found = hashed.groupBy("part").agg(F.count("*").alias("n"), *sums).collect()
-    return {str(row["part"]): _digest(row["n"], [row["once"], row["twice"]], schema_hash(schema)) for row in found}
+    totals = hashed.groupBy("part").agg(*_sums("hash")).collect()
+    return {str(row["part"]): _digest(row["rows"], [row["once"], row["twice"]], schema_hash(schema)) for row in totals}
 
 
 def digest(frame: DataFrame) -> Digest:
-    """Digest of all rows: order-free and exact, because integers are summed as decimals."""
+    """Return the digest of all rows. Integers are summed exactly, so that it does not depend on their order."""
     return digests(frame.withColumn("__part", F.lit("")), "__part").get("", empty_digest(frame.schema))
+
+
+class ObservedDigest:
+    """The digest of a frame, computed in the pass that writes it: no job reads the rows back."""
+
+    def __init__(self, schema: StructType) -> None:
+        """`schema`: of the table as it is read, every column nullable."""
+        self._schema = StructType(sorted(schema, key=lambda field: field.name))
+        self._observation = Observation()
+
+    def attach(self, frame: DataFrame) -> DataFrame:
+        """Return the same rows, to be written exactly once."""
+        hashed = frame.withColumn("__hash", _row_hash(self._schema))
+        return hashed.observe(self._observation, *_sums("__hash")).drop("__hash")
+
+    def get(self) -> Digest | None:
+        """Return the digest after the write; None if the optimiser removed the observation together with all rows."""
+        totals = self._observation.get
+        if not totals:
+            return None
+        return _digest(totals["rows"], [totals["once"] or 0, totals["twice"] or 0], schema_hash(self._schema))
 
 
 def empty_digest(schema: StructType) -> Digest:

@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.errors import LakeError
 from jobs.lake.content_keys import earliest_by_content
-from jobs.lake.digest import Digest, combined, digest, digests
+from jobs.lake.digest import Digest, ObservedDigest, combined, digest, digests
 from jobs.lake.files import FileStore
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
@@ -106,8 +106,9 @@ class Lake:
         """Write a partition and return its folder and digest. Readers see it once a manifest is committed."""
         folder = f"dt={date}/{new_folder()}"
         target = self.store.path(f"{part}/{folder}")
-        conform(frame, part).write.mode("errorifexists").parquet(target)
-        return folder, digest(self.read_folder(frame.sparkSession, part, folder))
+        observed = ObservedDigest(table_of(part).read_schema)
+        observed.attach(conform(frame, part)).write.mode("errorifexists").parquet(target)
+        return folder, observed.get() or digest(self.read_folder(frame.sparkSession, part, folder))
 
     def read_folder(self, spark: SparkSession, part: str, folder: str) -> DataFrame:
         """Return the rows of one folder of a part, committed or not."""
