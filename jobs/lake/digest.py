@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Observation
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StructType
 
@@ -67,6 +68,14 @@ def digests(frame: DataFrame, by: str) -> dict[str, Digest]:
 def digest(frame: DataFrame) -> Digest:
     """Return the digest of all rows. Integers are summed exactly, so that it does not depend on their order."""
     return digests(frame.withColumn("__part", F.lit("")), "__part").get("", empty_digest(frame.schema))
+
+
+def local_digest(spark: SparkSession, rows: pa.Table, schema: StructType) -> Digest:
+    """Return the digest of rows that the driver holds, without a Spark job: the optimiser hashes a local relation itself."""
+    ordered = StructType(sorted(schema, key=lambda field: field.name))
+    hashes = spark.createDataFrame(rows, schema).select(_row_hash(ordered).alias("once"))
+    pairs = hashes.select("once", F.xxhash64("once").alias("twice")).collect()
+    return _digest(len(pairs), [sum(pair[name] for pair in pairs) for name in ("once", "twice")], schema_hash(ordered))
 
 
 class ObservedDigest:

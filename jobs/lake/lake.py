@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.errors import LakeError
 from jobs.lake.content_keys import earliest_by_content
-from jobs.lake.digest import Digest, ObservedDigest, combined, digest, digests
+from jobs.lake.digest import Digest, ObservedDigest, combined, digest, digests, local_digest
 from jobs.lake.files import FileStore
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
@@ -126,13 +126,16 @@ class Lake:
         self, spark: SparkSession, part: str, days: Mapping[str, list[dict[str, Any]]]
     ) -> dict[str, tuple[str, Digest]]:
         """Write rows that the driver holds, by ISO date, without a Spark job. Return (folder, digest) by ISO date."""
-        folder, schema = new_folder(), to_arrow_schema(table_of(part).schema)
+        folder, schema = new_folder(), table_of(part).read_schema
+        written = {}
         for day, rows in days.items():
             if rows:
+                table = pa.Table.from_pylist(rows, to_arrow_schema(table_of(part).schema))
                 content = pa.BufferOutputStream()
-                pq.write_table(pa.Table.from_pylist(rows, schema), content)
+                pq.write_table(table, content)
                 self.store.write_bytes(f"{part}/dt={day}/{folder}/rows.parquet", content.getvalue())
-        return self.register(spark, part, folder)
+                written[day] = (f"dt={day}/{folder}", local_digest(spark, table, schema))
+        return written
 
     def register(self, spark: SparkSession, part: str, folder: str) -> dict[str, tuple[str, Digest]]:
         """Return (folder, digest) by ISO date for rows that other processes wrote to `TABLE/dt=D/folder`."""
