@@ -16,10 +16,11 @@ from scipy.sparse import csr_array, load_npz
 
 from bench.data import SONGS, listening
 from bench.harness import WORK, Row, told
-from models import approximate, ials, inner_product
-from models.als_rows import strengths
+from models import exact_index, ials, ivf_index
 from models.ials import IALSConfig
-from models.top_n import Floats
+from models.interactions import confidence_weights
+from models.topk import TopK
+from models.types import F32
 
 RANK, MOST, BLOCK = 64, 20, 250
 """Factors; places; users asked at once, as the job `candidates` does."""
@@ -89,11 +90,11 @@ def known(catalogue: Catalogue) -> tuple[Path, Path]:
     items = WORK / f"approximate-{catalogue.tracks}-{int(catalogue.even)}.npy"
     fitted = WORK / f"approximate-{SONGS}-0.npy"
     if not users.exists():
-        likes = strengths(csr_array(load_npz(listening().train)), 1.0)
-        config = IALSConfig(rank=RANK, iterations=5, regularisation=REGULARISATION, unobserved=UNOBSERVED)
-        factors = ials.alternate(likes, config, threads=CORES)
+        likes = confidence_weights(csr_array(load_npz(listening().train)), 1.0)
+        config = IALSConfig(rank=RANK, iterations=5, regularization=REGULARISATION, unobserved_weight=UNOBSERVED)
+        factors = ials.fit_als(likes, config, threads=CORES)
         np.save(fitted, factors)
-        np.save(users, ials.folded(likes[asking(likes.shape[0])], factors, config, CORES))
+        np.save(users, ials.fold_in(likes[asking(likes.shape[0])], factors, config, CORES))
     if not items.exists():
         factors = np.load(fitted)
         found = enlarged(factors, catalogue.tracks)
@@ -108,7 +109,7 @@ def asking(users: int) -> np.ndarray:
     return np.sort(np.random.default_rng(3).permutation(users)[:ASKING])
 
 
-def enlarged(fitted: Floats, tracks: int) -> Floats:
+def enlarged(fitted: F32, tracks: int) -> F32:
     """[tracks, F]: the fitted factors, and others drawn after them.
 
     Each is of one fitted track's length, give or take a fifth, and points half where that one does and half where any do.
@@ -139,14 +140,14 @@ def main(way: str, catalogue: Catalogue) -> dict[str, float]:
     heard = train[asking(train.shape[0])]
     heard = csr_array((heard.data, heard.indices, heard.indptr), shape=(len(users), len(items)))
     began = time.process_time()
-    shelf = inner_product.arranged(items) if way == "exact" else approximate.arranged(items)
+    shelf = exact_index.build_index(items) if way == "exact" else ivf_index.build_index(items)
     built = time.process_time() - began
 
-    def found(begin: int) -> inner_product.Best:
+    def found(begin: int) -> TopK:
         block = slice(begin, begin + BLOCK)
-        if isinstance(shelf, approximate.Shelf):
-            return approximate.best(users[block], shelf, heard[block], MOST)
-        return inner_product.best(users[block], shelf, heard[block], MOST)
+        if isinstance(shelf, ivf_index.IVFIndex):
+            return ivf_index.search(users[block], shelf, heard[block], MOST)
+        return exact_index.search(users[block], shelf, heard[block], MOST)
 
     for begin in range(0, WARM_UP, BLOCK):
         found(begin)

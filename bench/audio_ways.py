@@ -30,7 +30,7 @@ from jobs.settings import Settings
 from jobs.spark import rows_per_batch, session
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
-from models.genre_networks import card, to_bytes
+from models.genre_networks import to_bytes, to_card
 from models.mel import COMPRESSION, PRESETS, MelPreset, log_mel
 
 FILES, SECONDS, RATE = 48, 30, 44_100
@@ -141,7 +141,7 @@ def score_spark() -> dict[str, float]:
     place = str(WORK / "scored.parquet")
     rows = [(f"{number // 4:06d}", number % 4, bytearray(clip.tobytes())) for number, clip in enumerate(mels)]
     spark.createDataFrame(rows, "content_hash string, clip int, mel binary").write.mode("overwrite").parquet(place)
-    told: dict[str, Any] = {"network": card(network.cfg)}
+    told: dict[str, Any] = {"network": to_card(network.cfg)}
     model = GenreModel(RegisteredModel("", told, to_bytes(network)), tuple("abcdefg"), FOUR.name)
     clips = spark.read.parquet(place)
 

@@ -19,11 +19,12 @@ from bench.data import LISTENERS, SONGS
 from bench.harness import WORK
 from jobs.settings import Settings
 from jobs.spark import session
-from models import ials, inner_product
-from models.als_rows import strengths
+from models import exact_index, ials
 from models.ials import IALSConfig
-from models.top_n import Floats, Ints
-from models.workers import workers
+from models.interactions import confidence_weights
+from models.threads import thread_pool
+from models.topk import TopK
+from models.types import F32, I64
 
 RANK, ITERATIONS, CORES, MOST = 64, 5, 2, 20
 REGULARISATION, UNOBSERVED = 0.003, 0.3
@@ -33,19 +34,19 @@ MLLIB_REGULARISATION, MLLIB_ALPHA = 0.05, 10.0
 
 
 def ours(given: str, lists: str) -> dict[str, float]:
-    """models/ials.py by threads, and the lists by models/inner_product.py."""
+    """models/ials.py by threads, and the lists by models/exact_index.py."""
     ratings = csr_array(load_npz(given))
-    config = IALSConfig(rank=RANK, iterations=ITERATIONS, regularisation=REGULARISATION, unobserved=UNOBSERVED)
+    config = IALSConfig(rank=RANK, iterations=ITERATIONS, regularization=REGULARISATION, unobserved_weight=UNOBSERVED)
     ials.fit(ratings[:2_000], config)
-    likes, began = strengths(ratings, config.min_rating), time.monotonic()
-    items = ials.alternate(likes, config, threads=CORES)
+    likes, began = confidence_weights(ratings, config.min_rating), time.monotonic()
+    items = ials.fit_als(likes, config, threads=CORES)
     alternated = time.monotonic() - began
-    users = ials.folded(likes, items, config, CORES)
+    users = ials.fold_in(likes, items, config, CORES)
     fitted, began = time.monotonic() - began, time.monotonic()
-    shelf = inner_product.arranged(items)
+    shelf = exact_index.build_index(items)
     parts = [slice(begin, begin + 10_000) for begin in range(0, len(users), 10_000)]
-    with workers(CORES) as pool:
-        found = list(pool.map(lambda part: inner_product.best(users[part], shelf, ratings[part], MOST), parts))
+    with thread_pool(CORES) as pool:
+        found = list(pool.map(lambda part: exact_index.search(users[part], shelf, ratings[part], MOST), parts))
     took = time.monotonic() - began
     sizes = [min(10_000, len(users) - part.start) for part in parts]
     np.save(lists, np.concatenate([_table(best, size) for best, size in zip(found, sizes, strict=True)]))
@@ -59,7 +60,7 @@ def ours(given: str, lists: str) -> dict[str, float]:
 
 def half_step_flops(likes: csr_array, config: IALSConfig) -> float:
     """What all half-steps of a fit add and multiply: of each like, of each row with a Y'Y, and Y'Y itself."""
-    times, rows = config.steps + 1, likes.shape[0] + likes.shape[1]  # a first residual, then the steps
+    times, rows = config.cg_steps + 1, likes.shape[0] + likes.shape[1]  # a first residual, then the steps
     of_likes = 2 * likes.nnz * config.rank * (4 * times + 2)
     return float(config.iterations * (of_likes + rows * 2 * config.rank**2 * (times + 1)))
 
@@ -101,11 +102,11 @@ def mllib(given: str, lists: str) -> dict[str, float]:
     users, items = (_dense(frame, rows) for frame, rows in ((model.userFactors, LISTENERS), (model.itemFactors, SONGS)))
     known = pairs.toArrow()
     heard = csr_array((known["strength"].to_numpy(), (known["user"], known["item"])), shape=(LISTENERS, SONGS))
-    np.save(lists, _table(inner_product.best(users, inner_product.arranged(items), heard, MOST), len(users)))
+    np.save(lists, _table(exact_index.search(users, exact_index.build_index(items), heard, MOST), len(users)))
     return {"fit": round(fitted, 2), "top": round(took, 2)}
 
 
-def _dense(frame: DataFrame, rows: int) -> Floats:
+def _dense(frame: DataFrame, rows: int) -> F32:
     """[rows, RANK] of MLlib's `id` and `features`."""
     told = frame.toArrow()
     found = np.zeros((rows, RANK), np.float32)
@@ -113,7 +114,7 @@ def _dense(frame: DataFrame, rows: int) -> Floats:
     return found
 
 
-def _table(best: inner_product.Best, users: int) -> Ints:
+def _table(best: TopK, users: int) -> I64:
     """Items [U, MOST], best first, -1 where there is none."""
     whole = np.full((users, MOST), -1, np.int64)
     whole[best.row, best.rank] = best.item

@@ -27,7 +27,7 @@ def main(users: int = LISTENERS, tracks: int = SONGS, count: int = LIKES, neighb
     longest, most = np.diff(ratings.indptr).max(), np.bincount(ratings.indices).max()
     print(f"{ratings.nnz:,} likes; the longest history {longest:,}, the most listeners {most:,}; {peak():.2f} GiB")
     began, worked = time.monotonic(), time.process_time()
-    model = sparse_ease.fit(ratings, sparse_ease.SparseEASEConfig(neighbours=neighbours), threads)
+    model = sparse_ease.fit(ratings, sparse_ease.SparseEASEConfig(neighbors=neighbours), threads)
     wall, processors = time.monotonic() - began, time.process_time() - worked
     print(f"{model.weights.nnz:,} weights in {wall:.0f} s ({processors:.0f} s of processors); {peak():.2f} GiB")
 

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from models import ials, inner_product
-from models.ials import IALSConfig
-from models.implicit_factors import ImplicitFactors
-from models.lists import because, by_factors
-from models.top_n import Floats
+from models import exact_index, ials
+from models.ials import ALSModel, IALSConfig
+from models.recommendation_lists import explain_lists, search_lists
+from models.types import F32
 
 USERS, PLACES, FEWEST, MOST, SEED = 10, 5, 8, 40, 10
 """Ten users of 8 to 40 songs, so that a person can read the histories; five places each."""
@@ -33,12 +32,12 @@ def main() -> None:
     print(f"{sum(one in names for one in songs):,} of {len(songs):,} songs have a name")
     told = [names.get(one, one) for one in songs]
     config = IALSConfig()
-    model = ImplicitFactors(ials.fit(plays, config), config.objective, config.min_rating)
+    model = ALSModel(ials.fit(plays, config), config.objective, config.min_rating)
     many = np.diff(plays.indptr)
     chosen = np.random.default_rng(SEED).choice(np.flatnonzero((many >= FEWEST) & (many <= MOST)), USERS, replace=False)
     asked = plays[np.sort(chosen)]
-    lists = by_factors(model, inner_product.arranged(model.factors), asked, PLACES)
-    said, first = because(model, asked, lists), 0
+    lists = search_lists(model, exact_index.build_index(model.factors), asked, PLACES)
+    said, first = explain_lists(model, asked, lists), 0
     for row, item, reason in zip(lists.row, lists.item, said, strict=True):
         assert reason >= 0, "a place without a reason"
         span = slice(asked.indptr[row], asked.indptr[row + 1])
@@ -52,7 +51,7 @@ def main() -> None:
     print(f"\nThe named track's absence costs most in {first} of {said.size} places.")
 
 
-def _falls(model: ImplicitFactors, asked: csr_array, item: int) -> Floats:
+def _falls(model: ALSModel, asked: csr_array, item: int) -> F32:
     """By how much the item's score falls where each track of the history [H] is left out."""
     without = csr_array(np.repeat(asked.toarray(), asked.nnz, axis=0))
     without[np.arange(asked.nnz), asked.indices] = 0

@@ -1,12 +1,13 @@
-"""BPR: factors that put what a user likes before what the user does not (Rendle et al. 2009).
+"""BPR: matrix factorization for ranking by pairs (Rendle et al. 2009).
 
-    L(X, Y, b) = sum over (u, i) in S, j drawn from what u does not like:
+    L(X, Y, b) = sum over (u, i) in S, j sampled from the items that u does not like:
                  -ln sigma(s_ui - s_uj) + lambda / 2 (|x_u|^2 + |y_i|^2 + |y_j|^2),    s_ui = x_u . y_i + b_i
 
-S: the pairs that somebody likes. j is drawn evenly from the tracks that somebody likes, anew in each pass, and again where u likes
-it. A pass takes every pair of S once, in an order that is drawn, BATCH of them at a time: a step of Adagrad (Duchi et al. 2011) for
-each row that occurs, by the sum of its gradients. One thread and one generator, so that equal seeds give equal bits. What a user is
-answered by: models/pairwise_factors.py. Memory: 8 (F + 1) bytes per user and track, and 24 per like.
+S: observed pairs. Negatives j are sampled uniformly from the items that have an interaction, anew in each epoch; items
+that u likes are sampled again. An epoch visits every pair of S once, in random order, in batches of BATCH_SIZE. Each
+batch is one step of Adagrad (Duchi et al. 2011) per row, with the sum of the row's gradients. The fit uses one thread
+and one generator, so that equal seeds give equal bits. models/bpr_model.py scores queries. Memory: 8 (F + 1) bytes per
+user and track, and 24 per interaction.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,110 +18,115 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from models.pairwise_factors import FoldIn, PairwiseFactors
-from models.top_n import liked
-from models.workers import workers
+from models.bpr_model import BPRModel, FoldInConfig
+from models.interactions import binarize
+from models.threads import thread_pool
 
-BATCH = 1_024
-"""Pairs of one step: few against the tracks of a catalogue, many against the cost of a step."""
-DRAWS = 20
-"""A pair is passed over, this time, where so many draws have found nothing but what the user likes."""
+BATCH_SIZE = 1_024
+"""Pairs per step: few compared with a catalogue, many compared with the overhead of a step."""
+MAX_RESAMPLES = 20
+"""A pair is skipped in this epoch if so many samples were all items that the user likes."""
 
 
 @dataclass(frozen=True)
 class BPRConfig:
-    """Size and fit of the factorisation."""
+    """Hyper-parameters."""
 
     min_rating: float = 1.0
-    """T_R: ratings from here on are likes."""
+    """T_R: ratings from here on are interactions."""
     rank: int = 64
-    """Number of latent factors, beside the bias."""
-    passes: int = 100
-    """Over all likes."""
-    rate: float = 0.1
-    """Of Adagrad: the length of a row's first step."""
-    regularisation: float = 0.01
+    """F: number of latent factors, without the bias."""
+    epochs: int = 100
+    learning_rate: float = 0.1
+    """Adagrad's; the length of a row's first step."""
+    regularization: float = 0.01
     """lambda, for each pair in which a row occurs."""
-    rivals: int = 500
-    """Tracks against which the likes of whoever asks are held."""
-    steps: int = 30
-    """Towards the factors of whoever asks."""
+    fold_in_negatives: int = 500
+    """Negatives that a query's interactions are compared with."""
+    fold_in_steps: int = 30
+    """Gradient steps that fold in a query."""
     seed: int = 7
 
 
-class _Rows:
-    """Rows [N, F] that are learned."""
+class _AdagradRows:
+    """Parameters [N, F] whose rows are updated sparsely."""
 
-    def __init__(self, values: Tensor, rate: float) -> None:
-        self.values, self._rate = values, rate
+    def __init__(self, values: Tensor, learning_rate: float) -> None:
+        self.values, self._learning_rate = values, learning_rate
         self._squares = torch.full_like(values, 1e-8)
 
-    def step(self, rows: Tensor, uphill: Tensor) -> None:
-        """Down the sum of the gradients `uphill` [B, F] of `rows` [B], which may occur several times."""
-        mine, place = torch.unique(rows, return_inverse=True)
-        sums = torch.zeros(len(mine), uphill.shape[1]).index_add_(0, place, uphill)
-        squares = self._squares[mine] + sums**2
-        self._squares[mine] = squares
-        self.values[mine] -= self._rate * sums / squares.sqrt()
+    def step(self, rows: Tensor, grad: Tensor) -> None:
+        """Update `rows` [B] by the sums of their gradients `grad` [B, F]; rows may repeat."""
+        unique, index = torch.unique(rows, return_inverse=True)
+        sums = torch.zeros(len(unique), grad.shape[1]).index_add_(0, index, grad)
+        squares = self._squares[unique] + sums**2
+        self._squares[unique] = squares
+        self.values[unique] -= self._learning_rate * sums / squares.sqrt()
 
 
-def fit(ratings: csr_array, config: BPRConfig, told: Callable[[int], object] = lambda _: None) -> PairwiseFactors:
-    """Learn them. `ratings` [U, I]; `told` hears of each pass."""
-    with workers(1) as pool:
-        return pool.submit(_fit, liked(ratings, config.min_rating), config, told).result()
+def fit(ratings: csr_array, config: BPRConfig, on_epoch: Callable[[int], object] = lambda _: None) -> BPRModel:
+    """Fit factors and biases to `ratings` [U, I]. `on_epoch(n)` runs after every epoch."""
+    with thread_pool(1) as pool:
+        return pool.submit(_fit, binarize(ratings, config.min_rating), config, on_epoch).result()
 
 
-def _fit(likes: csr_array, config: BPRConfig, told: Callable[[int], object]) -> PairwiseFactors:
-    chance = torch.Generator().manual_seed(config.seed)
-    known = torch.from_numpy(np.flatnonzero(np.bincount(likes.indices, minlength=likes.shape[1])))
-    # normal, of expected length 0.1, as our ALS begins
+def _fit(interactions: csr_array, config: BPRConfig, on_epoch: Callable[[int], object]) -> BPRModel:
+    rng = torch.Generator().manual_seed(config.seed)
+    observed = torch.from_numpy(np.flatnonzero(np.bincount(interactions.indices, minlength=interactions.shape[1])))
+    # normal, of expected length 0.1, as ALS starts
     scale = 0.1 / config.rank**0.5
-    users, items = (_Rows(torch.randn(n, config.rank, generator=chance) * scale, config.rate) for n in likes.shape)
-    biases = _Rows(torch.zeros(likes.shape[1], 1), config.rate)
-    for number in range(config.passes):
-        for who, what, other in _triples(likes, known, chance):
-            rows = users.values[who], items.values[what], items.values[other]
-            ahead = biases.values[what] - biases.values[other]
-            by_user, by_liked, by_other, by_bias = _gradients(*rows, ahead, config.regularisation)
-            both = torch.cat([what, other])
-            users.step(who, by_user)
-            items.step(both, torch.cat([by_liked, by_other]))
-            biases.step(both, torch.cat([by_bias, -by_bias]))
-        told(number + 1)
-    factors, bias = torch.zeros_like(items.values), torch.zeros(likes.shape[1])
-    factors[known], bias[known] = items.values[known], biases.values[known, 0]
-    rivals = known[torch.randperm(len(known), generator=chance)[: config.rivals]].sort().values
-    fold_in = FoldIn(config.regularisation, config.steps)
-    return PairwiseFactors(factors.numpy(), bias.numpy(), rivals.numpy(), fold_in, config.min_rating)
+    users, items = (
+        _AdagradRows(torch.randn(n, config.rank, generator=rng) * scale, config.learning_rate)
+        for n in interactions.shape
+    )
+    biases = _AdagradRows(torch.zeros(interactions.shape[1], 1), config.learning_rate)
+    for epoch in range(config.epochs):
+        for user, positive, negative in _sample_triples(interactions, observed, rng):
+            bias_diff = biases.values[positive] - biases.values[negative]
+            x, y_i, y_j = users.values[user], items.values[positive], items.values[negative]
+            grad_x, grad_i, grad_j, grad_bias = _gradients(x, y_i, y_j, bias_diff, config.regularization)
+            both = torch.cat([positive, negative])
+            users.step(user, grad_x)
+            items.step(both, torch.cat([grad_i, grad_j]))
+            biases.step(both, torch.cat([grad_bias, -grad_bias]))
+        on_epoch(epoch + 1)
+    factors, bias = torch.zeros_like(items.values), torch.zeros(interactions.shape[1])
+    factors[observed], bias[observed] = items.values[observed], biases.values[observed, 0]
+    negatives = observed[torch.randperm(len(observed), generator=rng)[: config.fold_in_negatives]].sort().values
+    fold_in = FoldInConfig(config.regularization, config.fold_in_steps)
+    return BPRModel(factors.numpy(), bias.numpy(), negatives.numpy(), fold_in, config.min_rating)
 
 
-def _gradients(x: Tensor, y: Tensor, z: Tensor, ahead: Tensor, shrink: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each pair's loss, by the user's `x`, the liked track's `y`, the other's `z` [B, F] and the liked one's bias [B, 1].
+def _gradients(
+    x: Tensor, y_i: Tensor, y_j: Tensor, bias_diff: Tensor, regularization: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the gradients of each pair's loss by x, y_i, y_j [B, F] and b_i [B, 1]. `bias_diff` [B, 1]: b_i - b_j."""
+    error = torch.sigmoid(-((x * (y_i - y_j)).sum(1, keepdim=True) + bias_diff))
+    grad_x = regularization * x - error * (y_i - y_j)
+    return grad_x, regularization * y_i - error * x, regularization * y_j + error * x, -error
 
-    `ahead` [B, 1]: b_i - b_j; `shrink`: lambda.
-    """
-    wrong = torch.sigmoid(-((x * (y - z)).sum(1, keepdim=True) + ahead))
-    return shrink * x - wrong * (y - z), shrink * y - wrong * x, shrink * z + wrong * x, -wrong
 
-
-def _triples(likes: csr_array, known: Tensor, chance: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """All likes in a drawn order: users, what they like, and what they do not [at most BATCH each]."""
-    if not likes.nnz:
+def _sample_triples(
+    interactions: csr_array, observed: Tensor, rng: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield (user, positive, negative) batches [at most BATCH_SIZE] of all interactions in random order."""
+    if not interactions.nnz:
         return
-    user = torch.from_numpy(np.repeat(np.arange(likes.shape[0]), np.diff(likes.indptr)))
-    item = torch.from_numpy(likes.indices.astype(np.int64))
-    pairs = torch.sort(user * likes.shape[1] + item).values
-    for places in torch.split(torch.randperm(len(item), generator=chance), BATCH):
-        who = user[places]
-        other = known[torch.randint(len(known), who.shape, generator=chance)]
-        for _ in range(DRAWS):
-            taken = torch.nonzero(_among(pairs, who * likes.shape[1] + other))[:, 0]
-            if not len(taken):
+    n_items = interactions.shape[1]
+    users = torch.from_numpy(np.repeat(np.arange(interactions.shape[0]), np.diff(interactions.indptr)))
+    items = torch.from_numpy(interactions.indices.astype(np.int64))
+    pairs = torch.sort(users * n_items + items).values
+    for batch in torch.split(torch.randperm(len(items), generator=rng), BATCH_SIZE):
+        user = users[batch]
+        negative = observed[torch.randint(len(observed), user.shape, generator=rng)]
+        for _ in range(MAX_RESAMPLES):
+            liked = torch.nonzero(_is_member(pairs, user * n_items + negative))[:, 0]
+            if not len(liked):
                 break
-            other[taken] = known[torch.randint(len(known), taken.shape, generator=chance)]
-        fine = ~_among(pairs, who * likes.shape[1] + other)
-        yield who[fine], item[places][fine], other[fine]
+            negative[liked] = observed[torch.randint(len(observed), liked.shape, generator=rng)]
+        valid = ~_is_member(pairs, user * n_items + negative)
+        yield user[valid], items[batch][valid], negative[valid]
 
 
-def _among(ordered: Tensor, wanted: Tensor) -> Tensor:
-    return ordered[torch.searchsorted(ordered, wanted).clamp(max=len(ordered) - 1)] == wanted
+def _is_member(ordered: Tensor, keys: Tensor) -> Tensor:
+    return ordered[torch.searchsorted(ordered, keys).clamp(max=len(ordered) - 1)] == keys

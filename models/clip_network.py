@@ -1,112 +1,113 @@
-"""What the networks that hear log-mel clips have in common: input, output, how they are trained, and how they are asked."""
+"""Base class of the networks on log-mel clips: configuration, normalization, activation, prediction."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clips import Variation
+from models.data.clips import AugmentConfig
+from models.types import F16, F32
 
-ONE, SEVERAL, FACTORS = "one genre", "several genres", "factors"
-"""What a network may say of a clip: probabilities that sum to 1, probabilities each by itself, or factors."""
+Task = Literal["multiclass", "multilabel", "regression"]
+"""What a network predicts: probabilities that sum to 1, independent probabilities, or factors."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Size of input and output, and how a network is trained; recorded beside the weights."""
+    """Input and output sizes, and training hyper-parameters; stored in the model card."""
 
-    n_genres: int = 7  # outputs: genres, or factors
-    says: str = ONE
-    beside: int = 0  # numbers that are told of a clip besides its sound; they go into the last layer alone
+    n_outputs: int = 7  # genres, or factors
+    task: Task = "multiclass"
+    n_side_features: int = 0  # numbers per clip besides its sound, concatenated before the output layer
     n_mels: int = 128
     frames: int = 599
     epochs: int = 8
     max_clips: int = 7_000  # clips shown over all epochs: bounds CPU time (about 60 clips/s on 2 idle cores)
-    batch: int = 16
+    batch_size: int = 16
     lr: float = 5e-4  # peak of a one-cycle schedule
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     patience: int = 4  # epochs without a better validation loss before stopping
     val_share: float = 0.15  # of each genre's tracks; 0 trains on everything and keeps the last epoch
-    vary: Variation = field(default_factory=Variation)
-    threads: int = 2  # fixed, whatever machine trains; with one, equal trainings give equal bits
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    threads: int = 2  # the same on every machine; with 1, equal trainings give equal bits
     seed: int = 7
 
 
 class ClipNetwork(nn.Module, ABC):
-    """[B, frames, n_mels] log-mel -> [B, n_genres] outputs, over an embedding [B, width] that subclasses make."""
+    """[B, frames, n_mels] log-mel -> [B, n_outputs] logits, via an embedding [B, width] that subclasses define."""
 
     mean: Tensor
     std: Tensor
     temperature: Tensor
     weighed: Tensor
+    head: nn.Linear
 
     def __init__(self, cfg: TrainingConfig, width: int) -> None:
         super().__init__()
         self.cfg = cfg
         self.width = width
-        # input standardisation per mel bin: learnt from the training clips, saved with the weights
+        # input normalization per mel bin, fitted on the training clips and saved with the weights
         self.register_buffer("mean", torch.zeros(cfg.n_mels))
         self.register_buffer("std", torch.ones(cfg.n_mels))
-        # softens probabilities; learnt last (models/calibration.py)
+        # fitted after training (models/calibration.py)
         self.register_buffer("temperature", torch.ones(()))
-        # logarithm of what each genre weighed in training: a weight w makes the odds of a genre w times what they are
-        self.register_buffer("weighed", torch.zeros(cfg.n_genres))
-        self.head: nn.Linear
+        # log class weights of training: a weight w multiplies the odds of a genre by w, which `activate` undoes
+        self.register_buffer("weighed", torch.zeros(cfg.n_outputs))
 
-    def standardise(self, mels: Tensor) -> Tensor:
-        """Log-mels of any float type -> float32 with mean 0 and deviation 1 per mel bin in training."""
+    def normalize(self, mels: Tensor) -> Tensor:
+        """Return log-mels of any float type as float32 with mean 0 and deviation 1 per mel bin."""
         return (mels.float() - self.mean) / self.std
 
     @abstractmethod
     def embed(self, x: Tensor) -> Tensor:
-        """Standardised [B, frames, n_mels] -> the last hidden layer [B, width]."""
+        """Return the last hidden layer [B, width] for normalized clips [B, frames, n_mels]."""
 
-    def answer(self, hidden: Tensor, beside: NDArray[np.float32] | None = None) -> Tensor:
-        """Outputs [B, n_genres] of embeddings [B, width] and of what stands beside them [B, cfg.beside]."""
-        if beside is not None:
-            hidden = torch.cat([hidden, torch.from_numpy(np.ascontiguousarray(beside)).to(hidden.device)], dim=1)
-        found: Tensor = self.head(hidden)
-        return found
+    def apply_head(self, hidden: Tensor, side_features: F32 | None = None) -> Tensor:
+        """Return logits [B, n_outputs] for embeddings [B, width] and side features [B, n_side_features]."""
+        if side_features is not None:
+            side = torch.from_numpy(np.ascontiguousarray(side_features)).to(hidden.device)
+            hidden = torch.cat([hidden, side], dim=1)
+        logits: Tensor = self.head(hidden)
+        return logits
 
-    def said(self, outputs: Tensor) -> Tensor:
-        """What outputs say: probabilities, or factors."""
-        if self.cfg.says == FACTORS:
-            return outputs
-        calm = outputs / self.temperature - self.weighed
-        return torch.sigmoid(calm) if self.cfg.says == SEVERAL else F.softmax(calm, dim=1)
+    def activate(self, logits: Tensor) -> Tensor:
+        """Return calibrated probabilities without the class weights (logit adjustment), or for regression the logits."""
+        if self.cfg.task == "regression":
+            return logits
+        scaled = logits / self.temperature - self.weighed
+        return torch.sigmoid(scaled) if self.cfg.task == "multilabel" else F.softmax(scaled, dim=1)
 
     def forward(self, mels: Tensor) -> Tensor:
-        """Outputs of raw (not standardised) log-mels."""
-        return self.answer(self.embed(self.standardise(mels)))
+        """Return logits for raw (not normalized) log-mels."""
+        return self.apply_head(self.embed(self.normalize(mels)))
 
 
-def predict(
-    model: ClipNetwork, mels: NDArray[np.float16], batch: int = 64, beside: NDArray[np.float32] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Clips [N, 599, 128] -> (what is said [N, n_genres], embeddings [N, width]), on the model's device."""
-    outputs, embeddings = answers(model, mels, batch, beside)
+def predict(model: ClipNetwork, mels: F16, batch_size: int = 64, side_features: F32 | None = None) -> tuple[F32, F32]:
+    """Return (probabilities or factors [N, n_outputs], embeddings [N, width]) for clips [N, 599, 128]."""
+    logits, embeddings = predict_logits(model, mels, batch_size, side_features)
     with torch.inference_mode():
-        said = model.said(torch.from_numpy(outputs).to(model.mean.device)).cpu().numpy()
-    return np.asarray(said, np.float32), embeddings
+        predictions = model.activate(torch.from_numpy(logits).to(model.mean.device)).cpu().numpy()
+    return np.asarray(predictions, np.float32), embeddings
 
 
-def answers(
-    model: ClipNetwork, mels: NDArray[np.float16], batch: int = 64, beside: NDArray[np.float32] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """As `predict`, but the bare outputs [N, n_genres]."""
+def predict_logits(
+    model: ClipNetwork, mels: F16, batch_size: int = 64, side_features: F32 | None = None
+) -> tuple[F32, F32]:
+    """Return the same as `predict`, but logits [N, n_outputs]."""
     model.eval()
-    outputs = np.zeros((len(mels), model.cfg.n_genres), dtype=np.float32)
+    logits = np.zeros((len(mels), model.cfg.n_outputs), dtype=np.float32)
     embeddings = np.zeros((len(mels), model.width), dtype=np.float32)
     with torch.inference_mode():
-        for start in range(0, len(mels), batch):
-            rows = slice(start, start + batch)
+        for start in range(0, len(mels), batch_size):
+            rows = slice(start, start + batch_size)
             x = torch.from_numpy(np.ascontiguousarray(mels[rows])).to(model.mean.device)
-            hidden = model.embed(model.standardise(x))
+            hidden = model.embed(model.normalize(x))
             embeddings[rows] = hidden.cpu().numpy()
-            outputs[rows] = model.answer(hidden, None if beside is None else beside[rows]).cpu().numpy()
-    return outputs, embeddings
+            side = None if side_features is None else side_features[rows]
+            logits[rows] = model.apply_head(hidden, side).cpu().numpy()
+    return logits, embeddings

@@ -1,4 +1,4 @@
-"""Training a network on clips, whichever it is and whatever it is to say: split by track, varied, weighted, stopped early."""
+"""Training of clip networks: split by track, augmentation, class weights, early stopping, calibration."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -10,19 +10,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.calibration import calibrate
-from models.clip_network import ClipNetwork, TrainingConfig, predict
-from models.clips import augment, check_clips, fixed_arithmetic, mean_by, split_tracks
-from models.device import best_device
+from models.calibration import fit_temperature
+from models.clip_network import ClipNetwork, TrainingConfig, predict, predict_logits
+from models.data.clips import augment, check_clips, deterministic, mean_by_group, split_tracks
 from models.genre_networks import build
-from models.training_goals import Goal, of_genres
-from models.training_group import group
-from models.training_progress import Progress, generators, take_up
+from models.torch_device import best_device
+from models.training.checkpoint import TrainState, restore, rng_states
+from models.training.distributed import DistContext
+from models.training.objectives import Objective, genre_objective
+from models.types import F16, F32, I64, Mask
+
+MIN_CALIBRATION_TRACKS = 20
+"""With fewer validation tracks the temperature would be noise."""
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch, for progress and the model card. Accuracy (of factors: the mean cosine) is of tracks (mean over their clips)."""
+    """Metrics of an epoch.
+
+    Validation averages the clips of each track. Regression reports the mean cosine as accuracy.
+    """
 
     epoch: int
     epochs: int
@@ -33,7 +40,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A trained model (on the CPU, in eval mode) with its history; `val_tracks` were never trained on."""
+    """A trained model (on the CPU, in eval mode) with its history; `val_tracks` were not trained on."""
 
     model: ClipNetwork
     history: tuple[EpochReport, ...]
@@ -42,47 +49,50 @@ class TrainResult:
 
 
 def train(
-    mels: NDArray[np.float16],
-    labels: NDArray[np.int64] | NDArray[np.float32] | Goal,
+    mels: F16,
+    labels: I64 | F32 | Objective,
     track_of: Sequence[str] | Sequence[int] | NDArray[Any],
     cfg: TrainingConfig,
     on_epoch: Callable[[EpochReport], None] | None = None,
-    start: Progress | None = None,
-    keep: Callable[[Progress], object] = lambda _: None,
+    resume_from: TrainState | None = None,
+    save_checkpoint: Callable[[TrainState], object] = lambda _: None,
 ) -> TrainResult:
-    """Train on clips [N, 599, 128] with labels or another goal, and the track of each [N]; keeps the best epoch.
+    """Train on clips [N, 599, 128] with the track of each [N], and return the model of the best epoch, calibrated.
 
-    Labels are genre numbers [N], or [N, n_genres] of 1 and 0 for settings that say several genres.
+    `labels`: genre numbers [N], labels [N, n_outputs] of 1 and 0 for the multilabel task, or an objective. Classes are
+    weighted by their inverse clip count. `resume_from`: state to continue from. `save_checkpoint(state)` runs after
+    every epoch, on rank 0.
 
-    Genres are weighted by the inverse of their clip count; probabilities are calibrated last. Equal arguments give equal weights on
-    one kind of machine, with one thread; with more of them their last digits may differ from run to run. `start`: where to
-    go on; `keep`: is given where it stands after each epoch. In a group of processes (models/training_group.py) all
-    must be given the same; process 0 alone tells and keeps, and one that goes on draws anew what the others drop and vary.
-    ValueError for wrong shapes, labels outside 0..n_genres-1, a goal that the settings are not for, or numbers that are not finite.
+    Equal arguments give equal weights on one kind of machine with one thread; more threads may change the last digits.
+    All ranks of a process group need the same arguments; a resumed rank other than 0 draws new dropout and
+    augmentations.
+
+    Raises ValueError for wrong shapes, labels out of range, an objective for another task, or numbers that are not
+    finite.
     """
     tracks = np.asarray([str(t) for t in track_of])
-    goal = labels if isinstance(labels, Goal) else of_genres(labels, cfg.n_genres)
-    if goal.says != cfg.says:
-        raise ValueError(f"a network that says {cfg.says} cannot be trained to say {goal.says}")
+    objective = labels if isinstance(labels, Objective) else genre_objective(labels, cfg.n_outputs)
+    if objective.task != cfg.task:
+        raise ValueError(f"a {cfg.task} network cannot be trained with a {objective.task} objective")
     check_clips(mels, tracks, (cfg.frames, cfg.n_mels))
-    goal.check(len(mels), cfg.n_genres, cfg.beside)
-    with fixed_arithmetic(cfg.threads, cfg.seed):
-        held = split_tracks(tracks, goal.strata, cfg.val_share, cfg.seed)
-        model, us = build(cfg), group()
-        learn_scale(model, mels, ~held)
-        if us.rank:
-            torch.manual_seed(cfg.seed + us.rank)  # what is dropped is drawn by each for itself
+    objective.check(len(mels), cfg.n_outputs, cfg.n_side_features)
+    with deterministic(cfg.threads, cfg.seed):
+        val_mask = split_tracks(tracks, objective.strata, cfg.val_share, cfg.seed)
+        model, dist = build(cfg), DistContext.current()
+        fit_normalization(model, mels, ~val_mask)
+        if dist.rank:
+            torch.manual_seed(cfg.seed + dist.rank)  # each rank has dropout of its own
         model.to(best_device())
-        history, best_epoch = fit(model, mels, goal, tracks, held, on_epoch, start, keep)
-        calibrate(model, mels, goal, tracks, held)
-        val_tracks = tuple(sorted(set(tracks[held].tolist())))
+        history, best_epoch = fit(model, mels, objective, tracks, val_mask, on_epoch, resume_from, save_checkpoint)
+        calibrate(model, mels, objective, tracks, val_mask)
+        val_tracks = tuple(sorted(set(tracks[val_mask].tolist())))
     return TrainResult(model.cpu().eval(), tuple(history), best_epoch, val_tracks)
 
 
-def learn_scale(model: ClipNetwork, mels: NDArray[np.float16], use: NDArray[np.bool_]) -> None:
-    """Mean and deviation per mel bin over the clips in `use`, into the model's buffers."""
-    rows = np.flatnonzero(use)
-    per_clip = [mels[i].astype(np.float64) for i in rows[:: max(1, len(rows) // 512)]]  # 512 clips are plenty
+def fit_normalization(model: ClipNetwork, mels: F16, train_mask: Mask) -> None:
+    """Write mean and deviation per mel bin of the training clips into the model's buffers."""
+    rows = np.flatnonzero(train_mask)
+    per_clip = [mels[i].astype(np.float64) for i in rows[:: max(1, len(rows) // 512)]]  # 512 clips suffice
     frames = np.concatenate(per_clip)  # [clips * 599, 128]
     model.mean.copy_(torch.tensor(frames.mean(axis=0)))
     model.std.copy_(torch.tensor(np.maximum(frames.std(axis=0), 1e-3)))
@@ -90,108 +100,128 @@ def learn_scale(model: ClipNetwork, mels: NDArray[np.float16], use: NDArray[np.b
 
 def fit(
     model: ClipNetwork,
-    mels: NDArray[np.float16],
-    goal: Goal,
+    mels: F16,
+    objective: Objective,
     tracks: NDArray[np.str_],
-    held: NDArray[np.bool_],
+    val_mask: Mask,
     on_epoch: Callable[[EpochReport], None] | None,
-    start: Progress | None = None,
-    keep: Callable[[Progress], object] = lambda _: None,
+    resume_from: TrainState | None = None,
+    save_checkpoint: Callable[[TrainState], object] = lambda _: None,
 ) -> tuple[list[EpochReport], int]:
-    """The training loop; leaves the best epoch's weights in `model`, returns the history and that epoch."""
-    cfg, rows, us = model.cfg, np.flatnonzero(~held), group()
-    rng = torch.Generator().manual_seed(cfg.seed + us.rank)
+    """Run the training loop. Leaves the best epoch's weights in `model`; returns the history and that epoch."""
+    cfg, rows, dist = model.cfg, np.flatnonzero(~val_mask), DistContext.current()
+    rng = torch.Generator().manual_seed(cfg.seed + dist.rank)
     epochs = max(1, min(cfg.epochs, cfg.max_clips // len(rows)))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
-    steps = epochs * -(-len(rows) // cfg.batch)
-    # with fewer steps than five its warm-up has none, and it divides by that
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, cfg.lr, total_steps=max(steps, 5) + 1, pct_start=0.2)
-    weights = goal.weights(rows).to(model.mean.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
+    steps_per_epoch = -(-len(rows) // cfg.batch_size)
+    # with fewer than five steps the warm-up has none, and OneCycleLR divides by that
+    total_steps = max(epochs * steps_per_epoch, 5) + 1
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.lr, total_steps=total_steps, pct_start=0.2)
+    weights = objective.class_weights(rows).to(model.mean.device)
     model.weighed.copy_(torch.where(weights > 0, weights.log(), 0.0))
     history: list[EpochReport] = []
-    best, best_state, best_epoch = np.inf, model.state_dict(), 0
-    if start:
-        take_up(start, model, optimiser, schedule, rng, start.epochs * -(-len(rows) // cfg.batch))
-        if us.rank:
-            torch.manual_seed(rng.manual_seed(cfg.seed + us.rank + us.size * start.epochs).initial_seed())
-        best, best_state, best_epoch = start.best_loss, start.best, start.best_epoch
-        history = [EpochReport(done, epochs, *figures) for done, figures in enumerate(start.history.tolist(), 1)]
+    best_loss, best_state, best_epoch = np.inf, model.state_dict(), 0
+    if resume_from:
+        restore(resume_from, model, optimizer, schedule, rng, resume_from.epochs * steps_per_epoch)
+        if dist.rank:
+            torch.manual_seed(
+                rng.manual_seed(cfg.seed + dist.rank + dist.world_size * resume_from.epochs).initial_seed()
+            )
+        best_loss, best_state, best_epoch = resume_from.best_loss, resume_from.best, resume_from.best_epoch
+        history = [EpochReport(done, epochs, *row) for done, row in enumerate(resume_from.history.tolist(), 1)]
     for epoch in range(len(history) + 1, epochs + 1):
         if len(history) - best_epoch >= cfg.patience:
             break
-        train_loss = run_epoch(model, mels, goal, rows, optimiser, schedule, weights, rng)
-        us.level(model)
-        # all must stop at the same epoch
-        judged = validate(model, mels, goal, tracks, np.flatnonzero(held)) if us.rank == 0 else (0.0, 0.0)
-        val_loss, val_accuracy = us.as_the_first(torch.tensor(judged, dtype=torch.float64, device=model.mean.device)).tolist()
+        train_loss = train_epoch(model, mels, objective, rows, optimizer, schedule, weights, rng)
+        dist.average_batchnorm_stats(model)
+        # broadcast, so that all ranks stop at the same epoch
+        metrics = validate(model, mels, objective, tracks, np.flatnonzero(val_mask)) if dist.rank == 0 else (0.0, 0.0)
+        val_loss, val_accuracy = dist.broadcast(
+            torch.tensor(metrics, dtype=torch.float64, device=model.mean.device)
+        ).tolist()
         history.append(EpochReport(epoch, epochs, train_loss, val_loss, val_accuracy))
-        if on_epoch and us.rank == 0:
+        if on_epoch and dist.rank == 0:
             on_epoch(history[-1])
-        if val_loss < best or not held.any():
-            best, best_state, best_epoch = val_loss, copy.deepcopy(model.state_dict()), epoch
-        if us.rank == 0:
-            keep(progress_of(model, optimiser, rng, history, (best_state, best_epoch, best)))
+        if val_loss < best_loss or not val_mask.any():
+            best_loss, best_state, best_epoch = val_loss, copy.deepcopy(model.state_dict()), epoch
+        if dist.rank == 0:
+            save_checkpoint(state_of(model, optimizer, rng, history, (best_state, best_epoch, best_loss)))
     model.load_state_dict(best_state)
     return history, best_epoch
 
 
-def progress_of(
+def state_of(
     model: ClipNetwork,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     rng: torch.Generator,
     history: list[EpochReport],
     best: tuple[dict[str, Tensor], int, float],
-) -> Progress:
-    """Where a training stands; `best`: weights, epoch and loss."""
-    figures = np.array([(one.train_loss, one.val_loss, one.val_accuracy) for one in history])
-    now = copy.deepcopy(model.state_dict()), copy.deepcopy(optimiser.state_dict()["state"])
-    return Progress(now[0], best[0], best[1], best[2], now[1], generators(rng, model.mean.device), figures)
+) -> TrainState:
+    """Return the state of a training; `best`: weights, epoch and loss."""
+    metrics = np.array([(report.train_loss, report.val_loss, report.val_accuracy) for report in history])
+    weights, moments = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict()["state"])
+    return TrainState(weights, best[0], best[1], best[2], moments, rng_states(rng, model.mean.device), metrics)
 
 
-def run_epoch(
+def train_epoch(
     model: ClipNetwork,
-    mels: NDArray[np.float16],
-    goal: Goal,
-    rows: NDArray[np.int64],
-    optimiser: torch.optim.Optimizer,
+    mels: F16,
+    objective: Objective,
+    rows: I64,
+    optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     weights: Tensor,
     rng: torch.Generator,
 ) -> float:
-    """One pass over `rows` in random order; returns the mean loss."""
-    cfg, device, us = model.cfg, model.mean.device, group()
+    """Train for one pass over `rows` in random order and return the mean loss."""
+    cfg, device, dist = model.cfg, model.mean.device, DistContext.current()
     total = torch.zeros((), dtype=torch.float64, device=device)
     model.train()
-    order = rows[us.as_the_first(torch.randperm(len(rows), generator=rng).to(device)).cpu().numpy()]
-    for start in range(0, len(order), cfg.batch):
-        batch = np.sort(order[start : start + cfg.batch])
-        take = us.share(batch)
-        optimiser.zero_grad(set_to_none=True)
-        if len(take):
-            x = augment(model.standardise(torch.from_numpy(mels[take]).to(device)), cfg.vary, rng)
-            out = model.answer(model.embed(x), goal.beside(take))
-            # the mean over the whole batch, of which this is a part
-            loss = goal.loss(out, take, weights, cfg.label_smoothing) / goal.worth(batch, weights)
+    order = rows[dist.broadcast(torch.randperm(len(rows), generator=rng).to(device)).cpu().numpy()]
+    for start in range(0, len(order), cfg.batch_size):
+        batch = np.sort(order[start : start + cfg.batch_size])
+        shard = dist.shard(batch)
+        optimizer.zero_grad(set_to_none=True)
+        if len(shard):
+            x = augment(model.normalize(torch.from_numpy(mels[shard]).to(device)), cfg.augment, rng)
+            logits = model.apply_head(model.embed(x), objective.side_features(shard))
+            # the mean over the global batch, of which this is a part
+            loss = objective.loss(logits, shard, weights, cfg.label_smoothing) / objective.normalizer(batch, weights)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach().double() * len(batch)
-        us.add_gradients(model)
+        dist.sum_gradients(model)
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
-    us.add_up([total])
+    dist.all_reduce_sum([total])
     return float(total) / len(order)
 
 
 def validate(
-    model: ClipNetwork,
-    mels: NDArray[np.float16],
-    goal: Goal,
-    tracks: NDArray[np.str_],
-    rows: NDArray[np.int64],
+    model: ClipNetwork, mels: F16, objective: Objective, tracks: NDArray[np.str_], rows: I64
 ) -> tuple[float, float]:
-    """Loss and accuracy over the held tracks, by the mean of what is said of their clips."""
+    """Return loss and accuracy over the tracks of validation clips `rows`, averaging the clips of each track."""
     if rows.size == 0:
         return float("nan"), float("nan")
-    said, _ = predict(model, mels[rows], beside=goal.beside(rows))
-    names, first, place = np.unique(tracks[rows], return_index=True, return_inverse=True)
-    return goal.judged(mean_by(place, said, len(names)), rows[first])
+    predictions, _ = predict(model, mels[rows], side_features=objective.side_features(rows))
+    names, first, track = np.unique(tracks[rows], return_index=True, return_inverse=True)
+    return objective.evaluate(mean_by_group(track, predictions, len(names)), rows[first])
+
+
+def calibrate(model: ClipNetwork, mels: F16, objective: Objective, tracks: NDArray[np.str_], val_mask: Mask) -> None:
+    """Set the temperature that minimizes the loss of the validation tracks' mean probabilities.
+
+    Leaves it at 1 for regression, and with fewer than MIN_CALIBRATION_TRACKS validation tracks.
+    """
+    rows = np.flatnonzero(val_mask)
+    names, first, track = np.unique(tracks[rows], return_index=True, return_inverse=True)
+    if model.cfg.task == "regression" or len(names) < MIN_CALIBRATION_TRACKS:
+        return
+    logits, _ = predict_logits(model, mels[rows], side_features=objective.side_features(rows))
+    scaled = torch.from_numpy(logits.astype(np.float64)).to(model.mean.device)
+
+    def loss(temperature: float) -> float:
+        predictions = model.activate(scaled / temperature).cpu().numpy()
+        return objective.evaluate(mean_by_group(track, predictions, len(names)), rows[first])[0]
+
+    model.temperature.fill_(fit_temperature(loss))

@@ -1,87 +1,93 @@
-"""EASE: a linear autoencoder with a closed form (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data").
+"""EASE: a linear autoencoder with a closed-form solution (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse
+Data").
 
     min over B of ||X - X B||^2 + ||L^1/2 B||^2, with diag(B) = 0,   L = lambda I + p / (1 - p) diag(X'X)
     P = (X'X + L)^-1,   B = I - P diag(1 / diag P)                                               Steck's Eq. 8
-    score(u, j) = sum over i in U_M of u of B[i, j]
+    score(u, j) = sum over liked items i of u of B[i, j]
 
-p = 0 is EASE. With p above 0 B is what a denoising autoencoder would learn from which each like is hidden with probability p, on
-average over what it may hide (EDLAE: Steck 2020, "Autoencoders that don't overfit towards the Identity"): a track is not to be
-told by one other alone, the less so the more listeners that has.
+p = 0 is EASE. p > 0 is EDLAE (Steck 2020, "Autoencoders that don't overfit towards the Identity"): a denoising
+autoencoder that hides each interaction with probability p, in expectation. It keeps a prediction from resting on a
+single popular track.
 
-B is dense. Computing it takes up to twice 8 I^2 bytes (measured at 5,000 tracks of which all pairs have a common listener):
-6.4 GB for 20,000 tracks, of which 1.6 GB stay.
+B is dense. The fit takes up to 2 x 8 I^2 bytes: 6.4 GB for 20,000 tracks (measured with 5,000 tracks that all have
+common users). The model keeps 1.6 GB of them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.sparse import csr_array
 
-from models.top_n import Floats, Ints, Tensors, TooLarge, by_weights, liked
+from models.explain import contributions_from_weights
+from models.interactions import binarize
+from models.protocol import CatalogTooLargeError, Tensors
+from models.types import F32, F64, I64
 
-MOST_TRACKS = 20_000
-"""Larger catalogues want a sparse item-item model."""
+MAX_TRACKS = 20_000
+"""Larger catalogues need a sparse item-item model."""
 
 
 @dataclass(frozen=True)
 class EASEConfig:
-    """The two numbers of the method."""
+    """Hyper-parameters."""
 
     min_rating: float = 1.0
     """T_R: ratings from here on are a 1 in X."""
-    regularisation: float = 100.0
-    """lambda, in listeners; the paper's best lie between 200 and 1000 on data with many more users."""
+    regularization: float = 100.0
+    """lambda, in users; the paper's best values are 200 to 1000, for data with many more users."""
     dropout: float = 0.0
-    """p: share of the likes that are hidden while it learns, 0 to below 1."""
+    """p: probability that an interaction is hidden in training, 0 <= p < 1."""
 
 
 @dataclass(frozen=True)
 class EASE:
-    """The weights."""
+    """A fitted EASE model."""
 
-    weights: Floats
+    weights: F32
     """B [I, I], diagonal 0."""
     min_rating: float
 
-    def score(self, asked: csr_array) -> Floats:
-        """[Q, I]: may be negative."""
-        return np.asarray(liked(asked, self.min_rating) @ self.weights, dtype=np.float32)
+    def score(self, user_items: csr_array) -> F32:
+        """Return scores [Q, I]; they may be negative."""
+        return np.asarray(binarize(user_items, self.min_rating) @ self.weights, dtype=np.float32)
 
-    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
-        """The weights that the score sums."""
-        return by_weights(asked, picked, lambda history, items: self.weights[np.ix_(history, items)], self.min_rating)
+    def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
+        """Return the weights that each score sums."""
+        return contributions_from_weights(
+            user_items, item_ids, lambda history, items: self.weights[np.ix_(history, items)], self.min_rating
+        )
 
     def tensors(self) -> Tensors:
-        """`weights` [I, I]."""
+        """Return `weights` [I, I]."""
         return {"weights": self.weights}
 
 
 def fit(ratings: csr_array, config: EASEConfig) -> EASE:
-    """Solve it. `ratings` [U, I]. Raises TooLarge for a catalogue above MOST_TRACKS."""
-    tracks = ratings.shape[1]
-    if tracks > MOST_TRACKS:
-        raise TooLarge(f"EASE takes catalogues up to {MOST_TRACKS:,} tracks, and this one has {tracks:,}.")
-    if not tracks:
+    """Compute B of `ratings` [U, I]. Raises CatalogTooLargeError for more than MAX_TRACKS tracks."""
+    n_tracks = ratings.shape[1]
+    if n_tracks > MAX_TRACKS:
+        raise CatalogTooLargeError(f"EASE supports at most {MAX_TRACKS:,} tracks; this catalogue has {n_tracks:,}.")
+    if not n_tracks:
         return EASE(np.zeros((0, 0), np.float32), config.min_rating)
-    likes = liked(ratings, config.min_rating).astype(np.float64)
-    gram = (likes.T @ likes).toarray(order="F")
-    gram[np.diag_indices(tracks)] += config.regularisation + config.dropout / (1.0 - config.dropout) * gram.diagonal()
+    interactions = binarize(ratings, config.min_rating).astype(np.float64)
+    gram = (interactions.T @ interactions).toarray(order="F")
+    dropout_odds = config.dropout / (1.0 - config.dropout)
+    gram[np.diag_indices(n_tracks)] += config.regularization + dropout_odds * gram.diagonal()
     weights = _inverse(gram)
     weights /= -weights.diagonal()  # column j by P[j, j]
-    weights[np.diag_indices(tracks)] = 0.0
+    weights[np.diag_indices(n_tracks)] = 0.0
     return EASE(weights.astype(np.float32), config.min_rating)
 
 
-def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of a symmetric positive definite matrix in Fortran order, in its own memory."""
-    factor, failed = dpotrf(matrix, lower=1, overwrite_a=1)
-    found, singular = dpotri(factor, lower=1, overwrite_c=1)
-    if failed or singular:
-        raise LinAlgError("X'X + lambda I cannot be inverted; regularisation must be above 0.")
-    for place in range(len(found)):
-        found[place, place + 1 :] = found[place + 1 :, place]
-    return np.asarray(found)
+def _inverse(matrix: F64) -> F64:
+    """Invert a symmetric positive definite matrix in Fortran order, in place."""
+    factor, not_definite = dpotrf(matrix, lower=1, overwrite_a=1)
+    inverse, singular = dpotri(factor, lower=1, overwrite_c=1)
+    if not_definite or singular:
+        raise LinAlgError("X'X + lambda I is singular; set a regularization above 0.")
+    for row in range(len(inverse)):
+        inverse[row, row + 1 :] = inverse[row + 1 :, row]
+    return np.asarray(inverse)

@@ -1,8 +1,8 @@
-"""PMRS's genre network: log-mel clip -> genre logits, and a 2048-number embedding on the way.
+"""PMRS's genre network: log-mel clip -> 2048-dimensional embedding -> genre logits.
 
-The network is the one of van den Oord et al. 2013 in the form of its author's 2014 Spotify article, as PMRS
-uses it: valid convolutions over time only, the 128 mel bins are the input channels. ReLU (PMRS prints
-max-pooling for it). Trained from scratch on little data, so each batch is varied (`models.clips.augment`).
+This is the network of van den Oord et al. 2013 in the form of its author's 2014 Spotify article, as PMRS uses it: valid
+convolutions over time only, with the 128 mel bins as input channels. Activations are ReLU (PMRS prints max-pooling in
+their place). It is trained from scratch on little data, so every batch is augmented (`models.data.clips.augment`).
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class GenreCNNConfig(TrainingConfig):
 
     conv: tuple[int, int, int, int] = (256, 256, 512, 512)  # 4 frames each; pooled by 4, 2, 2, not at all
     dense: int = 2048
-    dropout: float = 0.3  # lowered from 0.5 together with `vary`: the two were not told apart
+    dropout: float = 0.3  # lowered from 0.5 together with the introduction of `augment`; not measured separately
 
 
 class GenreCNN(ClipNetwork):
@@ -35,12 +35,12 @@ class GenreCNN(ClipNetwork):
         self.conv4 = nn.Conv1d(c3, c4, 4)
         self.dense1 = nn.Linear(3 * c4, cfg.dense)
         self.dense2 = nn.Linear(cfg.dense, cfg.dense)
-        self.head = nn.Linear(cfg.dense + cfg.beside, cfg.n_genres)
+        self.head = nn.Linear(cfg.dense + cfg.n_side_features, cfg.n_outputs)
         self.drop = nn.Dropout(cfg.dropout)
-        self.start()
+        self.init_weights()
 
-    def start(self) -> None:
-        """He initialisation, which keeps the signal's size from layer to layer under ReLU."""
+    def init_weights(self) -> None:
+        """Initialize by He et al. 2015, which preserves the variance of activations under ReLU."""
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4, self.dense1, self.dense2):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ class GenreCNN(ClipNetwork):
         nn.init.normal_(self.head.weight, std=0.01)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Standardised [B, 599, 128] -> the last hidden layer, [B, 2048]."""
+        """Return the last hidden layer [B, 2048] for normalized clips [B, 599, 128]."""
         x = x.transpose(1, 2)  # [B, 128, 599]: mel bins are channels
         x = F.max_pool1d(F.relu(self.conv1(x)), 4)  # [B, 256, 596] -> [B, 256, 149]
         x = F.max_pool1d(F.relu(self.conv2(x)), 2)  # [B, 256, 146] -> [B, 256, 73]
@@ -63,6 +63,6 @@ class GenreCNN(ClipNetwork):
 
 
 def global_pool(x: Tensor) -> Tensor:
-    """[B, C, T] -> [B, 3C]: mean, max, L2 norm over time. The epsilon keeps the slope finite at zero."""
+    """Return mean, max and L2 norm over time: [B, C, T] -> [B, 3C]. The epsilon keeps the gradient finite at zero."""
     norm = (x.square().sum(dim=2) + 1e-8).sqrt()
     return torch.cat([x.mean(dim=2), x.amax(dim=2), norm], dim=1)

@@ -1,4 +1,4 @@
-"""The genre networks there are, by name, and their way to a file and back."""
+"""Registry of the genre networks by name, and their serialization."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,7 +7,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from models.clip_network import ClipNetwork, TrainingConfig
-from models.clips import Variation
+from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
 
@@ -15,56 +15,55 @@ NETWORKS: dict[str, tuple[type[TrainingConfig], type[ClipNetwork]]] = {
     "genre_cnn": (GenreCNNConfig, GenreCNN),
     "short_chunk": (ShortChunkConfig, ShortChunkCNN),
 }
-"""Name: its settings, and the network that they build."""
+"""Name: configuration class, and the network that it builds."""
 
 
 def build(cfg: TrainingConfig) -> ClipNetwork:
-    """The network of these settings, as it starts."""
-    return NETWORKS[name_of(cfg)][1](cfg)  # type: ignore[call-arg]
+    """Return the network of a configuration with initial weights."""
+    return NETWORKS[network_name(cfg)][1](cfg)  # type: ignore[call-arg]
 
 
-def settings_of(name: str, **given: Any) -> TrainingConfig:
-    """The settings of the network of this name. ValueError names those there are."""
+def make_config(name: str, **values: Any) -> TrainingConfig:
+    """Return a configuration of the named network. Raises ValueError with the existing names."""
     if name not in NETWORKS:
         raise ValueError(f"no genre network is called {name!r}: use one of {', '.join(NETWORKS)}")
-    return NETWORKS[name][0](**given)
+    return NETWORKS[name][0](**values)
 
 
-def name_of(cfg: TrainingConfig) -> str:
-    """The name of the network that these settings are for."""
-    return next(name for name, (kind, _) in NETWORKS.items() if type(cfg) is kind)
+def network_name(cfg: TrainingConfig) -> str:
+    """Return the name of the network that a configuration is for."""
+    return next(name for name, (config_class, _) in NETWORKS.items() if type(cfg) is config_class)
 
 
-def card(cfg: TrainingConfig) -> dict[str, Any]:
-    """The configuration as plain values, and the network's name under `network`; `from_card` reads it back."""
-    return {"network": name_of(cfg), **asdict(cfg)}
+def to_card(cfg: TrainingConfig) -> dict[str, Any]:
+    """Return the configuration as JSON values, with the network's name as `network`; `from_card` reads it back."""
+    return {"network": network_name(cfg), **asdict(cfg)}
 
 
-def from_card(values: dict[str, Any]) -> TrainingConfig:
-    """A configuration from `card`'s values (JSON turns tuples into lists)."""
-    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    plain["vary"] = Variation(**values["vary"])
-    return settings_of(plain.pop("network", "genre_cnn"), **plain)
+def from_card(card: dict[str, Any]) -> TrainingConfig:
+    """Return the configuration of a card (JSON turned its tuples into lists)."""
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in card.items()}
+    values["augment"] = AugmentConfig(**card["augment"])
+    return make_config(values.pop("network"), **values)
 
 
 def to_state(model: ClipNetwork) -> dict[str, Tensor]:
-    """Weights and standardisation by name, on the CPU: what safetensors saves."""
+    """Return all weights and buffers by name, on the CPU, as safetensors saves them."""
     return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
 
 
 def from_state(cfg: TrainingConfig, state: dict[str, Tensor]) -> ClipNetwork:
-    """The model in eval mode. RuntimeError (torch) names tensors that are missing or of another shape."""
+    """Return the model in eval mode. Raises RuntimeError (torch) for missing tensors or other shapes."""
     model = build(cfg)
-    # a network from before they were calibrated has neither
-    model.load_state_dict({"temperature": model.temperature, "weighed": model.weighed, **state})
+    model.load_state_dict(state)
     return model.eval()
 
 
 def to_bytes(model: ClipNetwork) -> bytes:
-    """The model as the bytes of a safetensors file."""
+    """Return the model as safetensors bytes."""
     return save(to_state(model))
 
 
 def from_bytes(cfg: TrainingConfig, blob: bytes) -> ClipNetwork:
-    """The model from the bytes of a safetensors file."""
+    """Return the model that `to_bytes` saved."""
     return from_state(cfg, load(blob))

@@ -1,16 +1,17 @@
-"""Implicit ALS: how items and users get their factors (Hu, Koren, Volinsky 2008; Rendle et al. 2022).
+"""Implicit ALS: matrix factorization of implicit feedback (Hu, Koren, Volinsky 2008; Rendle et al. 2022).
 
     L(X, Y) = sum over (u, i) in S of (a + s_ui) (1 - x_u . y_i)^2  +  a  sum over all other (u, i) of (x_u . y_i)^2
               + lambda ( sum over u of (n_u + a |I|)^nu |x_u|^2  +  sum over i of (n_i + a |U|)^nu |y_i|^2 )
 
-S: the pairs that somebody likes, s_ui > 0 how much; n_u, n_i: how many of them a user or an item has; a: what a pair weighs of
-which nothing is known. This is Hu's objective by 1 / alpha (a = 1 / alpha, its confidence 1 + alpha s) with the frequency-scaled
-regularisation of Rendle et al. (their Eq. 7; nu = 1 is their best, nu = 0 is Hu's). A half-step fixes one side and solves
-the other's rows, each by itself: models/als_rows.py.
+S: observed pairs, with weights s_ui > 0; n_u, n_i: how many of them a user or an item has; a: weight of an unobserved
+pair. This is Hu's objective divided by alpha (a = 1 / alpha, confidence 1 + alpha s) with the frequency-scaled
+regularization of Rendle et al. (their Eq. 7; nu = 1 is their best, nu = 0 is Hu's). A half-step fixes one side and
+solves the rows of the other independently: models/als_solver.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -19,134 +20,188 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from models.als_rows import Fixed, Objective, approach, fixed, solve, strengths
-from models.device import best_device
-from models.top_n import Floats
-from models.workers import workers
+from models import als_solver
+from models.als_solver import ALSObjective, FixedSide, solve, solve_cg, with_gram
+from models.interactions import confidence_weights
+from models.protocol import Tensors
+from models.threads import thread_pool
+from models.torch_device import best_device
+from models.types import F32, I64
+
+BLOCK_INTERACTIONS = 400_000
+"""Interactions of a block of rows: one or two seconds of a thread or task. A row's block is the number of interactions
+before it, divided by this; so a block exceeds it by its last row at most. Blocks, and so results, depend on the data
+alone."""
 
 
 @dataclass(frozen=True)
 class IALSConfig:
-    """Size and fit of the factorisation."""
+    """Hyper-parameters."""
 
     min_rating: float = 1.0
-    """T_R: ratings from here on are likes (PMRS Eq. 2, read as R >= T_R)."""
+    """T_R: ratings from here on are interactions (PMRS Eq. 2, read as R >= T_R)."""
     rank: int = 64
-    """Number of latent factors."""
+    """F: number of latent factors."""
     iterations: int = 10
     """Alternations of users and items."""
-    unobserved: float = 0.1
-    """a: weight of a pair of which nothing is known."""
-    regularisation: float = 0.01
+    unobserved_weight: float = 0.1
+    """a: weight of an unobserved pair."""
+    regularization: float = 0.01
     """lambda."""
     exponent: float = 1.0
-    """nu of the regularisation's scale."""
-    steps: int = 3
-    """Of conjugate gradients in a half-step; 0: exactly."""
+    """nu of the frequency-scaled regularization."""
+    cg_steps: int = 3
+    """Conjugate-gradient steps per half-step; 0: exact solutions."""
     seed: int = 7
-    """Of the first item factors."""
+    """Seed of the initial item factors."""
 
     @property
-    def objective(self) -> Objective:
-        """What these settings minimise."""
-        return Objective(self.unobserved, self.regularisation, self.exponent)
-
-
-def first(rows: int, rank: int, seed: int) -> Tensor:
-    """The factors from which a cold fit starts [rows, F]: normal, of expected length 0.1 (Rendle et al., section 3.3)."""
-    scale: float = 0.1 / rank**0.5
-    return torch.randn(rows, rank, generator=torch.Generator().manual_seed(seed)) * scale
+    def objective(self) -> ALSObjective:
+        """The weights of the objective."""
+        return ALSObjective(self.unobserved_weight, self.regularization, self.exponent)
 
 
 @dataclass(frozen=True)
-class State:
-    """Where a fit stands: whoever goes on from it gets the bits of one that was never interrupted."""
+class ALSModel:
+    """Fitted item factors. A query is scored by folding it in (Hu, Koren, Volinsky 2008, Eq. 4): score(u, i) = x_u .
+    y_i.
 
-    users: Floats
+    x_u is the exact solution of the last half-step, for users of the training data and new ones alike.
+    """
+
+    factors: F32
+    """Y [I, F]; rows of zeros for tracks without interactions."""
+    objective: ALSObjective
+    min_rating: float = 1.0
+    """T_R."""
+
+    @cached_property
+    def _side(self) -> FixedSide:
+        return with_gram(torch.from_numpy(self.factors))
+
+    def fold_in(self, user_items: csr_array) -> F32:
+        """Return x_u [Q, F] float32; zeros for queries without interactions."""
+        weights = confidence_weights(user_items, self.min_rating)
+        return np.asarray(solve(weights, self._side, self.objective).float().numpy())
+
+    def score(self, user_items: csr_array) -> F32:
+        """Return scores [Q, I]."""
+        return np.asarray(self.fold_in(user_items) @ self.factors.T)
+
+    def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
+        """Return what each history item adds to x_u . y_i (Hu, Koren, Volinsky, section 5); 0 below `min_rating`."""
+        weights = confidence_weights(user_items, self.min_rating)
+        parts = als_solver.contributions(weights, self._side, self.objective, item_ids)
+        if weights.nnz == user_items.nnz:
+            return parts
+        padded = []
+        for row, part in enumerate(parts):
+            interactions = weights.indices[weights.indptr[row] : weights.indptr[row + 1]]
+            history = user_items.indices[user_items.indptr[row] : user_items.indptr[row + 1]]
+            active = np.isin(history, interactions)
+            padded.append(np.zeros((len(part), active.size), np.float32))
+            padded[row][:, active] = part
+        return padded
+
+    def tensors(self) -> Tensors:
+        """Return `factors` [I, F]."""
+        return {"factors": self.factors}
+
+
+@dataclass(frozen=True)
+class ALSState:
+    """State of a fit after an iteration. A fit that resumes from it gives the bits of an uninterrupted one."""
+
+    users: F32
     """X [U, F]."""
-    items: Floats
+    items: F32
     """Y [I, F]."""
     iteration: int = 0
-    """How many are done."""
+    """Completed iterations."""
 
 
-def cold(users: int, items: int, config: IALSConfig) -> State:
-    """Where a fit of so many rows begins."""
-    return State(np.zeros((users, config.rank), np.float32), first(items, config.rank, config.seed).numpy())
+def init_factors(n_rows: int, rank: int, seed: int) -> Tensor:
+    """Return initial factors [n_rows, F]: normal, of expected length 0.1 (Rendle et al., section 3.3)."""
+    scale: float = 0.1 / rank**0.5
+    return torch.randn(n_rows, rank, generator=torch.Generator().manual_seed(seed)) * scale
 
 
-def half_step(likes: csr_array, side: Fixed, start: Tensor, config: IALSConfig) -> Tensor:
-    """The rows' new factors [B, F] float32, by as many steps as the config has; computed where `side` is, then where `start` is."""
-    if config.steps:
-        return approach(likes, side, start.to(side.factors), config.objective, config.steps).to(start)
-    return solve(likes, side, config.objective).to(start)
+def init_state(n_users: int, n_items: int, config: IALSConfig) -> ALSState:
+    """Return the state before the first iteration."""
+    users = np.zeros((n_users, config.rank), np.float32)
+    return ALSState(users, init_factors(n_items, config.rank, config.seed).numpy())
 
 
-BLOCK_LIKES = 400_000
-"""Likes of a block of rows, which one thread or task solves in a second or two. A row's block is the number of likes before it by
-this, so that a block has its last row's besides at most. It depends on the data alone, so that results do."""
+def half_step(weights: csr_array, side: FixedSide, previous: Tensor, config: IALSConfig) -> Tensor:
+    """Return the rows' new factors [B, F] float32, on the device of `previous` [B, F]; computed on that of `side`."""
+    if config.cg_steps:
+        x0 = previous.to(side.factors)
+        return solve_cg(weights, side, x0, config.objective, config.cg_steps).to(previous)
+    return solve(weights, side, config.objective).to(previous)
 
 
-def fit(ratings: csr_array, config: IALSConfig) -> Floats:
-    """Item factors Y [I, F] of `ratings` [U, I], on one machine."""
-    return alternate(strengths(ratings, config.min_rating), config)
+def fit(ratings: csr_array, config: IALSConfig) -> F32:
+    """Return item factors Y [I, F] of `ratings` [U, I]."""
+    return fit_als(confidence_weights(ratings, config.min_rating), config)
 
 
-def alternate(
-    likes: csr_array,
+def fit_als(
+    weights: csr_array,
     config: IALSConfig,
-    start: State | None = None,
-    told: Callable[[State], object] = lambda _: None,
+    resume_from: ALSState | None = None,
+    on_iteration: Callable[[ALSState], object] = lambda _: None,
     threads: int = 0,
-) -> Floats:
-    """Item factors Y [I, F] of `likes` [U, I] (strengths), on one machine: blocks of rows are dealt out to threads.
+) -> F32:
+    """Return item factors Y [I, F] of `weights` [U, I] (s), computed by threads, or on a GPU if there is one.
 
-    `start`: where to go on, else cold; `told`: hears of each iteration; `threads`: 0: as many as there are cores. The same bits
-    whatever their number. On a GPU where there is one.
+    `resume_from`: state to continue from. `on_iteration(state)` runs after every iteration. `threads` 0: one per core;
+    the result does not depend on their number.
     """
     device = best_device()
-    listeners = csr_array(likes.T.tocsr())
-    state = cold(likes.shape[0], likes.shape[1], config) if start is None else start
-    with workers(threads) as pool:
+    item_weights = csr_array(weights.T.tocsr())
+    state = init_state(weights.shape[0], weights.shape[1], config) if resume_from is None else resume_from
+    with thread_pool(threads) as pool:
 
-        def step(rows: csr_array, other: Floats, own: Floats) -> Floats:
-            side, before = pool.submit(fixed, torch.from_numpy(other).to(device)).result(), torch.from_numpy(own)
-            parts = pool.map(lambda span: half_step(rows[span], side, before[span], config), spans(rows))
+        def step(rows: csr_array, fixed: F32, previous: F32) -> F32:
+            side, x0 = pool.submit(with_gram, torch.from_numpy(fixed).to(device)).result(), torch.from_numpy(previous)
+            parts = pool.map(lambda block: half_step(rows[block], side, x0[block], config), row_blocks(rows))
             return np.asarray(torch.cat(list(parts)).numpy())
 
         for iteration in range(state.iteration, config.iterations):
-            users = step(likes, state.items, state.users)
-            state = State(users, step(listeners, users, state.items), iteration + 1)
-            told(state)
+            users = step(weights, state.items, state.users)
+            state = ALSState(users, step(item_weights, users, state.items), iteration + 1)
+            on_iteration(state)
     return state.items
 
 
-def folded(likes: csr_array, items: Floats, config: IALSConfig, threads: int = 0) -> Floats:
-    """Every user's factors [U, F], solved exactly for item factors Y [I, F]; dealt out as above."""
-    with workers(threads) as pool:
-        side = pool.submit(fixed, torch.from_numpy(items).to(best_device())).result()
-        parts = pool.map(lambda span: solve(likes[span], side, config.objective).float().cpu(), spans(likes))
+def fold_in(weights: csr_array, items: F32, config: IALSConfig, threads: int = 0) -> F32:
+    """Return the exact factors [U, F] of all users for item factors Y [I, F]; `threads` as in `fit_als`."""
+    with thread_pool(threads) as pool:
+        side = pool.submit(with_gram, torch.from_numpy(items).to(best_device())).result()
+        parts = pool.map(lambda block: solve(weights[block], side, config.objective).float().cpu(), row_blocks(weights))
         return np.asarray(torch.cat(list(parts)).numpy())
 
 
-def spans(rows: csr_array) -> list[slice]:
-    """The blocks of a matrix of likes."""
-    block = rows.indptr[:-1].astype(np.int64) // BLOCK_LIKES
+def row_blocks(rows: csr_array) -> list[slice]:
+    """Return the blocks of rows of a matrix of interactions."""
+    block = rows.indptr[:-1].astype(np.int64) // BLOCK_INTERACTIONS
     edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), rows.shape[0]]
-    return [slice(begin, end) for begin, end in pairwise(edges)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def loss(likes: csr_array, users: NDArray[np.floating], items: NDArray[np.floating], objective: Objective) -> float:
-    """L(X, Y), without the I x U scores: the square over all pairs is the trace of X'X Y'Y."""
-    mine, theirs = users.astype(np.float64), items.astype(np.float64)
-    rows = np.repeat(np.arange(likes.shape[0]), np.diff(likes.indptr))
-    scores = np.einsum("nf,nf->n", mine[rows], theirs[likes.indices])
-    a = objective.unobserved
-    seen = ((a + likes.data) * (1.0 - scores) ** 2 - a * scores**2).sum()
-    every = a * np.sum((mine.T @ mine) * (theirs.T @ theirs))
-    counts = np.diff(likes.indptr), np.bincount(likes.indices, minlength=len(items))
-    by_user, by_item = (
-        objective.penalty(torch.from_numpy(count).double(), across).numpy()
-        for count, across in zip(counts, (len(items), len(users)), strict=True)
+def loss(
+    weights: csr_array, users: NDArray[np.floating], items: NDArray[np.floating], objective: ALSObjective
+) -> float:
+    """Return L(X, Y) without computing all U x I scores: the sum of squares over all pairs is the trace of X'X Y'Y."""
+    X, Y = users.astype(np.float64), items.astype(np.float64)
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    scores = np.einsum("nf,nf->n", X[rows], Y[weights.indices])
+    a = objective.unobserved_weight
+    observed = ((a + weights.data) * (1.0 - scores) ** 2 - a * scores**2).sum()
+    all_pairs = a * np.sum((X.T @ X) * (Y.T @ Y))
+    counts = np.diff(weights.indptr), np.bincount(weights.indices, minlength=len(items))
+    user_penalty, item_penalty = (
+        objective.penalty(torch.from_numpy(count).double(), n_cols).numpy()
+        for count, n_cols in zip(counts, (len(items), len(users)), strict=True)
     )
-    return float(seen + every + by_user @ (mine**2).sum(1) + by_item @ (theirs**2).sum(1))
+    return float(observed + all_pairs + user_penalty @ (X**2).sum(1) + item_penalty @ (Y**2).sum(1))

@@ -2,8 +2,8 @@
 
 PMRS (section III) and the article its network comes from print "599 frames" for clips of different lengths;
 no integer hop gives exactly 599 for 4 s, so there are two presets (see `PRESETS`). What the paper calls MFCC
-is log-mel there. The filterbank is the Slaney one (linear below 1 kHz, logarithmic above, each triangle of
-unit area), written out here and equal to `librosa.filters.mel`, which is only the oracle of the tests.
+is log-mel there. The filterbank is Slaney's (linear below 1 kHz, logarithmic above, each triangle of
+unit area). It equals `librosa.filters.mel`, which only the tests use.
 
 Compression is log(1 + 10000 x power): as good as a logarithm over 70 dB, zero for silence, never -inf. The
 values lie in 0..20, where float16 keeps them to 0.01.
@@ -21,13 +21,13 @@ from torch.nn import functional as F
 COMPRESSION = 10_000.0  # C of log(1 + C * mel power)
 LINEAR_HZ_PER_MEL = 200.0 / 3.0  # Slaney's Auditory Toolbox: 66.7 Hz a mel below 1 kHz ...
 LOG_START_HZ = 1000.0
-BANDS = 4  # groups of filters: a product with all of them at once is three quarters zeros
+BANDS = 4  # groups of filters: in one product of all filters, three quarters of the factors would be zeros
 LOG_STEP = np.log(6.4) / 27.0  # ... and 27 mels from 1 kHz to 6.4 kHz above it
 
 
 @dataclass(frozen=True)
 class MelPreset:
-    """How a clip becomes a spectrogram. `clip_samples` and `hop` are samples at `sample_rate`."""
+    """Parameters of a spectrogram. `clip_samples` and `hop` are samples at `sample_rate`."""
 
     name: str
     clip_samples: int
@@ -53,27 +53,27 @@ PRESETS: dict[str, MelPreset] = {
 
 
 def preset(name: str) -> MelPreset:
-    """The preset called `name`. ValueError names the known ones."""
+    """Return the preset of this name. Raises ValueError with the existing names."""
     if name not in PRESETS:
         raise ValueError(f"no mel preset is called {name!r}: use one of {', '.join(sorted(PRESETS))}")
     return PRESETS[name]
 
 
 def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Hertz to Slaney mels, any shape."""
+    """Convert hertz to Slaney mels, any shape."""
     above = LOG_START_HZ / LINEAR_HZ_PER_MEL + np.log(np.maximum(hz, 1e-9) / LOG_START_HZ) / LOG_STEP
     return np.where(hz < LOG_START_HZ, hz / LINEAR_HZ_PER_MEL, above)
 
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Slaney mels to hertz, any shape."""
+    """Convert Slaney mels to hertz, any shape."""
     start = LOG_START_HZ / LINEAR_HZ_PER_MEL
     return np.where(mel < start, mel * LINEAR_HZ_PER_MEL, LOG_START_HZ * np.exp(LOG_STEP * (mel - start)))
 
 
 @lru_cache(maxsize=8)
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> NDArray[np.float32]:
-    """Triangular filters of unit area over 0 Hz .. Nyquist, [n_mels, 1 + n_fft // 2] (read only)."""
+    """Return triangular filters of unit area over 0 Hz .. Nyquist, [n_mels, 1 + n_fft // 2] (read-only)."""
     bins = np.linspace(0.0, sample_rate / 2.0, 1 + n_fft // 2)
     top = hz_to_mel(np.array(sample_rate / 2.0))
     edges = mel_to_hz(np.linspace(0.0, float(top), n_mels + 2))
@@ -87,44 +87,51 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> NDArray[np.float32
 
 @lru_cache(maxsize=8)
 def mel_bands(sample_rate: int, n_fft: int, n_mels: int) -> tuple[tuple[int, NDArray[np.float32]], ...]:
-    """The same filters in BANDS groups of neighbours: (first FFT bin, [bins, n_mels / BANDS]). What lies outside is 0 anyway."""
-    found = []
+    """Return the same filters in BANDS groups without their zeros: (first FFT bin, [bins, n_mels / BANDS])."""
+    bands = []
     for part in np.array_split(mel_filters(sample_rate, n_fft, n_mels), BANDS):
         bins = np.flatnonzero(part.any(axis=0))
-        found.append((int(bins[0]), np.ascontiguousarray(part[:, bins[0] : bins[-1] + 1].T)))
-    return tuple(found)
+        bands.append((int(bins[0]), np.ascontiguousarray(part[:, bins[0] : bins[-1] + 1].T)))
+    return tuple(bands)
 
 
 def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
-    """Mel power spectrogram, [B, samples] -> [B, frames, n_mels]: centred, zero-padded, Hann window."""
+    """Return mel power spectrograms, [B, samples] -> [B, frames, n_mels]: centered frames, zero padding, Hann window.
+
+    Raises ValueError for other shapes or dtypes.
+    """
     if waves.ndim != 2 or not waves.is_floating_point():
-        raise ValueError(f"clips are [B, samples] of floats, full scale 1, not {waves.dtype} of shape {tuple(waves.shape)}")
+        raise ValueError(
+            f"clips are [B, samples] of floats, full scale 1, not {waves.dtype} of shape {tuple(waves.shape)}"
+        )
     samples = waves.shape[1]
     if samples != preset.clip_samples:
         raise ValueError(
             f"preset {preset.name} takes clips of {preset.clip_samples} samples, these have {samples}: "
-            "cut them, or bring short ones to length with fit_clip"
+            "cut them, or extend short ones with fit_clip"
         )
     window, bands = _constants(preset, waves.device)
     if waves.is_cuda:
         return _mel_power(waves.float(), preset, window, bands)
-    # one clip's spectrum is 2 MB and stays in a core's cache; of eight at once each takes half as long again. And the same memory
-    # for each: what malloc gives back between clips costs more to have again than the arithmetic in it
-    found, room = torch.empty(len(waves), preset.frames, preset.n_mels), _Room(preset)
+    # clip by clip: one spectrum (2 MB) stays in a core's cache, eight at once take 1.5 times as long per clip. All
+    # clips share one buffer: allocating it anew costs more than the arithmetic
+    mel, buffers = torch.empty(len(waves), preset.frames, preset.n_mels), _Buffers(preset)
     for clip, wave in enumerate(waves.detach().float()):
-        found[clip] = _mel_power(wave, preset, window, bands, room)
-    return found
+        mel[clip] = _mel_power(wave, preset, window, bands, buffers)
+    return mel
 
 
 @lru_cache(maxsize=8)
 def _constants(preset: MelPreset, device: torch.device) -> tuple[Tensor, list[tuple[int, Tensor]]]:
-    """Window and filters of a preset, where they are used."""
+    """Return the window and filters of a preset on a device."""
     bands = mel_bands(preset.sample_rate, preset.n_fft, preset.n_mels)
-    return torch.hann_window(preset.n_fft, device=device), [(low, torch.tensor(part, device=device)) for low, part in bands]
+    return torch.hann_window(preset.n_fft, device=device), [
+        (low, torch.tensor(part, device=device)) for low, part in bands
+    ]
 
 
-class _Room:
-    """Memory for the numbers between a clip and its log-mel."""
+class _Buffers:
+    """Memory for the intermediate results of a clip."""
 
     def __init__(self, preset: MelPreset) -> None:
         self.frames = torch.empty(preset.frames, preset.n_fft)
@@ -133,32 +140,35 @@ class _Room:
 
 
 def _mel_power(
-    waves: Tensor, preset: MelPreset, window: Tensor, bands: list[tuple[int, Tensor]], room: _Room | None = None
+    waves: Tensor, preset: MelPreset, window: Tensor, bands: list[tuple[int, Tensor]], buffers: _Buffers | None = None
 ) -> Tensor:
-    """[..., samples] -> [..., frames, n_mels]; frames stand in rows all the way, which torch.stft would turn to columns."""
+    """Return [..., frames, n_mels] for waves [..., samples].
+
+    Frames stay rows throughout; torch.stft would transpose them.
+    """
     padded = F.pad(waves, (preset.n_fft // 2, preset.n_fft // 2))
     frames = padded.unfold(-1, preset.n_fft, preset.hop)[..., : preset.frames, :]
-    windowed = torch.mul(frames, window, out=room.frames if room else None)
-    spectrum = torch.fft.rfft(windowed, out=room.spectrum if room else None)
-    power = torch.square(spectrum.real, out=room.power if room else None)  # [..., frames, 1 + n_fft // 2]
+    windowed = torch.mul(frames, window, out=buffers.frames if buffers else None)
+    spectrum = torch.fft.rfft(windowed, out=buffers.spectrum if buffers else None)
+    power = torch.square(spectrum.real, out=buffers.power if buffers else None)  # [..., frames, 1 + n_fft // 2]
     power.addcmul_(spectrum.imag, spectrum.imag)
     return torch.cat([power[..., low : low + len(part)] @ part for low, part in bands], dim=-1)
 
 
 def log_mel(waves: Tensor, preset: MelPreset) -> Tensor:
-    """log(1 + 10000 x mel power) of mono clips.
+    """Return log(1 + 10000 x mel power) of mono clips: [B, 599, 128] float32.
 
     `waves`: [B, clip_samples], any float type, full scale = 1, at the preset's sample rate, on any device.
-    Returns [B, 599, 128] float32 on the same device. ValueError for another length.
+    Raises ValueError for another length.
     """
     return mel_power(waves, preset).mul_(COMPRESSION).log1p_()
 
 
 def fit_clip(wave: NDArray[np.float32], preset: MelPreset) -> tuple[NDArray[np.float32], bool]:
-    """The first clip of `wave` (mono, [samples]) at the preset's length, and whether it had to be tiled.
+    """Return the first clip of `wave` (mono, [samples]) at the preset's length, and whether it had to be tiled.
 
-    A shorter wave is repeated from its start, never padded with zeros: silence would be a feature that the
-    genre does not have. ValueError for an empty wave.
+    A shorter wave is repeated, not padded with zeros: silence would be a feature that its genre does not have.
+    Raises ValueError for an empty wave.
     """
     if wave.ndim != 1 or wave.size == 0:
         raise ValueError(f"a clip must be one channel with at least one sample, not shape {wave.shape}")

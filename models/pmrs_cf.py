@@ -1,17 +1,18 @@
-"""PMRS collaborative filtering: a user's genre taste, times what a track is, times how well it fits (Eq. 1-4).
+"""PMRS collaborative filtering: the user's genre profile, times the track's genres, times the collaborative score (Eq.
+1-4).
 
-The paper prints V = U_M (x) C_M without saying what the product is, and its equations forget the similar users that
-its section I promises. Read here as:
+The paper prints V = U_M (x) C_M without defining the product, and its equations omit the similar users of its section
+I. This module reads them as:
 
-    theta_u(g) = sum over m in U_M of R_m P(g|m) / sum over m in U_M of R_m       the user's genre profile
-    s(u, c)    = share of u's unheard tracks that do not score above c            percentile of the collaborative score
+    theta_u(g) = sum over m in U_M of R_m P(g|m) / sum over m in U_M of R_m       genre profile of the user
+    s(u, c)    = share of u's unseen tracks that do not score above c             percentile of the collaborative score
     list of g  : P(g|c) s(u, c), over tracks whose most probable genre is g
     overall    : sum over g of theta_u(g) P(g|c) s(u, c)
 
-s is a percentile because collaborative scores may be negative, and would turn a product around. Tracks without a known
-genre form one more class in theta and P, so that listeners of unlabelled music get an overall list too. The collaborative score
-is any recommender's (models/top_n.py); PMRS's own is matrix factorisation. Of a recommender on its own, without PMRS's say about
-genres, the overall list is s alone.
+s is a percentile because a negative collaborative score would reverse the product. Tracks without a known genre form
+one more class of theta and P, so that users of unlabelled music get an overall list too. The collaborative score may
+come from any recommender (models/protocol.py); PMRS's own is matrix factorization. Without genre profiles, the overall
+list of a recommender is s alone.
 """
 
 from dataclasses import dataclass
@@ -20,93 +21,93 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models.lists import OVERALL, Lists, joined
-from models.top_n import Floats, Ints
+from models.recommendation_lists import OVERALL, RankedLists, concat_lists
+from models.topk import seen_mask, top_k_per_row
+from models.types import F32, I64
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The I tracks of the collaborative model, in the order of their ids (ties are broken by that order)."""
+    """Genres of the I tracks of the collaborative model, in the order of their ids (which breaks ties)."""
 
-    genre_probabilities: Floats
+    genre_probabilities: F32
     """[I, G + 1] P(g|c); the last class is "genre unknown". Rows sum to 1."""
-    genre: Ints
+    genre: I64
     """[I] most probable genre, G where unknown."""
 
     @property
-    def classes(self) -> int:
+    def n_classes(self) -> int:
         """G + 1."""
         return int(self.genre_probabilities.shape[1])
 
 
-def tastes(asked: csr_array, catalogue: Catalogue, least: float) -> Floats:
-    """Profiles theta [B, G + 1] of users by their ratings `asked` [B, I] of at least `least` (T_R); zeros where there is none."""
-    weights = asked.astype(np.float32)
-    weights.data = np.where(weights.data >= least, weights.data, np.float32(0))
+def genre_profiles(user_items: csr_array, catalogue: Catalogue, min_rating: float) -> F32:
+    """Return theta [B, G + 1] from ratings [B, I] of at least `min_rating` (T_R); zeros for users without one."""
+    weights = user_items.astype(np.float32)
+    weights.data = np.where(weights.data >= min_rating, weights.data, np.float32(0))
     total = np.asarray(weights.sum(axis=1), dtype=np.float32).reshape(-1, 1)
-    summed = np.asarray(weights @ catalogue.genre_probabilities, dtype=np.float32)
-    return np.divide(summed, total, out=np.zeros_like(summed), where=total > 0)
+    weighted = np.asarray(weights @ catalogue.genre_probabilities, dtype=np.float32)
+    return np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
 
 
-def percentiles(scores: Floats, heard: csr_array) -> Floats:
-    """S [B, I]: (n - rank) / n among the n unheard tracks of which a recommender knows something, best first; -1 for the others.
+def percentiles(scores: F32, user_items: csr_array) -> F32:
+    """Return s [B, I]: (n - rank) / n among the n unseen tracks with evidence; -1 for all others. Ties: first id first.
 
-    `scores` [B, I]: a recommender's, in which 0 exactly says that nothing is known; `heard` [B, I]. Ties: first id first.
+    `scores` [B, I]: a recommender's; exactly 0 means no evidence. `user_items` [B, I]: seen tracks.
     """
-    offered = np.asarray(scores != 0)
-    offered[np.repeat(np.arange(heard.shape[0]), np.diff(heard.indptr)), heard.indices] = False
-    found = np.full(scores.shape, -1.0, dtype=np.float32)
-    numbers = np.arange(scores.shape[1], dtype=np.uint64)
-    for row, line in enumerate(offered):
-        order = np.sort(_falling(scores[row, line]) | numbers[line]) & np.uint64(0xFFFF_FFFF)
-        count = order.size
-        found[row, order.astype(np.int64)] = ((count - np.arange(count)) / max(1, count)).astype(np.float32)
-    return found
+    eligible = np.asarray(scores != 0) & ~seen_mask(user_items)
+    result = np.full(scores.shape, -1.0, dtype=np.float32)
+    ids = np.arange(scores.shape[1], dtype=np.uint64)
+    for row, mask in enumerate(eligible):
+        order = np.sort(_descending_keys(scores[row, mask]) | ids[mask]) & np.uint64(0xFFFF_FFFF)
+        n = order.size
+        result[row, order.astype(np.int64)] = ((n - np.arange(n)) / max(1, n)).astype(np.float32)
+    return result
 
 
-def _falling(scores: Floats) -> NDArray[np.uint64]:
-    """Whole numbers that rise where float32 scores fall, in the upper half of 64 bits: those are sorted several times faster."""
+def _descending_keys(scores: F32) -> NDArray[np.uint64]:
+    """Return integers that ascend as the scores descend, in the upper 32 of 64 bits: they sort several times faster."""
     bits = np.ascontiguousarray(scores, dtype=np.float32).view(np.uint32)
-    falling = np.where(bits >> np.uint32(31), bits, ~(bits ^ np.uint32(0x8000_0000)))
-    return falling.astype(np.uint64) << np.uint64(32)
+    descending = np.where(bits >> np.uint32(31), bits, ~(bits ^ np.uint32(0x8000_0000)))
+    return descending.astype(np.uint64) << np.uint64(32)
 
 
 def top_lists(
-    scores: Floats,
-    asked: csr_array,
+    scores: F32,
+    user_items: csr_array,
     catalogue: Catalogue,
-    least: float,
-    overall: int,
-    per_genre: int,
-    by_taste: bool = True,
-) -> Lists:
-    """Each user's overall list of the best `overall` tracks, and each genre's best `per_genre`; exact, never a rated track.
+    min_rating: float,
+    n_overall: int,
+    n_per_genre: int,
+    uses_genre_profile: bool = True,
+) -> RankedLists:
+    """Return each user's overall list of `n_overall` unseen tracks, and each genre's list of `n_per_genre`. Exact.
 
-    `scores` [B, I]: the collaborative ones; `asked` [B, I]: ratings; `by_taste`: whether theta has a say in the overall list,
-    as PMRS has it.
+    `scores` [B, I]: collaborative scores. `user_items` [B, I]: ratings. `uses_genre_profile`: weight the overall list
+    by theta, as PMRS does.
     """
-    share, taste = percentiles(scores, asked), tastes(asked, catalogue, least)
-    every = np.arange(len(catalogue.genre))
+    percentile = percentiles(scores, user_items)
+    profile = genre_profiles(user_items, catalogue, min_rating)
+    all_items = np.arange(len(catalogue.genre))
     # sum over g of theta(g) P(g|c)
-    value = (taste @ catalogue.genre_probabilities.T) * share if by_taste else share
-    parts = [_best(every, value, share, overall, OVERALL, np.ones(len(share), np.float32))]
-    for genre in range(catalogue.classes - 1 if per_genre else 0):
-        inside = np.flatnonzero(catalogue.genre == genre)
-        shares = share[:, inside]
-        value = catalogue.genre_probabilities[inside, genre] * shares
-        parts.append(_best(inside, value, shares, per_genre, genre, taste[:, genre]))
-    return joined(parts)
+    value = (profile @ catalogue.genre_probabilities.T) * percentile if uses_genre_profile else percentile
+    parts = [_top_list(all_items, value, percentile, n_overall, OVERALL, np.ones(len(percentile), np.float32))]
+    for genre in range(catalogue.n_classes - 1 if n_per_genre else 0):
+        items = np.flatnonzero(catalogue.genre == genre)
+        genre_percentile = percentile[:, items]
+        value = catalogue.genre_probabilities[items, genre] * genre_percentile
+        parts.append(_top_list(items, value, genre_percentile, n_per_genre, genre, profile[:, genre]))
+    return concat_lists(parts)
 
 
-def _best(items: Ints, scores: Floats, share: Floats, most: int, genre: int, taste: Floats) -> Lists:
-    """The `most` best offered of these items [M] by `scores` [B, M]: by score, then percentile, then id."""
-    offered = share >= 0
-    if most < items.size:
-        able = np.where(offered, scores, -np.inf)
-        offered &= able >= np.partition(able, items.size - most, axis=1)[:, items.size - most, None]
-    row, place = np.nonzero(offered)
-    score, percentile = scores[row, place].astype(np.float32), share[row, place]
-    order = np.lexsort((items[place], -percentile, -score, row))
-    order = order[np.arange(order.size) - np.searchsorted(row, row) < most]
-    row, place = row[order], place[order]
-    return Lists(row, np.full(row.size, genre), items[place], score[order], percentile[order], taste[row])
+def _top_list(items: I64, values: F32, percentile: F32, k: int, genre: int, profile: F32) -> RankedLists:
+    """Return the k eligible `items` [M] with the largest `values` [B, M]; ties by percentile, then id."""
+    eligible = percentile >= 0
+    if k < items.size:
+        masked = np.where(eligible, values, -np.inf)
+        eligible &= masked >= np.partition(masked, items.size - k, axis=1)[:, items.size - k, None]
+    row, column = np.nonzero(eligible)
+    score, tie_break = values[row, column].astype(np.float32), percentile[row, column]
+    best = top_k_per_row(row, items[column], score, k, tie_break)
+    row = row[best]
+    return RankedLists(row, np.full(row.size, genre), items[column[best]], score[best], tie_break[best], profile[row])

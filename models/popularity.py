@@ -1,6 +1,6 @@
-"""Popularity: what most listeners play. The baseline that a first model must beat.
+"""Popularity: the share of users who like a track. The baseline that every model must beat.
 
-The number of listeners, not of plays: a user with a million plays is one listener. "Windowed" popularity is the same, fitted on
+It counts users, not plays: a user with a million plays counts once. Windowed popularity is the same model, fitted on
 the ratings of the last days only.
 """
 
@@ -10,38 +10,41 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from models.top_n import Floats, Ints, Tensors, by_weights, liked
+from models.interactions import binarize
+from models.protocol import Tensors
+from models.types import F32, I64
 
 
 @dataclass(frozen=True)
 class PopularityConfig:
-    """What counts as a listener."""
+    """Hyper-parameters."""
 
     min_rating: float = 1.0
-    """T_R: ratings from here on make a listener (PMRS Eq. 2, read as R >= T_R)."""
+    """T_R: ratings from here on count (PMRS Eq. 2, read as R >= T_R)."""
 
 
 @dataclass(frozen=True)
 class Popularity:
-    """Listeners of each track, as a share of all."""
+    """A fitted popularity model."""
 
-    listeners: Floats
-    """[I], 0 to 1."""
+    user_share: F32
+    """[I] share of users who like each track, 0 to 1."""
 
-    def score(self, asked: csr_array) -> Floats:
-        """[Q, I]: the same for everybody."""
-        return np.broadcast_to(self.listeners, asked.shape)
+    def score(self, user_items: csr_array) -> F32:
+        """Return scores [Q, I], the same for every query."""
+        return np.broadcast_to(self.user_share, user_items.shape)
 
-    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
-        """Zeros: no track of a history has a say."""
-        return by_weights(asked, picked, lambda history, items: np.zeros((history.size, items.size), np.float32), 0.0)
+    def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
+        """Return zeros: no score depends on the history."""
+        lengths = np.diff(user_items.indptr)
+        return [np.zeros((items.size, length), np.float32) for items, length in zip(item_ids, lengths, strict=True)]
 
     def tensors(self) -> Tensors:
-        """`listeners` [I]."""
-        return {"listeners": self.listeners}
+        """Return `user_share` [I]."""
+        return {"user_share": self.user_share}
 
 
 def fit(ratings: csr_array, config: PopularityConfig) -> Popularity:
-    """Count them. `ratings` [U, I]."""
-    counts = np.asarray(liked(ratings, config.min_rating).sum(axis=0), dtype=np.float32).ravel()
+    """Count the users who like each track. `ratings` [U, I]."""
+    counts = np.asarray(binarize(ratings, config.min_rating).sum(axis=0), dtype=np.float32).ravel()
     return Popularity(counts / max(1, ratings.shape[0]))

@@ -1,9 +1,9 @@
-"""A modern small genre network: the short-chunk CNN with residual connections (Won et al. 2020, "Evaluation of CNN-based
-automatic music tagging models").
+"""A small genre network: the short-chunk CNN with residual connections.
 
-3 x 3 convolutions over time and mel bins alike, halved by pooling after each block, until one number per channel is left: the
-largest over time. Theirs has 128 to 512 channels and seven blocks on 3.7 s of 128 bins; this one sees 64 bins (averages of two),
-in six blocks of an eighth to a quarter of the channels, because it must train on two cores: 0.3 GFLOP a clip forward.
+Won et al. 2020, "Evaluation of CNN-based automatic music tagging models". 3 x 3 convolutions over time and mel bins;
+pooling halves both after each block; the maximum over time remains. The original has 128 to 512 channels and seven
+blocks on 3.7 s of 128 bins. This one must train on two cores: 64 bins (means of two), six blocks, an eighth to a
+quarter of the channels, 0.3 GFLOP per forward pass.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ShortChunkConfig(TrainingConfig):
 
     channels: tuple[int, ...] = (16, 32, 32, 64, 64, 128)  # of each block; six halvings of 64 bins leave one
     dropout: float = 0.3
-    lr: float = 2e-3  # batch normalisation bears a higher peak
+    lr: float = 2e-3  # batch normalization tolerates a higher peak
 
 
 class ShortChunkCNN(ClipNetwork):
@@ -30,12 +30,12 @@ class ShortChunkCNN(ClipNetwork):
     def __init__(self, cfg: ShortChunkConfig) -> None:
         super().__init__(cfg, cfg.channels[-1])
         sizes = (1, *cfg.channels)
-        self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(sizes))
-        self.head = nn.Linear(cfg.channels[-1] + cfg.beside, cfg.n_genres)
+        self.blocks = nn.ModuleList(Residual(*channels) for channels in pairwise(sizes))
+        self.head = nn.Linear(cfg.channels[-1] + cfg.n_side_features, cfg.n_outputs)
         self.drop = nn.Dropout(cfg.dropout)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Standardised [B, 599, 128] -> [B, channels]."""
+        """Return the last hidden layer [B, channels] for normalized clips [B, 599, 128]."""
         x = F.avg_pool2d(x.unsqueeze(1), 2)  # [B, 1, 299, 64]: 13 ms a frame, as fine as theirs
         for block in self.blocks:
             x = block(x)  # [B, C, T / 2, M / 2]
@@ -44,17 +44,19 @@ class ShortChunkCNN(ClipNetwork):
 
 
 class Residual(nn.Module):
-    """[B, before, T, M] -> [B, after, T / 2, M / 2]: two convolutions beside a short cut, then the larger of 2 x 2."""
+    """[B, in, T, M] -> [B, out, T / 2, M / 2]: two convolutions with a shortcut, then 2 x 2 max-pooling."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(before, after, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(after)
-        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(after)
-        self.across = nn.Conv2d(before, after, 1, bias=False) if before != after else nn.Identity()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.across = (
+            nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else nn.Identity()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """One block."""
-        own = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
-        return F.max_pool2d(F.relu(own + self.across(x)), 2)
+        """Apply the block."""
+        residual = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.max_pool2d(F.relu(residual + self.across(x)), 2)

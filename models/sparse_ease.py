@@ -1,16 +1,17 @@
-"""Sparse EASE: EASE for large catalogues, each track predicted by its nearest neighbours alone.
+"""Sparse EASE: EASE for large catalogues; each track is predicted from its nearest neighbors only.
 
-    N(j) = the k tracks most similar to j (shrunken cosine, models/neighbours.py)
+    N(j) = the k tracks most similar to j (shrunken cosine, models/cooccurrence.py)
     min over b of ||X_j - X_N b||^2 + lambda ||b||^2        so  (G_NN + lambda I) b = G_Nj,   G = X'X
-    score(u, j) = sum over i in N(j) that u likes of b_i
+    score(u, j) = sum over liked items i of u in N(j) of b_i
 
-This is fsSLIM (Ning and Karypis 2011, section IV.C: neighbours chosen by similarity, then the regression) without its l1 penalty
-and its b >= 0, which makes it a linear system; where N(j) is everything else it is EASE (Steck 2019), whose columns are these very
-regressions. A track with which j shares no listener is no neighbour, although EASE may give it a (negative) weight.
+This is fsSLIM (Ning and Karypis 2011, section IV.C: feature selection by similarity, then regression) without its l1
+penalty and its constraint b >= 0, which leaves a linear system. If N(j) is all other tracks it is EASE (Steck 2019). A
+track without a common user is never a neighbor, although EASE may give it a (negative) weight.
 
-Memory: likes twice, by user and by track; 8 k bytes per track that stay (308 MB for 384,546 tracks, k = 100), 24 k at their
-peak; and GRAMS for the systems at work. X'X is never whole: its rows are counted one at a time, and only what the systems at work
-need of them is kept. A row may be counted once for each set of systems; tracks that are near one another stand in the same set.
+Memory: the interactions twice, by user and by track; 8 k bytes per track for the model (308 MB for 384,546 tracks and k
+= 100) and 24 k at the peak; and MAX_SYSTEM_BYTES. G is never complete in memory: its rows are counted one at a time,
+and only the entries that the current batch of systems needs are kept. Similar tracks share a batch, so that each batch
+needs few rows.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -18,130 +19,138 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from models.item_weights import ItemWeights
-from models.neighbours import PIECES, Audience, nearest
-from models.top_n import Floats, Ints, TooLarge, liked
-from models.workers import workers
+from models.cooccurrence import N_CHUNKS, CooccurrenceMatrix, nearest_neighbors
+from models.interactions import binarize
+from models.item_item import ItemItemModel
+from models.protocol import CatalogTooLargeError
+from models.threads import thread_pool
+from models.types import F32, I64, Mask
 
-MOST_BYTES = 8 * 1024**3
-"""Of neighbourhoods (24 bytes a weight) or of one system (24 bytes a pair of neighbours), whichever is more."""
-GRAMS = 1024**3
-"""Bytes of the systems that are set up together, 4 k^2 each: 26,843 systems of 100 neighbours."""
-SOLVED = 4_000_000
-"""Numbers of the systems that one thread solves together: 32 MB, and the same again for their factors."""
+MAX_BYTES = 8 * 1024**3
+"""Limit of the neighborhoods (24 bytes per weight) and of one system (24 bytes per pair of neighbors)."""
+MAX_SYSTEM_BYTES = 1024**3
+"""Bytes of a batch of systems, 4 k^2 each: 26,843 systems of 100 neighbors."""
+MAX_SOLVE_CELLS = 4_000_000
+"""Numbers of the systems that one thread solves at once: 32 MB, and as much again for their Cholesky factors."""
 
 
 @dataclass(frozen=True)
 class SparseEASEConfig:
-    """Neighbours and penalty."""
+    """Hyper-parameters."""
 
     min_rating: float = 1.0
     """T_R: ratings from here on are a 1 in X."""
-    neighbours: int = 100
-    """k: tracks by which each track is predicted."""
+    neighbors: int = 100
+    """k: tracks from which each track is predicted."""
     shrinkage: float = 50.0
-    """Listeners by which a similarity is held back when neighbours are chosen."""
-    regularisation: float = 100.0
-    """lambda, in listeners."""
+    """Shrinkage of the similarity that selects neighbors, in users."""
+    regularization: float = 100.0
+    """lambda, in users."""
 
 
-def fit(ratings: csr_array, config: SparseEASEConfig, threads: int = 0) -> ItemWeights:
-    """Solve every track's regression. `ratings` [U, I]; `threads`: 0: as many as there are cores; the same bits whatever they are.
+def fit(ratings: csr_array, config: SparseEASEConfig, threads: int = 0) -> ItemItemModel:
+    """Solve the regression of every track. `ratings` [U, I]; `threads` 0: one per core. Results do not depend on
+    `threads`.
 
-    Raises TooLarge where neighbourhoods, or a single system, would pass MOST_BYTES.
+    Raises CatalogTooLargeError if the neighborhoods, or one system, need more than MAX_BYTES.
     """
-    tracks = ratings.shape[1]
-    most = min(config.neighbours, max(1, tracks - 1))
-    if (needed := 24 * max(tracks * most, most**2)) > MOST_BYTES:
-        raise TooLarge(
-            f"sparse EASE takes up to {MOST_BYTES / 2**30:.0f} GiB, and {tracks:,} tracks of {most:,} neighbours need "
-            f"{needed / 2**30:.0f} GiB; give it fewer neighbours."
+    n_tracks = ratings.shape[1]
+    k = min(config.neighbors, max(1, n_tracks - 1))
+    if (required := 24 * max(n_tracks * k, k**2)) > MAX_BYTES:
+        raise CatalogTooLargeError(
+            f"sparse EASE may use {MAX_BYTES / 2**30:.0f} GiB; {n_tracks:,} tracks with {k:,} neighbors need "
+            f"{required / 2**30:.0f} GiB. Set fewer neighbors."
         )
-    audience = Audience(liked(ratings, config.min_rating))
-    with workers(threads) as pool:
-        near = _everything_else(tracks) if most >= tracks - 1 else nearest(audience, most, config.shrinkage, pool)
-        for targets in _together(near, max(1, GRAMS // (4 * most**2))):
-            _weigh(audience, near, targets, config.regularisation, pool)
-    return ItemWeights(csr_array(near.T.tocsr()), config.min_rating)
+    matrix = CooccurrenceMatrix(binarize(ratings, config.min_rating))
+    with thread_pool(threads) as pool:
+        weights = _all_pairs(n_tracks) if k >= n_tracks - 1 else nearest_neighbors(matrix, k, config.shrinkage, pool)
+        for targets in _target_batches(weights, max(1, MAX_SYSTEM_BYTES // (4 * k**2))):
+            _fit_targets(matrix, weights, targets, config.regularization, pool)
+    return ItemItemModel(csr_array(weights.T.tocsr()), config.min_rating)
 
 
-def _everything_else(tracks: int) -> csr_array:
-    """[I, I]: the neighbourhoods of EASE."""
-    return csr_array(np.ones((tracks, tracks), dtype=np.float32) - np.eye(tracks, dtype=np.float32))
+def _all_pairs(n_tracks: int) -> csr_array:
+    """Return the neighborhoods of EASE [I, I]: all other tracks."""
+    return csr_array(np.ones((n_tracks, n_tracks), dtype=np.float32) - np.eye(n_tracks, dtype=np.float32))
 
 
-def _together(near: csr_array, most: int) -> list[Ints]:
-    """Targets in sets of at most `most`, neighbours beside one another, so that a set needs few rows of X'X."""
-    order = reverse_cuthill_mckee(near, symmetric_mode=False).astype(np.int64)
-    return [order[begin : begin + most] for begin in range(0, order.size, most)]
+def _target_batches(neighbors: csr_array, max_targets: int) -> list[I64]:
+    """Split the targets into batches of at most `max_targets`, similar tracks together."""
+    order = reverse_cuthill_mckee(neighbors, symmetric_mode=False).astype(np.int64)
+    return [order[start : start + max_targets] for start in range(0, order.size, max_targets)]
 
 
-def _weigh(audience: Audience, near: csr_array, targets: Ints, regularisation: float, pool: ThreadPoolExecutor) -> None:
-    """Put the targets' weights in the place of their similarities; what that takes is gone before the next set is set up."""
-    systems = _set_up(audience, near, targets, pool)
-    near.data[systems.places[systems.real]] = _solve(systems, regularisation, pool)[systems.real]
+def _fit_targets(
+    matrix: CooccurrenceMatrix, weights: csr_array, targets: I64, regularization: float, pool: ThreadPoolExecutor
+) -> None:
+    """Replace the targets' similarities in `weights` by regression weights, in place."""
+    systems = _build_systems(matrix, weights, targets, pool)
+    weights.data[systems.entries[systems.valid]] = _solve(systems, regularization, pool)[systems.valid]
 
 
 @dataclass(frozen=True)
 class _Systems:
-    """The regressions of some targets, filled up to k with neighbours that nobody likes."""
+    """The regressions of t targets, padded to k neighbors with a track that nobody likes."""
 
-    places: Ints
-    """[t, k] where each weight stands among the kept ones."""
-    real: NDArray[np.bool_]
-    """[t, k] False where filled up."""
-    gram: Floats
-    """G_NN [t, k, k]; common listeners are exact in float32 up to 16.7 million."""
-    right: Floats
+    entries: I64
+    """[t, k] index of each weight in `weights.data`."""
+    valid: Mask
+    """[t, k] False for padding."""
+    gram: F32
+    """G_NN [t, k, k]; float32 counts up to 16.7 million common users exactly."""
+    rhs: F32
     """G_Nj [t, k]."""
 
 
-def _set_up(audience: Audience, near: csr_array, targets: Ints, pool: ThreadPoolExecutor) -> _Systems:
-    """Count each neighbour's row of X'X once, and give every system in which it stands what that one needs of it."""
-    counts, nobody = np.diff(near.indptr)[targets], near.shape[0]
+def _build_systems(
+    matrix: CooccurrenceMatrix, neighbors: csr_array, targets: I64, pool: ThreadPoolExecutor
+) -> _Systems:
+    """Count the row of X'X of each neighbor once, and copy its entries into every system that contains the neighbor."""
+    counts, padding = np.diff(neighbors.indptr)[targets], neighbors.shape[0]
     slots = np.arange(max(1, counts.max()))
-    real = slots < counts[:, None]
-    places = near.indptr[targets].astype(np.int64)[:, None] + slots
-    table = np.full(places.shape, nobody)
-    table[real] = near.indices[places[real]]
+    valid = slots < counts[:, None]
+    entries = neighbors.indptr[targets].astype(np.int64)[:, None] + slots
+    table = np.full(entries.shape, padding)  # [t, k] neighbors
+    table[valid] = neighbors.indices[entries[valid]]
     gram = np.empty((*table.shape, slots.size), dtype=np.float32)
-    right = np.empty(table.shape, dtype=np.float32)
+    rhs = np.empty(table.shape, dtype=np.float32)
     order = np.argsort(table, axis=None, kind="stable")
-    tracks, begins = np.unique(table.ravel()[order], return_index=True)
-    at = dict(zip(tracks.tolist(), np.split(order, begins[1:]), strict=True))
-    gram[~real], right[~real] = 0.0, 0.0
+    tracks, starts = np.unique(table.ravel()[order], return_index=True)
+    cells = dict(zip(tracks.tolist(), np.split(order, starts[1:]), strict=True))
+    gram[~valid], rhs[~valid] = 0.0, 0.0
 
-    def count(some: Ints) -> None:
-        row = np.zeros(nobody + 1, dtype=np.float32)
-        for track in some.tolist():
-            near_by, common = audience.in_common(track)
-            row[near_by] = common
-            system, slot = np.divmod(at[track], slots.size)
-            gram[system, slot] = row[table[system]]
-            right[system, slot] = row[targets[system]]
-            row[near_by] = 0.0
+    def copy_rows(chunk: I64) -> None:
+        dense_row = np.zeros(padding + 1, dtype=np.float32)
+        for track in chunk.tolist():
+            columns, common = matrix.row(track)
+            dense_row[columns] = common
+            system, slot = np.divmod(cells[track], slots.size)
+            gram[system, slot] = dense_row[table[system]]
+            rhs[system, slot] = dense_row[targets[system]]
+            dense_row[columns] = 0.0
 
-    list(pool.map(count, audience.spans(tracks[tracks < nobody], PIECES)))
-    return _Systems(places, real, gram, right)
+    list(pool.map(copy_rows, matrix.chunks(tracks[tracks < padding], N_CHUNKS)))
+    return _Systems(entries, valid, gram, rhs)
 
 
-def _solve(systems: _Systems, regularisation: float, pool: ThreadPoolExecutor) -> Floats:
-    """The b [t, k] of each system. Raises LinAlgError where one is singular."""
+def _solve(systems: _Systems, regularization: float, pool: ThreadPoolExecutor) -> F32:
+    """Return b [t, k] of each system. Raises LinAlgError if one is singular."""
 
-    def solve(some: slice) -> Floats:
-        left = torch.from_numpy(systems.gram[some]).double()
-        left.diagonal(dim1=1, dim2=2).add_(regularisation)
-        lower, failed = torch.linalg.cholesky_ex(left)
+    def solve_rows(rows: slice) -> F32:
+        lhs = torch.from_numpy(systems.gram[rows]).double()
+        lhs.diagonal(dim1=1, dim2=2).add_(regularization)
+        lower, failed = torch.linalg.cholesky_ex(lhs)
         if failed.any():
-            raise LinAlgError("G_NN + lambda I cannot be inverted; regularisation must be above 0.")
-        right = torch.from_numpy(systems.right[some]).double()
-        return np.asarray(torch.cholesky_solve(right[:, :, None], lower)[:, :, 0].float().numpy())
+            raise LinAlgError("G_NN + lambda I is singular; set a regularization above 0.")
+        rhs = torch.from_numpy(systems.rhs[rows]).double()
+        return np.asarray(torch.cholesky_solve(rhs[:, :, None], lower)[:, :, 0].float().numpy())
 
-    total, neighbours = systems.right.shape
-    size = max(1, SOLVED // neighbours**2)
-    return np.concatenate(list(pool.map(solve, [slice(at, at + size) for at in range(0, total, size)])))
+    n_targets, k = systems.rhs.shape
+    size = max(1, MAX_SOLVE_CELLS // k**2)
+    return np.concatenate(
+        list(pool.map(solve_rows, [slice(start, start + size) for start in range(0, n_targets, size)]))
+    )

@@ -1,8 +1,8 @@
 """Similar tracks and artists, artists' radio, users' daily mixes: `pmrs run artists --date D` (`004`, artist level).
 
 Tracks with factors or audio are compared by listeners, sound, genre and text, artists by the means of their tracks
-(models/artists.py). A track whose artist nobody knows is compared with other tracks, and is on no radio. Without factors and audio
-the tables are empty.
+(models/modality_space.py). A track whose artist nobody knows is compared with other tracks, and is on no radio. Without
+factors and audio the tables are empty.
 """
 
 import numpy as np
@@ -25,8 +25,8 @@ from jobs.lake.reasons import named
 from jobs.lake.user_items import build_listeners
 from jobs.log import logger
 from jobs.spark import rows_per_batch
-from models import inner_product
-from models.top_n import Ints
+from models import exact_index
+from models.types import I64
 
 LOG = logger(__name__)
 NEAR_BYTES = 80
@@ -44,7 +44,7 @@ def run(ctx: JobContext) -> None:
         if known is not None:
             _write(ctx, known, config)
             return
-        LOG.info("nothing is similar to anything", neighbours=config.neighbours)
+        LOG.info("nothing is similar to anything", neighbors=config.neighbours)
     except MemoryLimitError as error:
         # lists do not need it, and shall not wait for a larger machine
         LOG.warning("no artist level tonight: it is more than this machine is given", error=str(error))
@@ -54,7 +54,7 @@ def run(ctx: JobContext) -> None:
 
 def _write(ctx: JobContext, known: Known, config: Config) -> None:
     LOG.info("compared by", tracks=len(known.ids), artists=len(known.artist_ids), **_shares(known))
-    with rows_per_batch(ctx.spark, inner_product.USERS):
+    with rows_per_batch(ctx.spark, exact_index.USER_BATCH):
         similar = ctx.write("similar_tracks", similar_tracks(ctx, known, config))
         ctx.night.on_progress("artists and their radio", 0, 0)
         _write_artists(ctx, known, config)
@@ -96,7 +96,7 @@ def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
     return tracks.sparkSession.createDataFrame(rows)
 
 
-def main_genre(known: Known) -> Ints:
+def main_genre(known: Known) -> I64:
     """[A] each artist's commonest genre, as its place among the genres in their order; -1: none is known."""
     genre, genres = coded(known.facts["genre"])
     have = (genre >= 0) & (known.artist >= 0)

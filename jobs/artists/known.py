@@ -18,9 +18,9 @@ from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.collect import DRIVER_BYTES, collect_arrow
 from jobs.log import logger
-from models.artists import Space, artist_means, directions, joined
 from models.content_factors import to_unit
-from models.top_n import Floats, Ints
+from models.modality_space import ModalitySpace, artist_means, center_normalize, concat_modalities
+from models.types import F32, I64
 
 LOG = logger(__name__)
 FACTS = ("track_id", "artist_id", "artist", "song_id", "genre")
@@ -42,13 +42,13 @@ class Known:
 
     facts: pa.Table
     """[T] columns FACTS; `artist_id` is that of `artist_key`, null where the artist is not known at all."""
-    tracks: Space
+    tracks: ModalitySpace
     """[T]"""
     artist_ids: pa.Array
     """[A] in their order."""
-    artist: Ints
+    artist: I64
     """[T] place of a track's artist in `artist_ids`; -1: not known."""
-    artists: Space
+    artists: ModalitySpace
     """[A]"""
 
     @property
@@ -87,12 +87,12 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
     units = {
         "collaborative": _placed(ids, heard, factors_in(heard) if heard.num_rows else None),
         "audio": _placed(ids, sounds, _standardised(sounds) if sounds.num_rows else None),
-        "genre": directions(_genres(said["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
+        "genre": center_normalize(_genres(said["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
         "text": _placed(ids, read, vectors),
     }
     weights = {name: float(getattr(config, name)) for name in WAYS}
-    means = {name: directions(artist_means(rows, artist, len(artist_ids))) for name, rows in units.items()}
-    return Known(facts, joined(units, weights), artist_ids, artist, joined(means, weights))
+    means = {name: center_normalize(artist_means(rows, artist, len(artist_ids))) for name, rows in units.items()}
+    return Known(facts, concat_modalities(units, weights), artist_ids, artist, concat_modalities(means, weights))
 
 
 def _reckon(tracks: int, numbers: int) -> None:
@@ -105,13 +105,13 @@ def _reckon(tracks: int, numbers: int) -> None:
         )
 
 
-def coded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+def coded(column: pa.ChunkedArray) -> tuple[I64, pa.Array]:
     """(place of each text in what comes second, -1 for null; the texts that there are, in their order)."""
     values = pc.unique(column.drop_null()).sort()
     return pc.fill_null(pc.index_in(column, values), -1).to_numpy().astype(np.int64), values
 
 
-def namesakes(known: Known) -> Ints:
+def namesakes(known: Known) -> I64:
     """[A] equal for artists who are likely the same: one without an id, and one with an id who bears the name."""
     bearers = {
         name: place for name, place in zip(known.facts["artist"].to_pylist(), known.artist.tolist(), strict=True)
@@ -124,7 +124,7 @@ def namesakes(known: Known) -> Ints:
     return label
 
 
-def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | None, Floats | None]:
+def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | None, F32 | None]:
     """Those of the `wanted` tracks of which an encoder has read what is written, and its vectors [N, E].
 
     Nothing, and a line in the log, where that and the bytes of the `others` would pass the driver's memory: the rest is worth
@@ -141,7 +141,7 @@ def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | 
     return (None, None) if read is None else (read, texts.vectors_in(read))
 
 
-def _placed(ids: pa.ChunkedArray, of: pa.Table | None, rows: Floats | None) -> Floats:
+def _placed(ids: pa.ChunkedArray, of: pa.Table | None, rows: F32 | None) -> F32:
     """Directions [T, D] of tracks `ids`, by the rows of the tracks `of`; zeros where there is none."""
     if of is None or rows is None:
         return np.zeros((len(ids), 0), np.float32)
@@ -149,10 +149,10 @@ def _placed(ids: pa.ChunkedArray, of: pa.Table | None, rows: Floats | None) -> F
     have = place.is_valid().to_numpy()
     found = np.zeros((len(ids), rows.shape[1]), np.float32)
     found[place.drop_null().to_numpy()] = to_unit(rows[have].astype(np.float64))
-    return directions(found)
+    return center_normalize(found)
 
 
-def _standardised(sounds: pa.Table) -> Floats:
+def _standardised(sounds: pa.Table) -> F32:
     """Descriptors [N, D] of mean 0 and deviation 1: they have units of their own."""
     rows = matrix(sounds)
     scale = rows.std(0)
@@ -160,7 +160,7 @@ def _standardised(sounds: pa.Table) -> Floats:
     return np.asarray((rows - rows.mean(0)) / np.where(scale > 1e-9, scale, 1), np.float32)
 
 
-def _genres(probabilities: pa.ChunkedArray, artist: Ints, terms: Floats) -> Floats:
+def _genres(probabilities: pa.ChunkedArray, artist: I64, terms: F32) -> F32:
     """[T, G + K] P(g|track) and the terms of the track's artist, each 1 long where it is known, side by side."""
     lengths = pc.list_value_length(probabilities).to_numpy()
     found = np.zeros((len(lengths), int(lengths.max(initial=0))))
@@ -170,14 +170,14 @@ def _genres(probabilities: pa.ChunkedArray, artist: Ints, terms: Floats) -> Floa
     return to_unit(np.hstack([to_unit(found), to_unit(named)])).astype(np.float32)
 
 
-def _terms(ctx: JobContext, artist_ids: pa.Array, most: int) -> Floats:
+def _terms(ctx: JobContext, artist_ids: pa.Array, most: int) -> F32:
     """[A, K] the artists' terms among the K <= `most` commonest; each weighs ln(artists / artists who have it)."""
     every = ctx.read("artist_terms").select("artist_id", "term").distinct()
     common = every.groupBy("term").agg(F.count("*").alias("artists")).orderBy(F.desc("artists"), "term").limit(most)
     return _weighed(every.join(F.broadcast(common), "term"), every.select("artist_id").distinct().count(), artist_ids)
 
 
-def _weighed(used: DataFrame, artists: int, artist_ids: pa.Array) -> Floats:
+def _weighed(used: DataFrame, artists: int, artist_ids: pa.Array) -> F32:
     rows = collect_arrow(used.select("artist_id", "term", "artists"), TERM_BYTES, "terms of artists")
     row = pc.index_in(rows["artist_id"].combine_chunks(), artist_ids)
     rows = rows.filter(row.is_valid())

@@ -16,8 +16,8 @@ from jobs.artists.known import Known, coded
 from jobs.artists.words import WAYS
 from jobs.lake import reasons
 from jobs.lake.user_items import blocks_of
-from models.artists import clusters
-from models.top_n import Floats, Ints
+from models.modality_space import spherical_kmeans
+from models.types import F32, I64
 
 FOUND = (
     "user_id string, list string, mix int, anchor_artist string, rank int, track_id string, score double, seen boolean, "
@@ -31,18 +31,18 @@ class Mixing:
     """T tracks, with what is near each of them."""
 
     track_ids: pa.Array
-    vectors: Floats
-    """[T, V] of models/artists.py."""
+    vectors: F32
+    """[T, V] of models/modality_space.py."""
     near: NDArray[np.int32]
     """[T, N] the nearest tracks, best first; -1: there are no more."""
-    score: Floats
+    score: F32
     """[T, N] how near they are."""
     carried: NDArray[np.int8]
     """[T, N] by which of WAYS."""
-    genre: Ints
+    genre: I64
     """[T] place in `genres`; -1: not known."""
     genres: pa.Array
-    artist: Ints
+    artist: I64
     """[T] place in `artists`; -1: not known."""
     artists: pa.Array
     """Names, as the tracks spell them: so a wish to forget all tracks of a name is a wish to forget the name."""
@@ -54,12 +54,12 @@ class Mix:
 
     theme: str
     anchor_artist: str | None
-    track: Ints
+    track: I64
     """[n] in the order of the mix."""
     score: NDArray[np.float64]
-    because: Ints
+    because: I64
     """[n] liked track that is nearest; -1: it is a liked one itself."""
-    carried: Ints
+    carried: I64
     """[n] by which of WAYS; -1."""
 
 
@@ -74,7 +74,7 @@ def mixing_of(known: Known, similar: pa.Table, most: int) -> Mixing:
     return Mixing(ids, known.tracks.vectors, found, score, carried, *coded(known.facts["genre"]), *coded(known.facts["artist"]))
 
 
-def mixes_of(items: Ints, ratings: Floats, mixing: Mixing, config: Config) -> list[Mix]:
+def mixes_of(items: I64, ratings: F32, mixing: Mixing, config: Config) -> list[Mix]:
     """The mixes of a user who has heard `items` [n], in their order, and rates them so; those of most likes first."""
     liked = items[(ratings >= config.min_rating) & mixing.vectors[items].any(axis=1)]
     rated = ratings[np.searchsorted(items, liked)]
@@ -82,7 +82,7 @@ def mixes_of(items: Ints, ratings: Floats, mixing: Mixing, config: Config) -> li
     liked, rated = liked[best], rated[best]
     if liked.size < config.min_likes_per_mix:
         return []
-    label, centres = clusters(mixing.vectors[liked], min(config.mixes, liked.size // config.min_likes_per_mix), config.seed)
+    label, centres = spherical_kmeans(mixing.vectors[liked], min(config.mixes, liked.size // config.min_likes_per_mix), config.seed)
     fresh = _fresh(liked, label, centres, items, mixing)
     made: list[Mix] = []
     for cluster in np.argsort(-np.bincount(label, minlength=len(centres)), kind="stable"):
@@ -101,14 +101,14 @@ def mixes_of(items: Ints, ratings: Floats, mixing: Mixing, config: Config) -> li
 class _Fresh:
     """Tracks that a user has not heard, each once: best first."""
 
-    track: Ints
-    cluster: Ints
+    track: I64
+    cluster: I64
     score: NDArray[np.float64]
-    because: Ints
-    carried: Ints
+    because: I64
+    carried: I64
 
 
-def _fresh(liked: Ints, label: Ints, centres: NDArray[np.float64], heard: Ints, mixing: Mixing) -> _Fresh:
+def _fresh(liked: I64, label: I64, centres: NDArray[np.float64], heard: I64, mixing: Mixing) -> _Fresh:
     """What is near some liked track [n], in the cluster to whose middle it is nearest of those that lead to it."""
     owner, place = np.nonzero(mixing.near[liked] >= 0)
     track = mixing.near[liked[owner], place].astype(np.int64)
@@ -124,7 +124,7 @@ def _fresh(liked: Ints, label: Ints, centres: NDArray[np.float64], heard: Ints, 
     return _Fresh(track[kept], label[owner[kept]], score[kept], liked[owner[kept]], carried)
 
 
-def _theme(liked: Ints, mixing: Mixing, made: list[Mix]) -> tuple[str, str | None]:
+def _theme(liked: I64, mixing: Mixing, made: list[Mix]) -> tuple[str, str | None]:
     """(theme, artist after whom it is named): the genre of most of the tracks, else the artist of several, else a number.
 
     No two mixes of a user have the same one: the first takes it.
@@ -140,13 +140,13 @@ def _theme(liked: Ints, mixing: Mixing, made: list[Mix]) -> tuple[str, str | Non
     return next(name for number in count(len(made) + 1) if (name := f"Mix {number}") not in taken), None
 
 
-def _most(values: Ints) -> tuple[int, int]:
+def _most(values: I64) -> tuple[int, int]:
     """(the commonest of those from 0 on, the least of several; how many there are)."""
     counts = np.bincount(values[values >= 0], minlength=1)
     return int(counts.argmax()), int(counts.max())
 
 
-def _in_turn(theme: str, anchor_artist: str | None, old: Ints, old_score: Floats, fresh: _Fresh, new: Ints) -> Mix:
+def _in_turn(theme: str, anchor_artist: str | None, old: I64, old_score: F32, fresh: _Fresh, new: I64) -> Mix:
     """A favourite, a new one, a favourite ..., and what is left of either."""
     turn = np.argsort(np.append(2 * np.arange(old.size), 2 * np.arange(new.size) + 1), kind="stable")
     nobody = np.full(old.size, -1, np.int64)

@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.artists import words
 from jobs.artists.config import Config
-from models import inner_product
-from models.artists import Groups, Space, grouped, nearest
-from models.top_n import Ints
+from models import exact_index
+from models.modality_space import DuplicateGroups, ModalitySpace, group_by_label, nearest_neighbors
+from models.types import I64
 
 FOUND = (
     "id string, rank int, similar_id string, score double, cos_collaborative double, cos_audio double, cos_genre double, "
@@ -25,11 +25,11 @@ class Things:
 
     ids: pa.Array
     """[N]"""
-    space: Space
+    space: ModalitySpace
     """Of the ways `words.WAYS`."""
-    same: Ints
+    same: I64
     """[N] equal for those that are one and the same, and no neighbours."""
-    genre: Ints
+    genre: I64
     """[N] place in `genres`; -1: not known."""
     genres: pa.Array
 
@@ -43,7 +43,7 @@ def build_near(spark: SparkSession, things: Things, config: Config) -> DataFrame
 
         torch.set_num_threads(1)  # Spark runs one task per core already
         things = everywhere.value
-        shelf, same = inner_product.arranged(things.space.vectors), grouped(things.same)
+        shelf, same = exact_index.build_index(things.space.vectors), group_by_label(things.same)
         for batch in filter(len, batches):
             yield found(things, shelf, same, batch["id"].to_numpy(), config)
 
@@ -51,9 +51,9 @@ def build_near(spark: SparkSession, things: Things, config: Config) -> DataFrame
     return numbers.mapInArrow(search, FOUND).withColumn("why", words.similar(config.reason_min_cosine)).drop("shared_genre")
 
 
-def found(things: Things, shelf: inner_product.Shelf, same: Groups, rows: Ints, config: Config) -> pa.RecordBatch:
+def found(things: Things, shelf: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config) -> pa.RecordBatch:
     """The nearest of things `rows` [B], as rows of `build_near` without their words."""
-    best = nearest(things.space, shelf, same, rows, config.neighbours)
+    best = nearest_neighbors(things.space, shelf, same, rows, config.neighbours)
     score = np.clip(best.score, 0, 1).round(6)
     # what is 0 alike is not alike, whatever is set
     good = (score >= config.min_similarity) & (score > 0)

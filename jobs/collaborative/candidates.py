@@ -1,4 +1,4 @@
-"""Lists over all unheard tracks of the live recommender, exactly: `pmrs run candidates --date D`.
+"""RankedLists over all unheard tracks of the live recommender, exactly: `pmrs run candidates --date D`.
 
 The mathematics is models/; here users are dealt out in blocks against the broadcast model. What a recipe does not read from the
 job `collaborative` is fitted here, on the driver.
@@ -28,13 +28,13 @@ from jobs.recommenders.methods import catalogue_of, factors_of
 from jobs.recommenders.ranker_config import RANKING, Recipe, live_recipe
 from jobs.recommenders.training_data import genre_shares, learn
 from jobs.spark import rows_per_batch
-from models import approximate, inner_product
-from models.device import best_device
-from models.implicit_factors import ImplicitFactors
-from models.lists import OVERALL as OVERALL_LIST
-from models.lists import Lists, because, by_factors
+from models import exact_index, ivf_index
+from models.ials import ALSModel
 from models.pmrs_cf import Catalogue, top_lists
-from models.top_n import Recommender, TooLarge
+from models.protocol import CatalogTooLargeError, Recommender
+from models.recommendation_lists import OVERALL as OVERALL_LIST
+from models.recommendation_lists import RankedLists, explain_lists, search_lists
+from models.torch_device import best_device
 
 OVERALL = "overall"
 SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
@@ -52,9 +52,9 @@ class Config:
     """Fixes which users share a block, so that equal inputs give equal bits on any number of cores."""
     users_per_block: int = 250
     """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays live at a time. Where the best are found
-    without all scores, `inner_product.USERS` go together instead."""
+    without all scores, `exact_index.USER_BATCH` go together instead."""
     approximate_from: int = 0
-    """Tracks from which a recipe of factors has its overall list searched approximately (models/approximate.py), where there are no
+    """Tracks from which a recipe of factors has its overall list searched approximately (models/ivf_index.py), where there are no
     lists of genres; 0: never, because up to 2 million tracks the exact search is the quicker one where lengths are spread as those
     of fitted factors are (docs/performance.md)."""
 
@@ -72,7 +72,7 @@ class Shelf:
     by_taste: bool
     min_rating: float
     """T_R: ratings from here on make the user's taste."""
-    index: approximate.Shelf | None = None
+    index: ivf_index.IVFIndex | None = None
     """The item factors, where they are searched approximately: built once, on the driver."""
 
     @cached_property
@@ -81,11 +81,11 @@ class Shelf:
         return pa.array(self.track_ids, pa.string())
 
     @cached_property
-    def _factors(self) -> inner_product.Shelf | approximate.Shelf | None:
+    def _factors(self) -> exact_index.ExactIndex | ivf_index.IVFIndex | None:
         """Item factors as they are searched; None where the score is not theirs alone."""
         if self.index:
             return self.index
-        return inner_product.arranged(self.model.factors, best_device()) if isinstance(self.model, ImplicitFactors) else None
+        return exact_index.build_index(self.model.factors, best_device()) if isinstance(self.model, ALSModel) else None
 
     def bytes(self, config: Config) -> int:
         """What it takes in each task: twice the factors where they stand a second time in the order in which they are searched."""
@@ -94,12 +94,12 @@ class Shelf:
 
     def searches(self, config: Config) -> bool:
         """Whether lists are found without the scores of all tracks: a genre's list, and PMRS's own, want every percentile."""
-        return isinstance(self.model, ImplicitFactors) and not config.per_genre and not self.by_taste
+        return isinstance(self.model, ALSModel) and not config.per_genre and not self.by_taste
 
-    def lists_date(self, asked: csr_array, config: Config) -> Lists:
+    def lists_date(self, asked: csr_array, config: Config) -> RankedLists:
         """The lists of users with ratings `asked` [B, I]."""
-        if isinstance(self.model, ImplicitFactors) and self.searches(config) and self._factors:
-            return by_factors(self.model, self._factors, asked, config.overall)
+        if isinstance(self.model, ALSModel) and self.searches(config) and self._factors:
+            return search_lists(self.model, self._factors, asked, config.overall)
         scores = self.model.score(asked)
         return top_lists(scores, asked, self.catalogue, self.min_rating, config.overall, config.per_genre, self.by_taste)
 
@@ -117,22 +117,22 @@ def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Re
     ctx.night.on_progress(f"fitting {recipe.method.title}", 0, 0)
     try:
         return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
-    except TooLarge as error:
+    except CatalogTooLargeError as error:
         raise LakeError(f"The live recipe, {recipe.method.title}, cannot be fitted: {error}. Promote another.") from None
 
 
 def indexed(shelf: Shelf, config: Config) -> Shelf:
     """The shelf with the index that `Config.approximate_from` asks for, if it does."""
-    if not isinstance(shelf.model, ImplicitFactors) or not shelf.searches(config):
+    if not isinstance(shelf.model, ALSModel) or not shelf.searches(config):
         return shelf
     wanted = 0 < config.approximate_from <= len(shelf.track_ids)
-    return replace(shelf, index=approximate.arranged(shelf.model.factors)) if wanted else shelf
+    return replace(shelf, index=ivf_index.build_index(shelf.model.factors)) if wanted else shelf
 
 
 def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> DataFrame:
     """Table `candidates`, scored block by block."""
     everywhere = listeners.sparkSession.sparkContext.broadcast(shelf)
-    together = inner_product.USERS if shelf.searches(config) else config.users_per_block
+    together = exact_index.USER_BATCH if shelf.searches(config) else config.users_per_block
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
@@ -148,7 +148,7 @@ def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> Data
 def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Config) -> pa.RecordBatch:
     """The candidates of some users, who have rated `asked` [B, I], as rows of table `candidates`."""
     lists = shelf.lists_date(asked, config)
-    said = because(shelf.model, asked, lists)
+    said = explain_lists(shelf.model, asked, lists)
     # the overall list stands behind the genres, where -1 finds it
     names, tracks = pa.array([*shelf.lists, OVERALL]), shelf.ids
     # as many digits as tell neighbours among the tracks apart; what threads add up differently lies beyond
@@ -160,7 +160,7 @@ def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Conf
         "method": pa.repeat(shelf.method, lists.row.size),
         "score": pa.array(lists.score.astype(np.float64).round(digits)),
         "percentile": pa.array(lists.percentile.astype(np.float64).round(digits)),
-        "genre_share": pa.array(lists.taste.astype(np.float64).round(6)),
+        "genre_share": pa.array(lists.genre_profile.astype(np.float64).round(6)),
         "reason_track_id": tracks.take(pa.array(said, mask=said < 0)),
     }
     return pa.record_batch([columns[field.name].cast(field.type) for field in SCHEMA], SCHEMA)
@@ -186,7 +186,7 @@ def run(ctx: JobContext) -> None:
     tasks = max(1, -(-everybody.count() // config.users_per_task))
     listeners = build_listeners(heard, tracks, least, tasks).persist(StorageLevel.DISK_ONLY)
     try:
-        with rows_per_batch(ctx.spark, inner_product.USERS):
+        with rows_per_batch(ctx.spark, exact_index.USER_BATCH):
             _write(ctx, listeners, shelf, config, recipe)
     finally:
         listeners.unpersist()

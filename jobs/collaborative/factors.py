@@ -16,8 +16,8 @@ from jobs.recommenders.confidence import build_strengths, numbered
 from jobs.recommenders.methods import factors_of
 from jobs.recommenders.ranker_config import live_recipe
 from jobs.spark import rows_per_batch
-from models.implicit_factors import ImplicitFactors
-from models.inner_product import USERS
+from models.exact_index import USER_BATCH
+from models.ials import ALSModel
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def run(ctx: JobContext) -> None:
         notify("folding listeners in", 0, 0)
         kept = ctx.write("item_factors", items_before)
         tasks = -(-ctx.read_required("eligible_users").count() // config.users_per_task)
-        with rows_per_batch(ctx.spark, USERS):
+        with rows_per_batch(ctx.spark, USER_BATCH):
             ctx.write("user_factors", build_folded(history, *factors_of(kept, settings), tasks))
         return
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
@@ -71,13 +71,13 @@ def run(ctx: JobContext) -> None:
         numbers.unpersist()
 
 
-def build_folded(history: DataFrame, model: ImplicitFactors, track_ids: tuple[str, ...], tasks: int) -> DataFrame:
+def build_folded(history: DataFrame, model: ALSModel, track_ids: tuple[str, ...], tasks: int) -> DataFrame:
     """Table `user_factors`: everybody who likes one of the tracks, folded in by factors that stay (Hu, Koren, Volinsky, Eq. 4)."""
     everywhere = history.sparkSession.sparkContext.broadcast(model)
     schema = table("user_factors").read_schema
 
     def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for user_ids, asked in blocks_of(batches, USERS, len(track_ids)):
+        for user_ids, asked in blocks_of(batches, USER_BATCH, len(track_ids)):
             factors = pa.array(list(everywhere.value.fold_in(asked)), pa.list_(pa.float32()))
             yield pa.record_batch([user_ids, factors], schema.names)
 

@@ -24,9 +24,9 @@ from jobs.lake.schemas import table
 from jobs.lake.user_items import blocks_of, build_listeners
 from jobs.recommenders.ranker_config import live_recipe
 from jobs.spark import rows_per_batch
-from models import inner_product
+from models import exact_index
 from models.content_factors import to_unit
-from models.top_n import Floats
+from models.types import F32
 
 __all__ = ["Config", "build_candidates", "build_heard", "offered", "rows_of", "run"]
 
@@ -48,7 +48,7 @@ def run(ctx: JobContext) -> None:
     heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
     tasks = max(1, -(-everybody.count() // config.users_per_task))
     listeners = build_heard(heard, ctx.read_required("user_factors"), sounds, tasks)
-    with rows_per_batch(ctx.spark, inner_product.USERS):
+    with rows_per_batch(ctx.spark, exact_index.USER_BATCH):
         ctx.write("content_candidates", build_candidates(listeners, sounds, config.places, live_recipe(ctx).settings.min_rating))
 
 
@@ -72,7 +72,7 @@ def build_candidates(listeners: DataFrame, sounds: Sounds, places: int, least: f
 
         torch.set_num_threads(1)  # Spark runs one task per core already
         sounds = everywhere.value
-        shelf = inner_product.arranged(sounds.factors)
+        shelf = exact_index.build_index(sounds.factors)
         for batch in filter(len, batches):
             for user_ids, asked in blocks_of(iter([batch]), batch.num_rows, len(sounds.track_ids)):
                 found = offered(factors_in(batch), asked, sounds, shelf, places, least)
@@ -82,7 +82,7 @@ def build_candidates(listeners: DataFrame, sounds: Sounds, places: int, least: f
 
 
 @dataclass(frozen=True)
-class Offered:
+class CandidateFilter:
     """Places [n] that some listeners are offered."""
 
     row: NDArray[np.int64]
@@ -96,11 +96,11 @@ class Offered:
 
 
 def offered(
-    users: Floats, asked: csr_array, sounds: Sounds, shelf: inner_product.Shelf, places: int, least: float
-) -> Offered:
+    users: F32, asked: csr_array, sounds: Sounds, shelf: exact_index.ExactIndex, places: int, least: float
+) -> CandidateFilter:
     """The new tracks that listeners of factors [B, F] will like best, without what they have heard: `asked` [B, T] ratings."""
     unit = to_unit(users.astype(np.float64)).astype(np.float32)
-    best = inner_product.best(unit, shelf, csr_array(asked[:, sounds.liked :]), places)
+    best = exact_index.search(unit, shelf, csr_array(asked[:, sounds.liked :]), places)
     near = np.full(best.row.size, -1, np.int64)
     for place, (row, item) in enumerate(zip(best.row, best.item, strict=True)):
         span = slice(asked.indptr[row], asked.indptr[row + 1])
@@ -108,10 +108,10 @@ def offered(
         mine = mine[mine < sounds.liked]
         if mine.size:
             near[place] = mine[int((sounds.descriptors[mine] @ sounds.descriptors[sounds.liked + item]).argmax())]
-    return Offered(best.row, best.item, best.score, near)
+    return CandidateFilter(best.row, best.item, best.score, near)
 
 
-def rows_of(user_ids: pa.Array, sounds: Sounds, found: Offered) -> pa.RecordBatch:
+def rows_of(user_ids: pa.Array, sounds: Sounds, found: CandidateFilter) -> pa.RecordBatch:
     """As rows of table `content_candidates`."""
     names = pa.array(sounds.track_ids)
     return pa.record_batch(

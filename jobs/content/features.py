@@ -20,10 +20,10 @@ from jobs.log import logger
 from jobs.spark import rows_per_batch
 from models import content_factors
 from models.clip_training import EpochReport
-from models.content_factors import Reals, to_unit
+from models.content_factors import to_unit
 from models.genre_networks import NETWORKS
 from models.mel import PRESETS
-from models.top_n import Floats
+from models.types import F32, F64
 
 LOG = logger(__name__)
 DESCRIPTORS = "descriptors"
@@ -70,9 +70,9 @@ class Sounds:
     track_ids: tuple[str, ...]
     liked: int
     """How many of them, from the first, have factors."""
-    descriptors: Floats
+    descriptors: F32
     """[T, D] of deviation 1, each row 1 long: products are cosines."""
-    factors: Floats
+    factors: F32
     """[T - liked, F] of length 1, predicted."""
 
 
@@ -80,7 +80,7 @@ class Sounds:
 class Predicted:
     """What was made of the sound of tracks that nobody has played."""
 
-    factors: Reals
+    factors: F64
     """[N, F] of length 1; zeros: nothing can be said."""
     likeness: float
     """Mean cosine of prediction and factors, of tracks that were not learned from; NaN: there were too few."""
@@ -141,21 +141,21 @@ def with_text(ctx: JobContext, rows: DataFrame) -> DataFrame:
     return rows.join(written, "track_id", "left").withColumn("vector", F.coalesce("vector", nothing))
 
 
-def _directions(known: Reals, asked: Reals) -> Floats:
+def _directions(known: F64, asked: F64) -> F32:
     """[T, D] descriptors of both, made comparable by what those known are like."""
     scale = known.std(0)
-    both = (np.vstack([known, asked]) - known.mean(0)) / np.where(scale > content_factors.TINY, scale, 1.0)
+    both = (np.vstack([known, asked]) - known.mean(0)) / np.where(scale > content_factors.EPS, scale, 1.0)
     return to_unit(both).astype(np.float32)
 
 
-def _features(rows: pa.Table) -> Reals:
+def _features(rows: pa.Table) -> F64:
     told = network.beside(rows)
     return matrix(rows) if told is None else np.hstack([matrix(rows), told.astype(np.float64)])
 
 
 def _by_descriptors(both: pa.Table, new: pa.Table) -> Predicted:
     model = content_factors.fit(_features(both), factors_in(both).astype(np.float64))
-    return Predicted(model.predict(_features(new)), model.likeness, model.baseline, both.num_rows)
+    return Predicted(model.predict(_features(new)), model.cosine, model.baseline, both.num_rows)
 
 
 def _by_network(ctx: JobContext, config: Config, new: pa.Table) -> Predicted:
@@ -174,8 +174,8 @@ def _by_network(ctx: JobContext, config: Config, new: pa.Table) -> Predicted:
     wanted = F.broadcast(ctx.spark.createDataFrame(new.select(["track_id"])))
     with rows_per_batch(ctx.spark, network.BATCH):
         asked = network.build_predictions(clips.join(wanted, "track_id"), heard)
-        rows = collect_arrow(asked, 9 * heard.settings.n_genres + 100, "factors of new tracks", rows=len(names))
-    found = np.zeros((len(names), heard.settings.n_genres))
+        rows = collect_arrow(asked, 9 * heard.settings.n_outputs + 100, "factors of new tracks", rows=len(names))
+    found = np.zeros((len(names), heard.settings.n_outputs))
     place = {name: row for row, name in enumerate(names)}
     if rows.num_rows:
         found[[place[name] for name in rows["track_id"].to_pylist()]] = factors_in(rows)

@@ -15,12 +15,12 @@ from jobs.lake.adapters.factors import factors_in
 from jobs.lake.adapters.mels import MEL_BYTES, to_mels
 from jobs.lake.adapters.texts import vectors_in
 from jobs.lake.collect import collect_arrow
-from models.clip_network import FACTORS, TrainingConfig, predict
+from models.clip_network import TrainingConfig, predict
 from models.clip_training import EpochReport, train
 from models.content_factors import to_unit
-from models.genre_networks import card, from_bytes, from_card, settings_of, to_bytes
-from models.top_n import Floats
-from models.training_goals import Factors
+from models.genre_networks import from_bytes, from_card, make_config, to_bytes, to_card
+from models.training.objectives import EmbeddingRegression
+from models.types import F32
 
 CLIPS_PER_TASK = 256
 """Some ten seconds of one core; also fixes which clips share a batch, so that equal inputs give equal bits."""
@@ -59,12 +59,12 @@ def learn(clips: DataFrame, name: str, shown: int, watch: Callable[[EpochReport]
     told = beside(rows)
     width = 0 if told is None else told.shape[1]
     # one thread: with more, the last digits of equal nights could differ
-    settings = settings_of(name, n_genres=wanted.shape[1], says=FACTORS, beside=width, max_clips=shown, threads=1)
-    found = train(to_mels(rows["mel"]), Factors(wanted, told), tracks, settings, watch)
+    settings = make_config(name, n_outputs=wanted.shape[1], task="regression", n_side_features=width, max_clips=shown, threads=1)
+    found = train(to_mels(rows["mel"]), EmbeddingRegression(wanted, told), tracks, settings, watch)
     return Heard(settings, to_bytes(found.model), *_held(tracks, wanted, found.val_tracks, found.history[found.best_epoch - 1]))
 
 
-def _held(tracks: list[str], wanted: Floats, held: tuple[str, ...], best: EpochReport) -> tuple[float, float, int]:
+def _held(tracks: list[str], wanted: F32, held: tuple[str, ...], best: EpochReport) -> tuple[float, float, int]:
     names, first = np.unique(np.array(tracks), return_index=True)
     out, units = np.isin(names, held), wanted[first].astype(np.float64)
     if not out.any() or out.all():
@@ -73,7 +73,7 @@ def _held(tracks: list[str], wanted: Floats, held: tuple[str, ...], best: EpochR
     return best.val_accuracy, float((units[out] @ one[0]).mean()), int((~out).sum())
 
 
-def beside(rows: pa.Table) -> Floats | None:
+def beside(rows: pa.Table) -> F32 | None:
     """[N, E] of column `vector`; None where there is no such column."""
     return vectors_in(rows) if "vector" in rows.column_names else None
 
@@ -84,7 +84,7 @@ def build_predictions(clips: DataFrame, heard: Heard) -> DataFrame:
     Computed under `rows_per_batch(BATCH)`: a clip is large.
     """
     weights = clips.sparkSession.sparkContext.broadcast(heard.weights)
-    settings = card(heard.settings)
+    settings = to_card(heard.settings)
 
     def said(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
@@ -104,5 +104,5 @@ def build_predictions(clips: DataFrame, heard: Heard) -> DataFrame:
     # summed in the order of the clips, so that equal inputs give equal bits
     ordered = rows.groupBy("track_id").agg(F.sort_array(F.collect_list(F.struct("clip", "factors"))).alias("clips"))
     total = "aggregate(clips, 0D, (sum, x) -> sum + x.factors[i])"
-    size = heard.settings.n_genres
+    size = heard.settings.n_outputs
     return ordered.select("track_id", F.expr(f"transform(sequence(0, {size - 1}), i -> {total} / size(clips))").alias("factors"))

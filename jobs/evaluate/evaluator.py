@@ -27,7 +27,8 @@ from jobs.evaluate.splits import Split, Task, require_no_leak
 from jobs.lake.collect import collect_arrow
 from jobs.recommenders.training_data import Learned, learn
 from jobs.spark import run_parallel
-from models.top_n import Recommender, TooLarge, top_n
+from models.protocol import CatalogTooLargeError, Recommender
+from models.topk import recommend
 
 BEYOND_ACCURACY_AT = 20
 """Cutoff of coverage, novelty and the other beyond-accuracy metrics: the length of the overall list."""
@@ -103,7 +104,7 @@ class Evaluator:
             try:
                 config = self._tune(spec) if tune and len(spec.grid) > 1 else spec.grid[0]
                 yield self._evaluate_model(spec, config)
-            except TooLarge as error:
+            except CatalogTooLargeError as error:
                 self.left_out[spec.name] = str(error)
                 self._report(f"{spec.name}: left out: {error}")
 
@@ -195,7 +196,7 @@ class Evaluator:
         query_ids, tracks = pa.array(queries), pa.array(training_data.tracks)
         file = self.folder / f"lists-{uuid.uuid4().hex[:12]}.parquet"
         with pq.ParquetWriter(file, LISTS_SCHEMA) as writer:
-            for row, item, score in top_n(model, inputs, metrics.DEPTH, task.offered):
+            for row, item, score in recommend(model, inputs, metrics.DEPTH, task.offered):
                 rank = (np.arange(row.size) - np.searchsorted(row, row) + 1).astype(np.int32)
                 columns = [
                     query_ids.take(pa.array(row)),
@@ -247,7 +248,7 @@ class Evaluator:
         return figures | {"diversity": beyond_accuracy.diversity(lists, self.training_data, k)}
 
     def _confidence(self, lists: DataFrame, task: Task) -> list[dict[str, Any]]:
-        if self.metadata.genres is None or task.offered != "unheard":
+        if self.metadata.genres is None or task.offered != "exclude_seen":
             return []
         rows = confidence_scores(lists, task.truth, self.metadata.genres, CONFIDENCE_AT, segments.MIN_USERS)
         return [row.asDict() for row in rows.collect()]

@@ -15,7 +15,7 @@ from jobs.lake.manifest import code_version
 from jobs.lake.model_registry import Card
 from jobs.recommenders.methods import METHODS
 from jobs.recommenders.ranker_config import RANKING
-from models.stored import to_bytes
+from models.serialization import to_bytes
 
 REPORT_KEYS = ("sources", "synthetic", "date", "split", "protocol", "train", "catalogue", "window")
 """What a card copies from the evaluation's report."""

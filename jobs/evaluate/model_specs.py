@@ -8,7 +8,7 @@ from jobs.recommenders.methods import METHODS, POPULARITY, POPULARITY_WINDOW, Me
 from models import blend, ease, item_knn, popularity, sparse_ease
 from models.bpr import BPRConfig
 from models.ials import IALSConfig
-from models.top_n import Offered
+from models.protocol import CandidateFilter
 
 SEEDS = (7, 8, 9)
 """Seeds of models with a random initialisation."""
@@ -23,7 +23,7 @@ class ModelSpec:
     grid: tuple[Any, ...]
     """Hyper-parameter settings. If there are several, tuning picks one by NDCG@20 on the inner split."""
     seeds: tuple[int, ...] = (0,)
-    supported_filters: tuple[Offered, ...] = ("unheard", "heard", "all")
+    supported_filters: tuple[CandidateFilter, ...] = ("exclude_seen", "only_seen", "all")
     """Candidate filters of the tasks that the model can answer."""
     needs_timestamps: bool = False
     """True: the model is skipped on a split without timestamps."""
@@ -40,34 +40,36 @@ MLLIB_BLOCKS = 2
 """Number of blocks of MLlib's ALS; more are slower on one machine and change only the last bits."""
 # the first setting of each grid is used without tuning
 ALS_GRID = tuple(
-    IALSConfig(regularisation=r, unobserved=a, rank=f)
+    IALSConfig(regularization=r, unobserved_weight=a, rank=f)
     for r, a, f in (
         (0.001, 0.1, 64), (0.003, 0.1, 64), (0.01, 0.1, 64), (0.001, 1.0, 64), (0.003, 1.0, 64), (0.1, 0.01, 64), (0.1, 0.01, 128),
     )
 )  # fmt: skip
 MLLIB_GRID = tuple(
-    mllib_als.Config(regularisation=r, alpha=a, blocks=MLLIB_BLOCKS)
+    mllib_als.Config(regularization=r, alpha=a, blocks=MLLIB_BLOCKS)
     for r, a in ((0.05, 10.0), (0.01, 10.0), (0.1, 10.0), (0.05, 1.0))
 )
 POPULARITY_GRID = (popularity.PopularityConfig(),)
-KNN_GRID = tuple(item_knn.ItemKNNConfig(neighbours=k, shrinkage=s) for k in (200, 50) for s in (10.0, 0.0, 50.0))
+KNN_GRID = tuple(item_knn.ItemKNNConfig(neighbors=k, shrinkage=s) for k in (200, 50) for s in (10.0, 0.0, 50.0))
 EASE_GRID = tuple(
-    ease.EASEConfig(regularisation=r, dropout=p)
+    ease.EASEConfig(regularization=r, dropout=p)
     for r, p in ((100.0, 0.0), (10.0, 0.0), (30.0, 0.0), (300.0, 0.0), (30.0, 0.5), (100.0, 0.5), (300.0, 0.5))
 )
 BLEND_GRID = (
-    blend.BlendConfig(), blend.BlendConfig(popularity=0.1), blend.BlendConfig(factors=0.3), blend.BlendConfig(rank=128),
+    blend.BlendConfig(), blend.BlendConfig(popularity_weight=0.1), blend.BlendConfig(als_share=0.3), blend.BlendConfig(rank=128),
     # for long histories
     *(
-        blend.BlendConfig(factors=0.3, popularity=p, regularisation=300.0, unobserved=0.1, factor_regularisation=0.003)
+        blend.BlendConfig(
+            als_share=0.3, popularity_weight=p, ease_regularization=300.0, unobserved_weight=0.1, als_regularization=0.003,
+        )
         for p in (0.0, 0.1)
     ),
 )  # fmt: skip
 SPARSE_EASE_GRID = tuple(
-    sparse_ease.SparseEASEConfig(neighbours=k, regularisation=r) for k in (100, 200) for r in (100.0, 30.0, 300.0)
+    sparse_ease.SparseEASEConfig(neighbors=k, regularization=r) for k in (100, 200) for r in (100.0, 30.0, 300.0)
 )
 BPR_GRID = tuple(
-    BPRConfig(rank=f, regularisation=r) for f, r in ((64, 0.01), (64, 0.003), (64, 0.03), (128, 0.01), (128, 0.02))
+    BPRConfig(rank=f, regularization=r) for f, r in ((64, 0.01), (64, 0.003), (64, 0.03), (128, 0.01), (128, 0.02))
 )
 MODEL_SPECS = (
     ModelSpec(POPULARITY, POPULARITY_GRID),
@@ -79,7 +81,7 @@ MODEL_SPECS = (
     ModelSpec("als", ALS_GRID, SEEDS),
     ModelSpec("blend", BLEND_GRID, SEEDS),
     ModelSpec("als_mllib", MLLIB_GRID, SEEDS, in_default_set=False),
-    ModelSpec("pmrs_cf", (IALSConfig(),), SEEDS, ("unheard",)),
+    ModelSpec("pmrs_cf", (IALSConfig(),), SEEDS, ("exclude_seen",)),
 )
 
 

@@ -26,7 +26,7 @@ from jobs.lake.partitions import Partitions
 from jobs.recommenders.methods import METHODS
 from jobs.recommenders.training_data import Learned, learn
 from jobs.settings import Settings
-from models.top_n import Recommender, TooLarge
+from models.protocol import CatalogTooLargeError, Recommender
 
 PAIR_BYTES = 120
 USERS_PER_BLOCK = 500
@@ -137,7 +137,7 @@ def build_rows(
         method = METHODS[name]
         try:
             model = method.fit(training_data, method.settings(), SEED)
-        except TooLarge as error:
+        except CatalogTooLargeError as error:
             left_out[name] = str(error)
             continue
         scores = score_pairs(model, training_data, positives, test)

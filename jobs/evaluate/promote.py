@@ -98,7 +98,7 @@ def _check_candidate(
         popularity = _evaluate(evaluator, _spec_of(Recipe(POPULARITY, METHODS[POPULARITY].settings())))
         live, live_name = _evaluate_live(evaluator, live_card)
         candidate = _evaluate(evaluator, _spec_of(of_card(card)))
-        tasks = [task.name for task in evaluator.tasks if task.offered == "unheard"]
+        tasks = [task.name for task in evaluator.tasks if task.offered == "exclude_seen"]
         churn = {task: _churn(candidate.lists[task], live.lists[task]) for task in tasks}
         return check_gate(candidate.results, live.results, popularity.results, churn, criteria, live_name)
 
@@ -124,7 +124,7 @@ def _evaluate(evaluator: Evaluator, spec: ModelSpec) -> EvaluatedModel:
 def _spec_of(recipe: Recipe) -> ModelSpec:
     """Return the spec of a recipe: its settings alone, and only tasks that exclude seen tracks."""
     (spec,) = select_models([recipe.name])
-    return ModelSpec(recipe.name, (recipe.settings,), spec.seeds, ("unheard",), spec.needs_timestamps)
+    return ModelSpec(recipe.name, (recipe.settings,), spec.seeds, ("exclude_seen",), spec.needs_timestamps)
 
 
 def _churn(candidate: DataFrame, live: DataFrame) -> float:

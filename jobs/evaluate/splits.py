@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import EvaluationError
 from jobs.evaluate.interactions import Interactions
-from models.top_n import Offered
+from models.protocol import CandidateFilter
 
 COLUMNS = ("user_id", "track_id", "rating")
 
@@ -28,7 +28,7 @@ class Task:
     """`query_id`, `user_id`, `track_id`, `rating`: the interactions that a model sees of each query."""
     truth: DataFrame
     """`query_id`, `track_id`, `rating`: the relevant tracks, each once; `inputs` has every query of it."""
-    offered: Offered
+    offered: CandidateFilter
     """Candidate filter of the lists."""
     input_sequence: DataFrame | None = None
     """`query_id`, `position`, `track_id`: the plays behind `inputs` in play order, positions counted in the session.
@@ -62,7 +62,7 @@ def hash_rank(seed: int, *columns: str) -> Column:
 
 def require_no_leak(split: Split) -> None:
     """Raise EvaluationError if a task that excludes seen tracks has a relevant track in the user's training data or inputs."""
-    for task in (task for task in split.tasks if task.offered == "unheard"):
+    for task in (task for task in split.tasks if task.offered == "exclude_seen"):
         pair = ["user_id", "track_id"]
         query_users = task.inputs.select("query_id", "user_id").distinct()
         relevant = task.truth.join(query_users, "query_id").select(*pair)
@@ -142,7 +142,7 @@ def _split_held_out(
         "rank the held-out tracks among all tracks that the user has not seen",
         build_inputs(train, truth),
         build_truth(truth, train),
-        "unheard",
+        "exclude_seen",
     )
     return Split(name, protocol, train, train, (task,), lambda: split_rest(replace(interactions, history=rest)))
 
@@ -196,7 +196,7 @@ class HeldOutUsers:
         marked = user_rows.withColumn("is_input", is_input).localCheckpoint()
         inputs, truth = marked.where("is_input").select(*COLUMNS), marked.where("NOT is_input").select(*COLUMNS)
         protocol = "rank the remaining tracks of users that are not in the training data"
-        return Task("discovery", protocol, build_inputs(inputs, truth), build_truth(truth, inputs), "unheard")
+        return Task("discovery", protocol, build_inputs(inputs, truth), build_truth(truth, inputs), "exclude_seen")
 
     def _filter_dense(self, rows: DataFrame) -> DataFrame:
         """Drop rare tracks, then users with few tracks, once each, as the paper does."""

@@ -92,8 +92,8 @@ def _build_user_tasks(train: DataFrame, future: DataFrame) -> tuple[Task, Task]:
     discovery = "rank tracks that the user has not seen, for users with a history; seen tracks are masked"
     relistening = "rank the tracks that the user has seen; the candidates are each user's own tracks"
     return (
-        Task("discovery", discovery, build_inputs(train, new), build_truth(new, train), "unheard"),
-        Task("re-listening", relistening, build_inputs(train, again), build_truth(again, train), "heard"),
+        Task("discovery", discovery, build_inputs(train, new), build_truth(new, train), "exclude_seen"),
+        Task("re-listening", relistening, build_inputs(train, again), build_truth(again, train), "only_seen"),
     )
 
 

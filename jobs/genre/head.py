@@ -1,4 +1,4 @@
-"""The genre model that needs no network: models/genre_head.py on all descriptors, learned and asked by the same jobs."""
+"""The genre model that needs no network: models/genre_logreg.py on all descriptors, learned and asked by the same jobs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ from jobs.genre.model import GenreModel, Learned, on_held_tracks
 from jobs.lake.adapters.descriptors import ROW_BYTES, matrix
 from jobs.lake.collect import collect_arrow
 from jobs.lake.schemas import audio
-from models import genre_head
-from models.clips import split_tracks
-from models.genre_head import GenreHead, GenreHeadConfig
-from models.training_goals import SeveralGenres
+from models import genre_logreg
+from models.data.clips import split_tracks
+from models.genre_logreg import GenreLogReg, GenreLogRegConfig
+from models.training.objectives import Multilabel
 
 HELD_SHARE = 0.15
 """Of each genre's tracks: as the networks hold out."""
@@ -38,24 +38,24 @@ def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
     if len(genres) < 2:
         return None
     several = bool((truth.sum(1) > 1).any())
-    config, tracks = GenreHeadConfig(multi_label=several), np.array(table["track_id"].to_pylist())
+    config, tracks = GenreLogRegConfig(multi_label=several), np.array(table["track_id"].to_pylist())
     features = matrix(table)
-    held = split_tracks(tracks, SeveralGenres(truth).strata, HELD_SHARE, config.seed)
-    head = genre_head.fit(features[~held], truth[~held].astype(np.float64), tracks[~held], config)
+    held = split_tracks(tracks, Multilabel(truth).strata, HELD_SHARE, config.seed)
+    head = genre_logreg.fit(features[~held], truth[~held].astype(np.float64), tracks[~held], config)
     ctx.night.on_progress("fitted the genre head", 1, 1)
     card = {
         "method": "Genre head: logistic regression on all descriptors of the audio",
         "genres": genres,
-        "head": genre_head.card(config),
+        "head": genre_logreg.to_card(config),
         "tracks": len(tracks),
         "calibration": _calibration(head, len(set(tracks[~held]))),
         **on_held_tracks(tracks[held].tolist(), truth[held], head.predict(features[held]), several),
         "held_use": "nothing was learned or chosen on these tracks",
     }
-    return Learned(genre_head.to_bytes(head), card)
+    return Learned(genre_logreg.to_bytes(head), card)
 
 
-def _calibration(head: GenreHead, tracks: int) -> str:
+def _calibration(head: GenreLogReg, tracks: int) -> str:
     """How, in words, with so many tracks to learn from; empty where they were too few."""
     folds = head.config.folds
     unseen = f"found on {folds} folds of whole tracks that the fit had not seen (Guo et al. 2017)"
@@ -72,7 +72,7 @@ def predictor(config: dict[str, Any], weights: Any) -> Callable[[], Callable[[ND
     """For `predict_batch_udf`: reads the head once per worker. `weights`: a broadcast of safetensors bytes."""
 
     def make() -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-        head = genre_head.from_bytes(GenreHeadConfig(**config), weights.value)
+        head = genre_logreg.from_bytes(GenreLogRegConfig(**config), weights.value)
         return lambda batch: head.predict(batch.astype(np.float64)).astype(np.float32)
 
     return make
@@ -84,7 +84,7 @@ def build_scores(described: DataFrame, model: GenreModel, batch: int, decimals: 
     `described`: rows of `track_descriptors`, each content once.
     """
     weights = described.sparkSession.sparkContext.broadcast(model.registered.weights)
-    width = len(genre_head.from_bytes(GenreHeadConfig(**model.registered.card["head"]), model.registered.weights).mean)
+    width = len(genre_logreg.from_bytes(GenreLogRegConfig(**model.registered.card["head"]), model.registered.weights).mean)
     score = predict_batch_udf(
         predictor(model.registered.card["head"], weights),
         return_type=ArrayType(FloatType()), batch_size=batch, input_tensor_shapes=[[width]],

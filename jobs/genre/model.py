@@ -14,7 +14,7 @@ from jobs.lake.model_registry import RegisteredModel
 HEAD = "head"
 MODELS = {"pmrs_cnn": "genre_cnn", "short_chunk": "short_chunk", HEAD: HEAD}
 """What the job genre_train can be asked for, and what `pmrs evaluate genres` and the registry call it: the paper's network, a small
-modern one (both hear clips: models/genre_networks.py), and a classic model of descriptors (models/genre_head.py)."""
+modern one (both hear clips: models/genre_networks.py), and a classic model of descriptors (models/genre_logreg.py)."""
 DEFAULT_MODEL, DEFAULT_PRESET = "pmrs_cnn", "pmrs-4s"
 LEAST = 1e-6
 """Least probability: no logarithm of it runs away."""

@@ -24,7 +24,7 @@ from jobs.lake.adapters.batches import joined
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.spark import rows_per_batch
-from models import clip_network, genre_cnn, genre_head, short_chunk
+from models import clip_network, genre_cnn, genre_logreg, short_chunk
 from models.genre_networks import from_card
 
 PREDICTED = StructType(
@@ -61,7 +61,7 @@ def predictor(model: GenreModel, weights: Any) -> Callable[[], Callable[[NDArray
 
         def score(blobs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
             mels = np.stack([np.frombuffer(blob, np.float16).reshape(599, 128) for blob in blobs.reshape(-1)])
-            probabilities, embeddings = predict(network, mels, batch=len(mels))
+            probabilities, embeddings = predict(network, mels, batch_size=len(mels))
             return {"probabilities": probabilities, "embedding": embeddings}
 
         return score
@@ -122,7 +122,7 @@ def run(ctx: JobContext) -> None:
     if model is None or first is None:
         ctx.write_empty("genre_scores")
         return
-    program = (head, genre_head) if on_descriptors else (clip_network, genre_cnn, short_chunk)
+    program = (head, genre_logreg) if on_descriptors else (clip_network, genre_cnn, short_chunk)
     producer_version = program_version(config, program, model.preset, model.registered.digest, first["producer_version"])
     known = cached_rows(ctx, "audio_scores", producer_version)
     fresh = tracks.dropDuplicates([*KEY]).join(known, "content_hash", "left_anti")

@@ -29,11 +29,11 @@ from jobs.lake.content_keys import KEY
 from jobs.lake.manifest import code_version
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
-from models.clip_network import ONE, SEVERAL, TrainingConfig, predict
+from models.clip_network import TrainingConfig, predict
 from models.clip_training import EpochReport, TrainResult, train
-from models.clips import mean_by
-from models.genre_networks import card, settings_of, to_bytes
-from models.training_progress import as_arrays
+from models.data.clips import mean_by_group
+from models.genre_networks import make_config, to_bytes, to_card
+from models.training.checkpoint import to_tensors
 
 LOG = logger(__name__)
 METHODS = {
@@ -125,8 +125,8 @@ def _network(ctx: JobContext, config: Config) -> Learned | None:
     if len(genres) < 2:
         return None
     one_each = bool((truth.sum(1) == 1).all())
-    settings = settings_of(
-        kind_of(config.model), n_genres=len(genres), says=ONE if one_each else SEVERAL, max_clips=config.max_clips
+    settings = make_config(
+        kind_of(config.model), n_outputs=len(genres), task="multiclass" if one_each else "multilabel", max_clips=config.max_clips
     )
     wanted = truth.argmax(1) if one_each else truth
 
@@ -139,14 +139,14 @@ def _network(ctx: JobContext, config: Config) -> Learned | None:
     learned_from = sha256(json.dumps([genres, labels, tracks]).encode())
     learned_from.update(mels.data)
     determined_by = {
-        "code": code_version(), "config": config_dict(config), "settings": card(settings), "clips": learned_from.hexdigest(),
+        "code": code_version(), "config": config_dict(config), "settings": to_card(settings), "clips": learned_from.hexdigest(),
     }  # fmt: skip
     if config.workers:
         clips = mels, wanted, tracks
         result = train_together(ctx.spark, config.workers, clips, settings, store, TRAINING, determined_by)
     else:
         checkpoint = Checkpoint(store, TRAINING, determined_by)
-        result = train(mels, wanted, tracks, settings, watch, reached(checkpoint), lambda now: checkpoint.keep(as_arrays(now)))
+        result = train(mels, wanted, tracks, settings, watch, reached(checkpoint), lambda now: checkpoint.keep(to_tensors(now)))
     return Learned(to_bytes(result.model), _card(config, settings, genres, result) | held_figures(result, mels, truth, tracks))
 
 
@@ -156,8 +156,8 @@ def held_figures(
     """What the card tells of the tracks held out, of all clips [N, 599, 128] with genres [N, G] and the track of each [N]."""
     held = np.isin(tracks, result.val_tracks)
     names, first, place = np.unique(np.array(tracks)[held], return_index=True, return_inverse=True)
-    said = mean_by(place, predict(result.model, mels[held])[0], len(names))
-    told = on_held_tracks(names.tolist(), truth[held][first], said, result.model.cfg.says == SEVERAL)
+    said = mean_by_group(place, predict(result.model, mels[held])[0], len(names))
+    told = on_held_tracks(names.tolist(), truth[held][first], said, result.model.cfg.task == "multilabel")
     return {"clips": len(tracks), "tracks": len(set(tracks)), **told}
 
 
@@ -173,7 +173,7 @@ def _card(config: Config, settings: TrainingConfig, genres: list[str], result: T
         "method": METHODS[config.model],
         "genres": genres,
         "preset": config.preset,
-        "network": card(settings),
+        "network": to_card(settings),
         "calibration": _calibration(float(result.model.temperature)),
         "held_use": "they chose the epoch, and the temperature of the calibration, so that accuracy and log loss flatter a little",
         "history": [asdict(epoch) for epoch in result.history],

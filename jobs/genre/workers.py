@@ -26,7 +26,7 @@ from jobs.log import logger
 from models import genre_networks
 from models.clip_network import TrainingConfig
 from models.clip_training import EpochReport, TrainResult, train
-from models.training_progress import Progress, as_arrays, of_arrays
+from models.training.checkpoint import TrainState, from_tensors, to_tensors
 
 LOG = logger(__name__)
 
@@ -64,7 +64,7 @@ def train_together(
     here = (conf.get("spark.master") or "").startswith("local")
     # TorchDistributor hands out the GPUs that Spark knows of, and refuses where it knows of none
     gpus = conf.contains(f"spark.{'driver' if here else 'task'}.resource.gpu.amount")
-    task = Task(store.root, file, genre_networks.card(settings), checkpoint, {**determined_by, "workers": workers}, gpus)
+    task = Task(store.root, file, genre_networks.to_card(settings), checkpoint, {**determined_by, "workers": workers}, gpus)
     try:
         together = TorchDistributor(num_processes=workers, local_mode=here, use_gpu=gpus)
         found: Any = together.run(member, task)
@@ -95,7 +95,7 @@ def member(task: Task) -> dict[str, Any]:
             store.remove(task.file)
         found = train(
             clips["mels"], clips["labels"], json.loads(clips["tracks"].tobytes()), genre_networks.from_card(task.settings),
-            told if first else None, reached(checkpoint), lambda now: checkpoint.keep(as_arrays(now)),
+            told if first else None, reached(checkpoint), lambda now: checkpoint.keep(to_tensors(now)),
         )  # fmt: skip
         history = [vars(epoch) for epoch in found.history]
         return {
@@ -111,10 +111,10 @@ def told(epoch: EpochReport) -> None:
     LOG.info("epoch", **{name: round(value, 4) for name, value in vars(epoch).items()})
 
 
-def reached(checkpoint: Checkpoint) -> Progress | None:
+def reached(checkpoint: Checkpoint) -> TrainState | None:
     """Where a training before came to."""
     if (found := checkpoint.load()) is None:
         return None
-    progress = of_arrays(found)
+    progress = from_tensors(found)
     LOG.info("going on with a training that died", epochs_done=progress.epochs)
     return progress

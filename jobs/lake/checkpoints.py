@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from jobs.lake.files import FileStore
 from jobs.log import logger
-from models.top_n import Tensors
+from models.protocol import Tensors
 
 LOG = logger(__name__)
 FOLDER = "checkpoints"

@@ -24,5 +24,5 @@ def numbered(strengths: DataFrame, key: str, number: str) -> DataFrame:
     rows = strengths.groupBy(key).agg(F.count("*").alias("likes"), whole)
     order = Window.orderBy(key)
     before = F.coalesce(F.sum("likes").over(order.rowsBetween(Window.unboundedPreceding, -1)), F.lit(0))
-    block = F.floor(before / F.lit(ials.BLOCK_LIKES)).cast("int")
+    block = F.floor(before / F.lit(ials.BLOCK_INTERACTIONS)).cast("int")
     return rows.withColumns({number: F.row_number().over(order) - 1, f"{number}_block": block})

@@ -27,10 +27,10 @@ from jobs.recommenders.als_blocks import Blocks, Likes
 from jobs.recommenders.memory_estimate import ID_BYTES, counted, on_driver
 from jobs.spark import rows_per_batch
 from models import ials
-from models.als_rows import Fixed, fixed, solve
-from models.device import best_device
-from models.ials import IALSConfig, State, cold, half_step
-from models.top_n import Floats
+from models.als_solver import FixedSide, solve, with_gram
+from models.ials import ALSState, IALSConfig, half_step, init_state
+from models.torch_device import best_device
+from models.types import F32
 
 LOG = logger(__name__)
 CHECKPOINT = "collaborative"
@@ -78,9 +78,9 @@ def factorised(
     spark = pairs.sparkSession
     if here:
         matrix = als_blocks.whole(pairs, many, len(tracks), counts.likes)
-        found = ials.alternate(matrix, config, start, kept)
+        found = ials.fit_als(matrix, config, start, kept)
         listeners = collect_arrow(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
-        yield _frame(spark, tracks, found), _frame(spark, listeners, ials.folded(matrix, found, config))
+        yield _frame(spark, tracks, found), _frame(spark, listeners, ials.fold_in(matrix, found, config))
     else:
         with als_blocks.likes_of(pairs, many, len(tracks)) as matrix_of:
             found = fit(matrix_of, config, start, kept)
@@ -88,22 +88,22 @@ def factorised(
     checkpoint.drop()
 
 
-def _keep(checkpoint: Checkpoint, told: Callable[[int], object], state: State) -> None:
+def _keep(checkpoint: Checkpoint, told: Callable[[int], object], state: ALSState) -> None:
     checkpoint.keep({"users": state.users, "items": state.items, "iteration": np.array(state.iteration)})
     told(state.iteration)
 
 
-def _reached(checkpoint: Checkpoint) -> State | None:
+def _reached(checkpoint: Checkpoint) -> ALSState | None:
     """Where a fit before came to."""
     if (found := checkpoint.load()) is None:
         return None
     LOG.info("going on with a fit that died", iterations_done=int(found["iteration"]))
-    return State(found["users"], found["items"], int(found["iteration"]))
+    return ALSState(found["users"], found["items"], int(found["iteration"]))
 
 
-def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConfig) -> State:
+def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConfig) -> ALSState:
     """A cold start, but for the tracks that were there before."""
-    state = cold(users, len(tracks), config)
+    state = init_state(users, len(tracks), config)
     if before:
         known = collect_arrow(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
         place = pa.compute.index_in(known["track_id"], tracks["track_id"].combine_chunks())
@@ -112,33 +112,33 @@ def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConf
     return state
 
 
-def _frame(spark: SparkSession, ids: pa.Table, factors: Floats) -> DataFrame:
+def _frame(spark: SparkSession, ids: pa.Table, factors: F32) -> DataFrame:
     """Ids with their factors [N, F]."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(factors.ravel()), factors.shape[1]).cast(pa.list_(pa.float32()))
     with rows_per_batch(spark, als_blocks.ROWS_PER_BATCH // 10):
         return spark.createDataFrame(ids.append_column("factors", column))
 
 
-def fit(likes: Likes, config: IALSConfig, state: State, told: Callable[[State], object]) -> Floats:
+def fit(likes: Likes, config: IALSConfig, state: ALSState, told: Callable[[ALSState], object]) -> F32:
     """Item factors Y [I, F], from `state` on, as models/ials.py fits them on one machine."""
     for iteration in range(state.iteration, config.iterations):
         mine = _half_step(likes.by_user, state.items, state.users, config)
-        state = State(mine, _half_step(likes.by_item, mine, state.items, config), iteration + 1)
+        state = ALSState(mine, _half_step(likes.by_item, mine, state.items, config), iteration + 1)
         told(state)
     return state.items
 
 
-def _half_step(rows: Blocks, other: Floats, own: Floats, config: IALSConfig) -> Floats:
+def _half_step(rows: Blocks, other: F32, own: F32, config: IALSConfig) -> F32:
     """The rows' new factors; both sides' go to every worker."""
     across = rows.across
     sent = rows.frame.sparkSession.sparkContext.broadcast((other, own))
-    gram = fixed(torch.from_numpy(other)).gram
+    gram = with_gram(torch.from_numpy(other)).gram
 
     def step(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         torch.set_num_threads(1)  # Spark runs one task per core already
         theirs, before = sent.value
         device = best_device()
-        side = Fixed(torch.from_numpy(theirs).to(device), gram.to(device), across)
+        side = FixedSide(torch.from_numpy(theirs).to(device), gram.to(device), across)
         for batch in batches:
             for block in batch.to_pylist():
                 begin = torch.from_numpy(before[block["first"] : block["first"] + block["rows"]])
@@ -155,15 +155,15 @@ def _half_step(rows: Blocks, other: Floats, own: Floats, config: IALSConfig) -> 
     return found
 
 
-def folded(likes: Likes, items: Floats, config: IALSConfig) -> DataFrame:
+def folded(likes: Likes, items: F32, config: IALSConfig) -> DataFrame:
     """`user`, `factors`: every user's factors, solved exactly for item factors Y [I, F]."""
     sent, across = likes.by_user.frame.sparkSession.sparkContext.broadcast(items), len(items)
-    gram = fixed(torch.from_numpy(items)).gram
+    gram = with_gram(torch.from_numpy(items)).gram
 
     def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         torch.set_num_threads(1)
         device = best_device()
-        side = Fixed(torch.from_numpy(sent.value).to(device), gram.to(device), across)
+        side = FixedSide(torch.from_numpy(sent.value).to(device), gram.to(device), across)
         for batch in batches:
             for block in batch.to_pylist():
                 found = solve(als_blocks.unpacked(block, across), side, config.objective).float().cpu().numpy()

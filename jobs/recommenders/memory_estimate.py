@@ -110,7 +110,7 @@ def block_needs(counts: Counts, rank: int, most_result: int) -> Iterator[Need]:
     one_side = {"one side's factors": 4 * rank * max(counts.users.rows, counts.tracks.rows)}
     yield Need("in one result for the driver", one_side, most_result, "raise spark.driver.maxResultSize")
     # the last row of a block may be the longest
-    block = {"a block": TASK_LIKE_BYTES * min(counts.likes, ials.BLOCK_LIKES + counts.longest.longest)}
+    block = {"a block": TASK_LIKE_BYTES * min(counts.likes, ials.BLOCK_INTERACTIONS + counts.longest.longest)}
     wide = {"the tracks' factors once more, in float64": 8 * rank * counts.tracks.rows}
     parts = factors | wide | block | _longest(counts, rank)
     yield Need("in a task", parts, TASK_BYTES, "raise TASK_BYTES (recommenders/memory_estimate.py) on workers with more memory")
@@ -132,7 +132,7 @@ def on_driver(strengths: DataFrame, counts: Counts, config: IALSConfig) -> bool:
     """
     spark, rank = strengths.sparkSession, config.rank
     whole = whole_need(counts, rank)
-    here = whole.bytes <= whole.limit and als_blocks.fits_here(strengths, counts.likes, ials.BLOCK_LIKES)
+    here = whole.bytes <= whole.limit and als_blocks.fits_here(strengths, counts.likes, ials.BLOCK_INTERACTIONS)
     needs = [whole] if here else list(block_needs(counts, rank, _most_result(spark)))
     LOG.info(
         "fit planned", way="on the driver" if here else "in blocks", users=counts.users.rows, tracks=counts.tracks.rows,

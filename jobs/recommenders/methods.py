@@ -19,9 +19,9 @@ from jobs.recommenders.confidence import build_strengths, numbered
 from jobs.recommenders.training_data import Learned
 from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
-from models.ials import IALSConfig
-from models.implicit_factors import ImplicitFactors
-from models.top_n import Floats, Ints, Recommender, Tensors
+from models.ials import ALSModel, IALSConfig
+from models.protocol import Recommender, Tensors
+from models.types import F32, I64
 
 Fit = Callable[[Learned, Any, int], Recommender]
 """From what is learned from, the method's settings, and a seed."""
@@ -49,12 +49,12 @@ class Method:
     """The user's taste in genres has a say in the overall list, as PMRS has it."""
 
 
-def fit_factors(learned: Learned, config: IALSConfig, seed: int) -> ImplicitFactors:
+def fit_factors(learned: Learned, config: IALSConfig, seed: int) -> ALSModel:
     """Implicit ALS on the driver."""
-    return ImplicitFactors(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
+    return ALSModel(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
 
 
-def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> ImplicitFactors:
+def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> ALSModel:
     """Implicit ALS by Spark's MLlib, brought to the driver."""
     strengths = build_strengths(learned.train, config.min_rating)
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
@@ -67,43 +67,43 @@ def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> Impli
     return replace(model, factors=factors)
 
 
-def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ImplicitFactors, tuple[str, ...]]:
+def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ALSModel, tuple[str, ...]]:
     """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
     rows = collect_arrow(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
     factors = factors_in(rows)
     if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
         raise LakeError(
             f"The factors of {len(factors)} tracks say nothing: they are all but 0, or not finite. Their regularisation "
-            f"({config.regularisation:g}) or another setting does not suit these data; promote a recipe with another."
+            f"({config.regularization:g}) or another setting does not suit these data; promote a recipe with another."
         )
-    return ImplicitFactors(factors, config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
+    return ALSModel(factors, config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
 
 
 @dataclass(frozen=True)
 class PmrsCf:
     """The overall list's ranking as PMRS has it, as a recommender: asked with ratings, like the others."""
 
-    collaborative: ImplicitFactors
+    collaborative: ALSModel
     catalogue: pmrs_cf.Catalogue
 
-    def score(self, asked: csr_array) -> Floats:
+    def score(self, user_items: csr_array) -> F32:
         """[Q, I]."""
-        share = pmrs_cf.percentiles(self.collaborative.score(asked), asked)
-        taste = pmrs_cf.tastes(asked, self.catalogue, self.collaborative.min_rating)
+        share = pmrs_cf.percentiles(self.collaborative.score(user_items), user_items)
+        taste = pmrs_cf.genre_profiles(user_items, self.catalogue, self.collaborative.min_rating)
         # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
         found = taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share
         return np.where(share < 0, np.float32(0), found).astype(np.float32)
 
-    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
+    def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         """What carried the collaborative score; the taste in genres is carried by nobody."""
-        return self.collaborative.carried(asked, picked)
+        return self.collaborative.contributions(user_items, item_ids)
 
     def tensors(self) -> Tensors:
         """The factors, and `genre_probabilities` [I, G + 1]."""
         return {**self.collaborative.tensors(), "genre_probabilities": self.catalogue.genre_probabilities}
 
 
-def catalogue_of(shares: Floats) -> pmrs_cf.Catalogue:
+def catalogue_of(shares: F32) -> pmrs_cf.Catalogue:
     """Tracks by P(g|track) [I, G + 1]; of equal genres the first is a track's own, as the job `classify` has it."""
     return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
 

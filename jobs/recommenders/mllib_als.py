@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.lake.files import FileStore
 from jobs.recommenders.ials import Before
-from models.als_rows import Objective
+from models.als_solver import ALSObjective
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Config:
     """Number of latent factors; enough for some thousand tracks, and what a small machine fits in seconds."""
     iterations: int = 12
     """Alternations; the loss changes by under 1 % after ten."""
-    regularisation: float = 0.05
+    regularization: float = 0.05
     """MLlib's regParam, which it scales by each row's number of ratings."""
     alpha: float = 10.0
     """Confidence 1 + alpha x strength of a rating."""
@@ -33,9 +33,9 @@ class Config:
     """Seed of the first factors."""
 
     @property
-    def objective(self) -> Objective:
+    def objective(self) -> ALSObjective:
         """What MLlib minimises, by 1 / alpha."""
-        return Objective(1 / self.alpha, self.regularisation / self.alpha, of_everything=False)
+        return ALSObjective(1 / self.alpha, self.regularization / self.alpha, frequency_includes_unobserved=False)
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def fit(strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config
     # A fixed partitioning in a fixed order: MLlib's sums of floats then run alike on 1 and on 100 cores.
     ordered = indexed.repartition(config.blocks, "user").sortWithinPartitions("user", "item")
     als = ALS(
-        rank=config.rank, maxIter=config.iterations, regParam=config.regularisation, alpha=config.alpha,
+        rank=config.rank, maxIter=config.iterations, regParam=config.regularization, alpha=config.alpha,
         numUserBlocks=config.blocks, numItemBlocks=config.blocks, implicitPrefs=True, seed=config.seed,
         userCol="user", itemCol="item", ratingCol="strength",
     )

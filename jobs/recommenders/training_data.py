@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
 from jobs.lake.collect import collect_arrow
-from models.top_n import Floats
+from models.types import F32
 
 ROW_BYTES = 120
 """Of a rating with its two ids on the driver."""
@@ -26,7 +26,7 @@ class Learned:
     """[U, I]."""
     recent: csr_array
     """[U', I], of the last days; `ratings` itself where there are no times."""
-    genres: Floats
+    genres: F32
     """P(g|track) [I, G + 1]; the last is "unknown"."""
 
     def asked(self, rows: DataFrame) -> tuple[list[str], csr_array]:
@@ -69,7 +69,7 @@ ROUNDED = 0.01
 """By how much probabilities of one genre may miss a sum of 1: they are kept with four digits."""
 
 
-def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> Floats:
+def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> F32:
     """P(g|track) [I, G + 1] of `tracks` in their order; the last is "unknown". `genres`: table `track_genres`; `names`: its set.
 
     Of a model that tells several genres, each by itself, the shares: no track weighs more because more is said of it.

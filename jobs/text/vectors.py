@@ -45,7 +45,7 @@ class Config:
     encoder: str = ""
     """packaged (all-MiniLM-L6-v2), or an absolute folder in Hugging Face's layout that every worker has; empty: nothing is read,
     for at some 130 texts a second and core a large catalogue's first night would take half an hour more."""
-    tokens: int = text_encoder.MOST_TOKENS
+    tokens: int = text_encoder.MAX_TOKENS
     """Most tokens of a text; few have more."""
     tags: int = 10
     """Most tags of a track: what comes behind them is rare."""
@@ -74,7 +74,7 @@ def folder_of(encoder: str) -> Path:
 def vector_version(config: Config) -> str:
     """The maker of these vectors: wherever it lies, the same encoder reads the same."""
     folder = folder_of(config.encoder)
-    there = [folder / name for name in (*text_encoder.FILES, *text_encoder.ALSO) if (folder / name).is_file()]
+    there = [folder / name for name in (*text_encoder.FILES, *text_encoder.OPTIONAL_FILES) if (folder / name).is_file()]
     parts = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in there]
     said = replace(config, encoder="", tags=0)  # which tags there are, the text says
     return program_version(said, (text_encoder,), *parts, *(version(name) for name in ("transformers", "tokenizers")))
@@ -105,7 +105,7 @@ def build_vectors(texts: DataFrame, folder: str, config: Config) -> DataFrame:
 
 
 def with_hash(texts: DataFrame, maker_of: str) -> DataFrame:
-    """Rows with the columns of held.KEY."""
+    """Rows with the columns of KEY."""
     return texts.withColumns({"content_hash": F.sha2("text", 256), "producer_version": F.lit(maker_of)})
 
 

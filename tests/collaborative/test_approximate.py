@@ -7,13 +7,13 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from jobs.collaborative.candidates import Config, Shelf, build_candidates, indexed
-from models import approximate
-from models.als_rows import Objective
-from models.implicit_factors import ImplicitFactors
+from models import ivf_index
+from models.als_solver import ALSObjective
+from models.ials import ALSModel
 from models.pmrs_cf import Catalogue
 
 TRACKS = 400
-MODEL = ImplicitFactors(np.random.default_rng(3).normal(size=(TRACKS, 6)).astype(np.float32), Objective())
+MODEL = ALSModel(np.random.default_rng(3).normal(size=(TRACKS, 6)).astype(np.float32), ALSObjective())
 CATALOGUE = Catalogue(np.ones((TRACKS, 1), np.float32), np.zeros(TRACKS, np.int64))
 EXACT = Shelf(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in range(TRACKS)), ("Rock",), "als", False, 1.0)
 LARGE = Config(overall=5, per_genre=0, approximate_from=TRACKS)
@@ -24,16 +24,16 @@ def told(listeners: DataFrame, shelf: Shelf, config: Config) -> list[Row]:
 
 
 def test_tasks_search_the_index_and_find_the_lists(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approximate, "ITEMS_PER_LIST", 20)
+    monkeypatch.setattr(ivf_index, "ITEMS_PER_LIST", 20)
     heard = [(f"u{user}", list(range(user, 300, user + 3)), [1.0] * len(range(user, 300, user + 3))) for user in range(9)]
     schema = "user_id string, items array<int>, ratings array<float>"
     listeners = spark.createDataFrame(heard, schema).repartition(2, "user_id").sortWithinPartitions("user_id")
     index = indexed(EXACT, LARGE).index
     assert index is not None
-    assert len(index.centres) == TRACKS // 20
+    assert len(index.centroids) == TRACKS // 20
     wanted = told(listeners, EXACT, LARGE)
     assert len(wanted) == 9 * 5
-    everywhere = replace(EXACT, index=replace(index, probes=approximate.LISTS))
+    everywhere = replace(EXACT, index=replace(index, probes=ivf_index.MAX_LISTS))
     assert told(listeners, everywhere, LARGE) == wanted
     nearly = told(listeners, replace(EXACT, index=replace(index, probes=1)), LARGE)
     assert len(nearly) == len(wanted)

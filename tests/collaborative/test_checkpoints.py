@@ -48,7 +48,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def chosen(way: str) -> None:
-        monkeypatch.setattr(model, "BLOCK_LIKES", 60)
+        monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
         if way == "tasks":
             monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
 

@@ -41,7 +41,7 @@ spark = session("same bits", settings, overrides)
 night = Night(dt.date(2026, 11, 14), "r", load_sources(Path(folder) / "sources.toml"), settings, spark)
 found = {}
 # several blocks for the threads, and several tasks for the cores
-ials.BLOCK_LIKES = 700
+ials.BLOCK_INTERACTIONS = 700
 
 def run(names, label, **config):
     for job in JOBS:

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 from jobs.content.candidates import build_candidates, build_heard, offered
 from jobs.content.features import Sounds
-from models import inner_product
+from models import exact_index
 from models.content_factors import to_unit
 
 LIKED = 3
@@ -28,7 +28,7 @@ def asked(*rows: dict[int, float]) -> csr_array:
 
 
 def picked(users: list[list[float]], heard: csr_array, places: int) -> list[tuple[int, str, float, int]]:
-    found = offered(np.array(users, np.float32), heard, SOUNDS, inner_product.arranged(FACTORS), places, 1.0)
+    found = offered(np.array(users, np.float32), heard, SOUNDS, exact_index.build_index(FACTORS), places, 1.0)
     names = [SOUNDS.track_ids[LIKED + item] for item in found.item]
     return [*zip(found.row.tolist(), names, found.score.round(4).tolist(), found.near.tolist(), strict=True)]
 

@@ -17,12 +17,14 @@ from jobs.lake.adapters.descriptors import NAMES
 from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from models.clips import Variation
+from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNNConfig
 
 LIKED, NEW = 32, 8
-AS_IT_IS = Variation(0.0, 0.0, 0, 0, 0)
-SMALL = GenreCNNConfig(conv=(8, 8, 16, 16), dense=32, epochs=30, batch=8, lr=3e-3, patience=30, val_share=0.25, vary=AS_IT_IS)
+AS_IT_IS = AugmentConfig(0.0, 0.0, 0, 0, 0)
+SMALL = GenreCNNConfig(
+    conv=(8, 8, 16, 16), dense=32, epochs=30, batch_size=8, lr=3e-3, patience=30, val_share=0.25, augment=AS_IT_IS
+)
 VECTORS = {"mfcc": 20, "mfcc_std": 20, "mfcc_delta_std": 20, "chroma": 12, "chroma_std": 12, "contrast": 7, "contrast_std": 7}
 
 

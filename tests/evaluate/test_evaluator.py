@@ -20,7 +20,7 @@ from jobs.evaluate.result import Result, add_differences
 from jobs.evaluate.splits import PerUserRandom, Split, Task
 from jobs.recommenders.methods import METHODS
 from jobs.recommenders.training_data import Learned
-from models.top_n import Recommender, TooLarge
+from models.protocol import CatalogTooLargeError, Recommender
 from tests.evaluate.literal import inputs_of, lists_date, truth_of
 
 USERS, TRACKS = 60, 24
@@ -140,7 +140,7 @@ def test_model_that_refuses_large_data_is_left_out_with_its_reason(
     evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(training_data: Learned, config: object, seed: int) -> Recommender:
-        raise TooLarge("too many tracks")
+        raise CatalogTooLargeError("too many tracks")
 
     fresh = replace(evaluator, left_out={})
     monkeypatch.setitem(METHODS, "small", replace(METHODS["popularity"], fit=refuse))

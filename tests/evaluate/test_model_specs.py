@@ -13,10 +13,9 @@ from jobs.recommenders import mllib_als
 from jobs.recommenders.confidence import build_strengths, numbered
 from jobs.recommenders.training_data import Learned, learn
 from models import pmrs_cf
-from models.ials import IALSConfig
-from models.implicit_factors import ImplicitFactors
-from models.lists import OVERALL
-from models.top_n import top_n
+from models.ials import ALSModel, IALSConfig
+from models.recommendation_lists import OVERALL
+from models.topk import recommend
 
 MLLIB = mllib_als.Config(rank=4, iterations=5, blocks=2)
 CONFIG = IALSConfig(rank=4, iterations=5)
@@ -51,7 +50,7 @@ def test_fold_in_matches_the_last_half_step_of_mllib(training_data: Learned) -> 
         [row["factors"] for row in item_factors.join(items, "item").orderBy("track_id").collect()], dtype=np.float32
     )
     theirs = np.array([row["factors"] for row in user_factors.join(users, "user").orderBy("user_id").collect()])
-    found = ImplicitFactors(ours, MLLIB.objective, MLLIB.min_rating).fold_in(training_data.ratings)
+    found = ALSModel(ours, MLLIB.objective, MLLIB.min_rating).fold_in(training_data.ratings)
     np.testing.assert_allclose(found, theirs, rtol=2e-3, atol=2e-4)
 
 
@@ -59,12 +58,12 @@ def test_pmrs_cf_ranks_as_the_night_does(training_data: Learned) -> None:
     (spec,) = select_models(["pmrs_cf"])
     model = spec.method.fit(training_data, CONFIG, 7)
     lists: dict[int, list[int]] = {}
-    for row, item, _ in top_n(model, training_data.ratings, 10):
+    for row, item, _ in recommend(model, training_data.ratings, 10):
         for user, track in zip(row, item, strict=True):
             lists.setdefault(int(user), []).append(int(track))
     (plain,) = select_models(["als"])
     factors = plain.method.fit(training_data, CONFIG, 7)
-    assert isinstance(factors, ImplicitFactors)
+    assert isinstance(factors, ALSModel)
     catalogue = pmrs_cf.Catalogue(training_data.genres, training_data.genres.argmax(axis=1))
     user_items = training_data.ratings
     expected = pmrs_cf.top_lists(factors.score(user_items), user_items, catalogue, CONFIG.min_rating, 10, 1)

@@ -56,7 +56,7 @@ def test_discovery_and_relistening_test_users_with_a_past(temporal: Split) -> No
     by_name = {task.name: task for task in temporal.tasks}
     assert pairs(by_name["discovery"].truth) == {("anna", "c"), ("anna", "d")}
     assert pairs(by_name["re-listening"].truth) == {("anna", "a")}
-    assert (by_name["discovery"].offered, by_name["re-listening"].offered) == ("unheard", "heard")
+    assert (by_name["discovery"].offered, by_name["re-listening"].offered) == ("exclude_seen", "only_seen")
     assert pairs(by_name["discovery"].inputs) == {("anna", "a"), ("anna", "b")}
 
 

@@ -19,8 +19,8 @@ from jobs.registry import jobs_named
 from jobs.runner import reusable
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from models import genre_head
-from models.genre_head import GenreHeadConfig
+from models import genre_logreg
+from models.genre_logreg import GenreLogRegConfig
 from tests.audio.conftest import DAY
 
 LENGTHS = {"mfcc": 20, "mfcc_std": 20, "mfcc_delta_std": 20, "chroma": 12, "chroma_std": 12, "contrast": 7, "contrast_std": 7}
@@ -111,7 +111,7 @@ def test_the_head_is_trained_told_of_and_asked_where_the_sources_file_names_it(d
     assert {row["model"] for row in rows.values()} == {card["digest"]}
     registered = night.models.load("head-pmrs7")
     assert registered is not None
-    head = genre_head.from_bytes(GenreHeadConfig(**card["head"]), registered.weights)
+    head = genre_logreg.from_bytes(GenreLogRegConfig(**card["head"]), registered.weights)
     wanted = head.predict(matrix(ctx.read("track_descriptors").where("track_id = 't3'").toArrow()))[0]
     places = [night.genres.genres.index(genre) for genre in GENRES]
     np.testing.assert_allclose(np.array(rows["t3"]["probabilities"])[places], wanted, atol=1e-4)

@@ -10,13 +10,13 @@ from jobs.genre import score
 from jobs.lake.partitions import Partitions
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
-from models.genre_networks import card, to_bytes
+from models.genre_networks import to_bytes, to_card
 from tests.audio.conftest import Ingested, ingested
 from tests.audio.hostile import tone, wav
 
 __all__ = ["ingested"]
 MEL = mel.Config(presets=("pmrs-4s",), clips=2)
-NETWORK = GenreCNNConfig(n_genres=2, conv=(4, 4, 4, 4), dense=8)
+NETWORK = GenreCNNConfig(n_outputs=2, conv=(4, 4, 4, 4), dense=8)
 GENRES = ["Rock", "Trance"]
 
 
@@ -35,7 +35,7 @@ def test_a_content_is_scored_once_and_as_the_network_does(ingested: Ingested, tm
     files = {name: tmp_path / f"{name}.wav" for name in "abc"}
     first = ingested({"x": files["a"], "y": files["b"]})
     network = GenreCNN(NETWORK).eval()
-    told = {"network": card(NETWORK), "genres": GENRES, "preset": "pmrs-4s"}
+    told = {"network": to_card(NETWORK), "genres": GENRES, "preset": "pmrs-4s"}
     first.models.register("genre_cnn-pmrs7-pmrs-4s", to_bytes(network), told)
     _, written = scored(first)
     assert written == {"audio_scores": 2, "genre_scores": 2}

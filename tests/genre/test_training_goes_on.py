@@ -13,12 +13,12 @@ from jobs.genre import train
 from jobs.lake import checkpoints
 from jobs.settings import REPOSITORY, Settings
 from jobs.sources.config import load_sources
-from models.clips import Variation
+from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNNConfig
 from tests.audio.conftest import DAY
 
 NAME = "genre_cnn-pmrs7-pmrs-4s"
-SMALL = GenreCNNConfig(2, conv=(4, 4, 4, 4), dense=8, epochs=3, batch=4, val_share=0.25, threads=1)
+SMALL = GenreCNNConfig(2, conv=(4, 4, 4, 4), dense=8, epochs=3, batch_size=4, val_share=0.25, threads=1)
 
 
 class Died(Exception):
@@ -43,7 +43,7 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropout and variation a batch's gradient is the same, however it is dealt out: to three steps and a rest of one."""
-    calm = replace(SMALL, dropout=0.0, vary=Variation(0.0, 0.0, 0, 0, 0), epochs=1, batch=2, lr=1e-2)
+    calm = replace(SMALL, dropout=0.0, augment=AugmentConfig(0.0, 0.0, 0, 0, 0), epochs=1, batch_size=2, lr=1e-2)
     monkeypatch.setattr(train, "settings_of", lambda kind, **given: replace(calm, **given))
     # the processes are to import this very code
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))

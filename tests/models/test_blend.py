@@ -8,13 +8,17 @@ import pytest
 from scipy.sparse import csr_array
 
 from models import blend, ease, ials, popularity
-from models.blend import Blend, BlendConfig, Part
-from models.implicit_factors import ImplicitFactors
-from models.top_n import Floats, Ints, Recommender, Tensors, TooLarge, by_weights, liked, top_n
+from models.blend import Blend, BlendConfig, Component
+from models.explain import contributions_from_weights
+from models.ials import ALSModel
+from models.interactions import binarize
+from models.protocol import CatalogTooLargeError, Recommender, Tensors
+from models.topk import recommend
+from models.types import F32, I64
 
 USERS, TRACKS = 120, 30
 CONFIG = BlendConfig(
-    factors=0.3, popularity=0.4, rank=4, unobserved=0.1, factor_regularisation=0.02, regularisation=5.0
+    als_share=0.3, popularity_weight=0.4, rank=4, unobserved_weight=0.1, als_regularization=0.02, ease_regularization=5.0
 )
 
 
@@ -37,9 +41,9 @@ def blended(ratings: csr_array) -> Blend:
 
 def parts_of(ratings: csr_array) -> tuple[Recommender, Recommender, Recommender]:
     """Each fitted by itself."""
-    factors = ImplicitFactors(ials.fit(ratings, CONFIG.als), CONFIG.als.objective)
+    factors = ALSModel(ials.fit(ratings, CONFIG.als), CONFIG.als.objective)
     popular = popularity.fit(ratings, popularity.PopularityConfig())
-    return ease.fit(ratings, ease.EASEConfig(regularisation=5.0)), factors, popular
+    return ease.fit(ratings, ease.EASEConfig(regularization=5.0)), factors, popular
 
 
 def test_the_score_is_the_sum_of_the_parts_each_by_the_size_of_its_scores(ratings: csr_array, blended: Blend) -> None:
@@ -52,7 +56,7 @@ def test_the_score_is_the_sum_of_the_parts_each_by_the_size_of_its_scores(rating
 
 def test_settings_reach_the_parts() -> None:
     found = replace(CONFIG, min_rating=2.0, seed=3).als
-    assert (found.min_rating, found.rank, found.unobserved, found.regularisation, found.seed) == (2.0, 4, 0.1, 0.02, 3)
+    assert (found.min_rating, found.rank, found.unobserved_weight, found.regularization, found.seed) == (2.0, 4, 0.1, 0.02, 3)
 
 
 def test_ratings_below_the_bound_are_no_likes_of_any_part(ratings: csr_array) -> None:
@@ -62,19 +66,19 @@ def test_ratings_below_the_bound_are_no_likes_of_any_part(ratings: csr_array) ->
 
 
 def test_what_carried_adds_up_to_the_score_less_popularity(ratings: csr_array, blended: Blend) -> None:
-    picked = [np.arange(row % 4, TRACKS, 3) for row in range(USERS)]
+    item_ids = [np.arange(row % 4, TRACKS, 3) for row in range(USERS)]
     prior = blended.prior.weight * blended.prior.model.score(ratings)
     scores = blended.score(ratings) - np.where(blended.score(ratings) != 0, prior, 0)
-    for row, shares in enumerate(blended.carried(ratings, picked)):
+    for row, shares in enumerate(blended.contributions(ratings, item_ids)):
         mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
-        assert shares.shape == (picked[row].size, mine.size)
+        assert shares.shape == (item_ids[row].size, mine.size)
         assert not shares[:, mine < 1].any()
-        np.testing.assert_allclose(shares.sum(axis=1), scores[row, picked[row]], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(shares.sum(axis=1), scores[row, item_ids[row]], rtol=1e-3, atol=1e-4)
 
 
 def test_popularity_weighs_less_the_more_a_history_holds(ratings: csr_array, blended: Blend) -> None:
     """The prior stays as it is; what the likes say grows with them."""
-    lengths = np.diff(liked(ratings, 1.0).indptr)
+    lengths = np.diff(binarize(ratings, 1.0).indptr)
     personal = blended.score(ratings) - blended.prior.weight * blended.prior.model.score(ratings)
     size = np.sqrt((personal**2).mean(axis=1))
     assert size[lengths > 10].mean() > 2 * size[-2]
@@ -84,13 +88,13 @@ def test_popularity_weighs_less_the_more_a_history_holds(ratings: csr_array, ble
 class Fixed:
     """A model whose scores are given: [I, I] from history to track."""
 
-    weights: Floats
+    weights: F32
 
-    def score(self, asked: csr_array) -> Floats:
-        return np.asarray(asked @ self.weights, dtype=np.float32)
+    def score(self, user_items: csr_array) -> F32:
+        return np.asarray(user_items @ self.weights, dtype=np.float32)
 
-    def carried(self, asked: csr_array, picked: Sequence[Ints]) -> list[Floats]:
-        return by_weights(asked, picked, lambda history, items: self.weights[np.ix_(history, items)], 0.0)
+    def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
+        return contributions_from_weights(user_items, item_ids, lambda history, items: self.weights[np.ix_(history, items)], 0.0)
 
     def tensors(self) -> Tensors:
         return {"weights": self.weights}
@@ -100,19 +104,19 @@ def test_popularity_alone_makes_no_track_known_and_orders_those_that_are() -> No
     weights = np.zeros((4, 4), dtype=np.float32)
     weights[0, 1:3] = 1.0
     popular = popularity.Popularity(np.array([0.1, 0.2, 0.3, 0.9], dtype=np.float32))
-    found = Blend((Part("fixed", Fixed(weights), 2.0),), Part("popularity", popular, 0.5))
-    asked = csr_array(np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
-    np.testing.assert_allclose(found.score(asked), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    (first, *_) = next(iter(top_n(found, asked[:1], 2)))[1]
+    found = Blend((Component("fixed", Fixed(weights), 2.0),), Component("popularity", popular, 0.5))
+    user_items = csr_array(np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
+    np.testing.assert_allclose(found.score(user_items), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    (first, *_) = next(iter(recommend(found, user_items[:1], 2)))[1]
     assert first == 2
 
 
 def test_the_size_of_many_users_scores_is_that_of_every_nth(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.eye(2, dtype=np.float32)
     ratings = csr_array(np.array([[3, 4], [100, 100], [0, 0], [100, 100]], dtype=np.float32))
-    monkeypatch.setattr(blend, "SIZED_BY", 2)
-    monkeypatch.setattr(blend, "BLOCK", 1)
-    assert blend.size_of(Fixed(weights), ratings) == pytest.approx(np.sqrt(25 / 4))
+    monkeypatch.setattr(blend, "MAX_SCALE_USERS", 2)
+    monkeypatch.setattr(blend, "BATCH_SIZE", 1)
+    assert blend.rms_score(Fixed(weights), ratings) == pytest.approx(np.sqrt(25 / 4))
 
 
 def test_a_part_that_says_nothing_has_no_say() -> None:
@@ -122,5 +126,5 @@ def test_a_part_that_says_nothing_has_no_say() -> None:
 
 
 def test_it_refuses_what_ease_refuses() -> None:
-    with pytest.raises(TooLarge, match="20,000 tracks, and this one has 20,001"):
+    with pytest.raises(CatalogTooLargeError, match="20,000 tracks; this catalogue has 20,001"):
         blend.fit(csr_array((1, 20_001), dtype=np.float32), CONFIG)

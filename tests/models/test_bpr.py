@@ -10,10 +10,10 @@ from scipy.sparse import csr_array
 
 from models import bpr
 from models.bpr import BPRConfig
-from models.pairwise_factors import FoldIn, PairwiseFactors
-from models.top_n import liked
+from models.bpr_model import BPRModel, FoldInConfig
+from models.interactions import binarize
 
-CONFIG = BPRConfig(rank=6, passes=30)
+CONFIG = BPRConfig(rank=6, epochs=30)
 
 
 def listening() -> csr_array:
@@ -27,11 +27,11 @@ def listening() -> csr_array:
     return csr_array(rated)
 
 
-def asked_of(steps: int = 30, regularisation: float = 0.05) -> PairwiseFactors:
+def asked_of(steps: int = 30, regularisation: float = 0.05) -> BPRModel:
     """Factors that nobody learned."""
     draw = np.random.default_rng(1)
     items, biases = draw.normal(size=(30, 4)).astype(np.float32), draw.normal(size=30).astype(np.float32)
-    return PairwiseFactors(items, biases, np.arange(0, 30, 3), FoldIn(regularisation, steps))
+    return BPRModel(items, biases, np.arange(0, 30, 3), FoldInConfig(regularisation, steps))
 
 
 def test_gradients_are_those_of_the_loss() -> None:
@@ -45,7 +45,7 @@ def test_gradients_are_those_of_the_loss() -> None:
 
 
 def test_a_step_goes_down_the_sum_of_a_rows_gradients() -> None:
-    rows = bpr._Rows(torch.zeros(3, 2), rate=0.5)
+    rows = bpr._AdagradRows(torch.zeros(3, 2), learning_rate=0.5)
     rows.step(torch.tensor([2, 0, 2]), torch.tensor([[3.0, 1.0], [0.0, -2.0], [1.0, 1.0]]))
     torch.testing.assert_close(rows.values, torch.tensor([[0.0, 0.5], [0.0, 0.0], [-0.5, -0.5]]))
     rows.step(torch.tensor([2]), torch.tensor([[3.0, 0.0]]))  # 4 and 3: a length of 5
@@ -53,13 +53,13 @@ def test_a_step_goes_down_the_sum_of_a_rows_gradients() -> None:
 
 
 def test_a_pass_takes_every_like_once_against_what_the_user_does_not_like() -> None:
-    likes = liked(listening(), 1.0)
+    likes = binarize(listening(), 1.0)
     known = torch.tensor([track for track in range(30) if track != 4])
     pairs = set(zip(*likes.nonzero(), strict=True))
     drawn = np.zeros(30)
     chance = torch.Generator().manual_seed(1)
     for _ in range(200):
-        who, what, other = (torch.cat(part).tolist() for part in zip(*bpr._triples(likes, known, chance), strict=True))
+        who, what, other = (torch.cat(part).tolist() for part in zip(*bpr._sample_triples(likes, known, chance), strict=True))
         assert len(who) == len(set(zip(who, what, strict=True)))
         # user 5 likes all there is to draw, and is passed over
         assert set(zip(who, what, strict=True)) == {pair for pair in pairs if pair[0] != 5}
@@ -71,7 +71,7 @@ def test_a_pass_takes_every_like_once_against_what_the_user_does_not_like() -> N
 def test_rivals_are_drawn_evenly() -> None:
     likes = csr_array(np.eye(1, 11, dtype=np.float32))  # one user, who likes track 0
     known, chance = torch.arange(11), torch.Generator().manual_seed(1)
-    drawn = [int(other) for _ in range(5_000) for _, _, other in bpr._triples(likes, known, chance)]
+    drawn = [int(other) for _ in range(5_000) for _, _, other in bpr._sample_triples(likes, known, chance)]
     counts = np.bincount(drawn, minlength=11)
     assert counts[0] == 0
     assert np.abs(counts[1:] - 500).max() < 100, "five standard deviations"
@@ -98,7 +98,7 @@ def test_held_back_tracks_of_ones_taste_come_before_those_of_the_other() -> None
 
 
 def test_whoever_asks_gets_the_minimum_of_the_same_loss() -> None:
-    model, likes = asked_of(steps=400), liked(listening(), 1.0).toarray()
+    model, likes = asked_of(steps=400), binarize(listening(), 1.0).toarray()
     found = model.fold_in(listening())
     for user in (0, 1, 8):
         mine, rivals = np.flatnonzero(likes[user]), np.flatnonzero(likes[user] == 0)
@@ -119,7 +119,7 @@ def test_what_likes_carry_adds_up_to_the_score_without_the_bias(steps: int) -> N
     ratings, model = listening(), asked_of(steps)
     picked = [np.arange(user % 4, 30, 3) for user in range(60)]
     scores = model.score(ratings)
-    for user, shares in enumerate(model.carried(ratings, picked)):
+    for user, shares in enumerate(model.contributions(ratings, picked)):
         mine = ratings.data[ratings.indptr[user] : ratings.indptr[user + 1]]
         assert not shares[:, mine < 1].any()
         expected = scores[user, picked[user]] - model.biases[picked[user]]
@@ -129,7 +129,7 @@ def test_what_likes_carry_adds_up_to_the_score_without_the_bias(steps: int) -> N
 def test_of_a_track_that_nobody_likes_nothing_is_known() -> None:
     model = bpr.fit(listening(), CONFIG)
     assert not model.score(listening())[:, 4].any()
-    assert 4 not in model.rivals
+    assert 4 not in model.negatives
     assert model.biases[:4].all()
     nothing = bpr.fit(csr_array((3, 30), dtype=np.float32), CONFIG)
     assert not nothing.score(listening()).any()

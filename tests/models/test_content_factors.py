@@ -21,12 +21,12 @@ def test_factors_that_lie_in_the_content_are_found_of_tracks_never_seen() -> Non
     found = model.predict(FEATURES[200:])
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
     assert cosine(found, FACTORS[200:]) > 0.95
-    assert model.likeness == pytest.approx(cosine(found, FACTORS[200:]), abs=0.03)
+    assert model.cosine == pytest.approx(cosine(found, FACTORS[200:]), abs=0.03)
     assert model.baseline < 0.3
 
 
 def test_the_solution_is_ridge_regression_of_unit_factors() -> None:
-    config = ContentFactorsConfig(strengths=(10.0,))
+    config = ContentFactorsConfig(alphas=(10.0,))
     model = fit(FEATURES, FACTORS, config)
     x = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
     theirs = Ridge(alpha=10.0).fit(x, to_unit(FACTORS))
@@ -35,29 +35,29 @@ def test_the_solution_is_ridge_regression_of_unit_factors() -> None:
 
 
 def test_what_it_says_of_unseen_tracks_is_what_folds_fitted_one_by_one_say() -> None:
-    config = ContentFactorsConfig(strengths=(100.0,), folds=3)
+    config = ContentFactorsConfig(alphas=(100.0,), folds=3)
     fold = np.random.default_rng(config.seed).permutation(len(FEATURES)) % 3
     x, y = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0), to_unit(FACTORS)
     found = np.zeros_like(y)
     for k in range(3):
         found[fold == k] = Ridge(alpha=100.0).fit(x[fold != k], y[fold != k]).predict(x[fold == k])
-    assert fit(FEATURES, FACTORS, config).likeness == pytest.approx(cosine(found, y), abs=1e-9)
+    assert fit(FEATURES, FACTORS, config).cosine == pytest.approx(cosine(found, y), abs=1e-9)
 
 
 def test_noise_is_smoothed_away_and_said_to_be_worth_little() -> None:
     model = fit(RNG.normal(size=(300, 12)), FACTORS)
-    assert model.strength >= 1_000
-    assert model.likeness < model.baseline + 0.02
+    assert model.alpha >= 1_000
+    assert model.cosine < model.baseline + 0.02
 
 
 def test_few_tracks_and_dull_features_end_well() -> None:
     model = fit(np.ones((3, 4)), FACTORS[:3])
-    assert np.isnan(model.likeness)
+    assert np.isnan(model.cosine)
     np.testing.assert_allclose(model.predict(np.ones((1, 4))), to_unit(to_unit(FACTORS[:3]).mean(0, keepdims=True)))
 
 
 def test_what_does_not_go_together_is_refused() -> None:
-    with pytest.raises(ValueError, match="not of the same tracks"):
+    with pytest.raises(ValueError, match="the same number of rows"):
         fit(FEATURES, FACTORS[:5])
     with pytest.raises(ValueError, match="finite"):
         fit(np.full((5, 2), np.nan), FACTORS[:5])

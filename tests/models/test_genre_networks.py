@@ -15,13 +15,13 @@ from torch.nn import functional as F
 from models import clip_training, genre_cnn, genre_networks
 from models.clip_network import TrainingConfig, predict
 from models.clip_training import EpochReport, TrainResult
-from models.clips import Variation, augment, class_weights, split_tracks
+from models.data.clips import AugmentConfig, augment, class_weights, split_tracks
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
-from models.training_progress import as_arrays, of_arrays
+from models.training.checkpoint import from_tensors, to_tensors
 
-SMALL = GenreCNNConfig(3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch=8, val_share=0.25, lr=2e-3)
-SHORT = ShortChunkConfig(3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch=8, val_share=0.25, lr=1e-2)
+SMALL = GenreCNNConfig(3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch_size=8, val_share=0.25, lr=2e-3)
+SHORT = ShortChunkConfig(3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch_size=8, val_share=0.25, lr=1e-2)
 Clips = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_]]
 
 
@@ -39,7 +39,7 @@ def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
     return mels.astype(np.float16), labels.astype(np.int64), np.repeat(names, clips)
 
 
-@pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.name_of)
+@pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.network_name)
 def small(request: pytest.FixtureRequest) -> TrainingConfig:
     """Each network, small."""
     found: TrainingConfig = request.param
@@ -114,20 +114,20 @@ def test_training_leaves_torch_as_it_found_it() -> None:
     torch.manual_seed(5)
     threads = torch.get_num_threads()
     mels, labels, tracks = rhythms(6)
-    clip_training.train(mels, labels, tracks, replace(SMALL, epochs=1, vary=Variation()))
+    clip_training.train(mels, labels, tracks, replace(SMALL, epochs=1, augment=AugmentConfig()))
     assert torch.get_num_threads() == threads
     torch.testing.assert_close(torch.rand(3), want)
 
 
 def test_a_batch_equals_its_singles(trained: TrainResult) -> None:
     mels, _, _ = rhythms(6)
-    together, _ = predict(trained.model, mels, batch=64)
-    alone, _ = predict(trained.model, mels, batch=1)
+    together, _ = predict(trained.model, mels, batch_size=64)
+    alone, _ = predict(trained.model, mels, batch_size=1)
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 def test_save_and_load_round_trip(trained: TrainResult, small: TrainingConfig) -> None:
-    cfg = genre_networks.from_card(json.loads(json.dumps(genre_networks.card(small))))
+    cfg = genre_networks.from_card(json.loads(json.dumps(genre_networks.to_card(small))))
     assert cfg == small
     blob = genre_networks.to_bytes(trained.model)
     assert {"mean", "std", "head.weight"} <= set(load(blob))
@@ -148,7 +148,7 @@ def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> N
 
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_so_few_steps_that_the_warm_up_has_none(epochs: int) -> None:
-    result = clip_training.train(*rhythms(4), replace(SMALL, epochs=epochs, batch=1_000, max_clips=10_000, patience=epochs))
+    result = clip_training.train(*rhythms(4), replace(SMALL, epochs=epochs, batch_size=1_000, max_clips=10_000, patience=epochs))
     assert len(result.history) == epochs
 
 
@@ -164,18 +164,18 @@ def test_a_training_that_is_taken_up_gives_the_weights_of_one_that_was_never_int
     """One thread: with several, sums are not always made in one order."""
     cfg = replace(small, threads=1, epochs=4, patience=2)
     clips, states = rhythms(8), []
-    whole = clip_training.train(*clips, cfg, keep=lambda progress: states.append(save(as_arrays(progress))))
+    whole = clip_training.train(*clips, cfg, save_checkpoint=lambda state: states.append(save(to_tensors(state))))
     assert len(states) == len(whole.history) > 1
     for done, state in enumerate(states, 1):
         seen: list[EpochReport] = []
-        again = clip_training.train(*clips, cfg, seen.append, of_arrays(load_arrays(state)))
+        again = clip_training.train(*clips, cfg, seen.append, from_tensors(load_arrays(state)))
         assert [one.epoch for one in seen] == list(range(done + 1, len(states) + 1))
         assert (again.history, again.best_epoch) == (whole.history, whole.best_epoch)
         assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(whole.model)
 
 
 def test_everything_can_be_trained_on() -> None:
-    cfg = GenreCNNConfig(n_genres=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
+    cfg = GenreCNNConfig(n_outputs=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
     result = clip_training.train(*rhythms(6), cfg)
     assert result.val_tracks == ()
     assert result.best_epoch == 2
@@ -190,11 +190,11 @@ def test_class_weights_balance_and_ignore_absent_genres() -> None:
 
 def test_variation_keeps_shape_and_repeats_with_its_seed() -> None:
     x = torch.randn(4, 599, 128)
-    first = augment(x, Variation(), torch.Generator().manual_seed(1))
-    second = augment(x, Variation(), torch.Generator().manual_seed(1))
+    first = augment(x, AugmentConfig(), torch.Generator().manual_seed(1))
+    second = augment(x, AugmentConfig(), torch.Generator().manual_seed(1))
     assert first.shape == x.shape
     torch.testing.assert_close(first, second)
-    still = augment(x, Variation(0, 0, 0, 0, 0), torch.Generator().manual_seed(1))
+    still = augment(x, AugmentConfig(0, 0, 0, 0, 0), torch.Generator().manual_seed(1))
     torch.testing.assert_close(still.sum(dim=1), x.sum(dim=1), atol=1e-3, rtol=0)  # only rolled
 
 

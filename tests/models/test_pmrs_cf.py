@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array, vstack
 
-from models import approximate, inner_product
-from models.als_rows import Objective
-from models.implicit_factors import ImplicitFactors
-from models.lists import OVERALL, Lists, because, by_factors
-from models.pmrs_cf import Catalogue, percentiles, tastes, top_lists
-from models.top_n import Floats
+from models import exact_index, ivf_index
+from models.als_solver import ALSObjective
+from models.ials import ALSModel
+from models.pmrs_cf import Catalogue, genre_profiles, percentiles, top_lists
+from models.recommendation_lists import OVERALL, RankedLists, explain_lists, search_lists
+from models.types import F32
 
 LEAST = 1.0
 
 
-def make(seed: int, tracks: int = 40, genres: int = 3, heard: int = 6) -> tuple[Floats, Catalogue, csr_array]:
+def make(seed: int, tracks: int = 40, genres: int = 3, heard: int = 6) -> tuple[F32, Catalogue, csr_array]:
     """Scores [1, I], the catalogue and one user's ratings [1, I]."""
     rng = np.random.default_rng(seed)
     genre = rng.integers(0, genres + 1, tracks)
@@ -41,14 +41,14 @@ def rated(items: object, ratings: object, tracks: int) -> csr_array:
     return csr_array((np.asarray(ratings, np.float32), numbers, [0, numbers.size]), shape=(1, tracks))
 
 
-def listed(lists: Lists, row: int = 0) -> dict[int, list[int]]:
+def listed(lists: RankedLists, row: int = 0) -> dict[int, list[int]]:
     """The items of each list of one user."""
     mine = lists.row == row
     return {int(genre): lists.item[mine & (lists.genre == genre)].tolist() for genre in np.unique(lists.genre[mine])}
 
 
 def by_hand(
-    scores: Floats, catalogue: Catalogue, user: csr_array, genre: int, most: int, by_taste: bool = True
+    scores: F32, catalogue: Catalogue, user: csr_array, genre: int, most: int, by_taste: bool = True
 ) -> list[int]:
     """Equations as they are read in the module's docstring, one track at a time."""
     scores = scores[0]
@@ -56,7 +56,7 @@ def by_hand(
     unheard = [t for t in range(len(scores)) if t not in heard]
     order = sorted(unheard, key=lambda t: (-scores[t], t))
     share = {t: (len(order) - place) / len(order) for place, t in enumerate(order)}
-    theta = tastes(user, catalogue, LEAST)[0]
+    theta = genre_profiles(user, catalogue, LEAST)[0]
     if genre < 0:
         fit = catalogue.genre_probabilities @ theta if by_taste else np.ones(len(scores))
         value = {t: float(fit[t]) * share[t] for t in unheard}
@@ -114,7 +114,7 @@ def test_percentiles_fall_as_scores_do(drawn: list[float]) -> None:
 def test_a_track_of_which_nothing_is_known_is_not_offered() -> None:
     catalogue = Catalogue(np.ones((4, 1), np.float32), np.ones(4, np.int64))
     nobody, scores = rated([], [], 4), np.array([[0.0, 0.5, 0.0, -1.0]], np.float32)
-    assert listed(top_lists(scores, nobody, catalogue, LEAST, 4, 4, by_taste=False)) == {OVERALL: [1, 3]}
+    assert listed(top_lists(scores, nobody, catalogue, LEAST, 4, 4, uses_genre_profile=False)) == {OVERALL: [1, 3]}
 
 
 def test_negative_scores_do_not_invert_a_list() -> None:
@@ -125,25 +125,25 @@ def test_negative_scores_do_not_invert_a_list() -> None:
 
 def test_the_genre_profile_weighs_by_rating_and_only_what_is_liked() -> None:
     catalogue = Catalogue(np.array([[1, 0], [0, 1], [0, 1]], np.float32), np.array([0, 1, 1]))
-    assert tastes(rated([0, 1, 2], [3, 1, 0.5], 3), catalogue, LEAST).tolist() == [[0.75, 0.25]]
-    assert tastes(rated([2], [0.5], 3), catalogue, LEAST).tolist() == [[0, 0]]
+    assert genre_profiles(rated([0, 1, 2], [3, 1, 0.5], 3), catalogue, LEAST).tolist() == [[0.75, 0.25]]
+    assert genre_profiles(rated([2], [0.5], 3), catalogue, LEAST).tolist() == [[0, 0]]
 
 
-@pytest.mark.parametrize("arranged", [inner_product.arranged, approximate.arranged])
+@pytest.mark.parametrize("arranged", [exact_index.build_index, ivf_index.build_index])
 def test_by_factors_is_by_scores_without_the_scores(
-    arranged: Callable[[Floats], inner_product.Shelf | approximate.Shelf],
+    arranged: Callable[[F32], exact_index.ExactIndex | ivf_index.IVFIndex],
 ) -> None:
     draw = np.random.default_rng(9)
     factors = draw.normal(size=(60, 5)).astype(np.float32)
     factors[7] = 0
-    model = ImplicitFactors(factors, Objective())
+    model = ALSModel(factors, ALSObjective())
     asked = csr_array((draw.random((30, 60)) < 0.2) * draw.integers(0, 4, (30, 60)).astype(np.float32))
     catalogue = Catalogue(np.ones((60, 1), np.float32), np.zeros(60, np.int64))
-    slowly = top_lists(model.score(asked), asked, catalogue, LEAST, 10, 0, by_taste=False)
-    quickly = by_factors(model, arranged(factors), asked, 10)
-    for name in ("row", "genre", "item", "taste"):
+    slowly = top_lists(model.score(asked), asked, catalogue, LEAST, 10, 0, uses_genre_profile=False)
+    quickly = search_lists(model, arranged(factors), asked, 10)
+    for name in ("row", "genre", "item", "genre_profile"):
         np.testing.assert_array_equal(getattr(quickly, name), getattr(slowly, name))
     np.testing.assert_allclose(quickly.percentile, slowly.percentile, rtol=1e-6)
     np.testing.assert_array_equal(quickly.score, quickly.percentile)
-    np.testing.assert_array_equal(because(model, asked, quickly), because(model, asked, slowly))
-    assert set(because(model, asked, quickly)[quickly.row == 0]) <= set(asked[[0]].indices.tolist())
+    np.testing.assert_array_equal(explain_lists(model, asked, quickly), explain_lists(model, asked, slowly))
+    assert set(explain_lists(model, asked, quickly)[quickly.row == 0]) <= set(asked[[0]].indices.tolist())

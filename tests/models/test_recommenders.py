@@ -10,12 +10,15 @@ from scipy.sparse import csr_array
 from jobs.recommenders.methods import METHODS, PmrsCf, catalogue_of, fit_factors
 from jobs.recommenders.training_data import Learned
 from models import blend, bpr, ease, ials, item_knn, popularity, sparse_ease
-from models.als_rows import Objective
-from models.implicit_factors import ImplicitFactors
-from models.item_weights import ItemWeights
-from models.pairwise_factors import FoldIn, PairwiseFactors
-from models.stored import from_bytes, to_bytes
-from models.top_n import Floats, Recommender, Tensors, strongest, top_n
+from models.als_solver import ALSObjective
+from models.bpr_model import BPRModel, FoldInConfig
+from models.explain import top_contributor
+from models.ials import ALSModel
+from models.item_item import ItemItemModel
+from models.protocol import Recommender, Tensors
+from models.serialization import from_bytes, to_bytes
+from models.topk import recommend
+from models.types import F32
 
 DRAW = np.random.default_rng(11)
 
@@ -29,8 +32,8 @@ def checkerboard() -> csr_array:
     return csr_array(dense)
 
 
-def factors(ratings: csr_array) -> ImplicitFactors:
-    return ImplicitFactors(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), Objective())
+def factors(ratings: csr_array) -> ALSModel:
+    return ALSModel(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), ALSObjective())
 
 
 def learned(ratings: csr_array) -> Learned:
@@ -41,12 +44,12 @@ def learned(ratings: csr_array) -> Learned:
 
 FITS: dict[str, Callable[[csr_array], Recommender]] = {
     "popularity": lambda r: popularity.fit(r, popularity.PopularityConfig()),
-    "item_knn": lambda r: item_knn.fit(r, item_knn.ItemKNNConfig(neighbours=5)),
-    "ease": lambda r: ease.fit(r, ease.EASEConfig(regularisation=5.0)),
+    "item_knn": lambda r: item_knn.fit(r, item_knn.ItemKNNConfig(neighbors=5)),
+    "ease": lambda r: ease.fit(r, ease.EASEConfig(regularization=5.0)),
     "sparse_ease": lambda r: sparse_ease.fit(
-        r, sparse_ease.SparseEASEConfig(neighbours=5, shrinkage=1.0, regularisation=5.0)
+        r, sparse_ease.SparseEASEConfig(neighbors=5, shrinkage=1.0, regularization=5.0)
     ),
-    "bpr": lambda r: bpr.fit(r, bpr.BPRConfig(rank=4, passes=40)),
+    "bpr": lambda r: bpr.fit(r, bpr.BPRConfig(rank=4, epochs=40)),
     "factors": factors,
     "als": lambda r: fit_factors(learned(r), ials.IALSConfig(rank=4, iterations=5), 7),
     "pmrs_cf": lambda r: METHODS["pmrs_cf"].fit(learned(r), ials.IALSConfig(rank=4, iterations=5), 7),
@@ -56,10 +59,10 @@ EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 
 
 def lists(
-    model: Recommender, asked: csr_array, most: int, offered: str = "unheard", block: int = 7
+    model: Recommender, asked: csr_array, most: int, offered: str = "exclude_seen", block: int = 7
 ) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {row: [] for row in range(asked.shape[0])}
-    for rows, items, _ in top_n(model, asked, most, offered, block):  # type: ignore[arg-type]
+    for rows, items, _ in recommend(model, asked, most, offered, block):  # type: ignore[arg-type]
         for row, item in zip(rows, items, strict=True):
             found[int(row)].append(int(item))
     return found
@@ -86,7 +89,7 @@ def test_heard_tracks_are_absent_and_asking_for_too_many_gives_all_others(
 @EACH
 def test_only_heard_tracks_stand_where_only_those_are_offered(fit: Callable[[csr_array], Recommender]) -> None:
     ratings = checkerboard()
-    for user, items in lists(fit(ratings), ratings, 1_000, "heard").items():
+    for user, items in lists(fit(ratings), ratings, 1_000, "only_seen").items():
         assert sorted(items) == sorted(ratings[user : user + 1].indices)
 
 
@@ -116,7 +119,7 @@ def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> No
 def rebuilt(name: str, arrays: Tensors) -> Recommender:
     """A model of what was stored of it."""
     if name == "popularity":
-        return popularity.Popularity(arrays["listeners"])
+        return popularity.Popularity(arrays["user_share"])
     if name == "ease":
         return ease.EASE(arrays["weights"], 1.0)
     if name in {"factors", "als", "pmrs_cf"}:
@@ -124,21 +127,21 @@ def rebuilt(name: str, arrays: Tensors) -> Recommender:
     if name == "blend":
         return rebuilt_blend(arrays)
     if name == "bpr":
-        return PairwiseFactors(arrays["factors"], arrays["biases"], arrays["rivals"], FoldIn())
-    return ItemWeights(csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20)), 1.0)
+        return BPRModel(arrays["factors"], arrays["biases"], arrays["negatives"], FoldInConfig())
+    return ItemItemModel(csr_array((arrays["values"], arrays["columns"], arrays["row_ends"]), shape=(20, 20)), 1.0)
 
 
 def rebuilt_factors(name: str, arrays: Tensors) -> Recommender:
-    collaborative = ImplicitFactors(arrays["factors"], Objective() if name == "factors" else ials.IALSConfig().objective)
+    collaborative = ALSModel(arrays["factors"], ALSObjective() if name == "factors" else ials.IALSConfig().objective)
     return PmrsCf(collaborative, catalogue_of(arrays["genre_probabilities"])) if name == "pmrs_cf" else collaborative
 
 
 def rebuilt_blend(arrays: Tensors) -> blend.Blend:
     linear = ease.EASE(arrays["ease.weights"], 1.0)
-    als = ImplicitFactors(arrays["als.factors"], blend.BlendConfig().als.objective)
-    popular = popularity.Popularity(arrays["popularity.listeners"])
+    als = ALSModel(arrays["als.factors"], blend.BlendConfig().als.objective)
+    popular = popularity.Popularity(arrays["popularity.user_share"])
     models: dict[str, Recommender] = {"ease": linear, "als": als, "popularity": popular}
-    parts = [blend.Part(name, model, float(arrays[f"{name}.weight"][0])) for name, model in models.items()]
+    parts = [blend.Component(name, model, float(arrays[f"{name}.weight"][0])) for name, model in models.items()]
     return blend.Blend(tuple(parts[:2]), parts[2])
 
 
@@ -162,7 +165,7 @@ def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
     model = FITS[name](ratings)
     picked = [np.arange(row % 4, 20, 3) for row in range(40)]
     scores = model.score(ratings)
-    for row, shares in enumerate(model.carried(ratings, picked)):
+    for row, shares in enumerate(model.contributions(ratings, picked)):
         mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
         assert shares.shape == (picked[row].size, mine.size)
         assert not shares[:, mine < 1].any()
@@ -174,24 +177,24 @@ def test_tracks_of_ones_own_taste_carry_a_track(name: str) -> None:
     dense = checkerboard().toarray()
     dense[4, 5] = 1.0  # a slip into the other taste
     ratings = csr_array(dense)
-    (shares,) = FITS[name](checkerboard()).carried(ratings[4:5], [np.array([4, 6])])
-    (because,) = set(strongest(shares, ratings[4:5].indices, ratings[4:5].data) % 2)
+    (shares,) = FITS[name](checkerboard()).contributions(ratings[4:5], [np.array([4, 6])])
+    (because,) = set(top_contributor(shares, ratings[4:5].indices, ratings[4:5].data) % 2)
     assert because == 0
 
 
 @EACH
 def test_nobody_and_nothing_carry_nothing(fit: Callable[[csr_array], Recommender]) -> None:
     model = fit(checkerboard())
-    (alone,) = model.carried(csr_array((1, 20), dtype=np.float32), [np.array([1, 2])])
+    (alone,) = model.contributions(csr_array((1, 20), dtype=np.float32), [np.array([1, 2])])
     assert alone.shape == (2, 0)
-    assert strongest(alone, np.empty(0, np.int64), np.empty(0, np.float32)).tolist() == [-1, -1]
-    (nothing,) = model.carried(checkerboard()[:1], [np.empty(0, np.int64)])
+    assert top_contributor(alone, np.empty(0, np.int64), np.empty(0, np.float32)).tolist() == [-1, -1]
+    (nothing,) = model.contributions(checkerboard()[:1], [np.empty(0, np.int64)])
     assert nothing.shape[0] == 0
 
 
 def test_of_equal_carriers_the_best_rated_is_told() -> None:
     shares = np.array([[0.2, 0.2, 0.1], [0.0, -0.1, 0.0]], dtype=np.float32)
-    assert strongest(shares, np.array([3, 7, 9]), np.array([1.0, 5.0, 9.0], np.float32)).tolist() == [7, -1]
+    assert top_contributor(shares, np.array([3, 7, 9]), np.array([1.0, 5.0, 9.0], np.float32)).tolist() == [7, -1]
 
 
 def test_equal_scores_are_told_apart_by_the_items_number() -> None:
@@ -202,7 +205,7 @@ def test_equal_scores_are_told_apart_by_the_items_number() -> None:
 def test_popularity_counts_listeners_and_not_plays() -> None:
     dense = np.array([[1_000_000, 1, 0], [0, 1, 0.5]], dtype=np.float32)
     found = popularity.fit(csr_array(dense), popularity.PopularityConfig())
-    np.testing.assert_allclose(found.listeners, [0.5, 1.0, 0.0])
+    np.testing.assert_allclose(found.user_share, [0.5, 1.0, 0.0])
 
 
 def random_ratings() -> csr_array:
@@ -212,7 +215,7 @@ def random_ratings() -> csr_array:
 def test_ease_solves_its_own_problem() -> None:
     """Each column is the ridge regression of that track on all others."""
     ratings = random_ratings()
-    weights = ease.fit(ratings, ease.EASEConfig(regularisation=3.0)).weights
+    weights = ease.fit(ratings, ease.EASEConfig(regularization=3.0)).weights
     dense = ratings.toarray().astype(np.float64)
     for track in (0, 7, 24):
         others = [t for t in range(25) if t != track]
@@ -225,7 +228,7 @@ def test_ease_solves_its_own_problem() -> None:
 def test_what_ease_learns_with_dropout_is_what_it_learns_from_many_copies_with_likes_hidden() -> None:
     """Each column is the ridge regression of that track on all others, where these are hidden by chance: here in all ways drawn."""
     ratings = random_ratings()
-    weights = ease.fit(ratings, ease.EASEConfig(regularisation=3.0, dropout=0.4)).weights
+    weights = ease.fit(ratings, ease.EASEConfig(regularization=3.0, dropout=0.4)).weights
     dense, copies, track = ratings.toarray().astype(np.float64), 4_000, 7
     others = [t for t in range(25) if t != track]
     left, right = np.zeros((24, 24)), np.zeros(24)
@@ -240,13 +243,13 @@ def test_what_ease_learns_with_dropout_is_what_it_learns_from_many_copies_with_l
 
 
 def test_ease_refuses_a_catalogue_that_would_not_fit() -> None:
-    with pytest.raises(ValueError, match="20,000 tracks, and this one has 20,001"):
+    with pytest.raises(ValueError, match="20,000 tracks; this catalogue has 20,001"):
         ease.fit(csr_array((1, 20_001), dtype=np.float32), ease.EASEConfig())
 
 
 def test_item_knn_is_a_shrunken_cosine_of_the_nearest() -> None:
     ratings = random_ratings()
-    found = item_knn.fit(ratings, item_knn.ItemKNNConfig(neighbours=4, shrinkage=2.0)).weights.toarray()
+    found = item_knn.fit(ratings, item_knn.ItemKNNConfig(neighbors=4, shrinkage=2.0)).weights.toarray()
     dense = ratings.toarray().astype(np.float64)
     common = dense.T @ dense
     length = np.sqrt(np.outer(common.diagonal(), common.diagonal()))
@@ -254,7 +257,7 @@ def test_item_knn_is_a_shrunken_cosine_of_the_nearest() -> None:
     for track in range(25):
         kept = np.flatnonzero(found[:, track])
         np.testing.assert_allclose(found[kept, track], similar[kept, track], rtol=1e-5)
-        best: Floats = np.sort(similar[:, track])[::-1][:4]
+        best: F32 = np.sort(similar[:, track])[::-1][:4]
         np.testing.assert_allclose(np.sort(found[kept, track])[::-1], best[best > 0], rtol=1e-5)
 
 
@@ -262,7 +265,7 @@ def test_folding_in_solves_the_weighted_least_squares_of_one_user() -> None:
     items = DRAW.normal(size=(25, 3)).astype(np.float32)
     asked = np.zeros((1, 25), dtype=np.float32)
     asked[0, [2, 5, 9]] = [1, 8, 0.5]  # the last is below T_R: heard, and not liked
-    found = ImplicitFactors(items, Objective(1 / 4.0, 0.1 / 4.0, of_everything=False)).fold_in(csr_array(asked))[0]
+    found = ALSModel(items, ALSObjective(1 / 4.0, 0.1 / 4.0, frequency_includes_unobserved=False)).fold_in(csr_array(asked))[0]
     wanted, confidence = np.zeros(25), np.ones(25)
     wanted[[2, 5]] = 1.0
     confidence[[2, 5]] += 4.0 * np.array([1.0, 4.0])  # strength 1 + log2 R

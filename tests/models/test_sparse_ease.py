@@ -5,10 +5,11 @@ import pytest
 from scipy.linalg import LinAlgError
 from scipy.sparse import csr_array
 
-from models import ease, neighbours, sparse_ease
-from models.neighbours import Audience
+from models import cooccurrence, ease, sparse_ease
+from models.cooccurrence import CooccurrenceMatrix
+from models.interactions import binarize
+from models.protocol import CatalogTooLargeError
 from models.sparse_ease import SparseEASEConfig
-from models.top_n import TooLarge, liked
 
 TRACKS = 30
 
@@ -28,16 +29,16 @@ def gram() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
 
 
 def test_where_everything_else_is_a_neighbour_it_is_ease() -> None:
-    expected = ease.fit(listening(), ease.EASEConfig(regularisation=3.0)).weights
+    expected = ease.fit(listening(), ease.EASEConfig(regularization=3.0)).weights
     assert (gram() == 0).any(), "tracks without a common listener have weights too"
     assert (expected[gram() == 0] < -1e-4).any()
     for most in (TRACKS - 1, 5_000):
-        found = sparse_ease.fit(listening(), SparseEASEConfig(neighbours=most, regularisation=3.0)).weights.toarray()
+        found = sparse_ease.fit(listening(), SparseEASEConfig(neighbors=most, regularization=3.0)).weights.toarray()
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_each_track_is_the_ridge_regression_on_its_nearest() -> None:
-    config = SparseEASEConfig(neighbours=4, shrinkage=2.0, regularisation=1.5)
+    config = SparseEASEConfig(neighbors=4, shrinkage=2.0, regularization=1.5)
     found = sparse_ease.fit(listening(), config).weights.toarray()
     common = gram()
     similar = common / (np.sqrt(np.outer(common.diagonal(), common.diagonal())) + 2.0) * (1 - np.eye(TRACKS))
@@ -54,20 +55,20 @@ def test_each_track_is_the_ridge_regression_on_its_nearest() -> None:
 def test_sorted_counted_at_once_or_in_pieces_they_are_the_rows_of_the_gram(
     monkeypatch: pytest.MonkeyPatch, sort_below: int, at_once: int
 ) -> None:
-    monkeypatch.setattr(neighbours, "SORTED", sort_below)
-    monkeypatch.setattr(neighbours, "AT_ONCE", at_once)
-    audience = Audience(liked(listening(), 1.0))
+    monkeypatch.setattr(cooccurrence, "SORT_BELOW", sort_below)
+    monkeypatch.setattr(cooccurrence, "CHUNK_INTERACTIONS", at_once)
+    audience = CooccurrenceMatrix(binarize(listening(), 1.0))
     for track in range(TRACKS):
-        found, common = audience.in_common(track)
+        found, common = audience.row(track)
         np.testing.assert_array_equal(found, np.flatnonzero(gram()[track]))
         np.testing.assert_array_equal(common, gram()[track][found])
 
 
 def test_neither_threads_nor_the_sizes_of_sets_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = SparseEASEConfig(neighbours=5, regularisation=2.0)
+    config = SparseEASEConfig(neighbors=5, regularization=2.0)
     expected = sparse_ease.fit(listening(), config, threads=1).tensors()
-    monkeypatch.setattr(sparse_ease, "GRAMS", 4 * 5**2 * 7)  # sets of seven
-    monkeypatch.setattr(sparse_ease, "SOLVED", 60)  # solved by two
+    monkeypatch.setattr(sparse_ease, "MAX_SYSTEM_BYTES", 4 * 5**2 * 7)  # sets of seven
+    monkeypatch.setattr(sparse_ease, "MAX_SOLVE_CELLS", 60)  # solved by two
     for threads in (1, 3):
         found = sparse_ease.fit(listening(), config, threads).tensors()
         for name, values in expected.items():
@@ -76,21 +77,21 @@ def test_neither_threads_nor_the_sizes_of_sets_change_a_bit(monkeypatch: pytest.
 
 def test_of_a_track_that_nobody_likes_nothing_is_known() -> None:
     ratings = listening()
-    model = sparse_ease.fit(ratings, SparseEASEConfig(neighbours=5))
+    model = sparse_ease.fit(ratings, SparseEASEConfig(neighbors=5))
     assert not model.score(ratings)[:, 4].any()
-    nothing = sparse_ease.fit(csr_array((3, TRACKS), dtype=np.float32), SparseEASEConfig(neighbours=5))
+    nothing = sparse_ease.fit(csr_array((3, TRACKS), dtype=np.float32), SparseEASEConfig(neighbors=5))
     assert nothing.weights.nnz == 0
 
 
 def test_more_than_fits_is_refused_with_the_numbers() -> None:
-    with pytest.raises(TooLarge, match="4,000,000 tracks of 200 neighbours need 18 GiB"):
-        sparse_ease.fit(csr_array((1, 4_000_000), dtype=np.float32), SparseEASEConfig(neighbours=200))
-    with pytest.raises(TooLarge, match="20,000 tracks of 19,999 neighbours"):
-        sparse_ease.fit(csr_array((1, 20_000), dtype=np.float32), SparseEASEConfig(neighbours=20_000))
+    with pytest.raises(CatalogTooLargeError, match="4,000,000 tracks with 200 neighbors need 18 GiB"):
+        sparse_ease.fit(csr_array((1, 4_000_000), dtype=np.float32), SparseEASEConfig(neighbors=200))
+    with pytest.raises(CatalogTooLargeError, match="20,000 tracks with 19,999 neighbors"):
+        sparse_ease.fit(csr_array((1, 20_000), dtype=np.float32), SparseEASEConfig(neighbors=20_000))
 
 
 def test_equal_tracks_without_a_penalty_cannot_be_told_apart() -> None:
     same = np.zeros((9, 4), dtype=np.float32)
     same[:5] = 1.0
-    with pytest.raises(LinAlgError, match="regularisation must be above 0"):
-        sparse_ease.fit(csr_array(same), SparseEASEConfig(neighbours=2, regularisation=0.0))
+    with pytest.raises(LinAlgError, match="set a regularization above 0"):
+        sparse_ease.fit(csr_array(same), SparseEASEConfig(neighbors=2, regularization=0.0))

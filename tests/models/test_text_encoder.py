@@ -33,13 +33,13 @@ def test_vectors_are_one_long_and_like_texts_are_near(encoder: TextEncoder) -> N
 
 def test_a_text_has_one_vector_whoever_stands_beside_it(encoder: TextEncoder) -> None:
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
-    np.testing.assert_allclose(encoder.encode(TEXTS, batch=2), alone, atol=2e-6)
+    np.testing.assert_allclose(encoder.encode(TEXTS, batch_size=2), alone, atol=2e-6)
     np.testing.assert_allclose(encoder.encode(TEXTS[::-1]), alone[::-1], atol=2e-6)
     assert encoder.encode([]).shape == (0, encoder.width)
 
 
 def test_what_stands_behind_the_most_tokens_is_not_read(encoder: TextEncoder) -> None:
-    short = TextEncoder(folder_of(PACKAGED), most_tokens=6)
+    short = TextEncoder(folder_of(PACKAGED), max_tokens=6)
     long, other = "blues and soul and jazz", "blues and soul and polka, tango, waltz"
     one, two = short.encode([long, other])
     np.testing.assert_allclose(one, two, atol=2e-6)

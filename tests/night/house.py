@@ -17,7 +17,7 @@ from jobs.runner import close_run, open_run, run_named
 from jobs.sample.config import LAST_DATE, SampleConfig
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from models.genre_networks import settings_of
+from models.genre_networks import make_config
 
 SMALL = replace(
     SampleConfig(), days=5, groups=5, users_per_group=24, artists_per_group=9, other_artists=10, tracks_per_artist=8,
@@ -58,7 +58,7 @@ def run_night(settings: Settings, date: dt.date, force: bool = False, families: 
     run_id = open_run(settings, sources, date)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(train, "settings_of", partial(settings_of, epochs=FEW_EPOCHS))
+            patch.setattr(train, "make_config", partial(make_config, epochs=FEW_EPOCHS))
             for family in families:
                 run_named(settings, family, date, run_id, force)
     finally:

@@ -16,7 +16,7 @@ from jobs.evaluate.report_tables import model_rows, published_notes, ranking_pag
 from jobs.evaluate.setup import Config
 from jobs.lake.model_registry import registry_of
 from jobs.recommenders.ranker_config import RANKING
-from models.stored import from_bytes
+from models.serialization import from_bytes
 from tests.night.house import World
 
 LIMITS = PromotionCriteria(min_users=50, min_coverage_ratio=0.5)

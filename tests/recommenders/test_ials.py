@@ -13,9 +13,10 @@ from scipy.sparse import csr_array
 from jobs.lake.files import FileStore
 from jobs.recommenders import als_blocks, ials
 from jobs.recommenders.confidence import build_strengths, numbered
-from models import als_rows
+from models import als_solver
 from models import ials as model
 from models.ials import IALSConfig
+from models.interactions import confidence_weights
 
 CONFIG = IALSConfig(rank=6, iterations=3)
 USERS, TRACKS = 50, 23
@@ -53,24 +54,24 @@ def factorised(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32
 def test_spark_gives_the_bits_of_one_machine(
     history: DataFrame, ratings: csr_array, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(model, "BLOCK_LIKES", 60)
+    monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
     if where == "tasks":
         monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
     tracks, listeners, told = factorised(history, FileStore(str(tmp_path)))
     assert told == [1, 2, 3]
     np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG))
-    folded = als_rows.solve(
-        als_rows.strengths(ratings, 1.0), als_rows.fixed(torch.from_numpy(tracks)), CONFIG.objective
+    folded = als_solver.solve(
+        confidence_weights(ratings, 1.0), als_solver.with_gram(torch.from_numpy(tracks)), CONFIG.objective
     )
     np.testing.assert_array_equal(listeners, folded.float().numpy())
 
 
 def test_blocks_have_as_many_likes_wherever_the_popular_rows_stand(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first three of forty tracks have most of the likes, as they do where ids follow fame."""
-    monkeypatch.setattr(model, "BLOCK_LIKES", 30)
+    monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 30)
     likes = csr_array(np.arange(40)[None] < np.array([[40], [40], [40], *[[1 + n % 4] for n in range(37)]]), dtype=np.float32)
     counts = np.diff(likes.indptr)
-    local = [likes[span].nnz for span in model.spans(likes)]
+    local = [likes[span].nnz for span in model.row_blocks(likes)]
     assert sum(local) == likes.nnz
     assert max(local) <= 30 + counts.max()
     assert len(local) > 5
@@ -90,9 +91,9 @@ def test_on_a_cluster_many_likes_go_to_the_tasks_and_few_to_the_driver(history: 
 
 
 def test_a_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "BLOCK_LIKES", 60)
-    likes = als_rows.strengths(ratings, 1.0)
-    one, three = (model.alternate(likes, CONFIG, threads=threads) for threads in (1, 3))
+    monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
+    likes = confidence_weights(ratings, 1.0)
+    one, three = (model.fit_als(likes, CONFIG, threads=threads) for threads in (1, 3))
     np.testing.assert_array_equal(one, three)
-    alone, together = (model.folded(likes, one, CONFIG, threads=threads) for threads in (1, 3))
+    alone, together = (model.fold_in(likes, one, CONFIG, threads=threads) for threads in (1, 3))
     np.testing.assert_array_equal(alone, together)

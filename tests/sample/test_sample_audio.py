@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from jobs.sample.config import GENRES
 from jobs.sample.recipes import RECIPES
 from jobs.sample.synth import render
-from models.clips import split_tracks
+from models.data.clips import split_tracks
 from models.mel import fit_clip, log_mel, preset
 
 TRACKS = 140

@@ -14,8 +14,7 @@ from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, report
 from jobs.evaluate.setup import open_context
 from jobs.settings import Settings
 from models import ials
-from models.ials import IALSConfig
-from models.implicit_factors import ImplicitFactors
+from models.ials import ALSModel, IALSConfig
 
 RECALL_AT = 20
 METRICS = ("AUC", f"R@{RECALL_AT}")
@@ -59,7 +58,7 @@ def evaluate_models(
     settings = IALSConfig()
     split = hold_out(data, config.share, settings.min_rating, config.seed)
     on_progress("fitting factors of the other tracks", 0, 0)
-    als = ImplicitFactors(ials.fit(split.train, settings), settings.objective, settings.min_rating)
+    als = ALSModel(ials.fit(split.train, settings), settings.objective, settings.min_rating)
     user_factors = als.fold_in(split.test_inputs)
     per_user: dict[str, F64] = {}
     rows: list[Row] = []

@@ -17,7 +17,7 @@ from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
 from jobs.lake.collect import collect_arrow
 from jobs.recommenders.training_data import learn
-from models.top_n import Floats
+from models.types import F32
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -92,7 +92,7 @@ def _read_text(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
     return _align(rows, tracks, texts.vectors_in(rows), 0.0) if rows.num_rows else np.empty((len(tracks), 0))
 
 
-def _align(rows: pa.Table, tracks: tuple[str, ...], values: Floats | F64, fill: float) -> F64:
+def _align(rows: pa.Table, tracks: tuple[str, ...], values: F32 | F64, fill: float) -> F64:
     """Return the values [N, D] of `rows` in the order of `tracks` [I, D]; `fill` for a track without a row.
 
     Returns [I, 0] if no track has a row.
@@ -152,6 +152,6 @@ def hold_out(data: ColdStartData, share: float, min_rating: float, seed: int) ->
     return ColdStartSplit(is_new, csr_array(train[is_test_user]), train, csr_array(truth[is_test_user]))
 
 
-def to_dense(rows: csr_array) -> Floats:
+def to_dense(rows: csr_array) -> F32:
     """Return a block of rows as a dense matrix."""
     return np.asarray(rows.todense(), np.float32)

@@ -11,14 +11,15 @@ from jobs.content import features
 from jobs.errors import EvaluationError
 from jobs.evaluate.cold_start.data import F64, UNKNOWN, Clips, ColdStartData, ColdStartSplit
 from models import content_factors
-from models.als_rows import fixed, solve, strengths
-from models.clip_network import FACTORS, predict
+from models.als_solver import solve, with_gram
+from models.clip_network import predict
 from models.clip_training import train
-from models.clips import mean_by
 from models.content_factors import to_unit
+from models.data.clips import mean_by_group
 from models.genre_cnn import GenreCNNConfig
-from models.implicit_factors import ImplicitFactors
-from models.training_goals import Factors
+from models.ials import ALSModel
+from models.interactions import confidence_weights
+from models.training.objectives import EmbeddingRegression
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class _Features:
 
 
 def build_models(
-    data: ColdStartData, split: ColdStartSplit, model: ImplicitFactors, seed: int
+    data: ColdStartData, split: ColdStartSplit, model: ALSModel, seed: int
 ) -> Iterator[ColdStartModel]:
     """Yield every model that has data. `model`: fitted on the old tracks."""
     new, old = split.is_new, ~split.is_new
@@ -124,12 +125,12 @@ def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np
         raise EvaluationError(
             "No liked track has clips to train a network on; run the family audio, or omit --network."
         )
-    settings = GenreCNNConfig(n_genres=unit.shape[1], says=FACTORS, max_clips=job.shown, threads=1)
-    objective, tracks = Factors(targets[clips.track[in_train]]), clips.track[in_train]
+    settings = GenreCNNConfig(n_outputs=unit.shape[1], task="regression", max_clips=job.shown, threads=1)
+    objective, tracks = EmbeddingRegression(targets[clips.track[in_train]]), clips.track[in_train]
     network = train(clips.mels[in_train], objective, tracks, settings).model
     is_test = new[clips.track]
     predicted, _ = predict(network, clips.mels[is_test])
-    return to_unit(mean_by(clips.track[is_test], predicted, len(new))[new])
+    return to_unit(mean_by_group(clips.track[is_test], predicted, len(new))[new])
 
 
 def mean_by_artist(artist: np.ndarray, values: F64) -> dict[int, F64]:
@@ -166,8 +167,8 @@ def one_hot_genres(data: ColdStartData, rows: np.ndarray) -> F64:
     return np.asarray(np.vstack([np.eye(width), np.zeros((1, width))])[data.genre[rows]])
 
 
-def fold_in_own_plays(model: ImplicitFactors, split: ColdStartSplit) -> F64:
+def fold_in_own_plays(model: ALSModel, split: ColdStartSplit) -> F64:
     """Return factors [H, F] of the new tracks from their own likes, by a half-step of ALS: an upper bound."""
     users = torch.from_numpy(model.fold_in(split.test_inputs))
-    likes = strengths(csr_array(split.truth.T), model.min_rating)
-    return to_unit(np.asarray(solve(likes, fixed(users), model.objective), np.float64))
+    likes = confidence_weights(csr_array(split.truth.T), model.min_rating)
+    return to_unit(np.asarray(solve(likes, with_gram(users), model.objective), np.float64))

@@ -12,12 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from jobs.evaluate.genres.data import F64, I64, LabelledTracks
-from models import genre_head
+from models import genre_logreg
 from models.clip_network import predict
 from models.clip_training import train
-from models.clips import mean_by
-from models.genre_head import GenreHeadConfig
-from models.genre_networks import settings_of
+from models.data.clips import mean_by_group
+from models.genre_logreg import GenreLogRegConfig
+from models.genre_networks import make_config
 
 C_GRID = (0.1, 1.0, 10.0, 100.0)
 """Inverse regularisation strengths of scikit-learn's models, tuned on the training tracks."""
@@ -57,10 +57,10 @@ class Fold:
         if (name, preset) not in self.networks:
             clips, data = self.data.clips[preset], self.data
             in_train = np.isin(clips.track, self.train)
-            settings = settings_of(name, n_genres=len(data.genres), seed=self.seed)
+            settings = make_config(name, n_outputs=len(data.genres), seed=self.seed)
             labels, tracks = data.genre[clips.track[in_train]], data.tracks[clips.track[in_train]]
             model = train(clips.mels[in_train], labels, tracks, settings).model
-            outputs = [mean_by(clips.track, values, len(data.tracks)) for values in predict(model, clips.mels)]
+            outputs = [mean_by_group(clips.track, values, len(data.tracks)) for values in predict(model, clips.mels)]
             self.networks[name, preset] = NetworkOutputs(*outputs)
         return self.networks[name, preset]
 
@@ -103,18 +103,18 @@ def _logistic(fold: Fold) -> F64:
     return probabilities
 
 
-def _head(fold: Fold, features: F64, config: GenreHeadConfig) -> F64:
-    head = genre_head.fit(features[fold.train], fold.targets, fold.data.tracks[fold.train], config)
+def _head(fold: Fold, features: F64, config: GenreLogRegConfig) -> F64:
+    head = genre_logreg.fit(features[fold.train], fold.targets, fold.data.tracks[fold.train], config)
     return head.predict(features[fold.test])
 
 
 def _descriptor_head(fold: Fold) -> F64:
-    return _head(fold, fold.data.descriptors, GenreHeadConfig())
+    return _head(fold, fold.data.descriptors, GenreLogRegConfig())
 
 
 def _embedding_head(name: str, preset: str) -> Callable[[Fold], F64]:
     # a network's embedding overfits its own training tracks, so that the head needs more regularisation
-    return lambda fold: _head(fold, fold.network(name, preset).embeddings, GenreHeadConfig(regularisation=10.0))
+    return lambda fold: _head(fold, fold.network(name, preset).embeddings, GenreLogRegConfig(regularization=10.0))
 
 
 def _network(name: str, preset: str) -> Callable[[Fold], F64]:

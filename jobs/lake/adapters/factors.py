@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from models.top_n import Floats
+from models.types import F32
 
 
-def factors_in(rows: pa.Table) -> Floats:
+def factors_in(rows: pa.Table) -> F32:
     """Column `factors` [N, F]."""
     return np.asarray(pa.compute.list_flatten(rows["factors"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
-from models.top_n import Floats
+from models.types import F32
 
 if TYPE_CHECKING:
     from jobs.context import JobContext
@@ -24,6 +24,6 @@ def track_vectors(ctx: "JobContext") -> DataFrame:
     return texts.join(ctx.read("text_vectors", Partitions.CACHE), [*KEY]).select("track_id", "vector")
 
 
-def vectors_in(rows: pa.Table) -> Floats:
+def vectors_in(rows: pa.Table) -> F32:
     """Column `vector` [N, E]."""
     return np.asarray(pc.list_flatten(rows["vector"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))

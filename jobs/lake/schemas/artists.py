@@ -12,7 +12,7 @@ COSINES = (
     optional("cos_text", REAL, "the same by title, artist, release and tags, where the job `text_vectors` has an encoder"),
 )
 CARRIED_BY = column("top_modality", TEXT, "collaborative, audio, genre or text: what most of the score comes from")
-SCORE = column("score", REAL, "likeness, 0 to 1: mean of the cosines by the job's weights, 0 for what is null (models/artists.py)")
+SCORE = column("score", REAL, "likeness, 0 to 1: mean of the cosines by the job's weights, 0 for what is null")
 WHY = column("why", TEXT, "the reason, in words")
 
 SIMILAR_TRACKS = define(

@@ -11,24 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from models import approximate, inner_product
-from models.approximate import FaissMissing
-from models.inner_product import Best
-from models.top_n import Floats, Ints
+from models import exact_index, ivf_index
+from models.ivf_index import FaissNotInstalledError
+from models.topk import TopK
+from models.types import F32, I64
 
-Search = Callable[[Floats, Floats, csr_array, int], Best]
-
-
-def exactly(users: Floats, items: Floats, heard: csr_array, most: int) -> Best:
-    return inner_product.best(users, inner_product.arranged(items), heard, most)
+Search = Callable[[F32, F32, csr_array, int], TopK]
 
 
-def in_all_lists(users: Floats, items: Floats, heard: csr_array, most: int) -> Best:
-    return approximate.best(users, approximate.arranged(items, probes=approximate.LISTS), heard, most)
+def exactly(users: F32, items: F32, heard: csr_array, most: int) -> TopK:
+    return exact_index.search(users, exact_index.build_index(items), heard, most)
 
 
-def in_one_list(users: Floats, items: Floats, heard: csr_array, most: int) -> Best:
-    return approximate.best(users, approximate.arranged(items, probes=1), heard, most)
+def in_all_lists(users: F32, items: F32, heard: csr_array, most: int) -> TopK:
+    return ivf_index.search(users, ivf_index.build_index(items, probes=ivf_index.MAX_LISTS), heard, most)
+
+
+def in_one_list(users: F32, items: F32, heard: csr_array, most: int) -> TopK:
+    return ivf_index.search(users, ivf_index.build_index(items, probes=1), heard, most)
 
 
 every_pair = pytest.mark.parametrize("search", [exactly, in_all_lists])
@@ -40,17 +40,17 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """All that is cut up, or gathers, so small that small data has several pieces; one thread, as these are not worth more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(inner_product, "TILE", 29)
-    monkeypatch.setattr(inner_product, "USERS", 13)
-    monkeypatch.setattr(inner_product, "GATHERED", 150)
-    monkeypatch.setattr(inner_product, "AT_ONCE", 40)
-    monkeypatch.setattr(approximate, "ITEMS_PER_LIST", 8)
-    monkeypatch.setattr(approximate, "CELLS", 200)
+    monkeypatch.setattr(exact_index, "TILE", 29)
+    monkeypatch.setattr(exact_index, "USER_BATCH", 13)
+    monkeypatch.setattr(exact_index, "MAX_PENDING_PAIRS", 150)
+    monkeypatch.setattr(exact_index, "CHUNK_PAIRS", 40)
+    monkeypatch.setattr(ivf_index, "ITEMS_PER_LIST", 8)
+    monkeypatch.setattr(ivf_index, "MAX_BATCH_CELLS", 200)
     yield
     torch.set_num_threads(threads)
 
 
-def by_hand(users: Floats, items: Floats, heard: csr_array, most: int) -> list[list[int]]:
+def by_hand(users: F32, items: F32, heard: csr_array, most: int) -> list[list[int]]:
     """Every pair, in float64."""
     scores = users.astype(np.float64) @ items.astype(np.float64).T
     scores[:, ~(items != 0).any(1)] = -np.inf
@@ -60,11 +60,11 @@ def by_hand(users: Floats, items: Floats, heard: csr_array, most: int) -> list[l
     return [[i for i in line.tolist() if scores[row, i] > -np.inf] for row, line in enumerate(order)]
 
 
-def listed(found: Best, users: int) -> list[list[int]]:
+def listed(found: TopK, users: int) -> list[list[int]]:
     return [found.item[found.row == row].tolist() for row in range(users)]
 
 
-def whole(draw: np.random.Generator, rows: int, rank: int) -> Floats:
+def whole(draw: np.random.Generator, rows: int, rank: int) -> F32:
     """Factors of small whole numbers: products are exact, and many are equal."""
     return draw.integers(-2, 3, (rows, rank)).astype(np.float32)
 
@@ -134,7 +134,7 @@ def test_nobody_gets_nothing_and_nothing_is_found_where_nothing_is_known(search:
         assert found.row.size == found.item.size == found.rank.size == found.score.size == 0
 
 
-def drawn(items: int) -> tuple[Floats, Floats, csr_array]:
+def drawn(items: int) -> tuple[F32, F32, csr_array]:
     """300 users, items of forty tastes whose lengths are spread, and who has heard what."""
     draw = np.random.default_rng(5)
     tastes = draw.normal(size=(40, 16))
@@ -144,8 +144,8 @@ def drawn(items: int) -> tuple[Floats, Floats, csr_array]:
     return x.astype(np.float32), y.astype(np.float32), heard
 
 
-def same(one: Best, other: Best) -> None:
-    for name in Best.__dataclass_fields__:
+def same(one: TopK, other: TopK) -> None:
+    for name in TopK.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
@@ -155,37 +155,37 @@ def test_lists_do_not_depend_on_who_asks_with_whom(search: Search) -> None:
     found = search(x, y, heard, 20)
     for row in (0, 17, 299):
         alone = search(x[row : row + 1], y, heard[row : row + 1], 20)
-        mine: Ints = found.row == row
+        mine: I64 = found.row == row
         np.testing.assert_array_equal(alone.item, found.item[mine])
         np.testing.assert_allclose(alone.score, found.score[mine], rtol=1e-14)
 
 
 def test_nearly_all_of_the_best_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(approximate, "ITEMS_PER_LIST", 32)
+    monkeypatch.setattr(ivf_index, "ITEMS_PER_LIST", 32)
     x, y, heard = drawn(25_000)
-    shelf = approximate.arranged(y)
-    assert len(shelf.centres) > 10 * approximate.PROBES
-    found, wanted = approximate.best(x, shelf, heard, 20), exactly(x, y, heard, 20)
+    shelf = ivf_index.build_index(y)
+    assert len(shelf.centroids) > 10 * ivf_index.PROBES
+    found, wanted = ivf_index.search(x, shelf, heard, 20), exactly(x, y, heard, 20)
     pairs = [one.row * len(y) + one.item for one in (found, wanted)]
     assert np.isin(pairs[1], pairs[0]).mean() >= 0.98
 
 
 def test_in_a_large_catalogue_twice_as_many_lists_are_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
     items = drawn(40)[1]
-    assert approximate.arranged(items).probes == approximate.PROBES
-    monkeypatch.setattr(approximate, "LARGE", len(items) - 1)
-    assert approximate.arranged(items).probes == 2 * approximate.PROBES
+    assert ivf_index.build_index(items).probes == ivf_index.PROBES
+    monkeypatch.setattr(ivf_index, "LARGE_CATALOGUE", len(items) - 1)
+    assert ivf_index.build_index(items).probes == 2 * ivf_index.PROBES
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_index_and_lists_do_not_depend_on_threads_and_threads_stay(threads: int) -> None:
     x, y, heard = drawn(1_500)
-    once = approximate.best(x, approximate.arranged(y), heard, 20)
+    once = ivf_index.search(x, ivf_index.build_index(y), heard, 20)
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads)
     try:
-        same(approximate.best(x, approximate.arranged(y), heard, 20), once)
+        same(ivf_index.search(x, ivf_index.build_index(y), heard, 20), once)
         assert faiss.omp_get_max_threads() == threads
     finally:
         faiss.omp_set_num_threads(before)
@@ -193,11 +193,11 @@ def test_index_and_lists_do_not_depend_on_threads_and_threads_stay(threads: int)
 
 def test_a_shelf_goes_to_spark_s_tasks_and_finds_the_same() -> None:
     x, y, heard = drawn(2_000)
-    shelf = approximate.arranged(y)
-    same(approximate.best(x, pickle.loads(pickle.dumps(shelf)), heard, 20), approximate.best(x, shelf, heard, 20))
+    shelf = ivf_index.build_index(y)
+    same(ivf_index.search(x, pickle.loads(pickle.dumps(shelf)), heard, 20), ivf_index.search(x, shelf, heard, 20))
 
 
 def test_without_faiss_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approximate, "SEARCHES", False)
-    with pytest.raises(FaissMissing, match="pip install faiss-cpu"):
-        approximate.arranged(np.ones((3, 4), np.float32))
+    monkeypatch.setattr(ivf_index, "HAS_FAISS", False)
+    with pytest.raises(FaissNotInstalledError, match="pip install faiss-cpu"):
+        ivf_index.build_index(np.ones((3, 4), np.float32))

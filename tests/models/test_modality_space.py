@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from models import inner_product
-from models.artists import Space, artist_means, clusters, directions, grouped, joined, nearest
+from models import exact_index
 from models.content_factors import to_unit
+from models.modality_space import (
+    ModalitySpace,
+    artist_means,
+    center_normalize,
+    concat_modalities,
+    group_by_label,
+    nearest_neighbors,
+    spherical_kmeans,
+)
 
 RNG = np.random.default_rng(11)
-WEIGHTS = {"collaborative": 2.0, "audio": 1.0, "genre": 1.0}
+WEIGHTS = {"listeners": 2.0, "sound": 1.0, "genre": 1.0}
 
 
 def drawn(things: int, unknown: float = 0.3) -> dict[str, np.ndarray]:
@@ -18,7 +26,7 @@ def drawn(things: int, unknown: float = 0.3) -> dict[str, np.ndarray]:
     for name, width in zip(WEIGHTS, (8, 5, 3), strict=True):
         rows = RNG.normal(size=(things, width)).astype(np.float32)
         rows[RNG.random(things) < unknown] = 0
-        found[name] = directions(rows)
+        found[name] = center_normalize(rows)
     return found
 
 
@@ -28,31 +36,31 @@ def by_hand(units: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(sum(weight / total * (units[name].astype(float) @ units[name].T) for name, weight in WEIGHTS.items()))
 
 
-def neighbours(space: Space, label: np.ndarray, most: int) -> dict[int, list[int]]:
+def neighbours(space: ModalitySpace, label: np.ndarray, most: int) -> dict[int, list[int]]:
     rows = np.arange(len(label))
-    found = nearest(space, inner_product.arranged(space.vectors), grouped(label), rows, most)
+    found = nearest_neighbors(space, exact_index.build_index(space.vectors), group_by_label(label), rows, most)
     return {row: found.item[found.row == row].tolist() for row in rows.tolist()}
 
 
 def test_neighbours_are_those_of_looking_at_every_pair() -> None:
     units = drawn(3_000)
     label = RNG.integers(0, 2_000, 3_000)
-    found, likeness = neighbours(joined(units, WEIGHTS), label, 7), by_hand(units)
+    found, likeness = neighbours(concat_modalities(units, WEIGHTS), label, 7), by_hand(units)
     unknown = np.logical_not(np.hstack([*units.values()]).any(axis=1))
     for row in (*range(50), *np.flatnonzero(unknown)[:3]):
         able = np.where((label == label[row]) | unknown, -np.inf, likeness[row])
         assert len(found[row]) == (0 if unknown[row] else 7)
         np.testing.assert_allclose(likeness[row][found[row]], np.sort(able)[::-1][: len(found[row])], atol=1e-4)
-    assert neighbours(joined(units, WEIGHTS), label, 7) == found
+    assert neighbours(concat_modalities(units, WEIGHTS), label, 7) == found
 
 
 def test_what_is_not_known_leaves_the_order_to_the_rest_and_is_told_as_unknown() -> None:
     units = drawn(200, unknown=0)
-    units["audio"][0] = 0
-    others = {name: rows for name, rows in units.items() if name != "audio"}
-    weights = {name: weight for name, weight in WEIGHTS.items() if name != "audio"}
+    units["sound"][0] = 0
+    others = {name: rows for name, rows in units.items() if name != "sound"}
+    weights = {name: weight for name, weight in WEIGHTS.items() if name != "sound"}
     label = np.arange(200)
-    whole, rest = joined(units, WEIGHTS), joined(others, weights)
+    whole, rest = concat_modalities(units, WEIGHTS), concat_modalities(others, weights)
     assert neighbours(whole, label, 50)[0] == neighbours(rest, label, 50)[0]
     cosines = whole.cosines(np.array([0, 1]), np.array([1, 2]))
     assert np.isnan(cosines).tolist() == [[False, True, False], [False] * 3]
@@ -61,21 +69,21 @@ def test_what_is_not_known_leaves_the_order_to_the_rest_and_is_told_as_unknown()
 
 
 def test_a_way_in_which_nothing_is_known_has_no_weight() -> None:
-    units = {**drawn(20, unknown=0), "audio": np.zeros((20, 0), np.float32)}
-    space = joined(units, WEIGHTS)
+    units = {**drawn(20, unknown=0), "sound": np.zeros((20, 0), np.float32)}
+    space = concat_modalities(units, WEIGHTS)
     np.testing.assert_allclose(space.weights, (2 / 3, 0, 1 / 3))
     assert np.isnan(space.cosines(np.array([0]), np.array([1]))[0, 1])
     np.testing.assert_allclose(np.linalg.norm(space.vectors, axis=1), 1, atol=1e-4)
-    with pytest.raises(ValueError, match="directions are of"):
-        joined(units, {"collaborative": 1.0})
+    with pytest.raises(ValueError, match="vectors have the modalities"):
+        concat_modalities(units, {"listeners": 1.0})
 
 
 def test_directions_have_no_mean_and_what_never_changes_has_none() -> None:
     rows = np.vstack([to_unit(RNG.normal(size=(500, 4)) + 3), np.zeros((2, 4))]).astype(np.float32)
-    found = directions(rows)
+    found = center_normalize(rows)
     assert abs(float((found[:500] @ found[:500].T).mean())) < 0.1 < float((rows[:500] @ rows[:500].T).mean())
     assert not found[500:].any()
-    assert not directions(np.full((9, 4), 0.5, np.float32)).any()
+    assert not center_normalize(np.full((9, 4), 0.5, np.float32)).any()
 
 
 def test_an_artist_is_the_mean_of_the_tracks_of_which_something_is_known() -> None:
@@ -88,10 +96,10 @@ def test_clusters_are_those_that_were_planted_and_the_same_each_time() -> None:
     centres = to_unit(RNG.normal(size=(4, 16)))
     truth = RNG.integers(0, 4, 120)
     vectors = (centres[truth] * 3 + RNG.normal(size=(120, 16)) * 0.4).astype(np.float32)
-    label, found = clusters(vectors, 4, seed=5)
+    label, found = spherical_kmeans(vectors, 4, seed=5)
     pairs = {(int(a), int(b)) for a, b in zip(truth, label, strict=True)}
     assert len(pairs) == len(found) == 4
-    assert np.array_equal(label, clusters(vectors, 4, seed=5)[0])
+    assert np.array_equal(label, spherical_kmeans(vectors, 4, seed=5)[0])
     points = to_unit(vectors.astype(np.float64))
     theirs = KMeans(4, n_init=5, random_state=0).fit(points)
     agreed = {(int(a), int(b)) for a, b in zip(theirs.labels_, label, strict=True)}
@@ -99,6 +107,6 @@ def test_clusters_are_those_that_were_planted_and_the_same_each_time() -> None:
 
 
 def test_fewer_directions_than_clusters() -> None:
-    label, centres = clusters(np.array([[2.0, 0], [1, 0], [0, 3]], np.float32), 4, seed=1)
+    label, centres = spherical_kmeans(np.array([[2.0, 0], [1, 0], [0, 3]], np.float32), 4, seed=1)
     assert len(centres) == 2
     assert label[0] == label[1] != label[2]

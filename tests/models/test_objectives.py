@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from models import clip_training
-from models.calibration import calibrate
-from models.clip_network import FACTORS, SEVERAL, predict
-from models.clips import Variation
+from models.clip_network import Task, predict
+from models.clip_training import calibrate
 from models.content_factors import to_unit
+from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNNConfig
-from models.training_goals import Factors, Goal, OneGenre, SeveralGenres
+from models.training.objectives import EmbeddingRegression, Multiclass, Multilabel, Objective
 
-AS_IT_IS = Variation(0.0, 0.0, 0, 0, 0)
+AS_IT_IS = AugmentConfig(0.0, 0.0, 0, 0, 0)
 FRAMES = 150
 SMALL = GenreCNNConfig(
-    2, frames=FRAMES, conv=(8, 8, 16, 16), dense=16, epochs=20, batch=8, val_share=0.25, lr=4e-3, patience=30, vary=AS_IT_IS,
-    threads=1,
+    2, frames=FRAMES, conv=(8, 8, 16, 16), dense=16, epochs=20, batch_size=8, val_share=0.25, lr=4e-3, patience=30,
+    augment=AS_IT_IS, threads=1,
 )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def bands(loud: np.ndarray, seed: int = 0) -> np.ndarray:
 def test_a_clip_of_two_genres_is_told_both() -> None:
     loud = np.tile([[1, 0], [0, 1], [1, 1]], (12, 1)).astype(np.float32)
     names = [f"t{n}" for n in range(len(loud))]
-    found = clip_training.train(bands(loud), loud, names, replace(SMALL, says=SEVERAL))
+    found = clip_training.train(bands(loud), loud, names, replace(SMALL, task="multilabel"))
     said, _ = predict(found.model, bands(loud[:3], seed=1))
     np.testing.assert_array_equal(said > 0.5, loud[:3] > 0)
     assert said[2].sum() > 1.2, "each by itself"
@@ -46,12 +46,12 @@ def test_factors_are_learned_from_sound_and_from_what_is_told_beside_it() -> Non
     names = [f"t{n}" for n in range(48)]
     cosine = {}
     for beside in (None, told):
-        cfg = replace(SMALL, n_genres=3, says=FACTORS, beside=0 if beside is None else 1, val_share=0.0, epochs=30)
+        cfg = replace(SMALL, n_outputs=3, task="regression", n_side_features=0 if beside is None else 1, val_share=0.0, epochs=30)
         use = slice(0, 36)
-        goal = Factors(factors[use], None if beside is None else beside[use])
+        goal = EmbeddingRegression(factors[use], None if beside is None else beside[use])
         model = clip_training.train(bands(loud)[use], goal, names[use], cfg).model
-        said, _ = predict(model, bands(loud)[36:], beside=None if beside is None else beside[36:])
-        cosine[cfg.beside] = float((to_unit(said.astype(np.float64)) * factors[36:]).sum(1).mean())
+        said, _ = predict(model, bands(loud)[36:], side_features=None if beside is None else beside[36:])
+        cosine[cfg.n_side_features] = float((to_unit(said.astype(np.float64)) * factors[36:]).sum(1).mean())
     assert cosine[1] > cosine[0] + 0.1 > 0.3
 
 
@@ -65,13 +65,13 @@ def test_a_network_that_is_too_sure_is_calmed() -> None:
     with torch.no_grad():
         model.head.weight.mul_(10)
         model.head.bias.mul_(10)
-    goal, held = OneGenre(labels, 2), np.arange(96) % 3 == 0
+    goal, held = Multiclass(labels, 2), np.arange(96) % 3 == 0
     losses, right = [], []
     for sure in (True, False):
         model.temperature.fill_(1.0)
         if not sure:
             calibrate(model, mels, goal, names, held)
-        loss, share = goal.judged(predict(model, mels[held])[0].astype(np.float64), np.flatnonzero(held))
+        loss, share = goal.evaluate(predict(model, mels[held])[0].astype(np.float64), np.flatnonzero(held))
         losses.append(loss)
         right.append(share)
     assert losses[1] < losses[0] - 0.1
@@ -84,7 +84,7 @@ def test_genres_that_nothing_tells_apart_are_as_likely_as_they_are_frequent(seve
     """Rare ones weigh more in training; asked, a network must not say that they are no rarer."""
     genre = np.array([0] * 80 + [1] * 16)
     labels = np.column_stack([np.ones(96), genre]).astype(np.float32) if several else genre
-    cfg = replace(SMALL, says=SEVERAL if several else SMALL.says, epochs=2, label_smoothing=0.0)
+    cfg = replace(SMALL, task="multilabel" if several else SMALL.task, epochs=2, label_smoothing=0.0)
     model = clip_training.train(bands(np.ones((96, 2))), labels, [f"t{n:02d}" for n in range(96)], cfg).model
     said, _ = predict(model, bands(np.ones((64, 2)), seed=1))
     assert said[:, 1].mean() == pytest.approx(1 / 6, abs=0.08)
@@ -97,16 +97,16 @@ def test_few_held_tracks_leave_the_temperature_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "says", "message"),
+    ("goal", "task", "message"),
     [
-        (OneGenre(np.zeros(4, np.int64), 2), SEVERAL, "cannot be trained"),
-        (SeveralGenres(np.zeros((4, 2), np.float32)), SEVERAL, "a 1 in every row"),
-        (SeveralGenres(np.full((4, 2), 0.5, np.float32)), SEVERAL, "of 0 and 1"),
-        (Factors(np.ones((4, 3), np.float32)), FACTORS, r"factors \[4, 2\]"),
-        (Factors(np.full((4, 2), np.nan, np.float32)), FACTORS, "finite"),
-        (Factors(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), FACTORS, "beside"),
+        (Multiclass(np.zeros(4, np.int64), 2), "multilabel", "cannot be trained"),
+        (Multilabel(np.zeros((4, 2), np.float32)), "multilabel", "a 1 in every row"),
+        (Multilabel(np.full((4, 2), 0.5, np.float32)), "multilabel", "of 0 and 1"),
+        (EmbeddingRegression(np.ones((4, 3), np.float32)), "regression", r"factors \[4, 2\]"),
+        (EmbeddingRegression(np.full((4, 2), np.nan, np.float32)), "regression", "finite"),
+        (EmbeddingRegression(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), "regression", "side features"),
     ],
 )
-def test_a_goal_that_does_not_fit_is_refused(goal: Goal, says: str, message: str) -> None:
+def test_a_goal_that_does_not_fit_is_refused(goal: Objective, task: Task, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        clip_training.train(bands(np.zeros((4, 2))), goal, list("abcd"), replace(SMALL, says=says))
+        clip_training.train(bands(np.zeros((4, 2))), goal, list("abcd"), replace(SMALL, task=task))
