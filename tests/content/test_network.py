@@ -34,7 +34,7 @@ def heard(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: 
 
     Two clips each; t0 .. are liked, n0 .. have never been played.
     """
-    monkeypatch.setattr("jobs.content.network.settings_of", lambda name, **given: replace(SMALL, **given))
+    monkeypatch.setattr("jobs.content.network.make_config", lambda name, **given: replace(SMALL, **given))
 
     def night() -> JobContext:
         file = tmp_path / "sources.toml"

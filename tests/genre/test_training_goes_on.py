@@ -35,7 +35,7 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     rows = [(f"t{n}", 0, [("Rock", "Trance")[n % 2]], bytearray(mel)) for n, mel in enumerate(mels)]
     clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>, mel binary")
     monkeypatch.setattr(train, "_clips", lambda ctx, config: clips)
-    monkeypatch.setattr(train, "settings_of", lambda kind, **given: replace(SMALL, **given))
+    monkeypatch.setattr(train, "make_config", lambda kind, **given: replace(SMALL, **given))
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     return [Night(DAY, "r", load_sources(file), Settings(var=tmp_path / name), spark) for name in ("whole", "broken")]
 
@@ -44,7 +44,7 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_two_processes_learn_what_one_does(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropout and variation a batch's gradient is the same, however it is dealt out: to three steps and a rest of one."""
     calm = replace(SMALL, dropout=0.0, augment=AugmentConfig(0.0, 0.0, 0, 0, 0), epochs=1, batch_size=2, lr=1e-2)
-    monkeypatch.setattr(train, "settings_of", lambda kind, **given: replace(calm, **given))
+    monkeypatch.setattr(train, "make_config", lambda kind, **given: replace(calm, **given))
     # the processes are to import this very code
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     for night, workers in zip(nights, (0, 2), strict=True):
