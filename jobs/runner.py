@@ -19,7 +19,7 @@ from jobs.lake.manifest import Manifest, code_version
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.mongo import lease, repair, runs
-from jobs.mongo.connection import Store, connect
+from jobs.mongo.connection import MongoDatabase, connect
 from jobs.mongo.connection import ensure_format as ensure_database_format
 from jobs.registry import Job, jobs_named
 from jobs.settings import Settings
@@ -98,7 +98,7 @@ def _night(settings: Settings, sources: Sources, date: dt.date, run_id: str, fam
 
 
 @contextlib.contextmanager
-def _recorded(store: Store, run_id: str) -> Iterator[None]:
+def _recorded(store: MongoDatabase, run_id: str) -> Iterator[None]:
     """Whatever fails is written into the run's document before it leaves, in one sentence."""
     try:
         yield
@@ -111,7 +111,7 @@ def _recorded(store: Store, run_id: str) -> Iterator[None]:
         raise
 
 
-def _run_one(store: Store, night: Night, job: Job, force: bool) -> None:
+def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
     started = time.monotonic()
     module = job.load()
     ctx = JobContext(night, job.name, night.config_of(job.name), force=force)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from pyspark.sql import SparkSession
 
-    from jobs.mongo.connection import Document, Store
+    from jobs.mongo.connection import Document, MongoDatabase
     from jobs.settings import Settings
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,7 +60,7 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SecretStr]"
 
 
 @pytest.fixture
-def mongo(mongo_uri: "SecretStr") -> "Iterator[Store]":
+def mongo(mongo_uri: "SecretStr") -> "Iterator[MongoDatabase]":
     """A fresh database, dropped afterwards."""
     from pymongo import MongoClient
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from jobs.errors import StoreError
 from jobs.mongo import runs, views
-from jobs.mongo.connection import Document, Store, connect
+from jobs.mongo.connection import Document, MongoDatabase, connect
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 
@@ -24,7 +24,7 @@ def one_list(settings: Settings, user: str, name: str) -> Document:
         return found
 
 
-def _why_no_list(store: Store, user: str, name: str) -> str:
+def _why_no_list(store: MongoDatabase, user: str, name: str) -> str:
     lists = sorted(str(d["list"]) for d in store.recommendations.find({"user_id": user}, {"list": 1}))
     if lists:
         return f"User {user} has no list {name!r} in the live night; there are {', '.join(lists)}."

@@ -8,14 +8,14 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from jobs.mongo.connection import Document, Store
+from jobs.mongo.connection import Document, MongoDatabase
 from jobs.registry import JOBS
 
 
 class Watch:
     """What has been shown of one run so far."""
 
-    def __init__(self, store: Store, date: dt.date, progress: Progress) -> None:
+    def __init__(self, store: MongoDatabase, date: dt.date, progress: Progress) -> None:
         """Watches the run of `date` that starts from now on."""
         self._store = store
         self._progress = progress
@@ -67,7 +67,7 @@ def _title(name: str) -> str:
 
 
 @contextlib.contextmanager
-def watching(store: Store, date: dt.date) -> Iterator[Watch]:
+def watching(store: MongoDatabase, date: dt.date) -> Iterator[Watch]:
     """A watch with a bar that goes when the night is over; without a terminal there is no bar."""
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -22,7 +22,7 @@ from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.lake.schemas import TABLES
 from jobs.log import logger
-from jobs.mongo.connection import Store, connect
+from jobs.mongo.connection import MongoDatabase, connect
 from jobs.report_paths import report_file
 
 LOG = logger(__name__)
@@ -58,7 +58,7 @@ def run(ctx: JobContext) -> None:
         lake.store.write_json(CLEANED, {"wishes": wishes.digest, "since": began.isoformat(), "run_id": ctx.night.run_id})
 
 
-def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bool:
+def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes: Wishes) -> bool:
     """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
     night = ctx.night
     lake.store.remove(CLEANED)
@@ -86,7 +86,7 @@ def _everything(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes) -> bo
     return opened is not None and not left
 
 
-def _opened(store: Store, own: str) -> dt.datetime | None:
+def _opened(store: MongoDatabase, own: str) -> dt.datetime | None:
     """When this run was opened: what was begun before it and is named by no manifest is a dead run's. None while another lives.
 
     That one may be reading old folders, or be about to name them or its own: nothing is deleted under its hands.
@@ -113,7 +113,7 @@ def _columns(folder: str) -> list[str]:
     return list(table.schema.names) if table else []
 
 
-def _fresh_quarantine(ctx: JobContext, lake: Lake, store: Store, wishes: Wishes, since: dt.datetime) -> bool:
+def _fresh_quarantine(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes: Wishes, since: dt.datetime) -> bool:
     """What came into quarantine since everything was cleaned: a log that is read again may hold the forgotten once more."""
     files = lake.store.walk(QUARANTINE)
     fresh = [file for file in files if lake_scan.written(file) >= since] + lake.store.walk("stage")

@@ -12,7 +12,7 @@ from jobs.erasure.amend import Change
 from jobs.erasure.tokens import names_somebody
 from jobs.lake.deletion_requests import Wish, Wishes
 from jobs.lake.reasons import BY, without_names
-from jobs.mongo.connection import Document, Store
+from jobs.mongo.connection import Document, MongoDatabase
 from jobs.mongo.names import RECOMMENDATIONS, collection_name
 
 BATCH = 200
@@ -22,7 +22,7 @@ SAID = "(forgotten)"
 """Stands where a sentence named somebody."""
 
 
-def clean_nights(store: Store, run_id: str, wishes: Wishes) -> list[Change]:
+def clean_nights(store: MongoDatabase, run_id: str, wishes: Wishes) -> list[Change]:
     """Amend every night's collections, whatever they are called, and bring the counts of their publications up to date."""
     names = sorted(name for name in _collections(store) if "__" in name)
     changes = [_clean(store, name, name.partition("__")[2], wishes) for name in names]
@@ -31,12 +31,12 @@ def clean_nights(store: Store, run_id: str, wishes: Wishes) -> list[Change]:
     return [change for change in changes if change.removed or change.changed]
 
 
-def _collections(store: Store) -> list[str]:
+def _collections(store: MongoDatabase) -> list[str]:
     names = store.list_collection_names(filter={"type": "collection"})
     return [name for name in names if not name.startswith("system.")]
 
 
-def _makers_in(store: Store, name: str, wishes: Wishes) -> Iterator[tuple[str, Wish]]:
+def _makers_in(store: MongoDatabase, name: str, wishes: Wishes) -> Iterator[tuple[str, Wish]]:
     """Users with documents in a collection who asked for something; ids pass by one at a time, hashed here."""
     users = store[name].aggregate([{"$match": {"user_id": {"$type": "string"}}}, {"$group": {"_id": "$user_id"}}])
     for row in users:
@@ -45,7 +45,7 @@ def _makers_in(store: Store, name: str, wishes: Wishes) -> Iterator[tuple[str, W
             yield row["_id"], wish
 
 
-def _clean(store: Store, name: str, night: str, wishes: Wishes) -> Change:
+def _clean(store: MongoDatabase, name: str, night: str, wishes: Wishes) -> Change:
     removed = changed = 0
     titles = _names(store, night, wishes) if wishes.pairs else {}
     users = _makers_in(store, name, wishes)
@@ -59,7 +59,7 @@ def _clean(store: Store, name: str, night: str, wishes: Wishes) -> Change:
     return Change(name, _date(store, night), removed, changed)
 
 
-def _edits(store: Store, name: str, user: str, wish: Wish, titles: Mapping[str, set[str]]) -> Iterator[Edit]:
+def _edits(store: MongoDatabase, name: str, user: str, wish: Wish, titles: Mapping[str, set[str]]) -> Iterator[Edit]:
     """What is to be done to one user's documents."""
     if wish.whole:
         yield DeleteMany({"user_id": user})
@@ -73,7 +73,7 @@ def _edits(store: Store, name: str, user: str, wish: Wish, titles: Mapping[str, 
             yield ReplaceOne({"_id": document["_id"]}, cleaned)
 
 
-def _names(store: Store, night: str, wishes: Wishes) -> dict[str, set[str]]:
+def _names(store: MongoDatabase, night: str, wishes: Wishes) -> dict[str, set[str]]:
     """What this night's reasons called the tracks: as jobs/lake/reasons.py names them, from the night's own titles."""
     names = {track: {track} for track in wishes.tracks}
     told = store[collection_name("classified_music", night)].find({"_id": {"$in": wishes.tracks}}, {"title": 1, "artist": 1})
@@ -104,7 +104,7 @@ def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) 
     return {**document, "items": items, "digest": hashlib.sha256(text.encode()).hexdigest()[:32]} if items else None
 
 
-def recount(store: Store, night: str, run_id: str) -> None:
+def recount(store: MongoDatabase, night: str, run_id: str) -> None:
     """Users, lists and items of an amended night as they are now: what the next audit and the repair go by."""
     lists = store[collection_name(RECOMMENDATIONS, night)]
     sums = {"_id": None, "lists": {"$sum": 1}, "items": {"$sum": {"$size": "$items"}}}
@@ -116,11 +116,11 @@ def recount(store: Store, night: str, run_id: str) -> None:
     store.publications.update_one({"_id": night}, {"$set": facts, "$unset": {"amending": ""}})
 
 
-def _date(store: Store, night: str) -> str:
+def _date(store: MongoDatabase, night: str) -> str:
     return str((store.runs.find_one({"_id": night}, {"date": 1}) or {}).get("date", ""))
 
 
-def clean_records(store: Store, wishes: Wishes) -> list[Change]:
+def clean_records(store: MongoDatabase, wishes: Wishes) -> list[Change]:
     """Runs, publications, metrics and whatever else is no night's own: sentences and records that name somebody."""
     names = names_somebody(wishes, ())
     changes = []

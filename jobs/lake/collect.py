@@ -1,24 +1,46 @@
-"""The one door through which rows come to the driver: it looks at their size first."""
+"""The only functions that bring rows or counts to the driver; rows pass a size check."""
+
+from collections.abc import Mapping
+from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.errors import MemoryLimitError
 
 DRIVER_BYTES = 2 * 1024**3
-"""Most bytes that one job may bring to the driver: 2 GiB, a third of the default driver heap."""
+"""Bytes that one job may bring to the driver: 2 GiB, a third of the default driver heap."""
+COUNT_FIRST = "spark.pmrs.countBeforeCollect"
+"""Setting of spark_conf/small.conf: false where the sources are so small that no table can pass the limit."""
 
 
-def collect_arrow(frame: DataFrame, row_bytes: int, what: str, limit: int = DRIVER_BYTES, rows: int | None = None) -> pa.Table:
-    """All rows as an Arrow table. Raises MemoryLimitError with the numbers where rows x row_bytes would pass the limit.
+def collect_arrow(
+    frame: DataFrame, row_bytes: int, what: str, limit: int = DRIVER_BYTES, rows: int | None = None
+) -> pa.Table:
+    """Return all rows as an Arrow table. Raises MemoryLimitError, with the numbers, if rows x row_bytes exceed the limit.
 
-    `row_bytes`: size of one row as the caller knows it from its schema; `what` names the rows in the error; `rows`: how many they
-    are, where that is known: else they are counted, at the price of computing them twice.
+    `row_bytes`: size of a row, which the caller knows from its schema. `what` names the rows in the error. `rows`: their number, if
+    it is known; otherwise they are counted first, which computes them twice.
     """
-    rows = frame.count() if rows is None else rows
+    if rows is None and frame.sparkSession.conf.get(COUNT_FIRST, "true") == "true":
+        rows = frame.count()
+    if rows is not None:
+        _check(rows, row_bytes, what, limit)
+    table = frame.toArrow()
+    _check(table.num_rows, row_bytes, what, limit)
+    return table
+
+
+def count_rows(frames: Mapping[str, DataFrame]) -> dict[str, int]:
+    """Return the number of rows of each frame, all counted in one Spark job."""
+    counts = [frame.agg(F.count("*").alias("rows")).select(F.lit(name).alias("name"), "rows") for name, frame in frames.items()]
+    return {row["name"]: row["rows"] for row in reduce(DataFrame.unionByName, counts).collect()}
+
+
+def _check(rows: int, row_bytes: int, what: str, limit: int) -> None:
     if rows * row_bytes > limit:
         raise MemoryLimitError(
             f"{what}: {rows} rows of {row_bytes} bytes are {rows * row_bytes / 2**30:.1f} GiB, more than the driver's "
             f"{limit / 2**30:.1f} GiB; use fewer of them, or raise DRIVER_BYTES together with PMRS_DRIVER_MEMORY."
         )
-    return frame.toArrow()

@@ -13,23 +13,23 @@ from jobs.errors import StoreError
 from jobs.settings import Settings
 
 Document = dict[str, Any]
-Store = Database[Document]
+MongoDatabase = Database[Document]
 
 
 FORMAT = 2
 """Format number of a database; see lake/format.py. 2: fields of the published documents in the field's own names."""
 
 
-def ensure_format(store: Store) -> None:
+def ensure_format(database: MongoDatabase) -> None:
     """Write the format number into a new database. Raises StoreError, which says what to do, for one of another format."""
-    document = store.meta.find_one({"_id": "format"})
-    if document is None and store.runs.find_one({}) is None:
-        store.meta.insert_one({"_id": "format", "number": FORMAT})
+    document = database.meta.find_one({"_id": "format"})
+    if document is None and database.runs.find_one({}) is None:
+        database.meta.insert_one({"_id": "format", "number": FORMAT})
         return
     number = 1 if document is None else document["number"]
     if number != FORMAT:
         raise StoreError(
-            f"The MongoDB database {store.name} has format {number}; this version reads and writes format {FORMAT}. Drop the "
+            f"The MongoDB database {database.name} has format {number}; this version reads and writes format {FORMAT}. Drop the "
             "database, or rename it by another `name` in the sources file, and run the nights again."
         )
 
@@ -40,7 +40,7 @@ def database_name(sources_name: str) -> str:
 
 
 @contextlib.contextmanager
-def connect(settings: Settings, sources_name: str) -> Iterator[Store]:
+def connect(settings: Settings, sources_name: str) -> Iterator[MongoDatabase]:
     """The database, after a ping. Raises StoreError of one sentence, without the password, where that fails."""
     client = _client(settings)
     try:

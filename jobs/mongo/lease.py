@@ -11,7 +11,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from jobs.errors import LeaseError
-from jobs.mongo.connection import Document, Store
+from jobs.mongo.connection import Document, MongoDatabase
 
 TTL = dt.timedelta(seconds=90)
 """A lease that nobody renewed for so long is free. Longer than the gap between two tasks of a night (a JVM's start)."""
@@ -22,29 +22,29 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def take(store: Store, date: str, run_id: str, holder_pid: int = 0) -> None:
+def take(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0) -> None:
     """Take the date's lease for a run, or renew it if the run holds it. Raises LeaseError if another run does."""
     fields = {"run_id": run_id, "host": socket.gethostname(), "pid": holder_pid, "expires_at": _now() + TTL}
     free = {"_id": date, "$or": [{"run_id": run_id}, {"expires_at": {"$lt": _now()}}]}
     try:
-        store.leases.find_one_and_update(free, {"$set": fields}, upsert=True, return_document=ReturnDocument.AFTER)
+        database.leases.find_one_and_update(free, {"$set": fields}, upsert=True, return_document=ReturnDocument.AFTER)
     except DuplicateKeyError:
         raise LeaseError(f"The night of {date} is held by another run; wait for it, or stop it first.") from None
 
 
-def take_or_wait(store: Store, date: str, run_id: str, holder_pid: int = 0, say: Callable[[str], None] = print) -> None:
+def take_or_wait(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0, say: Callable[[str], None] = print) -> None:
     """As `take`, but outlives a holder that died: waits until its lease runs out; gives up at once if it is renewed."""
-    first = store.leases.find_one({"_id": date})
+    first = database.leases.find_one({"_id": date})
     if first is not None and _dead(first):
-        store.leases.delete_one({"_id": date, "run_id": first["run_id"]})
+        database.leases.delete_one({"_id": date, "run_id": first["run_id"]})
     deadline = time.monotonic() + TTL.total_seconds() + 5
     told = False
     while True:
         try:
-            take(store, date, run_id, holder_pid)
+            take(database, date, run_id, holder_pid)
             return
         except LeaseError:
-            held = store.leases.find_one({"_id": date})
+            held = database.leases.find_one({"_id": date})
             if held is not None and (first is None or held["expires_at"] != first["expires_at"]):
                 raise
             if time.monotonic() > deadline:
@@ -68,14 +68,14 @@ def _dead(lease: Document) -> bool:
     return False
 
 
-def release(store: Store, date: str, run_id: str) -> None:
+def release(database: MongoDatabase, date: str, run_id: str) -> None:
     """Give the lease back; nothing happens if another run has taken it meanwhile."""
-    store.leases.delete_one({"_id": date, "run_id": run_id})
+    database.leases.delete_one({"_id": date, "run_id": run_id})
 
 
-def assert_held(store: Store, date: str, run_id: str) -> None:
+def assert_held(database: MongoDatabase, date: str, run_id: str) -> None:
     """Raise LeaseError unless this run holds the lease now: called right before a commit point."""
-    renewed = store.leases.find_one_and_update(
+    renewed = database.leases.find_one_and_update(
         {"_id": date, "run_id": run_id}, {"$set": {"expires_at": _now() + TTL}}
     )
     if renewed is None:
@@ -85,9 +85,9 @@ def assert_held(store: Store, date: str, run_id: str) -> None:
 class Heartbeat:
     """Renews a lease from a thread while a job computes. A lost lease ends the process: its rows are wanted no more."""
 
-    def __init__(self, store: Store, date: str, run_id: str, lost: Callable[[str], None]) -> None:
+    def __init__(self, database: MongoDatabase, date: str, run_id: str, lost: Callable[[str], None]) -> None:
         """`lost` is called with the reason when the lease is gone."""
-        self._beat = (store, date, run_id)
+        self._beat = (database, date, run_id)
         self._lost = lost
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-heartbeat", daemon=True)

@@ -7,51 +7,53 @@ from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from jobs.errors import StoreError
-from jobs.mongo.connection import Document, Store
+from jobs.mongo.connection import Document, MongoDatabase
 
 RUNNING, PUBLISHED, FAILED = "running", "published", "failed"
 MAX_INPUTS = 40
 """Inputs of a manifest up to which they are copied into the run."""
 
 
-def new_run_id(store: Store, date: dt.date) -> str:
+def new_run_id(database: MongoDatabase, date: dt.date) -> str:
     """Insert a run document under the next free id of the date, such as 20261114_1, and return the id."""
-    number = store.runs.count_documents({"date": date.isoformat()}) + 1
+    number = database.runs.count_documents({"date": date.isoformat()}) + 1
     while True:
         run_id = f"{date:%Y%m%d}_{number}"
         try:
             started = dt.datetime.now(dt.UTC)
-            store.runs.insert_one({"_id": run_id, "date": date.isoformat(), "status": RUNNING, "started_at": started})
+            database.runs.insert_one({"_id": run_id, "date": date.isoformat(), "status": RUNNING, "started_at": started})
             return run_id
         except DuplicateKeyError:
             number += 1
 
 
-def get(store: Store, run_id: str) -> Document:
+def get(database: MongoDatabase, run_id: str) -> Document:
     """A run's document. Raises StoreError for an unknown id."""
-    found = store.runs.find_one({"_id": run_id})
+    found = database.runs.find_one({"_id": run_id})
     if found is None:
         raise StoreError(f"There is no run {run_id}; `pmrs runs` lists them.")
     return found
 
 
-def abandon_others(store: Store, date: dt.date, run_id: str) -> None:
+def abandon_others(database: MongoDatabase, date: dt.date, run_id: str) -> None:
     """Runs of this date that still say `running` died with their lease: mark them failed."""
-    store.runs.update_many(
+    database.runs.update_many(
         {"date": date.isoformat(), "status": RUNNING, "_id": {"$ne": run_id}},
         {"$set": {"status": FAILED, "error": "It ended without a word (killed, or its machine was lost)."}},
     )
 
 
-def progress(store: Store, run_id: str, job: str, step: str, done: int, total: int) -> None:
+def progress(database: MongoDatabase, run_id: str, job: str, step: str, done: int, total: int) -> None:
     """Note how far the run is, for whoever watches."""
-    store.runs.update_one({"_id": run_id}, {"$set": {"job": job, "step": step, "done": done, "total": total}})
+    database.runs.update_one({"_id": run_id}, {"$set": {"job": job, "step": step, "done": done, "total": total}})
 
 
-def finished_job(store: Store, run_id: str, job: str, seconds: float, manifests: list[dict[str, Any]], reused: bool) -> None:
+def finished_job(
+    database: MongoDatabase, run_id: str, job: str, seconds: float, manifests: list[dict[str, Any]], reused: bool
+) -> None:
     """Add a job's manifests, as JSON, and its time to the run."""
     facts = {"seconds": round(seconds, 1), "reused": reused, "manifests": [_compact(m) for m in manifests]}
-    store.runs.update_one({"_id": run_id}, {"$set": {f"jobs.{job}": facts}})
+    database.runs.update_one({"_id": run_id}, {"$set": {f"jobs.{job}": facts}})
 
 
 def _compact(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -61,24 +63,24 @@ def _compact(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest
 
 
-def fail(store: Store, run_id: str, error: str) -> None:
+def fail(database: MongoDatabase, run_id: str, error: str) -> None:
     """Record why a run failed; a run that was published stays so (its report may have failed after it)."""
-    store.runs.update_one({"_id": run_id}, {"$set": {"error": error}})
-    store.runs.update_one(
+    database.runs.update_one({"_id": run_id}, {"$set": {"error": error}})
+    database.runs.update_one(
         {"_id": run_id, "status": RUNNING}, {"$set": {"status": FAILED, "ended_at": dt.datetime.now(dt.UTC)}}
     )
 
 
-def listing(store: Store) -> list[Document]:
+def listing(database: MongoDatabase) -> list[Document]:
     """All runs, newest date and run first."""
-    return list(store.runs.find().sort([("date", DESCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)]))
+    return list(database.runs.find().sort([("date", DESCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)]))
 
 
-def fail_task(store: Store, run_id: str, error: str) -> None:
+def fail_task(database: MongoDatabase, run_id: str, error: str) -> None:
     """Note a task's error without ending the run: the scheduler may try the task again."""
-    store.runs.update_one({"_id": run_id}, {"$set": {"error": error}})
+    database.runs.update_one({"_id": run_id}, {"$set": {"error": error}})
 
 
-def heal(store: Store, run_id: str) -> None:
+def heal(database: MongoDatabase, run_id: str) -> None:
     """A task that failed has succeeded at a later try: its error no longer stands."""
-    store.runs.update_one({"_id": run_id}, {"$unset": {"error": ""}})
+    database.runs.update_one({"_id": run_id}, {"$unset": {"error": ""}})

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Any
 
-from jobs.mongo.connection import Document, Store
+from jobs.mongo.connection import Document, MongoDatabase
 from jobs.mongo.names import RECOMMENDATIONS, ROWS_VIEW, SECONDARY_VIEWS, collection_name
 
 ROWS_PIPELINE: list[dict[str, Any]] = [
@@ -14,42 +14,42 @@ ROWS_PIPELINE: list[dict[str, Any]] = [
 ]
 
 
-def live_run(store: Store) -> str | None:
+def live_run(database: MongoDatabase) -> str | None:
     """The run that readers of `recommendations` see, or None before the first publish."""
-    target = _target(store, RECOMMENDATIONS)
+    target = _target(database, RECOMMENDATIONS)
     return target.split("__", 1)[1] if target else None
 
 
-def point(store: Store, view: str, collection: str, pipeline: list[dict[str, Any]] | None = None) -> None:
+def point(database: MongoDatabase, view: str, collection: str, pipeline: list[dict[str, Any]] | None = None) -> None:
     """Make `view` show `collection`: readers see the old one or the new one. Does nothing if it already does."""
-    current = _target(store, view)
+    current = _target(database, view)
     if current is None:
-        store.create_collection(view, viewOn=collection, pipeline=pipeline or [])
+        database.create_collection(view, viewOn=collection, pipeline=pipeline or [])
     elif current != collection:
-        store.command("collMod", view, viewOn=collection, pipeline=pipeline or [])
+        database.command("collMod", view, viewOn=collection, pipeline=pipeline or [])
 
 
-def commit(store: Store, run_id: str) -> None:
+def commit(database: MongoDatabase, run_id: str) -> None:
     """The commit point: from here on `run_id` is live, and repair rolls forward to it."""
-    point(store, RECOMMENDATIONS, collection_name(RECOMMENDATIONS, run_id))
+    point(database, RECOMMENDATIONS, collection_name(RECOMMENDATIONS, run_id))
 
 
-def repoint_secondary(store: Store, run_id: str) -> None:
+def repoint_secondary(database: MongoDatabase, run_id: str) -> None:
     """The sister views after the commit point; may be repeated."""
     for view in SECONDARY_VIEWS:
-        point(store, view, collection_name(view, run_id))
-    point(store, ROWS_VIEW, collection_name(RECOMMENDATIONS, run_id), ROWS_PIPELINE)
+        point(database, view, collection_name(view, run_id))
+    point(database, ROWS_VIEW, collection_name(RECOMMENDATIONS, run_id), ROWS_PIPELINE)
 
 
-def record(store: Store, run_id: str, facts: Document) -> None:
+def record(database: MongoDatabase, run_id: str, facts: Document) -> None:
     """The `publications` document, last: the night is whole. A repeated task writes it once more, equal but for time."""
     now = dt.datetime.now(dt.UTC)
-    store.publications.update_one({"_id": run_id}, {"$set": facts, "$setOnInsert": {"published_at": now}}, upsert=True)
-    store.runs.update_one(
+    database.publications.update_one({"_id": run_id}, {"$set": facts, "$setOnInsert": {"published_at": now}}, upsert=True)
+    database.runs.update_one(
         {"_id": run_id}, {"$set": {"status": "published", "ended_at": now}, "$unset": {"error": ""}}
     )
 
 
-def _target(store: Store, view: str) -> str | None:
-    found = list(store.list_collections(filter={"name": view, "type": "view"}))
+def _target(database: MongoDatabase, view: str) -> str | None:
+    found = list(database.list_collections(filter={"name": view, "type": "view"}))
     return str(found[0]["options"]["viewOn"]) if found else None

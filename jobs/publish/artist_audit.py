@@ -1,13 +1,13 @@
 """The audit of the artist level: what is wrong with it stops the night as a wrong list does. Empty tables are no fault."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import AuditError
-from jobs.publish.audit import build_lists, places_of
+from jobs.lake.collect import count_rows
+from jobs.publish.audit import build_lists, excluded_items, suspect_pairs
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ KINDS = {
 class Listening:
     """What mixes are held against."""
 
-    listeners: DataFrame
+    users: DataFrame
     """`user_id` of everybody who may have mixes."""
     history: DataFrame
     """`user_id`, `track_id`."""
@@ -41,38 +41,36 @@ class Listening:
     """`user_id`, `track_id` of wishes."""
 
 
-def audit_sisters(tables: dict[str, DataFrame], tracks: DataFrame, listening: Listening) -> None:
-    """`tables` by the names of KINDS. Raises AuditError naming the first thing that is wrong."""
+def audit_artist_level(tables: dict[str, DataFrame], tracks: DataFrame, listening: Listening) -> None:
+    """Check `tables`, by the names of KINDS, in one Spark job. Raises AuditError, which names the first problem."""
+    checks: dict[str, DataFrame] = {}
     for name, rows in tables.items():
-        for problem in (*_list_problems(rows, KINDS[name]), *_strangers(rows, KINDS[name], tracks)):
-            raise AuditError(f"The night is not published: {name}: {problem}. The live night stays.")
-    for problem in _mix_problems(tables["daily_mixes"], listening):
-        raise AuditError(f"The night is not published: daily_mixes: {problem}. The live night stays.")
+        checks |= {f"{name}: {{}} {what}": frame for what, frame in _checks(rows, KINDS[name], tracks).items()}
+    mixes, unseen = tables["daily_mixes"], tables["daily_mixes"].where("NOT seen")
+    users = mixes.select("user_id").distinct().join(listening.users, "user_id", "left_anti")
+    checks["daily_mixes: mixes of {} users who must not have any"] = users
+    suspects = {
+        "daily_mixes: {} tracks that their user wants forgotten": (mixes, listening.forgotten),
+        "daily_mixes: {} tracks that are marked as unseen and are not": (unseen, listening.history),
+    }
+    counts = count_rows(checks | {what: suspect_pairs(*pair) for what, pair in suspects.items()})
+    for what, count in counts.items():
+        exact = excluded_items(*suspects[what]) if count and what in suspects else count
+        if exact:
+            raise AuditError(f"The night is not published: {what.format(exact)}. The live night stays.")
 
 
-def _list_problems(rows: DataFrame, kind: Kind) -> Iterator[str]:
+def _checks(rows: DataFrame, kind: Kind, tracks: DataFrame) -> dict[str, DataFrame]:
+    """Return, by problem, the rows that have it."""
     lists = build_lists(rows, F.lit(0), kind.keys, kind.item)
-    row = lists.agg(F.coalesce(F.sum("bad"), F.lit(0)).alias("bad"), F.count_if("torn").alias("torn")).collect()[0]
-    if row["bad"]:
-        yield f"{row['bad']} scores that are no number from 0 to 1"
-    if row["torn"]:
-        yield f"{row['torn']} lists with the same thing twice or a place missing"
-    if kind.item == "similar_id" and (own := rows.where(F.col(kind.keys[0]) == F.col(kind.item)).count()):
-        yield f"{own} things that are similar to themselves"
-
-
-def _strangers(rows: DataFrame, kind: Kind, tracks: DataFrame) -> Iterator[str]:
+    checks = {
+        "lists with scores that are no number from 0 to 1": lists.where("bad > 0"),
+        "lists with a repeated or missing rank or item": lists.where("torn"),
+    }
+    if kind.item == "similar_id":
+        checks["items that are similar to themselves"] = rows.where(F.col(kind.keys[0]) == F.col(kind.item))
     known = F.broadcast(tracks.select("track_id"))
     for name in kind.tracks:
-        strange = rows.select(F.col(name).alias("track_id")).distinct().join(known, "track_id", "left_anti").count()
-        if strange:
-            yield f"{strange} tracks that are not in the catalogue"
-
-
-def _mix_problems(mixes: DataFrame, listening: Listening) -> Iterator[str]:
-    if count := mixes.select("user_id").distinct().join(listening.listeners, "user_id", "left_anti").count():
-        yield f"mixes of {count} users who are to get none"
-    if count := places_of(mixes, listening.forgotten):
-        yield f"{count} places with a track that its user wants forgotten"
-    if count := places_of(mixes.where("NOT seen"), listening.history):
-        yield f"{count} places with a track that is said not to be heard and is"
+        ids = rows.select(F.col(name).alias("track_id")).distinct()
+        checks[f"values of {name} that are not in the catalogue"] = ids.join(known, "track_id", "left_anti")
+    return checks

@@ -52,7 +52,7 @@ def _documents(
 
 
 def similar_tracks(rows: DataFrame, known: DataFrame) -> DataFrame:
-    """Documents of table `similar_tracks`; `known`: see `documents.described`."""
+    """Documents of table `similar_tracks`; `known`: see `documents.track_details`."""
     own = known.withColumnsRenamed({name: f"own_{name}" for name in ("title", "artist", "genre")} | {"track_id": "of"})
     near = rows.withColumnsRenamed({"track_id": "of", "similar_id": "track_id"}).join(F.broadcast(known), "track_id")
     whole = near.join(F.broadcast(own), "of")
@@ -69,14 +69,14 @@ def similar_artists(rows: DataFrame) -> DataFrame:
 
 
 def artist_radio(rows: DataFrame, known: DataFrame) -> DataFrame:
-    """Documents of table `artist_radio`; `known`: see `documents.described`."""
+    """Documents of table `artist_radio`; `known`: see `documents.track_details`."""
     whole = rows.withColumnsRenamed({"artist_id": "of", "artist": "own"}).join(F.broadcast(known), "track_id")
     made = _documents(whole, ("of",), ("own",), ("track_id", "title", "artist", "genre", "score", "why"))
     return made.withColumnsRenamed({"of": "artist_id", "own": "artist"})
 
 
 def daily_mixes(rows: DataFrame, known: DataFrame) -> DataFrame:
-    """Documents of table `daily_mixes`; `known`: see `documents.described`.
+    """Documents of table `daily_mixes`; `known`: see `documents.track_details`.
 
     They go by the mix's number: a theme is anybody's text, in which a `|` may stand as in a user's id.
     """

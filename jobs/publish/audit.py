@@ -11,18 +11,21 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import AuditError
+from jobs.lake.collect import count_rows
 from jobs.recommenders import list_rules
+
+SUSPECTS = "suspects"
 
 
 @dataclass(frozen=True)
 class Expected:
     """What the lists are held against."""
 
-    listeners: DataFrame
+    users: DataFrame
     """`user_id` of everybody who gets lists."""
     members: DataFrame
     """`list`, `track_id`: which tracks a list may have."""
-    never: DataFrame
+    excluded: DataFrame
     """`user_id`, `track_id`: what no list may offer; rows may be there twice."""
     limit: Column
     """N by `list`."""
@@ -92,23 +95,27 @@ def _size_problems(found: Audited, expected: Expected) -> Iterator[str]:
 
 
 def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> Iterator[str]:
-    listeners, members = expected.listeners.select("user_id"), expected.members
-    strangers = ranked.join(F.broadcast(members.select("list", "track_id")), ["list", "track_id"], "left_anti")
-    yield from _some(strangers, "places with a track that is not of the list's genre")
-    yield from _some(lists.join(listeners, "user_id", "left_anti"), "lists of users who are to get none")
-    if heard := places_of(ranked, expected.never):
-        yield f"{heard} places with a track that the user has heard or wants forgotten"
+    users, members = expected.users.select("user_id"), F.broadcast(expected.members.select("list", "track_id"))
+    counts = count_rows({
+        "tracks that do not belong to the genre of their list": ranked.join(members, ["list", "track_id"], "left_anti"),
+        "lists of users who must not have any": lists.join(users, "user_id", "left_anti"),
+        SUSPECTS: suspect_pairs(ranked, expected.excluded),
+    })  # fmt: skip
+    suspects = counts.pop(SUSPECTS)
+    yield from (f"{count} {what}" for what, count in counts.items() if count)
+    if suspects and (count := excluded_items(ranked, expected.excluded)):
+        yield f"{count} tracks that their user has heard or wants forgotten"
     yield from _length_problems(lists, expected)
 
 
 def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
     have = lists.select("user_id", "list", F.col("n").alias("have"))
-    room = list_rules.with_room(expected.listeners.select("user_id"), expected.members, have, expected.limit).persist()
+    room = list_rules.with_room(expected.users.select("user_id"), expected.members, have, expected.limit).persist()
     try:
         if room.isEmpty():
             return
-        never = expected.never.join(room, "user_id", "left_semi").distinct()
-        heard = list_rules.heard_per_list(never, expected.members)
+        excluded = expected.excluded.join(room, "user_id", "left_semi").distinct()
+        heard = list_rules.heard_per_list(excluded, expected.members)
         wanted = list_rules.sizes(room, expected.members, heard, expected.limit).where("wanted > 0")
         lengths = wanted.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
         yield from _some(lengths.where("coalesce(n, 0) <> wanted"), "lists shorter or longer than min(N, unheard tracks)")
@@ -116,11 +123,15 @@ def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
         room.unpersist()
 
 
-def places_of(ranked: DataFrame, never: DataFrame) -> int:
-    """How many places have a pair (`user_id`, `track_id`) of `never`. In a good night not even two 64-bit hashes are equal."""
+def suspect_pairs(ranked: DataFrame, excluded: DataFrame) -> DataFrame:
+    """Return the pairs (`user_id`, `track_id`) of `ranked` whose 64-bit hash occurs in `excluded`: none in a good night."""
     pair = F.xxhash64("user_id", "track_id").alias("pair")
-    suspects = ranked.select("user_id", "track_id", pair).join(never.select(pair), "pair", "left_semi")
-    return 0 if suspects.isEmpty() else suspects.join(never, ["user_id", "track_id"], "left_semi").count()
+    return ranked.select("user_id", "track_id", pair).join(excluded.select(pair), "pair", "left_semi")
+
+
+def excluded_items(ranked: DataFrame, excluded: DataFrame) -> int:
+    """Return the exact number of pairs of `ranked` that are in `excluded`."""
+    return suspect_pairs(ranked, excluded).join(excluded, ["user_id", "track_id"], "left_semi").count()
 
 
 def _some(rows: DataFrame, what: str) -> Iterator[str]:

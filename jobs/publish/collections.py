@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.mongo.names import RECOMMENDATIONS
 from jobs.publish import artist_collections
-from jobs.publish.documents import content_digest, described, strings
+from jobs.publish.documents import content_digest, strings, track_details
 
 ITEM_FIELDS = ("rank", "track_id", "title", "artist", "genre", "score", "source", "tier", "why")
 
@@ -61,7 +61,7 @@ def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame
     """One document per user and list: `_id`, `user_id`, `list`, `items` in the order of rank, `digest` of all of it."""
     items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
     # what is said of a catalogue fits into every task's memory; a night's lists do not want to be sorted by track
-    told = ranked.join(F.broadcast(described(tracks, track_genres)), "track_id")
+    told = ranked.join(F.broadcast(track_details(tracks, track_genres)), "track_id")
     documents = told.groupBy("user_id", "list").agg(items.alias("items"))
     identity = F.concat_ws("|", "user_id", "list").alias("_id")
     return documents.select(identity, "user_id", "list", "items", content_digest("user_id", "list", "items"))

@@ -11,7 +11,7 @@ def strings(*names: str) -> dict[str, Any]:
     return {name: {"bsonType": "string"} for name in names}
 
 
-def described(tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
+def track_details(tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
     """`track_id`, `title`, `artist`, `genre` of every track."""
     return tracks.select("track_id", "title", "artist").join(track_genres.select("track_id", "genre"), "track_id")
 

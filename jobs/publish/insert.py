@@ -10,7 +10,7 @@ from pymongo.write_concern import WriteConcern
 from pyspark.sql import DataFrame
 
 from jobs.errors import StoreError
-from jobs.mongo.connection import Document, Store
+from jobs.mongo.connection import Document, MongoDatabase
 from jobs.settings import Settings
 
 BATCH = 1_000
@@ -65,8 +65,8 @@ def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -
         ) from None
 
 
-def prepare(store: Store, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
+def prepare(database: MongoDatabase, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
     """The collection, empty, with validator and indexes; what an earlier try of this run left in it goes."""
-    store.drop_collection(name)
-    store.create_collection(name, validator={"$jsonSchema": validator})
-    store[name].create_indexes(indexes)
+    database.drop_collection(name)
+    database.create_collection(name, validator={"$jsonSchema": validator})
+    database[name].create_indexes(indexes)

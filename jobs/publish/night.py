@@ -15,12 +15,12 @@ from jobs.errors import AuditError
 from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
 from jobs.mongo import lease, repair, views
-from jobs.mongo.connection import Document, Store, connect, database_name
+from jobs.mongo.connection import Document, MongoDatabase, connect, database_name
 from jobs.mongo.names import RECOMMENDATIONS, collection_name
 from jobs.publish import artist_collections, collections, insert, registry_mirror
-from jobs.publish.artist_audit import KINDS, Listening, audit_sisters
+from jobs.publish.artist_audit import KINDS, Listening, audit_artist_level
 from jobs.publish.audit import Audited, Expected, audit
-from jobs.publish.documents import described
+from jobs.publish.documents import track_details
 from jobs.recommenders import list_rules
 
 
@@ -41,69 +41,72 @@ class Config:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `ranked`, the artist level, `tracks`, `track_genres`, `history`, `listeners`, wishes; writes MongoDB."""
+    """Read `ranked`, the artist level, catalogue, history and deletion requests; write the collections of the night."""
     config: Config = ctx.config  # type: ignore[assignment]
     night = ctx.night
-    with connect(night.settings, night.sources.name) as store:
-        repair.roll_forward(store)
-        found = _audited(ctx, config, store)
-        if views.live_run(store) != night.run_id:  # a task that is run again after the commit point leaves the live rows alone
-            _insert(ctx, config, store)
-        _commit(ctx, store, found)
-        registry_mirror.mirror(store, night.models)
-        repair.sweep(store, config.keep_nights, night.run_id)
+    with connect(night.settings, night.sources.name) as database:
+        repair.roll_forward(database)
+        audited = _audit(ctx, config, database)
+        # a task that is run again after the commit point leaves the live collections alone
+        if views.live_run(database) != night.run_id:
+            _insert(ctx, config, database)
+        _commit(ctx, database, audited)
+        registry_mirror.mirror(database, night.models)
+        repair.collect_garbage(database, config.keep_nights, night.run_id)
 
 
-def _audited(ctx: JobContext, config: Config, store: Store) -> Audited:
+def _audit(ctx: JobContext, config: Config, database: MongoDatabase) -> Audited:
     ctx.night.on_progress("auditing the lists", 0, 0)
-    listeners, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
-    history, forgotten = ctx.read_required("history"), forgotten_pairs(listeners, ctx.read("deletions", Partitions.ALL))
-    never = list_rules.never_offered(history, forgotten)
+    users, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
+    history, forgotten = ctx.read_required("history"), forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
+    excluded = list_rules.never_offered(history, forgotten)
     limit = F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
-    live = store.publications.find_one({"_id": views.live_run(store)}) or {}
-    # an older night, backfilled, may well have fewer users than the live one; it does not replace it
-    before = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
-    found = audit(ctx.read_required("ranked"), Expected(listeners, members, never, limit, before, config.keep_users))
-    level = {name: ctx.read_required(name) for name in KINDS}
-    audit_sisters(level, ctx.read_required("tracks"), Listening(listeners, history, forgotten))
-    return found
+    live = database.publications.find_one({"_id": views.live_run(database)}) or {}
+    # a backfilled night may have fewer users than the live one, which it does not replace
+    live_users = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0
+    expected = Expected(users, members, excluded, limit, live_users, config.keep_users)
+    audited = audit(ctx.read_required("ranked"), expected)
+    tables = {name: ctx.read_required(name) for name in KINDS}
+    audit_artist_level(tables, ctx.read_required("tracks"), Listening(users, history, forgotten))
+    return audited
 
 
-def _insert(ctx: JobContext, config: Config, store: Store) -> None:
+def _insert(ctx: JobContext, config: Config, database: MongoDatabase) -> None:
     night, tracks, track_genres = ctx.night, ctx.read_required("tracks"), ctx.read_required("track_genres")
-    known = described(tracks, track_genres)
+    details = track_details(tracks, track_genres)
     frames = {
         "classified_music": collections.music_documents(tracks, track_genres, ctx.genres.genres),
-        "similar_tracks": artist_collections.similar_tracks(ctx.read_required("similar_tracks"), known),
+        "similar_tracks": artist_collections.similar_tracks(ctx.read_required("similar_tracks"), details),
         "similar_artists": artist_collections.similar_artists(ctx.read_required("similar_artists")),
-        "artist_radio": artist_collections.artist_radio(ctx.read_required("artist_radio"), known),
-        "daily_mixes": artist_collections.daily_mixes(ctx.read_required("daily_mixes"), known),
+        "artist_radio": artist_collections.artist_radio(ctx.read_required("artist_radio"), details),
+        "daily_mixes": artist_collections.daily_mixes(ctx.read_required("daily_mixes"), details),
         RECOMMENDATIONS: collections.list_documents(ctx.read_required("ranked"), tracks, track_genres),
     }
     stamp = {"run_id": night.run_id, "date": night.date.isoformat()}
     for view, frame in frames.items():
         name = collection_name(view, night.run_id)
         night.on_progress(f"writing {view}", 0, 0)
-        insert.prepare(store, name, collections.VALIDATORS[view], collections.INDEXES[view])
-        sent = insert.insert_all(frame.coalesce(config.tasks), night.settings, database_name(night.sources.name), name, stamp)
-        if (held := store[name].count_documents({})) != sent:
-            raise AuditError(f"{name} holds {held} documents, {sent} were sent; the night is not published. Run it again.")
+        insert.prepare(database, name, collections.VALIDATORS[view], collections.INDEXES[view])
+        rows = frame.coalesce(config.tasks)
+        sent = insert.insert_all(rows, night.settings, database_name(night.sources.name), name, stamp)
+        if (stored := database[name].count_documents({})) != sent:
+            raise AuditError(f"{name} holds {stored} of {sent} documents; the night is not published. Run it again.")
 
 
-def _commit(ctx: JobContext, store: Store, found: Audited) -> None:
+def _commit(ctx: JobContext, database: MongoDatabase, audited: Audited) -> None:
     night, date = ctx.night, ctx.night.date.isoformat()
-    facts: Document = {"date": date, **asdict(found), "inputs": dict(ctx.inputs)}
+    facts: Document = {"date": date, **asdict(audited), "inputs": dict(ctx.inputs)}
     # kept beside the run, so that repair can write the same publications document after a kill at the commit point
-    store.runs.update_one({"_id": night.run_id}, {"$set": {"publication": facts}})
-    lease.assert_held(store, date, night.run_id)
-    live = views.live_run(store)
-    newest = live is None or (store.publications.find_one({"_id": live}) or {"date": ""})["date"] <= date
+    database.runs.update_one({"_id": night.run_id}, {"$set": {"publication": facts}})
+    lease.assert_held(database, date, night.run_id)
+    live = views.live_run(database)
+    newest = live is None or (database.publications.find_one({"_id": live}) or {"date": ""})["date"] <= date
     if newest:
         _killed_at("before-commit")
-        views.commit(store, night.run_id)
+        views.commit(database, night.run_id)
         _killed_at("after-commit")
-        views.repoint_secondary(store, night.run_id)
-    views.record(store, night.run_id, facts)
+        views.repoint_secondary(database, night.run_id)
+    views.record(database, night.run_id, facts)
 
 
 def _killed_at(point: str) -> None:

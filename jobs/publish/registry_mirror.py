@@ -3,12 +3,12 @@
 from pymongo import ReplaceOne
 
 from jobs.lake.model_registry import ModelRegistry
-from jobs.mongo.connection import Store
+from jobs.mongo.connection import MongoDatabase
 
 
-def mirror(store: Store, registry: ModelRegistry) -> None:
+def mirror(database: MongoDatabase, registry: ModelRegistry) -> None:
     """A document for each card, `_id` NAME/DIGEST, with `live`; documents of models that are gone go."""
     cards = {f"{card['name']}/{card['digest']}": {**card, "live": live} for card, live in registry.cards()}
     if cards:
-        store.models.bulk_write([ReplaceOne({"_id": name}, card, upsert=True) for name, card in cards.items()])
-    store.models.delete_many({"_id": {"$nin": sorted(cards)}})
+        database.models.bulk_write([ReplaceOne({"_id": name}, card, upsert=True) for name, card in cards.items()])
+    database.models.delete_many({"_id": {"$nin": sorted(cards)}})

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo import ReplaceOne
 
-from jobs.mongo.connection import Document, Store
+from jobs.mongo.connection import Document, MongoDatabase
 from jobs.report import quality
 from jobs.report.facts import Facts, Row, ratio
 from jobs.report.verdict import HEADLINES, Finding, level
@@ -71,7 +71,7 @@ def _picked(row: Mapping[str, Any], keys: tuple[str, ...]) -> Row:
     return {key: row[key] for key in keys}
 
 
-def store_documents(store: Store, made: list[Document], run_id: str, short: Row) -> None:
+def store_documents(store: MongoDatabase, made: list[Document], run_id: str, short: Row) -> None:
     """Write them in place of what an earlier try of the same run wrote, and `short` into the run's document."""
     store.quality.bulk_write([ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in made])
     ids = [one["_id"] for one in made]

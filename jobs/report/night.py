@@ -11,7 +11,7 @@ from jobs.atomic_io import write_whole
 from jobs.context import JobContext
 from jobs.lake.manifest import code_version
 from jobs.mongo import views
-from jobs.mongo.connection import Document, Store, connect
+from jobs.mongo.connection import Document, MongoDatabase, connect
 from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS, collection_name
 from jobs.recommenders.methods import METHODS
 from jobs.recommenders.ranker_config import RANKING, SHIPPED
@@ -49,7 +49,7 @@ def run(ctx: JobContext) -> None:
     write_pages(night.settings, night.sources.name, night.models)
 
 
-def seen(ctx: JobContext, store: Store) -> Seen:
+def seen(ctx: JobContext, store: MongoDatabase) -> Seen:
     """The run that is told of, and the night before it, as MongoDB knows them.
 
     A run of the report alone has published nothing: it tells again of the run that was published last for the date.
@@ -83,13 +83,13 @@ def ranker(ctx: JobContext) -> str:
     return f"Ranked with {card.get('title', 'a recommender')} ({digest}), which passed the gate."
 
 
-def _published(store: Store, date: str) -> Document:
+def _published(store: MongoDatabase, date: str) -> Document:
     """The run that was published last for a date, or nothing."""
     found = store.publications.find_one({"date": date}, {"_id": 1}, sort=[("published_at", -1), ("_id", -1)])
     return (store.runs.find_one({"_id": found["_id"]}) if found else None) or {}
 
 
-def _documents(store: Store, run_id: str) -> dict[str, int]:
+def _documents(store: MongoDatabase, run_id: str) -> dict[str, int]:
     """Documents that readers find, by view, and the `lists` that the audit passed."""
     held = {view: store[collection_name(view, run_id)].estimated_document_count() for view in (RECOMMENDATIONS, *SECONDARY_VIEWS)}
     return {**held, "lists": (store.publications.find_one({"_id": run_id}) or {}).get("lists", 0)}

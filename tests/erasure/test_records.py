@@ -7,7 +7,7 @@ from jobs.erasure.erase import _opened
 from jobs.erasure.published_nights import clean_nights
 from jobs.lake.deletion_requests import Wish, Wishes, sha256
 from jobs.mongo import lease, repair, runs, views
-from jobs.mongo.connection import Store
+from jobs.mongo.connection import MongoDatabase
 from jobs.publish.collections import INDEXES, VALIDATORS
 from jobs.publish.insert import prepare
 
@@ -18,7 +18,7 @@ def minutes_ago(minutes: int) -> dt.datetime:
     return dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
 
 
-def test_nothing_is_deleted_while_another_run_lives(mongo: Store) -> None:
+def test_nothing_is_deleted_while_another_run_lives(mongo: MongoDatabase) -> None:
     own = runs.new_run_id(mongo, NIGHT)
     lease.take(mongo, NIGHT.isoformat(), own)
     opened = _opened(mongo, own)
@@ -31,7 +31,7 @@ def test_nothing_is_deleted_while_another_run_lives(mongo: Store) -> None:
     assert _opened(mongo, own) == opened
 
 
-def test_every_kept_night_is_amended_and_its_counts_survive_a_repair(mongo: Store) -> None:
+def test_every_kept_night_is_amended_and_its_counts_survive_a_repair(mongo: MongoDatabase) -> None:
     wishes = Wishes({sha256("anna"): Wish(True), sha256("berta"): Wish(False, frozenset({"T1"}))})
     for run_id in ("20261113_1", "20261114_1"):
         _publish(mongo, run_id)
@@ -63,7 +63,7 @@ def _mix(collection: Any, user: str, theme: str, anchor_artist: str | None, why:
     collection.insert_one({**told, "run_id": "20261113_1", "date": "2026-11-13", "digest": "d"})
 
 
-def _publish(store: Store, run_id: str) -> None:
+def _publish(store: MongoDatabase, run_id: str) -> None:
     date = repair._date_of(run_id)
     for view in VALIDATORS:
         prepare(store, f"{view}__{run_id}", VALIDATORS[view], INDEXES[view])

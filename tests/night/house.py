@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.genre import train
 from jobs.lake.lake import Lake
 from jobs.lake.partitions import Partitions
-from jobs.mongo.connection import Store, connect
+from jobs.mongo.connection import MongoDatabase, connect
 from jobs.registry import ARTIST_LEVEL, FAMILIES
 from jobs.runner import close_run, open_run, run_named
 from jobs.sample.config import LAST_DATE, SampleConfig
@@ -74,7 +74,7 @@ def digests(world: World) -> dict[str, str]:
     return {name: world.lake.digest_of(name, Partitions.DATE, date) for name in (*names, *lists)}
 
 
-def documents(store: Store, run_id: str, view: str = "recommendations") -> dict[str, Any]:
+def documents(store: MongoDatabase, run_id: str, view: str = "recommendations") -> dict[str, Any]:
     """A night's documents by id, without what names the run."""
     found = store[f"{view}__{run_id}"].find({}, {"run_id": 0})
     return {document["_id"]: document for document in found}

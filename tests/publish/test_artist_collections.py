@@ -9,10 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.errors import AuditError
 from jobs.lake.schemas import table
 from jobs.mongo import views
-from jobs.mongo.connection import Store
+from jobs.mongo.connection import MongoDatabase
 from jobs.mongo.names import SECONDARY_VIEWS, collection_name
 from jobs.publish import artist_collections
-from jobs.publish.artist_audit import KINDS, Listening, audit_sisters
+from jobs.publish.artist_audit import KINDS, Listening, audit_artist_level
 from jobs.publish.collections import INDEXES, VALIDATORS
 from jobs.publish.insert import insert_all, prepare
 from jobs.settings import Settings
@@ -57,7 +57,7 @@ def test_themes_and_users_with_bars_keep_their_documents_apart(spark: SparkSessi
 
 
 def test_an_analyst_finds_them_by_name_under_the_live_night(
-    spark: SparkSession, mongo: Store, mongo_uri: SecretStr, settings: Settings
+    spark: SparkSession, mongo: MongoDatabase, mongo_uri: SecretStr, settings: Settings
 ) -> None:
     made, known = frames(spark), tracks(spark)
     documents = {
@@ -96,15 +96,15 @@ def mixed(**change: Any) -> dict[str, list[dict[str, Any]]]:
     [
         ({}, None),
         ({name: [] for name in ROWS}, None),
-        ({"similar_tracks": [ROWS["similar_tracks"][0] | {"rank": 2}]}, "similar_tracks: 1 lists with the same thing twice"),
-        ({"similar_tracks": [ROWS["similar_tracks"][0] | {"similar_id": "t1"}]}, "1 things that are similar to themselves"),
-        ({"similar_tracks": [ROWS["similar_tracks"][0] | {"similar_id": "t9"}]}, "1 tracks that are not in the catalogue"),
-        ({"similar_artists": [ROWS["similar_artists"][0] | {"score": float("nan")}]}, "similar_artists: 1 scores that are no"),
-        ({"artist_radio": [ROWS["artist_radio"][0], ROWS["artist_radio"][1] | {"track_id": "t1"}]}, "artist_radio: 1 lists with"),
-        (mixed(score=None), "daily_mixes: 1 scores that are no number"),
-        (mixed(user_id="eve", rank=1), "mixes of 1 users who are to get none"),
-        (mixed(track_id="t3"), "1 places with a track that its user wants forgotten"),
-        (mixed(track_id="t4"), "1 places with a track that is said not to be heard and is"),
+        ({"similar_tracks": [ROWS["similar_tracks"][0] | {"rank": 2}]}, "similar_tracks: 1 lists with a repeated or missing rank"),
+        ({"similar_tracks": [ROWS["similar_tracks"][0] | {"similar_id": "t1"}]}, "1 items that are similar to themselves"),
+        ({"similar_tracks": [ROWS["similar_tracks"][0] | {"similar_id": "t9"}]}, "1 values of similar_id that are not in the catalogue"),
+        ({"similar_artists": [ROWS["similar_artists"][0] | {"score": float("nan")}]}, "similar_artists: 1 lists with scores that are no"),
+        ({"artist_radio": [ROWS["artist_radio"][0], ROWS["artist_radio"][1] | {"track_id": "t1"}]}, "artist_radio: 1 lists with a repeated"),
+        (mixed(score=None), "daily_mixes: 1 lists with scores that are no number"),
+        (mixed(user_id="eve", rank=1), "mixes of 1 users who must not have any"),
+        (mixed(track_id="t3"), "1 tracks that their user wants forgotten"),
+        (mixed(track_id="t4"), "1 tracks that are marked as unseen and are not"),
     ],
 )
 def test_what_is_wrong_is_named_and_stops_the_night(
@@ -118,7 +118,7 @@ def test_what_is_wrong_is_named_and_stops_the_night(
     )
     known = tracks(spark).unionByName(spark.createDataFrame([("t4", "Four", "Ann", None)], tracks(spark).schema))
     if said is None:
-        audit_sisters(frames(spark, changed), known, listening)
+        audit_artist_level(frames(spark, changed), known, listening)
         return
     with pytest.raises(AuditError, match=said):
-        audit_sisters(frames(spark, changed), known, listening)
+        audit_artist_level(frames(spark, changed), known, listening)

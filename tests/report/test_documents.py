@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from jobs.mongo.connection import Store
+from jobs.mongo.connection import MongoDatabase
 from jobs.report.documents import compact, documents, store_documents
 from jobs.report.facts import Facts, Stage
 from jobs.report.night import stages
@@ -11,12 +11,12 @@ from jobs.report.verdict import Limits, judge
 from tests.report.literal import LISTS, METRIC, RUN, example, judged, night, product, seen
 
 
-def keep(store: Store, facts: Facts) -> None:
+def keep(store: MongoDatabase, facts: Facts) -> None:
     findings = judge(facts, Limits(), METRIC)
     store_documents(store, documents(facts, findings, METRIC), facts.seen.run_id, compact(facts, findings, METRIC))
 
 
-def test_a_repeated_report_replaces_its_own_documents_and_no_others(mongo: Store) -> None:
+def test_a_repeated_report_replaces_its_own_documents_and_no_others(mongo: MongoDatabase) -> None:
     other = replace(night(), seen=seen(run_id="20261113_1"))
     mongo.quality.insert_one({"_id": "evaluation|x", "kind": "evaluation", "run_id": RUN})
     mongo.runs.insert_many([{"_id": RUN, "status": "published"}, {"_id": "20261113_1"}])

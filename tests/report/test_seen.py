@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.mongo import views
-from jobs.mongo.connection import Store
+from jobs.mongo.connection import MongoDatabase
 from jobs.mongo.names import SECONDARY_VIEWS
 from jobs.report.facts import Stage
 from jobs.report.night import Config, seen
@@ -21,7 +21,7 @@ JOBS = {"rank": {"seconds": 9.0, "reused": False}, "report": {"seconds": 5.0, "r
 
 
 @pytest.fixture
-def told(mongo: Store, settings: Settings, tmp_path: Path) -> Any:
+def told(mongo: MongoDatabase, settings: Settings, tmp_path: Path) -> Any:
     """What a run of this id sees of two published nights, the later of which was published twice; no Spark is asked."""
     file = tmp_path / "sources.toml"
     file.write_text('name = "small"\ngenres = "pmrs7"\n[[source]]\nname = "app"\nformat = "app_log"\npath = "/logs"\n')
