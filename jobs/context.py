@@ -127,6 +127,10 @@ class JobContext:
         self.night.lake.require(name, partitions, self.night.date.isoformat())
         return self.read(name, partitions)
 
+    def rows_of(self, name: str) -> int:
+        """Return the number of rows of the night's partitions of a table, from their manifests."""
+        return sum(m.rows for m in self.night.lake.select(name, Partitions.DATE, self.night.date.isoformat()))
+
     def write_empty(self, *names: str) -> None:
         """Write partitions without rows."""
         for name in names:

@@ -21,9 +21,9 @@ from jobs.errors import MemoryLimitError
 from jobs.lake.collect import collect_arrow
 from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
-from jobs.lake.reasons import named
 from jobs.lake.user_items import build_listeners
 from jobs.log import logger
+from jobs.recommenders.reasons import track_names
 from jobs.spark import rows_per_batch
 from models import exact_index
 from models.types import I64
@@ -117,7 +117,7 @@ def daily_mixes(ctx: JobContext, known: Known, similar: DataFrame, config: Confi
     tasks = max(1, -(-everybody.count() // config.per_task))
     listeners = build_listeners(heard, tuple(known.ids.to_pylist()), config.min_rating, tasks)
     wanted = ctx.read_required("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
-    return build_mixes(listeners, mixing, config, named(wanted))
+    return build_mixes(listeners, mixing, config, track_names(wanted))
 
 
 def blocked(ctx: JobContext) -> DataFrame:

@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 from jobs.artists.config import Config
 from jobs.artists.known import Known, coded
 from jobs.artists.words import WAYS
-from jobs.lake import reasons
 from jobs.lake.user_items import blocks_of
+from jobs.recommenders import reasons
 from models.modality_space import spherical_kmeans
 from models.types import F32, I64
 
@@ -173,8 +173,8 @@ def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: Dat
                 yield rows_of(user_ids, made, mixing)
 
     rows = listeners.mapInArrow(mix, FOUND)
-    told = reasons.with_because(rows, names)
-    return told.withColumn("why", F.when(F.col("seen"), FAVOURITE).otherwise(reasons.near())).drop("reason_name")
+    told = reasons.with_reason_name(rows, names)
+    return told.withColumn("why", F.when(F.col("seen"), FAVOURITE).otherwise(reasons.similar())).drop("reason_name")
 
 
 def rows_of(user_ids: pa.Array, made: list[list[Mix]], mixing: Mixing) -> pa.RecordBatch:

@@ -11,9 +11,9 @@ from pymongo import DeleteMany, DeleteOne, ReplaceOne
 from jobs.erasure.amend import Change
 from jobs.erasure.tokens import names_somebody
 from jobs.lake.deletion_requests import Wish, Wishes
-from jobs.lake.reasons import BY, without_names
 from jobs.mongo.connection import Document, MongoDatabase
 from jobs.mongo.names import RECOMMENDATIONS, collection_name
+from jobs.recommenders.reasons import BY, without_names
 
 BATCH = 200
 """Users whose documents are amended by one command: some thousand lists, a few megabytes."""
@@ -74,7 +74,7 @@ def _edits(store: MongoDatabase, name: str, user: str, wish: Wish, titles: Mappi
 
 
 def _names(store: MongoDatabase, night: str, wishes: Wishes) -> dict[str, set[str]]:
-    """What this night's reasons called the tracks: as jobs/lake/reasons.py names them, from the night's own titles."""
+    """What this night's reasons called the tracks: as jobs/recommenders/reasons.py names them, from the night's own titles."""
     names = {track: {track} for track in wishes.tracks}
     told = store[collection_name("classified_music", night)].find({"_id": {"$in": wishes.tracks}}, {"title": 1, "artist": 1})
     for track in told:

@@ -7,7 +7,7 @@ from jobs.context import Night
 from jobs.lake.collect import collect_arrow
 from jobs.lake.deletion_requests import Wishes, every_row, wishes_in, with_songs
 from jobs.lake.partitions import Partitions
-from jobs.lake.reasons import named
+from jobs.recommenders.reasons import track_names
 
 ROW_BYTES = 300
 """A wish on the driver: hash, track and song as Python texts."""
@@ -29,7 +29,7 @@ def names_of(night: Night, wishes: Wishes) -> dict[str, set[str]]:
     names = {track: {track} for track in wishes.tracks}
     if names:
         wanted = F.broadcast(night.spark.createDataFrame([(track,) for track in names], "track_id string"))
-        told = named(every_row(night.lake, night.spark, "tracks").join(wanted, "track_id")).distinct()
+        told = track_names(every_row(night.lake, night.spark, "tracks").join(wanted, "track_id")).distinct()
         for row in collect_arrow(told, ROW_BYTES, "names of tracks to be forgotten").to_pylist():
             names[row["track_id"]].add(row["name"])
     return names

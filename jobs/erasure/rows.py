@@ -3,9 +3,9 @@
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from jobs.lake import reasons
 from jobs.lake.deletion_requests import user_hash
-from jobs.lake.reasons import BY
+from jobs.recommenders import reasons
+from jobs.recommenders.reasons import BY
 
 NAMING = ("user_id", "track_id", "song_id", "reason_track_id", "why", "anchor_artist")
 """Columns by which a row can name a user, or what the user played; every table calls them so. A list that is named after the artist

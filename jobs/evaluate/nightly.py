@@ -35,7 +35,7 @@ from jobs.lake.collect import collect_arrow
 from jobs.lake.deletion_requests import forgotten_pairs, without_forgotten
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
-from jobs.recommenders.list_rules import OVERALL, never_offered
+from jobs.recommenders.list_rules import OVERALL, excluded_pairs
 from jobs.recommenders.methods import POPULARITY, POPULARITY_WINDOW
 from jobs.spark import run_parallel
 
@@ -200,7 +200,7 @@ def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
         LOG.info("no user with a list discovered a track on the day", date=str(night), lists_date=str(lists_date))
         return {}
     users = truth.select("user_id").distinct()
-    excluded = never_offered(previous, forgotten_pairs(users, deletions))
+    excluded = excluded_pairs(previous, forgotten_pairs(users, deletions))
     baselines = build_chart_lists(
         users.select("user_id", _explode_models(*CHARTS)), excluded, charts, config.list_length
     )

@@ -109,18 +109,18 @@ def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> It
 
 
 def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
-    have = lists.select("user_id", "list", F.col("n").alias("have"))
-    room = list_rules.with_room(expected.users.select("user_id"), expected.members, have, expected.limit).persist()
+    present = lists.select("user_id", "list", F.col("n").alias("n_items"))
+    incomplete = list_rules.users_with_short_lists(expected.users.select("user_id"), expected.members, present, expected.limit).persist()
     try:
-        if room.isEmpty():
+        if incomplete.isEmpty():
             return
-        excluded = expected.excluded.join(room, "user_id", "left_semi").distinct()
-        heard = list_rules.heard_per_list(excluded, expected.members)
-        wanted = list_rules.sizes(room, expected.members, heard, expected.limit).where("wanted > 0")
-        lengths = wanted.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
-        yield from _some(lengths.where("coalesce(n, 0) <> wanted"), "lists shorter or longer than min(N, unheard tracks)")
+        excluded = expected.excluded.join(incomplete, "user_id", "left_semi").distinct()
+        n_excluded = list_rules.excluded_per_list(excluded, expected.members)
+        required = list_rules.required_lengths(incomplete, expected.members, n_excluded, expected.limit).where("length > 0")
+        lengths = required.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
+        yield from _some(lengths.where("coalesce(n, 0) <> length"), "lists shorter or longer than min(N, unheard tracks)")
     finally:
-        room.unpersist()
+        incomplete.unpersist()
 
 
 def suspect_pairs(ranked: DataFrame, excluded: DataFrame) -> DataFrame:

@@ -59,7 +59,7 @@ def _audit(ctx: JobContext, config: Config, database: MongoDatabase) -> Audited:
     ctx.night.on_progress("auditing the lists", 0, 0)
     users, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
     history, forgotten = ctx.read_required("history"), forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
-    excluded = list_rules.never_offered(history, forgotten)
+    excluded = list_rules.excluded_pairs(history, forgotten)
     limit = F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
     live = database.publications.find_one({"_id": views.live_run(database)}) or {}
     # a backfilled night may have fewer users than the live one, which it does not replace

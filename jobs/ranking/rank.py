@@ -1,4 +1,4 @@
-"""Top-N lists per user, overall and per genre, each place with its reason: `pmrs run rank --date D` (PMRS Eq. 4)."""
+"""Top-N lists per user, overall and per genre, each item with its reason: `pmrs run rank --date D` (PMRS Eq. 4)."""
 
 from dataclasses import dataclass
 
@@ -6,93 +6,90 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
-from jobs.lake import reasons
 from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
-from jobs.ranking import fallback
-from jobs.recommenders import list_rules
+from jobs.ranking.fallback import build_fallback, fill, short_lists
+from jobs.recommenders import list_rules, reasons
 
 COLD_START = "cold_start"
-"""Tier of tracks that nobody has played, chosen for a listener by their sound."""
-OWN = ("personal", COLD_START)
-"""Tiers of what was chosen for the listener."""
+"""Tier of tracks that nobody has played, chosen for a user by their audio."""
+PERSONAL_TIERS = ("personal", COLD_START)
+"""Tiers of items that were chosen for the user."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """How long the lists are."""
+    """Lengths of the lists."""
 
     overall: int = 20
     """N of the overall list: a page of recommendations."""
     per_genre: int = 10
-    """N of each genre's list: PMRS's application shows five; ten leave room to pass some over."""
+    """N of each genre's list: PMRS's application shows five; ten leave room to skip some."""
 
 
 def list_limit(config: Config) -> Column:
-    """N by column `list`."""
+    """Return N by column `list`."""
     return F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
 
 
 def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> DataFrame:
-    """Candidates in their order: by score, then percentile, then id."""
+    """Return the candidates as list items, ordered by score, then percentile, then id."""
     order = Window.partitionBy("user_id", "list").orderBy(F.desc("score"), F.desc("percentile"), "track_id")
-    placed = candidates.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config))
-    told = reasons.with_because(placed, names)
-    return told.select(
+    ranked = candidates.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config))
+    return reasons.with_reason_name(ranked, names).select(
         "user_id", "list", "rank", "track_id", "score",
         F.col("method").alias("source"), F.lit("personal").alias("tier"), reasons.personal().alias("why"),
-    )
-
-
-def with_new(personal: DataFrame, new: DataFrame, names: DataFrame, config: Config) -> DataFrame:
-    """Overall lists end with the places of `new` (table `content_candidates`), for which the last personal ones make room."""
-    offered = reasons.with_because(new, names).select(
-        "user_id", F.lit(list_rules.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
-        F.lit("content").alias("source"), F.lit(COLD_START).alias("tier"), reasons.new().alias("why"),
     )  # fmt: skip
-    lists, is_new = Window.partitionBy("user_id", "list"), F.col("tier") == COLD_START
-    room = list_limit(config) - F.count_if(is_new).over(lists)
-    placed = personal.unionByName(offered).withColumn("__room", room).where(is_new | (F.col("rank") <= F.col("__room")))
-    order = lists.orderBy(is_new, "rank", F.desc("score"), "track_id")
-    return placed.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config)).drop("__room")
 
 
-def rank_filled(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
-    """Fillers behind the personal places: `rank` goes on where `have` ends; the score is their confidence or popularity."""
+def append_cold_start(personal: DataFrame, cold_start: DataFrame, names: DataFrame, config: Config) -> DataFrame:
+    """Append `cold_start` (table `content_candidates`) to the overall lists; the last personal items make room for it."""
+    appended = reasons.with_reason_name(cold_start, names).select(
+        "user_id", F.lit(list_rules.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
+        F.lit("content").alias("source"), F.lit(COLD_START).alias("tier"), reasons.cold_start().alias("why"),
+    )  # fmt: skip
+    lists, is_appended = Window.partitionBy("user_id", "list"), F.col("tier") == COLD_START
+    room = list_limit(config) - F.count_if(is_appended).over(lists)
+    items = personal.unionByName(appended).withColumn("__room", room).where(is_appended | (F.col("rank") <= F.col("__room")))
+    order = lists.orderBy(is_appended, "rank", F.desc("score"), "track_id")
+    return items.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config)).drop("__room")
+
+
+def rank_fallback(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
+    """Return rows of `fallback.fill` as list items behind the personal ones; the score is popularity or genre confidence."""
     genres = track_genres.select("track_id", "genre", F.col("source").alias("genre_source"))
-    told = filled.join(genres, "track_id")
-    is_popular = F.col("listeners") > 0
-    most = F.max("listeners").over(Window.partitionBy("list"))
-    return told.select(
-        "user_id", "list", (F.col("have") + F.col("place")).cast("int").alias("rank"), "track_id",
-        F.round(F.when(is_popular, F.col("listeners") / most).otherwise(F.col("confidence")), 6).alias("score"),
+    is_popular = F.col("n_users") > 0
+    max_users = F.max("n_users").over(Window.partitionBy("list"))
+    return filled.join(genres, "track_id").select(
+        "user_id", "list", (F.col("n_items") + F.col("offset")).cast("int").alias("rank"), "track_id",
+        F.round(F.when(is_popular, F.col("n_users") / max_users).otherwise(F.col("confidence")), 6).alias("score"),
         F.when(is_popular, "popular").otherwise("genre_fallback").alias("source"),
         F.when(is_popular, "popular").otherwise("fallback_unplayed").alias("tier"),
         F.when(is_popular, reasons.popular()).otherwise(reasons.unplayed()).alias("why"),
-    )
+    )  # fmt: skip
 
 
 def run(ctx: JobContext) -> None:
-    """Reads candidates of both kinds, history, listeners, genres and wishes; writes `ranked`."""
+    """Read both kinds of candidates, history, users, genres and deletion requests; write `ranked`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    history, listeners = ctx.read_required("history"), ctx.read_required("eligible_users")
+    history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     candidates, track_genres = ctx.read_required("candidates"), ctx.read_required("track_genres")
-    names, new = reasons.named(ctx.read_required("tracks")), ctx.read_required("content_candidates")
+    names, cold_start = reasons.track_names(ctx.read_required("tracks")), ctx.read_required("content_candidates")
     personal, offered = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
-    if not new.isEmpty():
-        personal = with_new(personal, new, names, config)
-        offered = offered.unionByName(new.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
+    if ctx.rows_of("content_candidates"):
+        personal = append_cold_start(personal, cold_start, names, config)
+        offered = offered.unionByName(cold_start.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
     members = list_rules.list_members(track_genres)
-    # counted before they are put in order: that many get a place, but for those over N
-    room = list_rules.with_room(listeners, members, list_rules.places(offered), list_limit(config)).cache()
-    if room.isEmpty():
+    # lengths are counted before the ranking: every candidate gets a rank, except those over N
+    lengths = list_rules.list_lengths(offered)
+    incomplete = list_rules.users_with_short_lists(users, members, lengths, list_limit(config)).cache()
+    if incomplete.isEmpty():
         ctx.write("ranked", personal)
         return
-    forgotten = forgotten_pairs(listeners, ctx.read("deletions", Partitions.ALL))
-    never = list_rules.never_offered(history, forgotten).join(room, "user_id", "left_semi").distinct()
-    wanted = list_rules.sizes(room, members, list_rules.heard_per_list(never, members), list_limit(config))
-    short = fallback.missing(wanted, personal)
-    shelves = fallback.build_shelves(members, history, track_genres)
-    filled = fallback.fill(short, shelves, never, personal)
-    ctx.write("ranked", personal.unionByName(rank_filled(filled, track_genres)))
-    room.unpersist()
+    forgotten = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
+    excluded = list_rules.excluded_pairs(history, forgotten).join(incomplete, "user_id", "left_semi").distinct()
+    n_excluded = list_rules.excluded_per_list(excluded, members)
+    short = short_lists(list_rules.required_lengths(incomplete, members, n_excluded, list_limit(config)), personal)
+    filled = fill(short, build_fallback(members, history, track_genres), excluded, personal)
+    ctx.write("ranked", personal.unionByName(rank_fallback(filled, track_genres)))
+    incomplete.unpersist()

@@ -4,49 +4,52 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 OVERALL = "overall"
+"""The list that holds tracks of every genre."""
 
 
 def list_members(track_genres: DataFrame) -> DataFrame:
-    """`list`, `track_id`: every track is in the overall list, and in its genre's list where it has one."""
+    """Return `list`, `track_id`: the overall list holds every track, a genre's list the tracks of the genre."""
     overall = track_genres.select(F.lit(OVERALL).alias("list"), "track_id")
     by_genre = track_genres.where("genre IS NOT NULL").select(F.col("genre").alias("list"), "track_id")
     return overall.unionByName(by_genre)
 
 
-def never_offered(history: DataFrame, forgotten: DataFrame) -> DataFrame:
-    """`user_id`, `track_id`: what a user has heard, and what a user asked to forget: the wish holds, so no list brings it back.
+def excluded_pairs(history: DataFrame, forgotten: DataFrame) -> DataFrame:
+    """Return `user_id`, `track_id` that no list may hold: tracks that the user has heard or has asked to forget.
 
-    What is both is there twice.
+    A pair that is both occurs twice.
     """
     return history.select("user_id", "track_id").unionByName(forgotten)
 
 
-def heard_per_list(history: DataFrame, members: DataFrame) -> DataFrame:
-    """`user_id`, `list`, `heard`: how many of a list's tracks the user has heard."""
-    return history.select("user_id", "track_id").join(members, "track_id").groupBy("user_id", "list").agg(
-        F.count("*").alias("heard")
-    )
+def excluded_per_list(excluded: DataFrame, members: DataFrame) -> DataFrame:
+    """Return `user_id`, `list`, `n_excluded`: how many members of a list are excluded for the user."""
+    pairs = excluded.select("user_id", "track_id").join(members, "track_id")
+    return pairs.groupBy("user_id", "list").agg(F.count("*").alias("n_excluded"))
 
 
-def sizes(listeners: DataFrame, members: DataFrame, heard: DataFrame, limit: Column) -> DataFrame:
-    """`user_id`, `list`, `wanted` = min(N, unheard tracks of the list): how long each list must be. `limit`: N by `list`."""
+def required_lengths(users: DataFrame, members: DataFrame, excluded: DataFrame, limit: Column) -> DataFrame:
+    """Return `user_id`, `list`, `length` = min(N, members that are not excluded), for every user and list.
+
+    `excluded`: rows of `excluded_per_list`; `limit`: N by column `list`.
+    """
     lists = members.groupBy("list").agg(F.count("*").alias("tracks"))
-    every = listeners.select("user_id").crossJoin(F.broadcast(lists)).join(heard, ["user_id", "list"], "left")
-    unheard = F.col("tracks") - F.coalesce("heard", F.lit(0))
-    return every.select("user_id", "list", F.least(limit, unheard).cast("int").alias("wanted"))
+    pairs = users.select("user_id").crossJoin(F.broadcast(lists)).join(excluded, ["user_id", "list"], "left")
+    available = F.col("tracks") - F.coalesce("n_excluded", F.lit(0))
+    return pairs.select("user_id", "list", F.least(limit, available).cast("int").alias("length"))
 
 
-def with_room(listeners: DataFrame, members: DataFrame, lists: DataFrame, limit: Column) -> DataFrame:
-    """`user_id` of whoever has a list that is short of N, and of all the list's tracks: the others need no count.
+def users_with_short_lists(users: DataFrame, members: DataFrame, lists: DataFrame, limit: Column) -> DataFrame:
+    """Return `user_id` of users with a list shorter than min(N, all tracks of the list): only theirs need exact lengths.
 
-    `lists`: `user_id`, `list`, `have` places.
+    `lists`: rows of `list_lengths`; `limit`: N by column `list`.
     """
     tracks = members.groupBy("list").agg(F.count("*").alias("tracks"))
     full = tracks.select("list", F.least(limit, "tracks").alias("full")).where("full > 0")
-    every = listeners.select("user_id").crossJoin(F.broadcast(full)).join(lists, ["user_id", "list"], "left")
-    return every.where(F.coalesce("have", F.lit(0)) < F.col("full")).select("user_id").distinct()
+    pairs = users.select("user_id").crossJoin(F.broadcast(full)).join(lists, ["user_id", "list"], "left")
+    return pairs.where(F.coalesce("n_items", F.lit(0)) < F.col("full")).select("user_id").distinct()
 
 
-def places(personal: DataFrame) -> DataFrame:
-    """`user_id`, `list`, `have`: how many places each list has."""
-    return personal.groupBy("user_id", "list").agg(F.count("*").alias("have"))
+def list_lengths(items: DataFrame) -> DataFrame:
+    """Return `user_id`, `list`, `n_items`: the present length of each list."""
+    return items.groupBy("user_id", "list").agg(F.count("*").alias("n_items"))

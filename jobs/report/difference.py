@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.ranking.rank import OWN
+from jobs.ranking.rank import PERSONAL_TIERS
 from jobs.recommenders.list_rules import OVERALL
 from jobs.report.facts import Row, ratio
 
@@ -55,7 +55,7 @@ def compare(lists: DataFrame, length: int, first: bool) -> Row:
     """
     has, had = F.size("now") > 0, F.size("then") > 0
     both = has & had
-    own = F.size(F.filter("now", lambda place: place["tier"].isin(*OWN)))
+    own = F.size(F.filter("now", lambda place: place["tier"].isin(*PERSONAL_TIERS)))
     moved = F.when(both, shifts())
     total = F.aggregate(moved, F.lit(0).cast("long"), lambda sum_, shift: sum_ + shift)
     found = lists.agg(

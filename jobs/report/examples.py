@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.ranking.rank import OWN
+from jobs.ranking.rank import PERSONAL_TIERS
 from jobs.recommenders.list_rules import OVERALL
 from jobs.report.difference import overlap
 from jobs.report.facts import Row, rows_of
@@ -32,7 +32,7 @@ def choose(lists: DataFrame) -> dict[str, Row]:
     shown, heard = F.size("now") > 0, F.coalesce("heard", F.lit(0)).alias("heard")
     by_length = F.struct(heard, "user_id")
     listens = shown & (F.col("heard") > 0)
-    own = F.forall("now", lambda place: place["tier"].isin(*OWN))
+    own = F.forall("now", lambda place: place["tier"].isin(*PERSONAL_TIERS))
     both = shown & (F.size("then") > 0)
     moved = both & (F.col("now")["track_id"] != F.col("then")["track_id"])
     found = lists.agg(

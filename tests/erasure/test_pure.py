@@ -10,7 +10,15 @@ from jobs.erasure.tokens import names_somebody
 from jobs.lake.deletion_requests import Wish, Wishes, sha256
 from jobs.lake.files import File
 from jobs.lake.manifest import Manifest
-from jobs.lake.reasons import BECAUSE, KIN, NEAR, NEUTRAL, SOUNDS, UNHEARD, without_names
+from jobs.recommenders.reasons import (
+    BECAUSE,
+    NEUTRAL,
+    NEUTRAL_COLD_START,
+    NEUTRAL_SIMILAR,
+    SIMILAR,
+    SOUNDS_LIKE,
+    without_names,
+)
 
 ANNA = Wishes({sha256("anna"): Wish(True)})
 NOON = dt.datetime(2026, 11, 14, 12, tzinfo=dt.UTC)
@@ -21,11 +29,11 @@ def test_a_reason_loses_the_name_and_keeps_the_share() -> None:
     assert without_names(BECAUSE + "Army of Me by Björk", names) == NEUTRAL
     shared = BECAUSE + "Army of Me by Björk; Drum and bass is 30 % of what you play"
     assert without_names(shared, names) == NEUTRAL + "; Drum and bass is 30 % of what you play"
-    assert without_names(SOUNDS + "Army of Me by Björk", names) == UNHEARD
-    for near in KIN.values():
-        assert without_names(near + "Army of Me by Björk", names) == NEAR
-        assert without_names(near + "Army of Me by Björk and others", names) != NEAR
-    kept = (BECAUSE + "Army of Me by Björk and others", SOUNDS + "Joga", UNHEARD, "popular: played by 3 listeners")
+    assert without_names(SOUNDS_LIKE + "Army of Me by Björk", names) == NEUTRAL_COLD_START
+    for near in SIMILAR.values():
+        assert without_names(near + "Army of Me by Björk", names) == NEUTRAL_SIMILAR
+        assert without_names(near + "Army of Me by Björk and others", names) != NEUTRAL_SIMILAR
+    kept = (BECAUSE + "Army of Me by Björk and others", SOUNDS_LIKE + "Joga", NEUTRAL_COLD_START, "popular: played by 3 listeners")
     for other in (*kept, BECAUSE + "Joga"):
         assert without_names(other, names) == other
 

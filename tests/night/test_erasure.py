@@ -21,11 +21,11 @@ from jobs.lake.files import FileStore as Files
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
-from jobs.lake.reasons import BECAUSE, KIN
 from jobs.mongo import views
 from jobs.mongo.connection import connect
 from jobs.publish.collections import INDEXES, VALIDATORS
 from jobs.publish.insert import prepare
+from jobs.recommenders.reasons import BECAUSE, SIMILAR
 from jobs.runner import run_named
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -171,7 +171,7 @@ def names_of_pairs(house: House, asked: dict[str, Any]) -> list[str]:
         titles = [store[f"classified_music__{views.live_run(store)}"].find_one({"_id": track}) for track in tracks]
         kept = [name for name in store.list_collection_names() if name.startswith(("recommendations__", "daily_mixes__"))]
         lists = [document for name in kept for document in store[name].find({"user_id": user})]
-    reasons = {f"{text}{t['title']} by {t['artist']}" for t in titles for text in (BECAUSE, *KIN.values())}
+    reasons = {f"{text}{t['title']} by {t['artist']}" for t in titles for text in (BECAUSE, *SIMILAR.values())}
     bad = [f"{d['run_id']}|{d['list']}" for d in lists for item in d["items"]
            if item["track_id"] in tracks or item["why"].partition("; ")[0] in reasons]  # fmt: skip
     bad += [f"{d['run_id']}|{d['list']}" for d in lists if d.get("anchor_artist") in {t["artist"] for t in titles}]
