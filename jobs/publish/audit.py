@@ -110,7 +110,8 @@ def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> It
 
 def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
     present = lists.select("user_id", "list", F.col("n").alias("n_items"))
-    incomplete = list_rules.users_with_short_lists(expected.users.select("user_id"), expected.members, present, expected.limit).persist()
+    users = expected.users.select("user_id")
+    incomplete = list_rules.users_with_short_lists(users, expected.members, present, expected.limit).persist()
     try:
         if incomplete.isEmpty():
             return
