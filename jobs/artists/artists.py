@@ -21,7 +21,7 @@ from jobs.errors import MemoryLimitError
 from jobs.lake.collect import collect_arrow
 from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
-from jobs.lake.user_items import build_listeners
+from jobs.lake.user_items import build_user_items
 from jobs.log import logger
 from jobs.recommenders.reasons import track_names
 from jobs.spark import rows_per_batch
@@ -115,7 +115,7 @@ def daily_mixes(ctx: JobContext, known: Known, similar: DataFrame, config: Confi
     # a wish or a block bars a track that the history still rates
     heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
     tasks = max(1, -(-everybody.count() // config.per_task))
-    listeners = build_listeners(heard, tuple(known.ids.to_pylist()), config.min_rating, tasks)
+    listeners = build_user_items(heard, tuple(known.ids.to_pylist()), config.min_rating, tasks)
     wanted = ctx.read_required("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
     return build_mixes(listeners, mixing, config, track_names(wanted))
 

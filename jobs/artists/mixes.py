@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from jobs.artists.config import Config
 from jobs.artists.known import Known, coded
 from jobs.artists.words import WAYS
-from jobs.lake.user_items import blocks_of
+from jobs.lake.user_items import user_blocks
 from jobs.recommenders import reasons
 from models.modality_space import spherical_kmeans
 from models.types import F32, I64
@@ -167,7 +167,7 @@ def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: Dat
     def mix(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         mixing = everywhere.value
         for batch in filter(len, batches):
-            for user_ids, asked in blocks_of(iter([batch]), batch.num_rows, len(mixing.track_ids)):
+            for user_ids, asked in user_blocks(iter([batch]), batch.num_rows, len(mixing.track_ids)):
                 spans = zip(asked.indptr[:-1], asked.indptr[1:], strict=True)
                 made = [mixes_of(asked.indices[a:b], asked.data[a:b], mixing, config) for a, b in spans]
                 yield rows_of(user_ids, made, mixing)

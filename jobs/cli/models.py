@@ -13,7 +13,7 @@ from jobs.lake.model_registry import Card, registry_of
 from jobs.mongo import embedded
 from jobs.mongo.connection import connect
 from jobs.publish.registry_mirror import mirror
-from jobs.recommenders.ranker_config import RANKING, SHIPPED
+from jobs.recommenders.ranker_config import DEFAULT_RANKER, RANKING
 from jobs.report.cards import folder_of, page_of, write_pages
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
@@ -68,7 +68,7 @@ def print_models(cards: list[dict[str, Any]]) -> None:
     if cards:
         out.print(table)
     if not any(card["live"] and card["name"] == RANKING for card in cards):
-        out.print(f"No recommender is promoted: nights rank with the default, {SHIPPED}.", highlight=False)
+        out.print(f"No recommender is promoted: nights rank with the default, {DEFAULT_RANKER}.", highlight=False)
     if cards:
         print(f"Pages: {Path(cards[0]['page']).parent}")
 
@@ -98,5 +98,5 @@ def print_promotion(promotion: Promotion, folder: Path) -> None:
     elif promotion.live:
         out.print(f"{name} is refused: {promotion.live} stays live.", highlight=False)
     else:
-        out.print(f"{name} is refused: no model is live; nights rank with the default, {SHIPPED}.", highlight=False)
+        out.print(f"{name} is refused: no model is live; nights rank with the default, {DEFAULT_RANKER}.", highlight=False)
     print(f"Page: {folder / page_of(promotion.card)}")

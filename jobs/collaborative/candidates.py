@@ -1,7 +1,7 @@
-"""RankedLists over all unheard tracks of the live recommender, exactly: `pmrs run candidates --date D`.
+"""Exact top-N candidates of the live ranker over all unheard tracks: `pmrs run candidates --date D`.
 
-The mathematics is models/; here users are dealt out in blocks against the broadcast model. What a recipe does not read from the
-job `collaborative` is fitted here, on the driver.
+The mathematics is in models/. This job scores users in blocks against the broadcast model. Rankers without factors in the job
+`collaborative` are fitted here, on the driver.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.collaborative.incremental import build_scored, scored_before, unchanged
+from jobs.collaborative.incremental import build_fingerprints, previous_candidates, unchanged_users
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
-from jobs.lake.user_items import blocks_of, build_listeners
+from jobs.lake.user_items import build_user_items, user_blocks
 from jobs.recommenders.memory_estimate import require_lists
 from jobs.recommenders.methods import catalogue_of, factors_of
-from jobs.recommenders.ranker_config import RANKING, Recipe, live_recipe
+from jobs.recommenders.ranker_config import RANKING, RankerConfig, live_ranker
 from jobs.recommenders.training_data import genre_shares, learn
 from jobs.spark import rows_per_batch
 from models import exact_index, ivf_index
@@ -42,167 +42,169 @@ SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
 
 @dataclass(frozen=True)
 class Config:
-    """How many candidates, and how users are dealt out; what they are scored by is the live recipe's affair."""
+    """Numbers of candidates, and how users are grouped. The live ranker determines the scores."""
 
     overall: int = 20
-    """Candidates of the overall list: as many as are published."""
+    """Candidates for the overall list: as many as are published."""
     per_genre: int = 10
-    """Candidates of each genre's list: as many as are published."""
+    """Candidates for each genre's list: as many as are published."""
     users_per_task: int = 2_000
-    """Fixes which users share a block, so that equal inputs give equal bits on any number of cores."""
+    """Users per task. It fixes which users share a block, so that equal inputs give equal bits on any number of cores."""
     users_per_block: int = 250
-    """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays live at a time. Where the best are found
-    without all scores, `exact_index.USER_BATCH` go together instead."""
+    """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays exist at a time. If the top-N search
+    needs no full scores, `exact_index.USER_BATCH` users are scored at once instead."""
     approximate_from: int = 0
-    """Tracks from which a recipe of factors has its overall list searched approximately (models/ivf_index.py), where there are no
-    lists of genres; 0: never, because up to 2 million tracks the exact search is the quicker one where lengths are spread as those
-    of fitted factors are (docs/performance.md)."""
+    """Number of tracks from which the overall list is searched approximately (models/ivf_index.py), for rankers of factors without
+    genre lists. 0: never, because the exact search is faster up to 2 million tracks with the norms of fitted factors
+    (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The recommender and its catalogue, with names: what every task needs, broadcast once."""
+class ServingModel:
+    """The fitted recommender and its catalogue, broadcast once to every task."""
 
     model: Recommender
     catalogue: Catalogue
     track_ids: tuple[str, ...]
     lists: tuple[str, ...]
-    """Genre names; the overall list has none."""
+    """Genre names, without the overall list."""
     method: str
-    by_taste: bool
+    uses_genre_profile: bool
     min_rating: float
-    """T_R: ratings from here on make the user's taste."""
+    """T_R: threshold of the ratings that form the genre profile."""
     index: ivf_index.IVFIndex | None = None
-    """The item factors, where they are searched approximately: built once, on the driver."""
+    """Index for approximate search, built once on the driver; None: exact search."""
 
     @cached_property
     def ids(self) -> pa.Array:
-        """`track_ids`, to be taken from."""
+        """The track ids as an Arrow array."""
         return pa.array(self.track_ids, pa.string())
 
     @cached_property
     def _factors(self) -> exact_index.ExactIndex | ivf_index.IVFIndex | None:
-        """Item factors as they are searched; None where the score is not theirs alone."""
+        """Index over the item factors; None if the score is not their inner product alone."""
         if self.index:
             return self.index
         return exact_index.build_index(self.model.factors, best_device()) if isinstance(self.model, ALSModel) else None
 
     def bytes(self, config: Config) -> int:
-        """What it takes in each task: twice the factors where they stand a second time in the order in which they are searched."""
-        learned = sum(array.nbytes for array in self.model.tensors().values())
-        return learned * (2 if self.searches(config) else 1) + self.catalogue.genre_probabilities.nbytes
+        """Return the bytes of the bundle in each task; an index holds the factors a second time."""
+        tensor_bytes = sum(array.nbytes for array in self.model.tensors().values())
+        return tensor_bytes * (2 if self.searches(config) else 1) + self.catalogue.genre_probabilities.nbytes
 
     def searches(self, config: Config) -> bool:
-        """Whether lists are found without the scores of all tracks: a genre's list, and PMRS's own, want every percentile."""
-        return isinstance(self.model, ALSModel) and not config.per_genre and not self.by_taste
+        """Return True if the search needs no full scores. Genre lists and PMRS's ranker need every percentile."""
+        return isinstance(self.model, ALSModel) and not config.per_genre and not self.uses_genre_profile
 
-    def lists_date(self, asked: csr_array, config: Config) -> RankedLists:
-        """The lists of users with ratings `asked` [B, I]."""
+    def top_lists(self, user_items: csr_array, config: Config) -> RankedLists:
+        """Return the lists of users with ratings `user_items` [B, I]."""
         if isinstance(self.model, ALSModel) and self.searches(config) and self._factors:
-            return search_lists(self.model, self._factors, asked, config.overall)
-        scores = self.model.score(asked)
-        return top_lists(scores, asked, self.catalogue, self.min_rating, config.overall, config.per_genre, self.by_taste)
+            return search_lists(self.model, self._factors, user_items, config.overall)
+        scores = self.model.score(user_items)
+        sizes = (config.overall, config.per_genre)
+        return top_lists(scores, user_items, self.catalogue, self.min_rating, *sizes, self.uses_genre_profile)
 
 
-def build_model(ctx: JobContext, recipe: Recipe, history: DataFrame) -> tuple[Recommender, tuple[str, ...]]:
-    """The recipe's recommender on the night's history, and its tracks in the order of their ids."""
-    if recipe.method.factorised:
-        made = ctx.night.lake.manifest("item_factors", ctx.night.date.isoformat())
-        if made is not None and made.inputs.get(f"model|{RANKING}", "") != recipe.digest:
-            # somebody promoted another model since
-            again = f"pmrs run collaborative --date {ctx.night.date}"
-            raise LakeError(f"The factors of {ctx.night.date} are of another recipe than the live one; run `{again}`.")
-        return factors_of(ctx.read_required("item_factors"), recipe.settings)
-    learned = learn(history.where("rating > 0"), None, None, ())
-    ctx.night.on_progress(f"fitting {recipe.method.title}", 0, 0)
+def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tuple[Recommender, tuple[str, ...]]:
+    """Return the ranker fitted on the night's history, and its tracks in the order of their ids."""
+    if ranker.method.factorised:
+        manifest = ctx.night.lake.manifest("item_factors", ctx.night.date.isoformat())
+        if manifest is not None and manifest.inputs.get(f"model|{RANKING}", "") != ranker.digest:
+            # another model was promoted since
+            command = f"pmrs run collaborative --date {ctx.night.date}"
+            raise LakeError(f"The factors of {ctx.night.date} belong to another ranker than the live one; run `{command}`.")
+        return factors_of(ctx.read_required("item_factors"), ranker.settings)
+    training = learn(history.where("rating > 0"), None, None, ())
+    ctx.night.on_progress(f"fitting {ranker.method.title}", 0, 0)
     try:
-        return recipe.method.fit(learned, recipe.settings, 0), learned.tracks
+        return ranker.method.fit(training, ranker.settings, 0), training.tracks
     except CatalogTooLargeError as error:
-        raise LakeError(f"The live recipe, {recipe.method.title}, cannot be fitted: {error}. Promote another.") from None
+        raise LakeError(f"The live ranker, {ranker.method.title}, cannot be fitted: {error}. Promote another.") from None
 
 
-def indexed(shelf: Shelf, config: Config) -> Shelf:
-    """The shelf with the index that `Config.approximate_from` asks for, if it does."""
-    if not isinstance(shelf.model, ALSModel) or not shelf.searches(config):
-        return shelf
-    wanted = 0 < config.approximate_from <= len(shelf.track_ids)
-    return replace(shelf, index=ivf_index.build_index(shelf.model.factors)) if wanted else shelf
+def with_index(model_bundle: ServingModel, config: Config) -> ServingModel:
+    """Return the bundle with an index for approximate search, if `Config.approximate_from` requires one."""
+    if not isinstance(model_bundle.model, ALSModel) or not model_bundle.searches(config):
+        return model_bundle
+    approximate = 0 < config.approximate_from <= len(model_bundle.track_ids)
+    return replace(model_bundle, index=ivf_index.build_index(model_bundle.model.factors)) if approximate else model_bundle
 
 
-def build_candidates(listeners: DataFrame, shelf: Shelf, config: Config) -> DataFrame:
-    """Table `candidates`, scored block by block."""
-    everywhere = listeners.sparkSession.sparkContext.broadcast(shelf)
-    together = exact_index.USER_BATCH if shelf.searches(config) else config.users_per_block
+def build_candidates(user_items: DataFrame, model_bundle: ServingModel, config: Config) -> DataFrame:
+    """Return table `candidates` for rows of `build_user_items`, scored block by block."""
+    broadcast = user_items.sparkSession.sparkContext.broadcast(model_bundle)
+    block_size = exact_index.USER_BATCH if model_bundle.searches(config) else config.users_per_block
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
 
         torch.set_num_threads(1)  # Spark runs one task per core already
-        shelf = everywhere.value
-        for user_ids, asked in blocks_of(batches, together, len(shelf.track_ids)):
-            yield score_block(user_ids, asked, shelf, config)
+        model_bundle = broadcast.value
+        for user_ids, block in user_blocks(batches, block_size, len(model_bundle.track_ids)):
+            yield score_block(user_ids, block, model_bundle, config)
 
-    return listeners.mapInArrow(score, table("candidates").read_schema)
+    return user_items.mapInArrow(score, table("candidates").read_schema)
 
 
-def score_block(user_ids: pa.Array, asked: csr_array, shelf: Shelf, config: Config) -> pa.RecordBatch:
-    """The candidates of some users, who have rated `asked` [B, I], as rows of table `candidates`."""
-    lists = shelf.lists_date(asked, config)
-    said = explain_lists(shelf.model, asked, lists)
-    # the overall list stands behind the genres, where -1 finds it
-    names, tracks = pa.array([*shelf.lists, OVERALL]), shelf.ids
-    # as many digits as tell neighbours among the tracks apart; what threads add up differently lies beyond
-    digits = max(6, len(str(len(shelf.track_ids))) + 1)
+def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: ServingModel, config: Config) -> pa.RecordBatch:
+    """Return the candidates of users with ratings `user_items` [B, I] as rows of table `candidates`."""
+    lists = model_bundle.top_lists(user_items, config)
+    reasons = explain_lists(model_bundle.model, user_items, lists)
+    # the overall list is the last name, at index -1
+    names, tracks = pa.array([*model_bundle.lists, OVERALL]), model_bundle.ids
+    # enough digits to separate neighbours among the tracks; differences of summation order are beyond them
+    digits = max(6, len(str(len(model_bundle.track_ids))) + 1)
     columns = {
         "user_id": user_ids.take(pa.array(lists.row)),
-        "list": names.take(pa.array(np.where(lists.genre == OVERALL_LIST, len(shelf.lists), lists.genre))),
+        "list": names.take(pa.array(np.where(lists.genre == OVERALL_LIST, len(model_bundle.lists), lists.genre))),
         "track_id": tracks.take(pa.array(lists.item)),
-        "method": pa.repeat(shelf.method, lists.row.size),
+        "method": pa.repeat(model_bundle.method, lists.row.size),
         "score": pa.array(lists.score.astype(np.float64).round(digits)),
         "percentile": pa.array(lists.percentile.astype(np.float64).round(digits)),
         "genre_share": pa.array(lists.genre_profile.astype(np.float64).round(6)),
-        "reason_track_id": tracks.take(pa.array(said, mask=said < 0)),
+        "reason_track_id": tracks.take(pa.array(reasons, mask=reasons < 0)),
     }
     return pa.record_batch([columns[field.name].cast(field.type) for field in SCHEMA], SCHEMA)
 
 
 def run(ctx: JobContext) -> None:
-    """Reads the recipe, its factors if it has some, history, listeners, genres and wishes; writes `candidates` and `scored`."""
+    """Read ranker, factors, history, users, genres and deletion requests; write `candidates` and `candidate_fingerprints`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    recipe, history, everybody = live_recipe(ctx), ctx.read_required("history"), ctx.read_required("eligible_users")
-    model, tracks = build_model(ctx, recipe, history)
+    ranker, history, users = live_ranker(ctx), ctx.read_required("history"), ctx.read_required("eligible_users")
+    model, tracks = build_model(ctx, ranker, history)
     if not tracks:
         ctx.write_empty("candidates", "candidate_fingerprints")
         return
-    genres, method, least = ctx.genres.genres, recipe.method, recipe.settings.min_rating
+    genres, method, min_rating = ctx.genres.genres, ranker.method, ranker.settings.min_rating
     shares = genre_shares(ctx.read_required("track_genres"), genres, tracks)
-    shelf = Shelf(model, catalogue_of(shares), tracks, genres, recipe.name, method.by_taste, least)
-    together = 0 if shelf.searches(config) else config.users_per_block
-    require_lists(shelf.bytes(config), len(tracks), together, "users_per_block under [jobs.candidates] in the sources file")
-    shelf = indexed(shelf, config)
-    # rated 0: passed over like a track that was only skipped, and without a say in the taste
-    barred = forgotten_pairs(everybody, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
-    heard = history.select("user_id", "track_id", "rating").unionByName(barred)
-    tasks = max(1, -(-everybody.count() // config.users_per_task))
-    listeners = build_listeners(heard, tracks, least, tasks).persist(StorageLevel.DISK_ONLY)
+    model_bundle = ServingModel(model, catalogue_of(shares), tracks, genres, ranker.name, method.uses_genre_profile, min_rating)
+    users_at_once = 0 if model_bundle.searches(config) else config.users_per_block
+    setting = "users_per_block under [jobs.candidates] in the sources file"
+    require_lists(model_bundle.bytes(config), len(tracks), users_at_once, setting)
+    model_bundle = with_index(model_bundle, config)
+    # rating 0: excluded like a skipped track, and not part of the genre profile
+    excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
+    rated = history.select("user_id", "track_id", "rating").unionByName(excluded)
+    tasks = max(1, -(-ctx.rows_of("eligible_users") // config.users_per_task))
+    user_items = build_user_items(rated, tracks, min_rating, tasks).persist(StorageLevel.DISK_ONLY)
     try:
         with rows_per_batch(ctx.spark, exact_index.USER_BATCH):
-            _write(ctx, listeners, shelf, config, recipe)
+            _write(ctx, user_items, model_bundle, config, ranker)
     finally:
-        listeners.unpersist()
+        user_items.unpersist()
 
 
-def _write(ctx: JobContext, listeners: DataFrame, shelf: Shelf, config: Config, recipe: Recipe) -> None:
-    scored = ctx.write("candidate_fingerprints", build_scored(listeners))
-    # all scores of a block are one product, whose last bits depend on the block: what does not search is scored whole
-    before = scored_before(ctx) if shelf.searches(config) and recipe.method.factorised and not ctx.force else None
-    if before is None:
-        ctx.write("candidates", build_candidates(listeners, shelf, config))
+def _write(ctx: JobContext, user_items: DataFrame, model_bundle: ServingModel, config: Config, ranker: RankerConfig) -> None:
+    fingerprints = ctx.write("candidate_fingerprints", build_fingerprints(user_items))
+    # full scores of a block are one matrix product, whose last bits depend on the block: such lists are always recomputed
+    previous = previous_candidates(ctx) if model_bundle.searches(config) and ranker.method.factorised and not ctx.force else None
+    if previous is None:
+        ctx.write("candidates", build_candidates(user_items, model_bundle, config))
         return
-    same = unchanged(scored, before).persist()
+    same = unchanged_users(fingerprints, previous).persist()
     try:
-        kept = before.candidates.join(same, "user_id", "left_semi")
-        fresh = build_candidates(listeners.join(same, "user_id", "left_anti"), shelf, config)
-        ctx.write("candidates", fresh.unionByName(kept))
+        reused = previous.candidates.join(same, "user_id", "left_semi")
+        computed = build_candidates(user_items.join(same, "user_id", "left_anti"), model_bundle, config)
+        ctx.write("candidates", computed.unionByName(reused))
     finally:
         same.unpersist()

@@ -1,7 +1,7 @@
-"""Tracks that nobody has played yet, offered by their sound: `pmrs run content --date D` (van den Oord et al. 2013).
+"""Cold start: recommend tracks without plays by their audio: `pmrs run content --date D` (van den Oord et al. 2013).
 
-Their sound is mapped to the place among the live model's track factors where tracks that sound so lie (sounds.py beside this).
-It takes a model of factors, and audio; without them the tables are empty and the log says so.
+A regression maps a track's audio to the factors of the live ranker (features.py). Without a ranker of factors or without audio the
+tables are empty, and the log says why.
 """
 
 from collections.abc import Iterator
@@ -15,47 +15,51 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.content.features import Config, Sounds, learn
+from jobs.content.features import ColdStartItems, Config, fit_cold_start
 from jobs.context import JobContext
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
-from jobs.lake.user_items import blocks_of, build_listeners
-from jobs.recommenders.ranker_config import live_recipe
+from jobs.lake.user_items import build_user_items, user_blocks
+from jobs.recommenders.ranker_config import live_ranker
 from jobs.spark import rows_per_batch
 from models import exact_index
 from models.content_factors import to_unit
 from models.types import F32
 
-__all__ = ["Config", "build_candidates", "build_heard", "offered", "rows_of", "run"]
+__all__ = ["Config", "build_candidates", "build_queries", "recommend", "rows_of", "run"]
 
 
 def run(ctx: JobContext) -> None:
-    """Reads item and user factors, descriptors, history and wishes; writes `content_factors` and `content_candidates`."""
+    """Read factors, descriptors, history and deletion requests; write `content_factors` and `content_candidates`."""
     config: Config = ctx.config  # type: ignore[assignment]
-    sounds = learn(ctx, config)
-    if sounds is None:
+    cold_start = fit_cold_start(ctx, config)
+    if cold_start is None:
         ctx.write_empty("content_factors", "content_candidates")
         return
-    new = sounds.track_ids[sounds.liked :]
-    rows = pa.table({"track_id": pa.array(new), "factors": pa.array(list(sounds.factors), pa.list_(pa.float32()))})
+    unplayed = cold_start.track_ids[cold_start.n_played :]
+    rows = pa.table({"track_id": pa.array(unplayed), "factors": pa.array(list(cold_start.factors), pa.list_(pa.float32()))})
     ctx.write("content_factors", ctx.spark.createDataFrame(rows))
-    everybody = ctx.read_required("eligible_users")
-    barred = forgotten_pairs(everybody, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
-    heard = ctx.read_required("history").select("user_id", "track_id", "rating").unionByName(barred)
-    # a wish bars a track that the history still rates
-    heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
-    tasks = max(1, -(-everybody.count() // config.users_per_task))
-    listeners = build_heard(heard, ctx.read_required("user_factors"), sounds, tasks)
+    users = ctx.read_required("eligible_users")
+    erased = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
+    rated = ctx.read_required("history").select("user_id", "track_id", "rating").unionByName(erased)
+    # a deletion request excludes a track that the history still rates
+    rated = rated.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
+    tasks = max(1, -(-ctx.rows_of("eligible_users") // config.users_per_task))
+    queries = build_queries(rated, ctx.read_required("user_factors"), cold_start, tasks)
     with rows_per_batch(ctx.spark, exact_index.USER_BATCH):
-        ctx.write("content_candidates", build_candidates(listeners, sounds, config.places, live_recipe(ctx).settings.min_rating))
+        candidates = build_candidates(queries, cold_start, config.slots, live_ranker(ctx).settings.min_rating)
+        ctx.write("content_candidates", candidates)
 
 
-def build_heard(heard: DataFrame, user_factors: DataFrame, sounds: Sounds, tasks: int) -> DataFrame:
-    """`user_id`, `items`, `ratings` (see `build_listeners`: places among `sounds`), `factors` of everybody who has factors."""
-    some = build_listeners(heard, sounds.track_ids, 0.0, tasks)
-    return user_factors.join(some, "user_id", "left").select(
+def build_queries(rated: DataFrame, user_factors: DataFrame, cold_start: ColdStartItems, tasks: int) -> DataFrame:
+    """Return `user_id`, `items`, `ratings` (see `build_user_items`), `factors` of users with factors.
+
+    `items` are indices into the cold-start tracks.
+    """
+    user_items = build_user_items(rated, cold_start.track_ids, 0.0, tasks)
+    return user_factors.join(user_items, "user_id", "left").select(
         "user_id",
         F.coalesce("items", F.array().cast("array<bigint>")).alias("items"),
         F.coalesce("ratings", F.array().cast("array<float>")).alias("ratings"),
@@ -63,62 +67,64 @@ def build_heard(heard: DataFrame, user_factors: DataFrame, sounds: Sounds, tasks
     )  # fmt: skip
 
 
-def build_candidates(listeners: DataFrame, sounds: Sounds, places: int, least: float) -> DataFrame:
-    """Table `content_candidates` of rows of `build_heard`; likes are ratings from `least` on."""
-    everywhere, schema = listeners.sparkSession.sparkContext.broadcast(sounds), to_arrow_schema(table("content_candidates").schema)
+def build_candidates(queries: DataFrame, cold_start: ColdStartItems, slots: int, min_rating: float) -> DataFrame:
+    """Return table `content_candidates` for rows of `build_queries`; ratings of at least `min_rating` are likes."""
+    broadcast = queries.sparkSession.sparkContext.broadcast(cold_start)
+    schema = to_arrow_schema(table("content_candidates").schema)
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
 
         torch.set_num_threads(1)  # Spark runs one task per core already
-        sounds = everywhere.value
-        shelf = exact_index.build_index(sounds.factors)
+        cold_start = broadcast.value
+        index = exact_index.build_index(cold_start.factors)
         for batch in filter(len, batches):
-            for user_ids, asked in blocks_of(iter([batch]), batch.num_rows, len(sounds.track_ids)):
-                found = offered(factors_in(batch), asked, sounds, shelf, places, least)
-                yield rows_of(user_ids, sounds, found).cast(schema)
+            for user_ids, user_items in user_blocks(iter([batch]), batch.num_rows, len(cold_start.track_ids)):
+                recommended = recommend(factors_in(batch), user_items, cold_start, index, slots, min_rating)
+                yield rows_of(user_ids, cold_start, recommended).cast(schema)
 
-    return listeners.mapInArrow(score, table("content_candidates").schema)
+    return queries.mapInArrow(score, table("content_candidates").schema)
 
 
 @dataclass(frozen=True)
-class CandidateFilter:
-    """Places [n] that some listeners are offered."""
+class Recommended:
+    """Recommended cold-start tracks [n] of a block of users."""
 
     row: NDArray[np.int64]
-    """Which listener."""
+    """Index of the user in the block."""
     item: NDArray[np.int64]
-    """Place among the new tracks."""
+    """Index among the tracks without plays."""
     score: NDArray[np.float64]
-    """Cosine of the listener's factors and the predicted ones."""
-    near: NDArray[np.int64]
-    """Place in `Sounds` of the liked track that sounds most like it; -1: none that the listener likes has audio."""
+    """Cosine of the user's factors and the predicted factors."""
+    reason: NDArray[np.int64]
+    """Index in `ColdStartItems` of the liked track that sounds most like it; -1: no liked track has audio."""
 
 
-def offered(
-    users: F32, asked: csr_array, sounds: Sounds, shelf: exact_index.ExactIndex, places: int, least: float
-) -> CandidateFilter:
-    """The new tracks that listeners of factors [B, F] will like best, without what they have heard: `asked` [B, T] ratings."""
+def recommend(
+    users: F32, user_items: csr_array, cold_start: ColdStartItems, index: exact_index.ExactIndex, slots: int, min_rating: float
+) -> Recommended:
+    """Return the best tracks without plays for users with factors [B, F], without those rated in `user_items` [B, T]."""
     unit = to_unit(users.astype(np.float64)).astype(np.float32)
-    best = exact_index.search(unit, shelf, csr_array(asked[:, sounds.liked :]), places)
-    near = np.full(best.row.size, -1, np.int64)
-    for place, (row, item) in enumerate(zip(best.row, best.item, strict=True)):
-        span = slice(asked.indptr[row], asked.indptr[row + 1])
-        mine = asked.indices[span][asked.data[span] >= least]
-        mine = mine[mine < sounds.liked]
-        if mine.size:
-            near[place] = mine[int((sounds.descriptors[mine] @ sounds.descriptors[sounds.liked + item]).argmax())]
-    return CandidateFilter(best.row, best.item, best.score, near)
+    best = exact_index.search(unit, index, csr_array(user_items[:, cold_start.n_played :]), slots)
+    reason = np.full(best.row.size, -1, np.int64)
+    for i, (row, item) in enumerate(zip(best.row, best.item, strict=True)):
+        start, end = user_items.indptr[row : row + 2]
+        liked = user_items.indices[start:end][user_items.data[start:end] >= min_rating]
+        liked = liked[liked < cold_start.n_played]
+        if liked.size:
+            cosines = cold_start.descriptors[liked] @ cold_start.descriptors[cold_start.n_played + item]
+            reason[i] = liked[int(cosines.argmax())]
+    return Recommended(best.row, best.item, best.score, reason)
 
 
-def rows_of(user_ids: pa.Array, sounds: Sounds, found: CandidateFilter) -> pa.RecordBatch:
-    """As rows of table `content_candidates`."""
-    names = pa.array(sounds.track_ids)
+def rows_of(user_ids: pa.Array, cold_start: ColdStartItems, recommended: Recommended) -> pa.RecordBatch:
+    """Return the recommendations as rows of table `content_candidates`."""
+    track_ids = pa.array(cold_start.track_ids)
     return pa.record_batch(
         {
-            "user_id": user_ids.take(pa.array(found.row)),
-            "track_id": names.take(pa.array(found.item + sounds.liked)),
-            "score": pa.array(np.clip(found.score, 0, 1).round(6)),
-            "reason_track_id": names.take(pa.array(found.near, mask=found.near < 0)),
+            "user_id": user_ids.take(pa.array(recommended.row)),
+            "track_id": track_ids.take(pa.array(recommended.item + cold_start.n_played)),
+            "score": pa.array(np.clip(recommended.score, 0, 1).round(6)),
+            "reason_track_id": track_ids.take(pa.array(recommended.reason, mask=recommended.reason < 0)),
         }
     )

@@ -1,4 +1,4 @@
-"""What the sound of a track says of who will listen to it: factors of tracks that nobody has played, for the job `content`."""
+"""Factors of tracks without plays, predicted from audio (and text), for the job `content`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,87 +31,86 @@ DESCRIPTORS = "descriptors"
 
 @dataclass(frozen=True)
 class Config:
-    """How many places go to tracks that nobody has played, how they are heard, and when that is believed."""
+    """How many cold-start tracks a list gets, what predicts their factors, and when the prediction is good enough."""
 
-    places: int = 1
-    """Of each listener's overall list, at its end; 0: none. One in twenty shows what is new and costs little where it does not
-    please."""
-    by: str = DESCRIPTORS
-    """descriptors (ridge regression, seconds), or the network that learns from clips, every night anew, for some minutes: genre_cnn
-    (the trunk of the paper) or short_chunk."""
+    slots: int = 1
+    """Items at the end of each user's overall list; 0: none. One of twenty shows new tracks at little cost."""
+    encoder: str = DESCRIPTORS
+    """descriptors (ridge regression, seconds), or a network that is trained on clips every night for some minutes: genre_cnn (the
+    trunk of the paper) or short_chunk."""
     text: bool = False
-    """Whether what is written about a track (title, artist, release, tags) is looked at beside its sound; the job text_vectors must
-    have an encoder."""
+    """Use text (title, artist, release, tags) beside audio. The job text_vectors must have an encoder."""
     preset: str = "pmrs-4s"
     """Mel preset of a network's clips."""
-    learn_from: int = 2_000
-    """Most tracks that a network learns from, those with most listeners: three clips each are 0.9 GB on the driver."""
-    shown: int = 16_000
-    """Clips that a network is shown over all its epochs, one epoch at least: three times those of 2,000 tracks, some eight minutes
-    of one core."""
-    least_gain: float = 0.01
-    """By how much the mean cosine of predicted and real factors, of tracks not learned from, must lie above that of one prediction
-    for all; below, sound says nothing of who listens, and nothing is offered."""
+    max_training_tracks: int = 2_000
+    """Training tracks of a network, those with most users: three clips each are 0.9 GB on the driver."""
+    max_training_clips: int = 16_000
+    """Clips over all epochs of a network, at least one epoch: three times those of 2,000 tracks, eight minutes of one core."""
+    min_cosine_gain: float = 0.01
+    """Required gain of the mean cosine between predicted and real factors of validation tracks over a constant prediction. Below
+    it, audio does not predict factors, and nothing is recommended."""
     users_per_task: int = 2_000
-    """Listeners that a task scores."""
+    """Users per task."""
 
     def check(self) -> None:
-        """Raises SourceError for a way to hear that there is not."""
-        if self.by not in (DESCRIPTORS, *NETWORKS):
-            raise SourceError(f"Set `by` under [jobs.content] to one of {', '.join((DESCRIPTORS, *NETWORKS))}; it is {self.by!r}.")
+        """Raise SourceError for an unknown encoder or preset."""
+        if self.encoder not in (DESCRIPTORS, *NETWORKS):
+            names = ", ".join((DESCRIPTORS, *NETWORKS))
+            raise SourceError(f"[jobs.content] encoder = {self.encoder!r} is unknown; it must be one of {names}.")
         if self.preset not in PRESETS:
-            raise SourceError(f"Set `preset` under [jobs.content] to one of {', '.join(PRESETS)}; it is {self.preset!r}.")
+            raise SourceError(f"[jobs.content] preset = {self.preset!r} is unknown; it must be one of {', '.join(PRESETS)}.")
 
 
 @dataclass(frozen=True)
-class Sounds:
-    """Tracks with audio: those that have factors, then those that nobody has played."""
+class ColdStartItems:
+    """Tracks with audio: first those with factors, then those without plays."""
 
     track_ids: tuple[str, ...]
-    liked: int
-    """How many of them, from the first, have factors."""
+    n_played: int
+    """Number of tracks with factors; they come first."""
     descriptors: F32
-    """[T, D] of deviation 1, each row 1 long: products are cosines."""
+    """[T, D] standardised, rows of length 1: inner products are cosines."""
     factors: F32
-    """[T - liked, F] of length 1, predicted."""
+    """[T - n_played, F] predicted factors, of length 1."""
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """What was made of the sound of tracks that nobody has played."""
+class Prediction:
+    """Prediction factors of the tracks without plays, with their validation."""
 
     factors: F64
-    """[N, F] of length 1; zeros: nothing can be said."""
-    likeness: float
-    """Mean cosine of prediction and factors, of tracks that were not learned from; NaN: there were too few."""
+    """[N, F] of length 1; zeros: no prediction."""
+    cosine: float
+    """Mean cosine of predicted and real factors of validation tracks; NaN: there were too few."""
     baseline: float
-    """The same of one prediction for all."""
-    learned_from: int
-    """Tracks."""
+    """Mean cosine of a constant prediction."""
+    n_training_tracks: int
 
 
-def learn(ctx: JobContext, config: Config) -> Sounds | None:
-    """What the sound of every track says; None, with the reason in the log, where nothing is to be offered."""
+def fit_cold_start(ctx: JobContext, config: Config) -> ColdStartItems | None:
+    """Fit the prediction and return the cold-start tracks; None, with the reason in the log, if none can be recommended."""
     config.check()
     described = _described(ctx, config.text)
-    liked = described.join(ctx.read_required("item_factors"), "track_id")
-    both = collect_arrow(liked, _row_bytes(config), "sounds of liked tracks")
-    fresh = described.join(ctx.read_required("history").select("track_id"), "track_id", "left_anti")
-    new = collect_arrow(fresh, _row_bytes(config), "sounds of tracks that nobody has played")
-    both, new = both.sort_by("track_id"), new.sort_by("track_id")
-    if not config.places or not both.num_rows or not new.num_rows:
-        LOG.info("no track is offered by its sound", places=config.places, liked=both.num_rows, new=new.num_rows)
+    with_factors = described.join(ctx.read_required("item_factors"), "track_id")
+    played = collect_arrow(with_factors, _row_bytes(config), "features of played tracks").sort_by("track_id")
+    without_plays = described.join(ctx.read_required("history").select("track_id"), "track_id", "left_anti")
+    unplayed = collect_arrow(without_plays, _row_bytes(config), "features of tracks without plays").sort_by("track_id")
+    if not config.slots or not played.num_rows or not unplayed.num_rows:
+        LOG.info("no cold-start candidates", slots=config.slots, played=played.num_rows, unplayed=unplayed.num_rows)
         return None
-    found = _by_descriptors(both, new) if config.by == DESCRIPTORS else _by_network(ctx, config, new)
-    told = {"likeness": round(found.likeness, 4), "of_one_for_all": round(found.baseline, 4), "learned_from": found.learned_from}
-    if not found.likeness >= found.baseline + config.least_gain:
-        LOG.warning("no track is offered by its sound: it says nothing of who listens", **told)
+    prediction = _by_descriptors(played, unplayed) if config.encoder == DESCRIPTORS else _by_network(ctx, config, unplayed)
+    validation = {
+        "cosine": round(prediction.cosine, 4), "baseline": round(prediction.baseline, 4),
+        "training_tracks": prediction.n_training_tracks,
+    }  # fmt: skip
+    if not prediction.cosine >= prediction.baseline + config.min_cosine_gain:
+        LOG.warning("no cold-start candidates: audio does not predict factors", **validation)
         return None
-    LOG.info("tracks are offered by their sound", by=config.by, text=config.text, **told)
-    names = (*both["track_id"].to_pylist(), *new["track_id"].to_pylist())
-    # rounded: the last bits of sums depend on the machine's threads
-    predicted = found.factors.round(6).astype(np.float32)
-    return Sounds(names, both.num_rows, _directions(matrix(both), matrix(new)), predicted)
+    LOG.info("cold start", encoder=config.encoder, text=config.text, **validation)
+    track_ids = (*played["track_id"].to_pylist(), *unplayed["track_id"].to_pylist())
+    # rounded: the last bits of sums depend on the number of threads
+    factors = prediction.factors.round(6).astype(np.float32)
+    return ColdStartItems(track_ids, played.num_rows, _unit_descriptors(matrix(played), matrix(unplayed)), factors)
 
 
 def _row_bytes(config: Config) -> int:
@@ -126,57 +125,60 @@ def _described(ctx: JobContext, text: bool) -> DataFrame:
 
 
 def with_text(ctx: JobContext, rows: DataFrame) -> DataFrame:
-    """Rows with `vector`, what is written about their `track_id`; zeros where nothing is.
+    """Return `rows` with the text vector of their `track_id`; zeros for a track without text.
 
-    Raises LakeError where nothing is written about any track, or no encoder has read it.
+    Raises LakeError if no track has a text vector.
     """
-    written = texts.track_vectors(ctx)
-    first = written.first()
+    vectors = texts.track_vectors(ctx)
+    first = vectors.first()
     if first is None:
         raise LakeError(
-            "No text of any track was read: set `encoder` under [jobs.text_vectors] (of some track a title or an artist must be "
-            "known), or take out `text` under [jobs.content]."
+            "No track has a text vector: set `encoder` under [jobs.text_vectors] (tracks need a title or an artist), or remove "
+            "`text` under [jobs.content]."
         )
-    nothing = F.array_repeat(F.lit(0.0).cast("float"), len(first["vector"]))
-    return rows.join(written, "track_id", "left").withColumn("vector", F.coalesce("vector", nothing))
+    zeros = F.array_repeat(F.lit(0.0).cast("float"), len(first["vector"]))
+    return rows.join(vectors, "track_id", "left").withColumn("vector", F.coalesce("vector", zeros))
 
 
-def _directions(known: F64, asked: F64) -> F32:
-    """[T, D] descriptors of both, made comparable by what those known are like."""
-    scale = known.std(0)
-    both = (np.vstack([known, asked]) - known.mean(0)) / np.where(scale > content_factors.EPS, scale, 1.0)
-    return to_unit(both).astype(np.float32)
+def _unit_descriptors(played: F64, unplayed: F64) -> F32:
+    """Return the descriptors [T, D] of both, standardised by the played tracks, as unit vectors."""
+    scale = played.std(0)
+    standardized = (np.vstack([played, unplayed]) - played.mean(0)) / np.where(scale > content_factors.EPS, scale, 1.0)
+    return to_unit(standardized).astype(np.float32)
 
 
 def _features(rows: pa.Table) -> F64:
-    told = network.beside(rows)
-    return matrix(rows) if told is None else np.hstack([matrix(rows), told.astype(np.float64)])
+    text = network.side_features(rows)
+    return matrix(rows) if text is None else np.hstack([matrix(rows), text.astype(np.float64)])
 
 
-def _by_descriptors(both: pa.Table, new: pa.Table) -> Predicted:
-    model = content_factors.fit(_features(both), factors_in(both).astype(np.float64))
-    return Predicted(model.predict(_features(new)), model.cosine, model.baseline, both.num_rows)
+def _by_descriptors(played: pa.Table, unplayed: pa.Table) -> Prediction:
+    model = content_factors.fit(_features(played), factors_in(played).astype(np.float64))
+    return Prediction(model.predict(_features(unplayed)), model.cosine, model.baseline, played.num_rows)
 
 
-def _by_network(ctx: JobContext, config: Config, new: pa.Table) -> Predicted:
-    def watch(epoch: EpochReport) -> None:
-        ctx.night.on_progress("training the network that hears who listens", epoch.epoch, epoch.epochs)
+def _by_network(ctx: JobContext, config: Config, unplayed: pa.Table) -> Prediction:
+    def on_epoch(epoch: EpochReport) -> None:
+        ctx.night.on_progress("training the content network", epoch.epoch, epoch.epochs)
 
     clips = clips_of(ctx, config.preset).drop("tiled")
     if config.text:
         clips = with_text(ctx, clips)
-    learned = network.most_heard(ctx.read_required("item_factors"), ctx.read_required("history"), config.learn_from)
-    heard = network.learn(clips.join(F.broadcast(learned), "track_id"), config.by, config.shown, watch)
-    names: Sequence[str] = new["track_id"].to_pylist()
-    if heard is None:
-        LOG.warning("no liked track has clips of the preset; has the job mel cut them?", preset=config.preset)
-        return Predicted(np.empty((len(names), 0)), float("nan"), float("nan"), 0)
-    wanted = F.broadcast(ctx.spark.createDataFrame(new.select(["track_id"])))
+    factors, history = ctx.read_required("item_factors"), ctx.read_required("history")
+    training = network.most_popular(factors, history, config.max_training_tracks)
+    labelled = clips.join(F.broadcast(training), "track_id")
+    model = network.fit(labelled, config.encoder, config.max_training_clips, on_epoch)
+    track_ids: Sequence[str] = unplayed["track_id"].to_pylist()
+    if model is None:
+        LOG.warning("no played track has clips of the preset; has the job mel run for it?", preset=config.preset)
+        return Prediction(np.empty((len(track_ids), 0)), float("nan"), float("nan"), 0)
+    ids = F.broadcast(ctx.spark.createDataFrame(unplayed.select(["track_id"])))
     with rows_per_batch(ctx.spark, network.BATCH):
-        asked = network.build_predictions(clips.join(wanted, "track_id"), heard)
-        rows = collect_arrow(asked, 9 * heard.settings.n_outputs + 100, "factors of new tracks", rows=len(names))
-    found = np.zeros((len(names), heard.settings.n_outputs))
-    place = {name: row for row, name in enumerate(names)}
+        predictions = network.build_predictions(clips.join(ids, "track_id"), model)
+        row_bytes = 9 * model.settings.n_outputs + 100
+        rows = collect_arrow(predictions, row_bytes, "factors of tracks without plays", rows=len(track_ids))
+    predicted = np.zeros((len(track_ids), model.settings.n_outputs))
+    index = {track_id: row for row, track_id in enumerate(track_ids)}
     if rows.num_rows:
-        found[[place[name] for name in rows["track_id"].to_pylist()]] = factors_in(rows)
-    return Predicted(to_unit(found), heard.likeness, heard.baseline, heard.learned_from)
+        predicted[[index[track_id] for track_id in rows["track_id"].to_pylist()]] = factors_in(rows)
+    return Prediction(to_unit(predicted), model.cosine, model.baseline, model.n_training_tracks)

@@ -1,6 +1,6 @@
-"""Factors of tracks from their clips, by a network: the trunk of the genre models, which says factors (van den Oord et al. 2013).
+"""Factors of tracks from their clips: the trunk of the genre networks with a regression head (van den Oord et al. 2013).
 
-It learns on the driver from the tracks that most people listen to, and is asked on Spark.
+The network is trained on the driver, on the tracks with most users, and predicts on Spark.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,70 +23,76 @@ from models.training.objectives import EmbeddingRegression
 from models.types import F32
 
 CLIPS_PER_TASK = 256
-"""Some ten seconds of one core; also fixes which clips share a batch, so that equal inputs give equal bits."""
+"""About ten seconds of one core. It also fixes which clips share a batch, so that equal inputs give equal bits."""
 BATCH = 32
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A network that says factors."""
+class AudioFactorModel:
+    """A trained network that predicts factors."""
 
     settings: TrainingConfig
     weights: bytes
-    likeness: float
-    """Mean cosine between what it says of tracks that it did not learn from, and their factors; NaN: there were none."""
+    cosine: float
+    """Mean cosine of predicted and real factors of validation tracks; NaN: there were none."""
     baseline: float
-    """The same of one prediction for all, the mean of what was learned from."""
-    learned_from: int
-    """Tracks."""
+    """Mean cosine of a constant prediction, the mean of the training tracks."""
+    n_training_tracks: int
 
 
-def most_heard(factors: DataFrame, history: DataFrame, most: int) -> DataFrame:
-    """The rows of `factors` of those `most` tracks that most people have listened to."""
-    counted = history.groupBy("track_id").agg(F.count("*").alias("listeners")).join(factors, "track_id")
-    return counted.orderBy(F.desc("listeners"), "track_id").limit(most).drop("listeners")
+def most_popular(factors: DataFrame, history: DataFrame, limit: int) -> DataFrame:
+    """Return the rows of `factors` of the `limit` tracks with most users."""
+    users = history.groupBy("track_id").agg(F.count("*").alias("n_users")).join(factors, "track_id")
+    return users.orderBy(F.desc("n_users"), "track_id").limit(limit).drop("n_users")
 
 
-def learn(clips: DataFrame, name: str, shown: int, watch: Callable[[EpochReport], None] | None = None) -> Heard | None:
-    """Train the network of this name on rows `track_id`, `clip`, `mel`, `factors` and, where text stands beside them, `vector`.
+def fit(
+    clips: DataFrame, name: str, max_clips: int, on_epoch: Callable[[EpochReport], None] | None = None
+) -> AudioFactorModel | None:
+    """Train the network of this name on rows `track_id`, `clip`, `mel`, `factors` and, with text, `vector`.
 
-    `shown`: most clips over all epochs. None where there is no clip.
+    `max_clips`: clips over all epochs. None if there is no clip.
     """
-    rows = collect_arrow(clips.orderBy("track_id", "clip"), MEL_BYTES, "clips of liked tracks")
+    rows = collect_arrow(clips.orderBy("track_id", "clip"), MEL_BYTES, "clips of played tracks")
     if not rows.num_rows:
         return None
-    wanted, tracks = to_unit(factors_in(rows).astype(np.float64)).astype(np.float32), rows["track_id"].to_pylist()
-    told = beside(rows)
-    width = 0 if told is None else told.shape[1]
+    targets, tracks = to_unit(factors_in(rows).astype(np.float64)).astype(np.float32), rows["track_id"].to_pylist()
+    text = side_features(rows)
     # one thread: with more, the last digits of equal nights could differ
-    settings = make_config(name, n_outputs=wanted.shape[1], task="regression", n_side_features=width, max_clips=shown, threads=1)
-    found = train(to_mels(rows["mel"]), EmbeddingRegression(wanted, told), tracks, settings, watch)
-    return Heard(settings, to_bytes(found.model), *_held(tracks, wanted, found.val_tracks, found.history[found.best_epoch - 1]))
+    settings = make_config(
+        name, n_outputs=targets.shape[1], task="regression", n_side_features=0 if text is None else text.shape[1],
+        max_clips=max_clips, threads=1,
+    )  # fmt: skip
+    result = train(to_mels(rows["mel"]), EmbeddingRegression(targets, text), tracks, settings, on_epoch)
+    validation = _validation(tracks, targets, result.val_tracks, result.history[result.best_epoch - 1])
+    return AudioFactorModel(settings, to_bytes(result.model), *validation)
 
 
-def _held(tracks: list[str], wanted: F32, held: tuple[str, ...], best: EpochReport) -> tuple[float, float, int]:
+def _validation(tracks: list[str], targets: F32, val_tracks: tuple[str, ...], best: EpochReport) -> tuple[float, float, int]:
+    """Return cosine and baseline of the validation tracks, and the number of training tracks."""
     names, first = np.unique(np.array(tracks), return_index=True)
-    out, units = np.isin(names, held), wanted[first].astype(np.float64)
-    if not out.any() or out.all():
+    in_validation, units = np.isin(names, val_tracks), targets[first].astype(np.float64)
+    if not in_validation.any() or in_validation.all():
         return float("nan"), float("nan"), len(names)
-    one = to_unit(units[~out].mean(0)[None])
-    return best.val_accuracy, float((units[out] @ one[0]).mean()), int((~out).sum())
+    constant = to_unit(units[~in_validation].mean(0)[None])
+    baseline = float((units[in_validation] @ constant[0]).mean())
+    return best.val_accuracy, baseline, int((~in_validation).sum())
 
 
-def beside(rows: pa.Table) -> F32 | None:
-    """[N, E] of column `vector`; None where there is no such column."""
+def side_features(rows: pa.Table) -> F32 | None:
+    """Return column `vector` [N, E]; None without that column."""
     return vectors_in(rows) if "vector" in rows.column_names else None
 
 
-def build_predictions(clips: DataFrame, heard: Heard) -> DataFrame:
-    """`track_id`, `factors` (doubles, as long as they come): the mean over a track's clips; `clips` as `learn` has them.
+def build_predictions(clips: DataFrame, model: AudioFactorModel) -> DataFrame:
+    """Return `track_id`, `factors` (doubles, not normalised): the mean over a track's clips; `clips` as in `fit`.
 
-    Computed under `rows_per_batch(BATCH)`: a clip is large.
+    Run it under `rows_per_batch(BATCH)`, because a clip is large.
     """
-    weights = clips.sparkSession.sparkContext.broadcast(heard.weights)
-    settings = to_card(heard.settings)
+    weights = clips.sparkSession.sparkContext.broadcast(model.weights)
+    settings = to_card(model.settings)
 
-    def said(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def predict_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
 
         if not torch.cuda.is_available():
@@ -94,15 +100,15 @@ def build_predictions(clips: DataFrame, heard: Heard) -> DataFrame:
         network = from_bytes(from_card(settings), weights.value).to("cuda" if torch.cuda.is_available() else "cpu")
         for batch in filter(len, batches):
             rows = pa.Table.from_batches([batch])
-            factors, _ = predict(network, to_mels(rows["mel"]), len(rows), beside(rows))
+            factors, _ = predict(network, to_mels(rows["mel"]), len(rows), side_features(rows))
             values = pa.array(list(factors.astype(np.float64)), pa.list_(pa.float64()))
             yield pa.RecordBatch.from_arrays([*batch.select(["track_id", "clip"]).columns, values], ["track_id", "clip", "factors"])
 
     tasks = max(1, -(-clips.count() // CLIPS_PER_TASK))
-    fixed = clips.repartition(tasks, "track_id").sortWithinPartitions("track_id", "clip")
-    rows = fixed.mapInArrow(said, "track_id string, clip int, factors array<double>")
+    grouped = clips.repartition(tasks, "track_id").sortWithinPartitions("track_id", "clip")
+    rows = grouped.mapInArrow(predict_batches, "track_id string, clip int, factors array<double>")
     # summed in the order of the clips, so that equal inputs give equal bits
     ordered = rows.groupBy("track_id").agg(F.sort_array(F.collect_list(F.struct("clip", "factors"))).alias("clips"))
     total = "aggregate(clips, 0D, (sum, x) -> sum + x.factors[i])"
-    size = heard.settings.n_outputs
+    size = model.settings.n_outputs
     return ordered.select("track_id", F.expr(f"transform(sequence(0, {size - 1}), i -> {total} / size(clips))").alias("factors"))

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from jobs.evaluate.splits import hash_rank
 from jobs.lake.collect import collect_arrow
-from jobs.recommenders.training_data import Learned
+from jobs.recommenders.training_data import TrainingData
 
 MAX_DIVERSITY_QUERIES, SEED = 2_000, 7
 LISTS_PER_BLOCK = 250
@@ -67,7 +67,7 @@ def per_query(lists: DataFrame, inputs: DataFrame, train: DataFrame, tracks: Dat
     return list_means.join(input_means, "query_id", "left").select("query_id", "novelty", lift, "artist_repetition")
 
 
-def diversity(lists: DataFrame, training: Learned, k: int) -> float:
+def diversity(lists: DataFrame, training: TrainingData, k: int) -> float:
     """Return the mean over lists of 1 - mean pairwise cosine of the first `k` tracks.
 
     A track's vector says which users have rated it. 0: the same users play every track of the list; 1: no user plays two

@@ -25,7 +25,7 @@ from jobs.evaluate.report import ProgressCallback, no_progress
 from jobs.evaluate.result import PRIMARY_METRIC, Result
 from jobs.evaluate.splits import Split, Task, require_no_leak
 from jobs.lake.collect import collect_arrow
-from jobs.recommenders.training_data import Learned, learn
+from jobs.recommenders.training_data import TrainingData, learn
 from jobs.spark import run_parallel
 from models.protocol import CatalogTooLargeError, Recommender
 from models.topk import recommend
@@ -135,16 +135,16 @@ class Evaluator:
         return per_user
 
     @cached_property
-    def training_data(self) -> Learned:
+    def training_data(self) -> TrainingData:
         """The split's training data."""
         return self._load_training_data(self.split)
 
-    def _load_training_data(self, split: Split) -> Learned:
+    def _load_training_data(self, split: Split) -> TrainingData:
         recent = None if split.recent is split.train else split.recent
         return learn(split.train, recent, self.metadata.genres, self.metadata.genre_names)
 
     @cached_property
-    def _inner(self) -> tuple[Split, Learned]:
+    def _inner(self) -> tuple[Split, TrainingData]:
         """The inner split and its training data, for tuning."""
         split = self.split.inner()
         return split, self._load_training_data(split)
@@ -190,7 +190,7 @@ class Evaluator:
             rows.append(evaluated)
         return EvaluatedModel(results, reduce(DataFrame.unionByName, rows), fitted[0][1], first_lists)
 
-    def _rank(self, model: Recommender, training_data: Learned, task: Task) -> DataFrame:
+    def _rank(self, model: Recommender, training_data: TrainingData, task: Task) -> DataFrame:
         """Rank the candidates of every query of a task, DEPTH ranks each; the lists are written to a Parquet file."""
         queries, inputs = training_data.asked(task.inputs)
         query_ids, tracks = pa.array(queries), pa.array(training_data.tracks)

@@ -24,7 +24,7 @@ from jobs.evaluate.setup import open_context
 from jobs.lake.collect import collect_arrow
 from jobs.lake.partitions import Partitions
 from jobs.recommenders.methods import METHODS
-from jobs.recommenders.training_data import Learned, learn
+from jobs.recommenders.training_data import TrainingData, learn
 from jobs.settings import Settings
 from models.protocol import CatalogTooLargeError, Recommender
 
@@ -77,7 +77,7 @@ def predict_rates(train: pa.Table, test: pa.Table, shrinkage: float) -> tuple[F6
     return np.full(test.num_rows, overall), expit(log_odds)
 
 
-def score_pairs(model: Recommender, training_data: Learned, inputs: DataFrame, test: pa.Table) -> F64:
+def score_pairs(model: Recommender, training_data: TrainingData, inputs: DataFrame, test: pa.Table) -> F64:
     """Return a recommender's scores [N] of the test pairs; 0 for an unknown user or track."""
     queries, ratings = training_data.asked(inputs.select(F.col("user_id").alias("query_id"), "track_id", "rating"))
     user = pc.fill_null(pc.index_in(test["user_id"], pa.array(queries, pa.string())), -1).to_numpy()

@@ -19,7 +19,7 @@ from jobs.evaluate.setup import Config, EvaluationSetup, prepare
 from jobs.lake.collect import collect_arrow
 from jobs.lake.model_registry import Card, ModelRegistry, registry_of
 from jobs.recommenders.methods import METHODS, POPULARITY, POPULARITY_WINDOW
-from jobs.recommenders.ranker_config import RANKING, SHIPPED, Recipe, of_card
+from jobs.recommenders.ranker_config import DEFAULT_RANKER, RANKING, RankerConfig, ranker_from_card
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 
@@ -95,9 +95,9 @@ def _check_candidate(
 ) -> Verdict:
     with tempfile.TemporaryDirectory(dir=setup.ctx.night.settings.var / "tmp") as folder:
         evaluator = Evaluator(setup.split, setup.metadata, Path(folder), on_progress)
-        popularity = _evaluate(evaluator, _spec_of(Recipe(POPULARITY, METHODS[POPULARITY].settings())))
+        popularity = _evaluate(evaluator, _spec_of(RankerConfig(POPULARITY, METHODS[POPULARITY].settings())))
         live, live_name = _evaluate_live(evaluator, live_card)
-        candidate = _evaluate(evaluator, _spec_of(of_card(card)))
+        candidate = _evaluate(evaluator, _spec_of(ranker_from_card(card)))
         tasks = [task.name for task in evaluator.tasks if task.offered == "exclude_seen"]
         churn = {task: _churn(candidate.lists[task], live.lists[task]) for task in tasks}
         return check_gate(candidate.results, live.results, popularity.results, churn, criteria, live_name)
@@ -107,11 +107,11 @@ def _evaluate_live(evaluator: Evaluator, card: Card | None) -> tuple[EvaluatedMo
     """Evaluate the live model, and return it with its name; the default ranker if none is live or it cannot be fitted."""
     if card is not None:
         try:
-            return _evaluate(evaluator, _spec_of(of_card(card))), str(card["digest"])
+            return _evaluate(evaluator, _spec_of(ranker_from_card(card))), str(card["digest"])
         except (LakeError, EvaluationError) as error:
             evaluator.on_progress(f"the live model cannot be evaluated: {error}", 0, 0)
-    default = Recipe(SHIPPED, METHODS[SHIPPED].settings())
-    return _evaluate(evaluator, _spec_of(default)), f"{METHODS[SHIPPED].title} with default settings"
+    default = RankerConfig(DEFAULT_RANKER, METHODS[DEFAULT_RANKER].settings())
+    return _evaluate(evaluator, _spec_of(default)), f"{METHODS[DEFAULT_RANKER].title} with default settings"
 
 
 def _evaluate(evaluator: Evaluator, spec: ModelSpec) -> EvaluatedModel:
@@ -121,7 +121,7 @@ def _evaluate(evaluator: Evaluator, spec: ModelSpec) -> EvaluatedModel:
     raise EvaluationError(f"{spec.name} cannot be evaluated: {reason}.")
 
 
-def _spec_of(recipe: Recipe) -> ModelSpec:
+def _spec_of(recipe: RankerConfig) -> ModelSpec:
     """Return the spec of a recipe: its settings alone, and only tasks that exclude seen tracks."""
     (spec,) = select_models([recipe.name])
     return ModelSpec(recipe.name, (recipe.settings,), spec.seeds, ("exclude_seen",), spec.needs_timestamps)

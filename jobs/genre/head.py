@@ -12,7 +12,7 @@ from pyspark.sql.types import ArrayType, FloatType
 
 from jobs.context import JobContext
 from jobs.genre.labels import in_order, labelled, with_enough
-from jobs.genre.model import GenreModel, Learned, on_held_tracks
+from jobs.genre.model import GenreModel, TrainingData, on_held_tracks
 from jobs.lake.adapters.descriptors import ROW_BYTES, matrix
 from jobs.lake.collect import collect_arrow
 from jobs.lake.schemas import audio
@@ -30,7 +30,7 @@ def training_rows(descriptors: DataFrame, tracks: DataFrame, min_tracks: int) ->
     return with_enough(descriptors.join(labelled(tracks), "track_id"), min_tracks).orderBy("track_id")
 
 
-def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
+def learn(ctx: JobContext, min_tracks: int) -> TrainingData | None:
     """Fit on the labelled tracks of the night but for some of each genre, of which the card tells; None: fewer than two genres."""
     rows = training_rows(ctx.read_required("track_descriptors"), ctx.read_required("tracks"), min_tracks)
     table = collect_arrow(rows, ROW_BYTES, "described tracks to learn from")
@@ -52,7 +52,7 @@ def learn(ctx: JobContext, min_tracks: int) -> Learned | None:
         **on_held_tracks(tracks[held].tolist(), truth[held], head.predict(features[held]), several),
         "held_use": "nothing was learned or chosen on these tracks",
     }
-    return Learned(genre_logreg.to_bytes(head), card)
+    return TrainingData(genre_logreg.to_bytes(head), card)
 
 
 def _calibration(head: GenreLogReg, tracks: int) -> str:

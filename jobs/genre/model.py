@@ -31,7 +31,7 @@ class GenreModel:
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainingData:
     """A trained model on its way to the registry."""
 
     weights: bytes

@@ -19,7 +19,7 @@ from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.genre import head
 from jobs.genre.labels import evenly, in_order, labelled, with_enough
-from jobs.genre.model import DEFAULT_MODEL, DEFAULT_PRESET, HEAD, Learned, kind_of, model_name, on_held_tracks
+from jobs.genre.model import DEFAULT_MODEL, DEFAULT_PRESET, HEAD, TrainingData, kind_of, model_name, on_held_tracks
 from jobs.genre.workers import reached, told, train_together
 from jobs.job_config import config_dict
 from jobs.lake.adapters.mels import MEL_BYTES, to_mels
@@ -117,7 +117,7 @@ def _clips(ctx: JobContext, config: Config) -> DataFrame:
     return training_clips(ctx.read("mel", Partitions.CACHE), ctx.read_required("track_clips"), ctx.read_required("tracks"), config)
 
 
-def _network(ctx: JobContext, config: Config) -> Learned | None:
+def _network(ctx: JobContext, config: Config) -> TrainingData | None:
     table = collect_arrow(_clips(ctx, config), MEL_BYTES, "clips to train on")
     mels, labels, tracks = to_arrays(table)
     del table  # as large as the arrays
@@ -147,7 +147,7 @@ def _network(ctx: JobContext, config: Config) -> Learned | None:
     else:
         checkpoint = Checkpoint(store, TRAINING, determined_by)
         result = train(mels, wanted, tracks, settings, watch, reached(checkpoint), lambda now: checkpoint.keep(to_tensors(now)))
-    return Learned(to_bytes(result.model), _card(config, settings, genres, result) | held_figures(result, mels, truth, tracks))
+    return TrainingData(to_bytes(result.model), _card(config, settings, genres, result) | held_figures(result, mels, truth, tracks))
 
 
 def held_figures(

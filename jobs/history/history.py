@@ -71,7 +71,7 @@ def build_history(timed: DataFrame, counted_plays: DataFrame) -> DataFrame:
     return whole.withColumn("rating", base + F.col("liked").cast("double"))
 
 
-def build_listeners(history: DataFrame, users: DataFrame) -> DataFrame:
+def build_eligible_users(history: DataFrame, users: DataFrame) -> DataFrame:
     """Table `listeners`: everybody with a history or a profile."""
     heard = history.groupBy("user_id").agg(F.count("*").alias("n_seen"))
     everybody = users.select("user_id").withColumn("n_seen", F.lit(0)).unionByName(heard)
@@ -90,7 +90,7 @@ def run(ctx: JobContext) -> None:
     untimed = without_forgotten(from_counts(kept_counts, songs), deletions)
     history = ctx.write("history", build_history(timed, untimed))
     users = without_forgotten(ctx.read("users").select("user_id"), deletions)
-    ctx.write("eligible_users", build_listeners(history, users))
+    ctx.write("eligible_users", build_eligible_users(history, users))
     late = events.where("NOT within_late_window").count()
     songless = kept_counts.join(F.broadcast(songs), "song_id", "left_anti").count()
     losses = [

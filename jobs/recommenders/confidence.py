@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 from models import ials
 
 
-def build_strengths(history: DataFrame, min_rating: float) -> DataFrame:
+def build_confidence(history: DataFrame, min_rating: float) -> DataFrame:
     """U_M as `user_id, track_id, strength`: 1 + log2 R, so that 700 plays count about ten times one play."""
     rated = history.where(F.col("rating") >= min_rating)
     return rated.select("user_id", "track_id", (1 + F.log2("rating")).cast("float").alias("strength"))

@@ -40,7 +40,7 @@ MOST_BROADCAST = 5_000_000
 
 
 @dataclass(frozen=True)
-class Before:
+class WarmStart:
     """Where a warm fit begins: the track factors of a night before."""
 
     items: DataFrame
@@ -54,7 +54,7 @@ class Before:
 @contextmanager
 def factorised(
     strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: FileStore,
-    before: Before | None = None,
+    before: WarmStart | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
 
@@ -101,7 +101,7 @@ def _reached(checkpoint: Checkpoint) -> ALSState | None:
     return ALSState(found["users"], found["items"], int(found["iteration"]))
 
 
-def _begun(before: Before | None, users: int, tracks: pa.Table, config: IALSConfig) -> ALSState:
+def _begun(before: WarmStart | None, users: int, tracks: pa.Table, config: IALSConfig) -> ALSState:
     """A cold start, but for the tracks that were there before."""
     state = init_state(users, len(tracks), config)
     if before:

@@ -15,18 +15,18 @@ from jobs.lake.adapters.factors import factors_in
 from jobs.lake.collect import collect_arrow
 from jobs.lake.files import FileStore
 from jobs.recommenders import ials, mllib_als
-from jobs.recommenders.confidence import build_strengths, numbered
-from jobs.recommenders.training_data import Learned
+from jobs.recommenders.confidence import build_confidence, numbered
+from jobs.recommenders.training_data import TrainingData
 from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
 from models.ials import ALSModel, IALSConfig
 from models.protocol import Recommender, Tensors
 from models.types import F32, I64
 
-Fit = Callable[[Learned, Any, int], Recommender]
+Fit = Callable[[TrainingData, Any, int], Recommender]
 """From what is learned from, the method's settings, and a seed."""
 Factorised = Callable[
-    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], FileStore, ials.Before | None],
+    [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], FileStore, ials.WarmStart | None],
     AbstractContextManager[tuple[DataFrame, DataFrame]],
 ]
 """See `jobs.recommenders.ials.factorised`."""
@@ -45,18 +45,18 @@ class Method:
     fit: Fit
     factorised: Factorised | None = None
     """How the job `collaborative` makes the factors that the night reads; the other methods are fitted by the job `candidates`."""
-    by_taste: bool = False
+    uses_genre_profile: bool = False
     """The user's taste in genres has a say in the overall list, as PMRS has it."""
 
 
-def fit_factors(learned: Learned, config: IALSConfig, seed: int) -> ALSModel:
+def fit_factors(learned: TrainingData, config: IALSConfig, seed: int) -> ALSModel:
     """Implicit ALS on the driver."""
     return ALSModel(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
 
 
-def fit_by_mllib(learned: Learned, config: mllib_als.Config, seed: int) -> ALSModel:
+def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> ALSModel:
     """Implicit ALS by Spark's MLlib, brought to the driver."""
-    strengths = build_strengths(learned.train, config.min_rating)
+    strengths = build_confidence(learned.train, config.min_rating)
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
     found, _ = mllib_als.fit(strengths, users, items, replace(config, seed=seed))
     model, tracks = factors_of(found.join(items, "item").select("track_id", "factors"), config)
@@ -108,7 +108,7 @@ def catalogue_of(shares: F32) -> pmrs_cf.Catalogue:
     return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
 
 
-def _pmrs_cf(learned: Learned, config: IALSConfig, seed: int) -> PmrsCf:
+def _pmrs_cf(learned: TrainingData, config: IALSConfig, seed: int) -> PmrsCf:
     return PmrsCf(fit_factors(learned, config, seed), catalogue_of(learned.genres))
 
 
@@ -128,5 +128,5 @@ METHODS = {
     "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorised),
     "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed))),
     "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorised),
-    "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorised, by_taste=True),
+    "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorised, uses_genre_profile=True),
 }

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.lake.files import FileStore
-from jobs.recommenders.ials import Before
+from jobs.recommenders.ials import WarmStart
 from models.als_solver import ALSObjective
 
 
@@ -41,7 +41,7 @@ class Config:
 @contextmanager
 def factorised(
     strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config, told: Callable[[int], object], store: FileStore,
-    before: Before | None = None,
+    before: WarmStart | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """As jobs/recommenders/ials.py has it; MLlib tells of no iteration, and always begins at random numbers."""
     item_factors, user_factors = fit(strengths, users, items, config)

@@ -1,7 +1,7 @@
-"""What the night ranks with: the method and settings that passed the gate, else PMRS's own as they are shipped.
+"""The live ranker: the method and hyper-parameters that passed the gate, else PMRS's with their defaults.
 
-A night fits the recipe anew on what it may know, so that a backfilled one never learns from its future; the registered weights
-are those that were judged.
+A night fits the ranker again on the data that it may know, so that a backfilled night never learns from its future. The registered
+weights are those that were evaluated (ADR 8).
 """
 
 from dataclasses import dataclass, replace
@@ -12,49 +12,49 @@ from jobs.errors import LakeError
 from jobs.recommenders.methods import METHODS, Method
 
 RANKING = "ranking"
-"""Name of the recommenders in the registry: one of them is live."""
-SHIPPED = "pmrs_cf"
-OF_THE_MACHINE = frozenset({"blocks", "seed"})
-"""Settings that say how work is cut up and drawn, and not what is learned; the night has its own."""
+"""Name of the recommenders in the model registry; one of them is live."""
+DEFAULT_RANKER = "pmrs_cf"
+MACHINE_SETTINGS = frozenset({"blocks", "seed"})
+"""Settings of the machine, not of the model: the night uses its own."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A method with its settings."""
+class RankerConfig:
+    """A method with its hyper-parameters."""
 
     name: str
     settings: Any
     """An object of `METHODS[name].settings`."""
     digest: str = ""
-    """Of the registered model that passed the gate; empty: as shipped."""
+    """Digest of the registered model that passed the gate; empty: the default ranker."""
 
     @property
     def method(self) -> Method:
-        """The method itself."""
+        """The method of this name."""
         return METHODS[self.name]
 
 
-def live_recipe(ctx: JobContext) -> Recipe:
-    """The live recipe, recorded as an input. Raises LakeError where its card is gone, or names what is unknown here."""
+def live_ranker(ctx: JobContext) -> RankerConfig:
+    """Return the live ranker, and record it as an input. Raises LakeError if its card is missing or not understood."""
     digest = ctx.night.models.digest(RANKING) or ""
     ctx.inputs[f"model|{RANKING}"] = digest
     if not digest:
-        return Recipe(SHIPPED, METHODS[SHIPPED].settings())
+        return RankerConfig(DEFAULT_RANKER, METHODS[DEFAULT_RANKER].settings())
     card = ctx.night.models.card(RANKING)
     if card is None:
         pointer = f"models/{RANKING}/registered.json"
         raise LakeError(f"Model {RANKING}/{digest} is live and has no card; promote another, or delete {pointer} in the lake.")
-    return of_card(card)
+    return ranker_from_card(card)
 
 
-def of_card(card: dict[str, Any]) -> Recipe:
-    """The recipe that a card of the registry tells. Raises LakeError as above."""
-    name, told, which = str(card.get("method")), dict(card.get("settings", {})), f"Model {RANKING}/{card.get('digest')}"
+def ranker_from_card(card: dict[str, Any]) -> RankerConfig:
+    """Return the ranker that a card of the registry describes. Raises LakeError if its method or a setting is unknown."""
+    name, given, label = str(card.get("method")), dict(card.get("settings", {})), f"Model {RANKING}/{card.get('digest')}"
     if name not in METHODS:
-        raise LakeError(f"{which} is of the method {name!r}, which is unknown here; promote another.")
-    shipped = METHODS[name].settings()
+        raise LakeError(f"{label} has the unknown method {name!r}; promote another.")
+    defaults = METHODS[name].settings()
     try:
-        chosen = replace(shipped, **{key: value for key, value in told.items() if key not in OF_THE_MACHINE})
+        chosen = replace(defaults, **{key: value for key, value in given.items() if key not in MACHINE_SETTINGS})
     except TypeError as error:
-        raise LakeError(f"{which} has settings that are unknown here ({error}); promote another.") from None
-    return Recipe(name, chosen, str(card.get("digest", "")))
+        raise LakeError(f"{label} has unknown settings ({error}); promote another.") from None
+    return RankerConfig(name, chosen, str(card.get("digest", "")))

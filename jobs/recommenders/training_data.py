@@ -16,7 +16,7 @@ ROW_BYTES = 120
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainingData:
     """What models learn from, numbered: columns are the tracks that somebody has rated, in the order of their ids."""
 
     train: DataFrame
@@ -39,7 +39,7 @@ class Learned:
         return queries, _matrix(told, "query_id", queries, self.tracks)
 
 
-def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, names: tuple[str, ...]) -> Learned:
+def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, names: tuple[str, ...]) -> TrainingData:
     """Bring ratings to the driver. Raises LakeError where they pass its bound.
 
     `recent`: those of the last days; None: the same. `genres`: table `track_genres`; `names`: the genre set's.
@@ -51,7 +51,7 @@ def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, 
     if recent is not None:
         some = collect_arrow(recent, ROW_BYTES, "the recent ratings")
         late = _matrix(some, "user_id", sorted(set(some["user_id"].to_pylist())), tracks)
-    return Learned(train, tracks, ratings, late, genre_shares(genres, names, tracks))
+    return TrainingData(train, tracks, ratings, late, genre_shares(genres, names, tracks))
 
 
 def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str, ...]) -> csr_array:

@@ -14,7 +14,7 @@ from jobs.mongo import views
 from jobs.mongo.connection import Document, MongoDatabase, connect
 from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS, collection_name
 from jobs.recommenders.methods import METHODS
-from jobs.recommenders.ranker_config import RANKING, SHIPPED
+from jobs.recommenders.ranker_config import DEFAULT_RANKER, RANKING
 from jobs.report import documents, genre, prometheus
 from jobs.report.cards import write_pages
 from jobs.report.facts import Facts, Seen, Stage
@@ -78,7 +78,7 @@ def ranker(ctx: JobContext) -> str:
     made = ctx.night.lake.manifest("candidates", ctx.night.date.isoformat())
     digest = made.inputs.get(f"model|{RANKING}", "") if made else ""
     if not digest:
-        return f"Ranked with {METHODS[SHIPPED].title} as it is shipped: no other recommender had passed the gate."
+        return f"Ranked with {METHODS[DEFAULT_RANKER].title} as it is shipped: no other recommender had passed the gate."
     card = ctx.night.models.card(RANKING, digest) or {}
     return f"Ranked with {card.get('title', 'a recommender')} ({digest}), which passed the gate."
 

@@ -17,7 +17,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RankerConfig:
     """One genre. `swing` delays every second sixteenth by that share of a step."""
 
     tempo: tuple[float, float]  # beats a minute
@@ -34,8 +34,8 @@ class Recipe:
 
 NONE = ("-" * 16,)
 
-RECIPES: dict[str, Recipe] = {
-    "Breakbeat": Recipe(
+RECIPES: dict[str, RankerConfig] = {
+    "Breakbeat": RankerConfig(
         tempo=(124, 136),
         swing=(0.08, 0.2),
         kick=("X-x-------Xo----", "X--x------X-----", "X-------o-Xx----"),
@@ -47,7 +47,7 @@ RECIPES: dict[str, Recipe] = {
         lead=Line(NONE, (1, 1)),
         mix=(2, 3, 0, 0, 0, -3, 0),
     ),
-    "Dancehall": Recipe(
+    "Dancehall": RankerConfig(
         tempo=(92, 104),
         swing=(0.0, 0.08),
         kick=("X-------X-------", "X-------X-----o-", "X--o----X-------"),
@@ -59,7 +59,7 @@ RECIPES: dict[str, Recipe] = {
         lead=Line(NONE, (1, 1)),
         mix=(1, 2, -5, 0, 4, 0, 0),
     ),
-    "Drum and bass": Recipe(
+    "Drum and bass": RankerConfig(
         tempo=(168, 178),
         swing=(0.0, 0.06),
         kick=("X---------X-----", "X-x-------X-----", "X---------x--o--"),
@@ -71,7 +71,7 @@ RECIPES: dict[str, Recipe] = {
         lead=Line(NONE, (1, 1)),
         mix=(-1, 1, 2, 0, 4, -4, 0),
     ),
-    "Funky house": Recipe(
+    "Funky house": RankerConfig(
         tempo=(120, 127),
         swing=(0.05, 0.16),
         kick=("X---X---X---X---",),
@@ -83,7 +83,7 @@ RECIPES: dict[str, Recipe] = {
         lead=Line(NONE, (1, 1)),
         mix=(2, -1, -2, 1, 1, 1, 0),
     ),
-    "Hip Hop": Recipe(
+    "Hip Hop": RankerConfig(
         tempo=(82, 95),
         swing=(0.15, 0.33),
         kick=("X------x--X-----", "X--x------Xo----", "X-----xX--------"),
@@ -95,7 +95,7 @@ RECIPES: dict[str, Recipe] = {
         lead=Line(NONE, (1, 1)),
         mix=(4, 1, -2, 0, 2, -2, 0),
     ),
-    "Rock": Recipe(
+    "Rock": RankerConfig(
         tempo=(104, 146),
         swing=(0.0, 0.04),
         kick=("X-------X-o-----", "X-----x-X-------", "X-------XXo-----"),
@@ -107,7 +107,7 @@ RECIPES: dict[str, Recipe] = {
         lead=Line(NONE, (1, 1)),
         mix=(-2, 0, -3, 0, -2, 4, 0),
     ),
-    "Trance": Recipe(
+    "Trance": RankerConfig(
         tempo=(133, 142),
         swing=(0.0, 0.02),
         kick=("X---X---X---X---",),

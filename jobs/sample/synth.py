@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from jobs.sample.instruments import Kit, Timbre, Wave, make_kit, make_timbre, note
-from jobs.sample.recipes import RECIPES, Line, Recipe
+from jobs.sample.recipes import RECIPES, Line, RankerConfig
 
 STRENGTH = {"X": 1.0, "x": 0.75, "o": 0.7, "g": 0.3}
 CHORDS = ((0, 3, 7), (0, 4, 7), (0, 3, 7, 10), (0, 5, 7), (0, 7, 12))  # in semitones
@@ -93,7 +93,7 @@ def hertz(semitones: float, base: float) -> float:
     return float(base * 2 ** (semitones / 12))
 
 
-def drums(recipe: Recipe, kit: Kit, grid: Grid, rng: Generator) -> list[Wave]:
+def drums(recipe: RankerConfig, kit: Kit, grid: Grid, rng: Generator) -> list[Wave]:
     """The four drums of the recipe."""
     return [
         play_drum(recipe.kick, kit.kick, kit.kick, grid, rng),
@@ -103,7 +103,7 @@ def drums(recipe: Recipe, kit: Kit, grid: Grid, rng: Generator) -> list[Wave]:
     ]
 
 
-def pitched(recipe: Recipe, grid: Grid, rng: Generator) -> list[Wave]:
+def pitched(recipe: RankerConfig, grid: Grid, rng: Generator) -> list[Wave]:
     """Bass, chords and lead over a progression of four bars in a random key."""
     key = rng.uniform(0, 12)
     roots = ROOTS[rng.integers(len(ROOTS))]

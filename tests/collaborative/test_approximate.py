@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 
-from jobs.collaborative.candidates import Config, Shelf, build_candidates, indexed
+from jobs.collaborative.candidates import Config, ServingModel, build_candidates, with_index
 from models import ivf_index
 from models.als_solver import ALSObjective
 from models.ials import ALSModel
@@ -15,11 +15,11 @@ from models.pmrs_cf import Catalogue
 TRACKS = 400
 MODEL = ALSModel(np.random.default_rng(3).normal(size=(TRACKS, 6)).astype(np.float32), ALSObjective())
 CATALOGUE = Catalogue(np.ones((TRACKS, 1), np.float32), np.zeros(TRACKS, np.int64))
-EXACT = Shelf(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in range(TRACKS)), ("Rock",), "als", False, 1.0)
+EXACT = ServingModel(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in range(TRACKS)), ("Rock",), "als", False, 1.0)
 LARGE = Config(overall=5, per_genre=0, approximate_from=TRACKS)
 
 
-def told(listeners: DataFrame, shelf: Shelf, config: Config) -> list[Row]:
+def told(listeners: DataFrame, shelf: ServingModel, config: Config) -> list[Row]:
     return build_candidates(listeners, shelf, config).orderBy("user_id", "score", "track_id").collect()
 
 
@@ -28,7 +28,7 @@ def test_tasks_search_the_index_and_find_the_lists(spark: SparkSession, monkeypa
     heard = [(f"u{user}", list(range(user, 300, user + 3)), [1.0] * len(range(user, 300, user + 3))) for user in range(9)]
     schema = "user_id string, items array<int>, ratings array<float>"
     listeners = spark.createDataFrame(heard, schema).repartition(2, "user_id").sortWithinPartitions("user_id")
-    index = indexed(EXACT, LARGE).index
+    index = with_index(EXACT, LARGE).index
     assert index is not None
     assert len(index.centroids) == TRACKS // 20
     wanted = told(listeners, EXACT, LARGE)
@@ -41,7 +41,7 @@ def test_tasks_search_the_index_and_find_the_lists(spark: SparkSession, monkeypa
 
 
 def test_lists_are_exact_unless_a_large_catalogue_s_are_not_to_be() -> None:
-    assert indexed(EXACT, Config(per_genre=0)).index is None
-    assert indexed(EXACT, replace(LARGE, approximate_from=TRACKS + 1)).index is None
-    assert indexed(EXACT, replace(LARGE, per_genre=3)).index is None
-    assert indexed(replace(EXACT, by_taste=True), LARGE).index is None
+    assert with_index(EXACT, Config(per_genre=0)).index is None
+    assert with_index(EXACT, replace(LARGE, approximate_from=TRACKS + 1)).index is None
+    assert with_index(EXACT, replace(LARGE, per_genre=3)).index is None
+    assert with_index(replace(EXACT, uses_genre_profile=True), LARGE).index is None

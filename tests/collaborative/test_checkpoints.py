@@ -15,7 +15,7 @@ from jobs.lake import checkpoints
 from jobs.lake.checkpoints import Checkpoint
 from jobs.lake.files import FileStore
 from jobs.recommenders import als_blocks, ials
-from jobs.recommenders.confidence import build_strengths, numbered
+from jobs.recommenders.confidence import build_confidence, numbered
 from models import ials as model
 from models.ials import IALSConfig
 
@@ -66,7 +66,7 @@ def fit(
         if iteration == dies_at:
             raise Killed
 
-    strengths = build_strengths(history, config.min_rating)
+    strengths = build_confidence(history, config.min_rating)
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
     with ials.factorised(strengths, users, items, config, told, store) as frames:
         tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]

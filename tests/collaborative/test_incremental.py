@@ -14,7 +14,7 @@ from jobs.collaborative import candidates, factors, incremental
 from jobs.context import JobContext, Night
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
-from jobs.recommenders.ranker_config import RANKING, live_recipe
+from jobs.recommenders.ranker_config import RANKING, live_ranker
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from models.ials import IALSConfig, loss
@@ -121,9 +121,9 @@ def test_another_recipe_or_another_catalogue_keeps_nothing(nights: list[Night], 
     assert everybody == sorted(HEARD)
     made = nights[1].lake.manifest("candidates", nights[1].date.isoformat())
     assert made is not None
-    assert incremental.scored_before(JobContext(nights[1], "candidates", OVERALL, dict(made.inputs))) is not None
-    for label in incremental.ASKED_OF:
-        assert incremental.scored_before(JobContext(nights[1], "candidates", OVERALL, made.inputs | {label: "other"})) is None
+    assert incremental.previous_candidates(JobContext(nights[1], "candidates", OVERALL, dict(made.inputs))) is not None
+    for label in incremental.SHARED_INPUTS:
+        assert incremental.previous_candidates(JobContext(nights[1], "candidates", OVERALL, made.inputs | {label: "other"})) is None
 
 
 def test_a_track_that_leaves_the_catalogue_leaves_the_fit(nights: list[Night]) -> None:
@@ -182,7 +182,7 @@ def test_a_past_night_a_backfilled_one_and_one_after_a_wish_begin_anew(nights: l
         given(night, HEARD | {"more": {"t01": 2.0 + night.date.day}})
     run(nights[0], WARM)
     with_tomorrow = JobContext(nights[1], "collaborative", WARM)
-    recipe = live_recipe(with_tomorrow)
+    recipe = live_ranker(with_tomorrow)
     begun = incremental.warm_start(with_tomorrow, recipe, 1)
     assert begun is not None
     assert begun.items.count() == 12

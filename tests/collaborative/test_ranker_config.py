@@ -12,7 +12,7 @@ from jobs.errors import LakeError
 from jobs.lake import checkpoints
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
-from jobs.recommenders.ranker_config import RANKING, of_card
+from jobs.recommenders.ranker_config import RANKING, ranker_from_card
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 
@@ -151,7 +151,7 @@ def test_factors_of_another_recipe_are_not_taken(night: Night) -> None:
     factors.run(ctx)
     ctx.commit()
     night.models.register(RANKING, b"weights", {"method": "als", "settings": {}})
-    with pytest.raises(LakeError, match="another recipe than the live one; run `pmrs run collaborative"):
+    with pytest.raises(LakeError, match="another ranker than the live one; run `pmrs run collaborative"):
         candidates.run(JobContext(night, "candidates", candidates.Config()))
 
 
@@ -165,10 +165,10 @@ def test_a_live_model_without_a_card_stops_the_night(night: Night) -> None:
 @pytest.mark.parametrize(
     ("card", "said"),
     [
-        ({"method": "oracle"}, "of the method 'oracle'"),
+        ({"method": "oracle"}, "unknown method 'oracle'"),
         ({"method": "ease", "settings": {"depth": 3}}, "settings that are unknown"),
     ],
 )
 def test_a_card_of_another_program_is_refused_by_name(card: dict[str, object], said: str) -> None:
     with pytest.raises(LakeError, match=said):
-        of_card({**card, "digest": "abc"})
+        ranker_from_card({**card, "digest": "abc"})

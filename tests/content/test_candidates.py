@@ -5,16 +5,17 @@ import pytest
 from pyspark.sql import SparkSession
 from scipy.sparse import csr_array
 
-from jobs.content.candidates import build_candidates, build_heard, offered
-from jobs.content.features import Sounds
+from jobs.content.candidates import build_candidates, build_queries, recommend
+from jobs.content.features import ColdStartItems
 from models import exact_index
 from models.content_factors import to_unit
 
-LIKED = 3
+N_PLAYED = 3
 FACTORS = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], np.float32)
 """Of the new tracks n0, n1, n2."""
-SOUND = to_unit(np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.9, 0.1, 0], [0.1, 0.8, 0.1], [0.4, 0.5, 0.1]])).astype(np.float32)
-SOUNDS = Sounds(("t0", "t1", "t2", "n0", "n1", "n2"), LIKED, SOUND, FACTORS)
+UNITS = [[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.9, 0.1, 0], [0.1, 0.8, 0.1], [0.4, 0.5, 0.1]]
+DESCRIPTORS = to_unit(np.array(UNITS)).astype(np.float32)
+ITEMS = ColdStartItems(("t0", "t1", "t2", "n0", "n1", "n2"), N_PLAYED, DESCRIPTORS, FACTORS)
 
 
 def asked(*rows: dict[int, float]) -> csr_array:
@@ -28,12 +29,12 @@ def asked(*rows: dict[int, float]) -> csr_array:
 
 
 def picked(users: list[list[float]], heard: csr_array, places: int) -> list[tuple[int, str, float, int]]:
-    found = offered(np.array(users, np.float32), heard, SOUNDS, exact_index.build_index(FACTORS), places, 1.0)
-    names = [SOUNDS.track_ids[LIKED + item] for item in found.item]
-    return [*zip(found.row.tolist(), names, found.score.round(4).tolist(), found.near.tolist(), strict=True)]
+    found = recommend(np.array(users, np.float32), heard, ITEMS, exact_index.build_index(FACTORS), places, 1.0)
+    names = [ITEMS.track_ids[N_PLAYED + item] for item in found.item]
+    return [*zip(found.row.tolist(), names, found.score.round(4).tolist(), found.reason.tolist(), strict=True)]
 
 
-def test_the_nearest_is_offered_whatever_length_factors_have() -> None:
+def test_nearest_track_is_recommended_whatever_the_norm_of_factors() -> None:
     rows = picked([[5.0, 0.0], [0.0, 0.01]], asked({0: 1}, {1: 2}), 2)
     assert [(row, name, score) for row, name, score, _ in rows] == [(0, "n0", 1.0), (0, "n2", 0.6), (1, "n1", 1.0), (1, "n2", 0.8)]
 
@@ -44,18 +45,18 @@ def test_the_reason_is_the_liked_track_that_sounds_most_like_it() -> None:
     assert [near for _, _, _, near in rows] == [1, 0, -1]
 
 
-def test_what_is_to_be_forgotten_is_not_offered_and_who_has_no_factors_gets_nothing() -> None:
+def test_rated_tracks_are_excluded_and_zero_factors_get_nothing() -> None:
     assert picked([[1.0, 0.0], [0.0, 0.0]], asked({3: 0.0}, {0: 1.0}), 1) == [(0, "n2", 0.6, -1)]
 
 
 @pytest.mark.parametrize("tasks", [1, 3])
-def test_on_spark_it_is_the_same_in_any_number_of_tasks(spark: SparkSession, tasks: int) -> None:
+def test_spark_gives_the_same_rows_for_any_number_of_tasks(spark: SparkSession, tasks: int) -> None:
     heard = [("a", "t0", 3.0), ("a", "elsewhere", 1.0), ("b", "t1", 1.0), ("b", "n1", 0.0)]
     history = spark.createDataFrame(heard, "user_id string, track_id string, rating double")
     factors = spark.createDataFrame(
         [("a", [1.0, 0.0]), ("b", [0.0, 2.0]), ("c", [1.0, 1.0])], "user_id string, factors array<float>"
     )
-    rows = build_candidates(build_heard(history, factors, SOUNDS, tasks), SOUNDS, 1, 1.0).orderBy("user_id").collect()
+    rows = build_candidates(build_queries(history, factors, ITEMS, tasks), ITEMS, 1, 1.0).orderBy("user_id").collect()
     assert [(row.user_id, row.track_id, round(row.score, 4), row.reason_track_id) for row in rows] == [
         ("a", "n0", 1.0, "t0"), ("b", "n2", 0.8, "t1"), ("c", "n2", 0.9899, None),
     ]  # fmt: skip

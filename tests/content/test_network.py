@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.content import network
-from jobs.content.features import Config, learn
+from jobs.content.features import Config, fit_cold_start
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError, SourceError
 from jobs.lake.adapters.descriptors import NAMES
@@ -76,19 +76,19 @@ def heard(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("text", [False, True])
 def test_the_network_hears_what_descriptors_do_not_say(heard: Callable[[], JobContext], text: bool) -> None:
     ctx = heard()
-    assert learn(ctx, Config()) is None, "numbers drawn at random say nothing, and that is found out"
-    found = learn(ctx, Config(by="genre_cnn", text=text))
+    assert fit_cold_start(ctx, Config()) is None, "numbers drawn at random say nothing, and that is found out"
+    found = fit_cold_start(ctx, Config(encoder="genre_cnn", text=text))
     assert found is not None
-    assert found.track_ids[found.liked :] == tuple(f"n{n}" for n in range(NEW))
+    assert found.track_ids[found.n_played :] == tuple(f"n{n}" for n in range(NEW))
     wanted = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
     assert (found.factors * wanted).sum(1).min() > 0.8
-    again = learn(ctx, Config(by="genre_cnn", text=text))
+    again = fit_cold_start(ctx, Config(encoder="genre_cnn", text=text))
     assert again is not None
     np.testing.assert_array_equal(again.factors, found.factors)
 
 
 def test_text_beside_descriptors_is_learned_from(heard: Callable[[], JobContext]) -> None:
-    found = learn(heard(), Config(text=True))
+    found = fit_cold_start(heard(), Config(text=True))
     assert found is not None
     wanted = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
     assert (found.factors * wanted).sum(1).mean() > 0.85
@@ -99,7 +99,7 @@ def test_a_track_of_which_nothing_is_written_is_heard_all_the_same(heard: Callab
     written = JobContext(ctx.night, "ingest", Config())
     written.write("track_texts", ctx.read("track_texts").where("track_id != 'n0'"))
     written.commit()
-    found = learn(ctx, Config(text=True))
+    found = fit_cold_start(ctx, Config(text=True))
     assert found is not None
     assert "n0" in found.track_ids
 
@@ -108,18 +108,18 @@ def test_those_with_most_listeners_are_learned_from(spark: SparkSession) -> None
     heard_by = {"a": 1, "b": 3, "c": 3, "d": 2, "elsewhere": 9}
     history = spark.createDataFrame([(t, n) for t, times in heard_by.items() for n in range(times)], "track_id string, user int")
     factors = spark.createDataFrame([(t, [1.0]) for t in "abcd"], "track_id string, factors array<float>")
-    assert {row["track_id"] for row in network.most_heard(factors, history, 2).collect()} == {"b", "c"}
-    assert {row["track_id"] for row in network.most_heard(factors, history, 3).collect()} == {"b", "c", "d"}
+    assert {row["track_id"] for row in network.most_popular(factors, history, 2).collect()} == {"b", "c"}
+    assert {row["track_id"] for row in network.most_popular(factors, history, 3).collect()} == {"b", "c", "d"}
 
 
 def test_text_that_nothing_has_read_and_a_way_to_hear_that_there_is_not_are_refused(heard: Callable[[], JobContext]) -> None:
     ctx = heard()
     with pytest.raises(SourceError, match="descriptors, genre_cnn, short_chunk"):
-        learn(ctx, Config(by="ears"))
+        fit_cold_start(ctx, Config(encoder="ears"))
     with pytest.raises(SourceError, match="pmrs-4s"):
-        learn(ctx, Config(preset="4s"))
+        fit_cold_start(ctx, Config(preset="4s"))
     empty = JobContext(ctx.night, "ingest", Config())
     empty.write_empty("track_texts")
     empty.commit()
     with pytest.raises(LakeError, match="text_vectors"):
-        learn(ctx, Config(text=True))
+        fit_cold_start(ctx, Config(text=True))

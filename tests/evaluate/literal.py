@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 
 
-def lists_date(spark: SparkSession, lists: dict[str, list[str]]) -> DataFrame:
+def ranked_lists(spark: SparkSession, lists: dict[str, list[str]]) -> DataFrame:
     rows = [
         (query, rank, track, -float(rank)) for query, tracks in lists.items() for rank, track in enumerate(tracks, 1)
     ]

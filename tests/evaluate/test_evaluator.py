@@ -19,9 +19,9 @@ from jobs.evaluate.published_results import published_results_for
 from jobs.evaluate.result import Result, add_differences
 from jobs.evaluate.splits import PerUserRandom, Split, Task
 from jobs.recommenders.methods import METHODS
-from jobs.recommenders.training_data import Learned
+from jobs.recommenders.training_data import TrainingData
 from models.protocol import CatalogTooLargeError, Recommender
-from tests.evaluate.literal import inputs_of, lists_date, truth_of
+from tests.evaluate.literal import inputs_of, ranked_lists, truth_of
 
 USERS, TRACKS = 60, 24
 
@@ -105,20 +105,20 @@ def test_segments_have_user_counts_and_drop_small_groups(evaluated: dict[str, tu
 
 def test_external_rankings_of_the_truth_score_one(spark: SparkSession, evaluator: Evaluator) -> None:
     relevant = {row["query_id"]: [row["track_id"]] for row in evaluator.split.tasks[0].truth.collect()}
-    result, _ = evaluator.evaluate_rankings("oracle", lists_date(spark, relevant).drop("score"), "discovery")
+    result, _ = evaluator.evaluate_rankings("oracle", ranked_lists(spark, relevant).drop("score"), "discovery")
     assert result.metrics["MRR@10"].mean == 1.0
 
 
 def test_invalid_external_rankings_raise(spark: SparkSession, evaluator: Evaluator) -> None:
     seen = evaluator.split.train.limit(1).collect()[0]
-    masked = lists_date(spark, {seen["user_id"]: [seen["track_id"]]})
+    masked = ranked_lists(spark, {seen["user_id"]: [seen["track_id"]]})
     cases = {
         "1 ranks have tracks that the user has seen": masked,
-        "query u00 has a track twice": lists_date(spark, {"u00": ["t01", "t01"]}),
-        "query u00 does not have the ranks": lists_date(spark, {"u00": ["t01", "t03"]}).withColumn("rank", F.lit(1)),
-        "query u00 has a score above": lists_date(spark, {"u00": ["t01", "t03"]}).withColumn("score", -F.col("score")),
-        "query u00 does not have the ranks 1, 2": lists_date(spark, {"u00": ["t01"]}).withColumn("rank", F.lit("first")),
-        "has none of its query_ids": lists_date(spark, {"somebody": ["t01"]}),
+        "query u00 has a track twice": ranked_lists(spark, {"u00": ["t01", "t01"]}),
+        "query u00 does not have the ranks": ranked_lists(spark, {"u00": ["t01", "t03"]}).withColumn("rank", F.lit(1)),
+        "query u00 has a score above": ranked_lists(spark, {"u00": ["t01", "t03"]}).withColumn("score", -F.col("score")),
+        "query u00 does not have the ranks 1, 2": ranked_lists(spark, {"u00": ["t01"]}).withColumn("rank", F.lit("first")),
+        "has none of its query_ids": ranked_lists(spark, {"somebody": ["t01"]}),
     }
     for message, lists in cases.items():
         with pytest.raises(EvaluationError, match=message):
@@ -130,7 +130,7 @@ def test_metrics_average_over_users_not_queries(spark: SparkSession, evaluator: 
     inputs = [(f"q{n}", "often" if n < 3 else "once", "t00", 1.0) for n in range(4)]
     frame = spark.createDataFrame(inputs, "query_id string, user_id string, track_id string, rating double")
     task = Task("next track", "", frame, truth_of(spark, {f"q{n}": ["t02"] for n in range(4)}), "all")
-    lists = lists_date(spark, {f"q{n}": ["t02"] if n < 3 else ["t04"] for n in range(4)})
+    lists = ranked_lists(spark, {f"q{n}": ["t02"] if n < 3 else ["t04"] for n in range(4)})
     single_task = replace(evaluator, split=replace(evaluator.split, tasks=(task,)))
     result, _ = single_task.evaluate_rankings("given", lists, "next track")
     assert (result.queries, result.users, result.metrics["HR@10"].mean) == (4, 2, 0.5)
@@ -139,7 +139,7 @@ def test_metrics_average_over_users_not_queries(spark: SparkSession, evaluator: 
 def test_model_that_refuses_large_data_is_left_out_with_its_reason(
     evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(training_data: Learned, config: object, seed: int) -> Recommender:
+    def refuse(training_data: TrainingData, config: object, seed: int) -> Recommender:
         raise CatalogTooLargeError("too many tracks")
 
     fresh = replace(evaluator, left_out={})
@@ -168,13 +168,13 @@ def test_published_results_are_comparable_only_on_equal_data_and_split() -> None
 
 def test_unknown_task_raises_with_the_available_ones(spark: SparkSession, evaluator: Evaluator) -> None:
     with pytest.raises(EvaluationError, match="no task 'next track'; available are discovery"):
-        evaluator.evaluate_rankings("given", lists_date(spark, {}), "next track")
+        evaluator.evaluate_rankings("given", ranked_lists(spark, {}), "next track")
 
 
 def test_exposure_equals_hand_computed_coverage_and_gini(spark: SparkSession) -> None:
     catalogue = spark.createDataFrame([(t,) for t in "abcd"], "track_id string")
-    even = beyond_accuracy.exposure(lists_date(spark, {"u": ["a", "b"], "v": ["c", "d"]}), catalogue, 20)
-    single = beyond_accuracy.exposure(lists_date(spark, {"u": ["a"], "v": ["a"]}), catalogue, 20)
+    even = beyond_accuracy.exposure(ranked_lists(spark, {"u": ["a", "b"], "v": ["c", "d"]}), catalogue, 20)
+    single = beyond_accuracy.exposure(ranked_lists(spark, {"u": ["a"], "v": ["a"]}), catalogue, 20)
     assert even == pytest.approx({"coverage": 1.0, "gini": 0.0})
     assert single == pytest.approx({"coverage": 0.25, "gini": 0.75})
 
@@ -183,7 +183,7 @@ def test_per_query_equals_hand_computed_novelty_lift_and_repetition(spark: Spark
     train = spark.createDataFrame([(u, "a") for u in "wxyz"] + [("w", "b")], "user_id string, track_id string")
     tracks = spark.createDataFrame([("a", "A"), ("b", "B"), ("c", "B")], "track_id string, artist string")
     inputs = inputs_of(spark, {"q": []}).drop("track_id").selectExpr("*", "'a' AS track_id")
-    (row,) = beyond_accuracy.per_query(lists_date(spark, {"q": ["a", "b", "c"]}), inputs, train, tracks, 20).collect()
+    (row,) = beyond_accuracy.per_query(ranked_lists(spark, {"q": ["a", "b", "c"]}), inputs, train, tracks, 20).collect()
     assert row["novelty"] == pytest.approx((0 + 2 + 2) / 3)  # four of four users, one, and one assumed for none
     assert row["popularity_lift"] == pytest.approx((4 + 1 + 0) / 3 / 4 - 1)
     assert row["artist_repetition"] == pytest.approx(1 / 3)
@@ -191,19 +191,19 @@ def test_per_query_equals_hand_computed_novelty_lift_and_repetition(spark: Spark
 
 def test_diversity_is_one_minus_the_mean_cosine_of_pairs(spark: SparkSession) -> None:
     ratings = csr_array(np.array([[1, 3, 0], [2, 0, 0], [0, 0, 1]], dtype=np.float32))
-    training_data = Learned(spark.range(0), ("a", "b", "c"), ratings, ratings, np.zeros((3, 1), dtype=np.float32))
+    training_data = TrainingData(spark.range(0), ("a", "b", "c"), ratings, ratings, np.zeros((3, 1), dtype=np.float32))
     diversity = beyond_accuracy.diversity(
-        lists_date(spark, {"q": ["a", "b", "c"], "r": ["a", "b", "unknown"]}), training_data, 20
+        ranked_lists(spark, {"q": ["a", "b", "c"], "r": ["a", "b", "unknown"]}), training_data, 20
     )
     first, second = 1 - (1 / math.sqrt(2) + 0 + 0) / 3, 1 - 1 / math.sqrt(2)
     assert diversity == pytest.approx((first + second) / 2)
-    assert math.isnan(beyond_accuracy.diversity(lists_date(spark, {"q": ["a"]}), training_data, 20))
+    assert math.isnan(beyond_accuracy.diversity(ranked_lists(spark, {"q": ["a"]}), training_data, 20))
 
 
 def test_confidence_is_the_share_of_best_rated_tracks_in_the_first_ranks(spark: SparkSession) -> None:
     genres = spark.createDataFrame(
         [("a", "Rock"), ("b", "Rock"), ("c", "Trance"), ("d", "Rock")], "track_id string, genre string"
     )
-    lists = lists_date(spark, {"q": ["x", "d", "a", "c"]})
+    lists = ranked_lists(spark, {"q": ["x", "d", "a", "c"]})
     found = confidence_scores(lists, truth_of(spark, {"q": ["a", "b", "c"]}), genres, 2).collect()
     assert [(r["genre"], r["confidence"]) for r in found] == [("Rock", 0.5), ("Trance", 1.0)]

@@ -4,13 +4,13 @@ import pytrec_eval
 from pyspark.sql import SparkSession
 
 from jobs.evaluate import metrics
-from tests.evaluate.literal import inputs_of, lists_date, truth_of
+from tests.evaluate.literal import inputs_of, ranked_lists, truth_of
 
 
 def metrics_of(
     spark: SparkSession, lists: dict[str, list[str]], truth: dict[str, list[str]], depth: int = 100
 ) -> dict[str, dict[str, float]]:
-    hits = metrics.hit_ranks(lists_date(spark, lists), truth_of(spark, truth), inputs_of(spark, truth), depth)
+    hits = metrics.hit_ranks(ranked_lists(spark, lists), truth_of(spark, truth), inputs_of(spark, truth), depth)
     return {row["query_id"]: row.asDict() for row in metrics.add_metrics(hits).collect()}
 
 

@@ -10,8 +10,8 @@ from jobs.evaluate.interactions import Interactions
 from jobs.evaluate.model_specs import select_models
 from jobs.evaluate.splits import PerUserRandom
 from jobs.recommenders import mllib_als
-from jobs.recommenders.confidence import build_strengths, numbered
-from jobs.recommenders.training_data import Learned, learn
+from jobs.recommenders.confidence import build_confidence, numbered
+from jobs.recommenders.training_data import TrainingData, learn
 from models import pmrs_cf
 from models.ials import ALSModel, IALSConfig
 from models.recommendation_lists import OVERALL
@@ -23,7 +23,7 @@ GENRES = ("even", "odd")
 
 
 @pytest.fixture(scope="module")
-def training_data(spark: SparkSession) -> Learned:
+def training_data(spark: SparkSession) -> TrainingData:
     rng = np.random.default_rng(3)
     rows = [
         (f"u{u:02d}", f"t{t:02d}", float(rng.integers(1, 9)))
@@ -41,9 +41,9 @@ def genres_of(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, "track_id string, probabilities array<double>")
 
 
-def test_fold_in_matches_the_last_half_step_of_mllib(training_data: Learned) -> None:
+def test_fold_in_matches_the_last_half_step_of_mllib(training_data: TrainingData) -> None:
     """MLlib as the oracle of the objective and of its solution."""
-    strengths = build_strengths(training_data.train, MLLIB.min_rating)
+    strengths = build_confidence(training_data.train, MLLIB.min_rating)
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
     item_factors, user_factors = mllib_als.fit(strengths, users, items, MLLIB)
     ours = np.array(
@@ -54,7 +54,7 @@ def test_fold_in_matches_the_last_half_step_of_mllib(training_data: Learned) -> 
     np.testing.assert_allclose(found, theirs, rtol=2e-3, atol=2e-4)
 
 
-def test_pmrs_cf_ranks_as_the_night_does(training_data: Learned) -> None:
+def test_pmrs_cf_ranks_as_the_night_does(training_data: TrainingData) -> None:
     (spec,) = select_models(["pmrs_cf"])
     model = spec.method.fit(training_data, CONFIG, 7)
     lists: dict[int, list[int]] = {}
@@ -71,7 +71,7 @@ def test_pmrs_cf_ranks_as_the_night_does(training_data: Learned) -> None:
         assert lists[user] == expected.item[(expected.row == user) & (expected.genre == OVERALL)].tolist()
 
 
-def test_windowed_popularity_counts_recent_ratings_only(training_data: Learned) -> None:
+def test_windowed_popularity_counts_recent_ratings_only(training_data: TrainingData) -> None:
     (windowed,) = select_models(["popularity_window"])
     recent = replace(training_data, recent=training_data.ratings[:1])
     found = windowed.method.fit(recent, windowed.grid[0], 0).score(training_data.ratings[:1])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.history.history import build_history, build_listeners, from_counts, from_events, seen
+from jobs.history.history import build_eligible_users, build_history, from_counts, from_events, seen
 from jobs.lake.deletion_requests import user_hash, without_forgotten
 
 NIGHT = date(2026, 11, 14)
@@ -74,4 +74,4 @@ def test_wishes_remove_users_and_pairs_and_nothing_else(spark: SparkSession) -> 
 def test_everybody_with_a_profile_or_a_history_gets_lists(spark: SparkSession) -> None:
     heard = spark.createDataFrame([("a", "1"), ("a", "2")], "user_id string, track_id string")
     users = spark.createDataFrame([("a",), ("new",)], "user_id string")
-    assert dict(build_listeners(heard, users).collect()) == {"a": 2, "new": 0}
+    assert dict(build_eligible_users(heard, users).collect()) == {"a": 2, "new": 0}

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from jobs.recommenders.methods import METHODS, PmrsCf, catalogue_of, fit_factors
-from jobs.recommenders.training_data import Learned
+from jobs.recommenders.training_data import TrainingData
 from models import blend, bpr, ease, ials, item_knn, popularity, sparse_ease
 from models.als_solver import ALSObjective
 from models.bpr_model import BPRModel, FoldInConfig
@@ -36,10 +36,10 @@ def factors(ratings: csr_array) -> ALSModel:
     return ALSModel(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), ALSObjective())
 
 
-def learned(ratings: csr_array) -> Learned:
+def learned(ratings: csr_array) -> TrainingData:
     """What a night's methods are given; even and odd tracks are of two genres; no Spark."""
     genres = np.tile(np.eye(3, dtype=np.float32)[:2], (10, 1))
-    return Learned(Mock(), tuple(f"t{n:02d}" for n in range(20)), ratings, ratings, genres)
+    return TrainingData(Mock(), tuple(f"t{n:02d}" for n in range(20)), ratings, ratings, genres)
 
 
 FITS: dict[str, Callable[[csr_array], Recommender]] = {

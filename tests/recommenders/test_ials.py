@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from jobs.lake.files import FileStore
 from jobs.recommenders import als_blocks, ials
-from jobs.recommenders.confidence import build_strengths, numbered
+from jobs.recommenders.confidence import build_confidence, numbered
 from models import als_solver
 from models import ials as model
 from models.ials import IALSConfig
@@ -40,7 +40,7 @@ def history(spark: SparkSession, ratings: csr_array) -> DataFrame:
 
 def factorised(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
     """Item and user factors in the order of their ids, and what was told of iterations."""
-    strengths, told = build_strengths(history, CONFIG.min_rating), list[int]()
+    strengths, told = build_confidence(history, CONFIG.min_rating), list[int]()
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
     with ials.factorised(strengths, users, items, CONFIG, told.append, store) as frames:
         tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]

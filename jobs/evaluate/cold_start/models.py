@@ -117,7 +117,7 @@ def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np
     """
     job = features.Config()
     trainable = np.isin(np.flatnonzero(~new), clips.track) & (user_counts > 0)
-    most_played = np.argsort(-user_counts[trainable], kind="stable")[: job.learn_from]
+    most_played = np.argsort(-user_counts[trainable], kind="stable")[: job.max_training_tracks]
     targets = np.zeros((len(new), unit.shape[1]), np.float32)
     targets[np.flatnonzero(~new)[trainable][most_played]] = unit[trainable][most_played]
     in_train = targets[clips.track].any(1)
@@ -125,7 +125,7 @@ def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np
         raise EvaluationError(
             "No liked track has clips to train a network on; run the family audio, or omit --network."
         )
-    settings = GenreCNNConfig(n_outputs=unit.shape[1], task="regression", max_clips=job.shown, threads=1)
+    settings = GenreCNNConfig(n_outputs=unit.shape[1], task="regression", max_clips=job.max_training_clips, threads=1)
     objective, tracks = EmbeddingRegression(targets[clips.track[in_train]]), clips.track[in_train]
     network = train(clips.mels[in_train], objective, tracks, settings).model
     is_test = new[clips.track]
