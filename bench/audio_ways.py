@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from bench.harness import WORK
 from jobs.audio import mel
-from jobs.audio.cutting import clip_starts
-from jobs.audio.decode import mono
+from jobs.audio.clip_positions import clip_starts
+from jobs.audio.decode import mix_to_mono
 from jobs.genre import score
 from jobs.genre.model import GenreModel
 from jobs.lake.model_registry import RegisteredModel
@@ -93,8 +93,8 @@ def files_ours() -> dict[str, float]:
     """The work of the job `mel`, contents checked, both presets."""
     config = mel.Config()
     files = [{"path": str(path), "content_hash": sha256(path.read_bytes()).hexdigest()} for path in music()]
-    mel.clips_of_file(files[0], config)
-    return timed(lambda: each(lambda file: mel.clips_of_file(file, config), files * PASSES), FILES * PASSES)
+    mel.extract_clips(files[0], config)
+    return timed(lambda: each(lambda file: mel.extract_clips(file, config), files * PASSES), FILES * PASSES)
 
 
 def files_floor() -> dict[str, float]:
@@ -103,7 +103,7 @@ def files_floor() -> dict[str, float]:
 
     def decoded(path: Path) -> NDArray[np.float32]:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        return np.asarray(soxr.resample(mono(wave), rate, FOUR.sample_rate, quality="HQ"), np.float32)
+        return np.asarray(soxr.resample(mix_to_mono(wave), rate, FOUR.sample_rate, quality="HQ"), np.float32)
 
     many = decoded(files[0]).size
     frames = [_frames(preset, many, config) for preset in PRESETS.values()]

@@ -1,8 +1,8 @@
-"""Real files for tests: where they lie, and what is said where one is missing. Nothing heavy is imported here.
+"""Real files for tests. Nothing heavy is imported here.
 
-A test calls `real("kkbox/train.csv")`. Where nobody supplied real data it is skipped, by the name of what it needs: the files may
-not be passed on, so a checkout alone cannot have them. Where somebody named a folder and it or this file is missing, the
-test fails: what CI should read must not go missing unseen.
+A test calls `real("kkbox/train.csv")`. Without real data it is skipped, with the name of the file that it needs: the
+files must not be redistributed, so a checkout alone cannot have them. If a folder is configured and it or the file is
+missing, the test fails, because CI must not silently stop reading it.
 """
 
 import os
@@ -15,11 +15,13 @@ HOW = 'see "Real files for the tests" in docs/datasets.md'
 
 
 def real(path: str) -> Path:
-    """A file or folder of the real data, by its path in there. Skips the test where none is named, fails it where that lacks it."""
-    given = os.environ.get(VARIABLE)
-    if not given:
+    """Return a file or folder of the real data by its relative path. Skips the test without real data; fails if the
+    path is missing.
+    """
+    root = os.environ.get(VARIABLE)
+    if not root:
         pytest.skip(f"needs {path} of the real data: set {VARIABLE} to the folder that holds it; {HOW}")
-    folder = Path(given)
+    folder = Path(root)
     if not folder.is_dir():
         pytest.fail(f"{VARIABLE} names {folder}, which is no folder: correct it, or unset it; {HOW}")
     if not (folder / path).exists():

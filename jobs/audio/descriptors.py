@@ -1,6 +1,6 @@
-"""Every audio content once described: loudness, tempo, timbre and more: `pmrs run descriptors --date D`.
+"""Describe every audio content once: loudness, tempo, timbre and more: `pmrs run descriptors --date D`.
 
-Of the middle of the file, mono at 22,050 Hz; what is measured stands in jobs/audio/describe.py.
+Uses the middle of the file, mono at 22,050 Hz. jobs/audio/librosa_features.py defines the descriptors.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.audio import by_content, decode, describe
+from jobs.audio import decode, extraction, librosa_features
 from jobs.content_cache import program_version
 from jobs.context import JobContext
 from jobs.lake.content_keys import KEY
@@ -18,36 +18,45 @@ from jobs.lake.content_keys import KEY
 
 @dataclass(frozen=True)
 class Config:
-    """How much of a file is described, and what a file may cost."""
+    """How much of a file is described, and limits on its cost."""
 
     seconds: float = 30.0
-    """Seconds around the middle: what a preview has; tempo wants ten at least."""
+    """Seconds around the middle: the length of a preview. Tempo needs ten at least."""
     mfcc: int = 20
-    """Cepstral coefficients, the level (the first) among them."""
+    """Number of cepstral coefficients, including the first one (the level)."""
     decimals: int = 4
-    """Digits kept: differences in the last bits between machines vanish."""
+    """Digits of the stored values: removes differences in the last bits between machines."""
     max_bytes: int = 500_000_000
     """As in the job `mel`."""
     file_seconds: float = 60.0
-    """Seconds that one file may take before it is given up; usual ones take about one."""
+    """Time limit for one file, in seconds; usual ones take about one."""
 
 
-def of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the file is, and its one row of table `audio_descriptors`. Raises Unusable."""
-    found = decode.decode_content(file["path"], file["content_hash"], describe.RATE, config.seconds, config.max_bytes)
-    row = {name: np.round(value, config.decimals).tolist() for name, value in describe.described(found.wave, config.mfcc).items()}
-    return found.facts, [row]
+def describe_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the facts of a file, and its one row of table `audio_descriptors`. Raises UnusableAudio."""
+    decoded = decode.decode_content(
+        file["path"], file["content_hash"], librosa_features.RATE, config.seconds, config.max_bytes
+    )
+    row = {
+        name: np.round(value, config.decimals).tolist()
+        for name, value in librosa_features.extract_descriptors(decoded.wave, config.mfcc).items()
+    }
+    return decoded.facts, [row]
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `audio_files` that the job `mel` could use, and what is held of `audio_descriptors`; writes new ones, and
+    """Describe the files of `audio_files` that the job `mel` could use; write new `audio_descriptors` and
     `track_descriptors`.
     """
     config: Config = ctx.config  # type: ignore[assignment]
     files = ctx.read("audio_files").join(ctx.read_required("track_clips").select("track_id"), "track_id", "left_semi")
-    producer_version = program_version(replace(config, max_bytes=0, file_seconds=0), (decode, describe), version("librosa"))
-    work = partial(of_file, config=config)
-    one = by_content.Pass("audio_descriptors", producer_version, work, config.file_seconds, describe.compiled)
-    done = by_content.run(ctx, files, one)
-    ctx.write("track_descriptors", done.tracks.select("track_id", *KEY).join(done.rows, [*KEY]))
-    done.told.unpersist()
+    producer_version = program_version(
+        replace(config, max_bytes=0, file_seconds=0), (decode, librosa_features), version("librosa")
+    )
+    extract = partial(describe_file, config=config)
+    spec = extraction.Extraction(
+        "audio_descriptors", producer_version, extract, config.file_seconds, librosa_features.warm_up
+    )
+    result = extraction.run(ctx, files, spec)
+    ctx.write("track_descriptors", result.usable_tracks.select("track_id", *KEY).join(result.rows, [*KEY]))
+    result.statuses.unpersist()

@@ -1,6 +1,6 @@
-"""Every audio content once decoded, as log-mel clips of both presets: `pmrs run mel --date D`.
+"""Convert every audio content once to log-mel clips of both presets: `pmrs run mel --date D`.
 
-A bad file is quarantined with its reason and never hurts its neighbours; what was decoded on any night is not decoded again.
+A bad file is quarantined with its reason and does not affect others. A content is never decoded twice.
 """
 
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import torch
 
-from jobs.audio import by_content, cutting, decode
-from jobs.audio.cutting import Choice, clip_starts
+from jobs.audio import clip_positions, decode, extraction
+from jobs.audio.clip_positions import ClipSelection, clip_starts
 from jobs.content_cache import program_version
 from jobs.context import JobContext
 from jobs.errors import SourceError
@@ -21,71 +21,73 @@ from models.mel import PRESETS, fit_clip, log_mel
 
 @dataclass(frozen=True)
 class Config:
-    """Which clips are cut from a file, and what a file may cost."""
+    """Which clips of a file are used, and limits on its cost."""
 
     presets: tuple[str, ...] = ("pmrs-4s", "spotify-30s")
-    """Presets of models/mel.py to compute; both, because which one serves better is measured, not assumed."""
-    choice: Choice = "spread"
-    """spread: evenly over the file; middle: one clip around its middle; random: crops drawn by `seed` and content."""
+    """Presets of models/mel.py to compute; both, because evaluation decides which one is better."""
+    choice: ClipSelection = "spread"
+    """spread: evenly over the file; middle: one clip around its middle; random: crops drawn from `seed` and content."""
     clips: int = 3
-    """Most clips per file and preset: three 4 s clips cover a 12 s preview."""
+    """Maximum number of clips per file and preset: three 4 s clips cover a 12 s preview."""
     seed: int = 7
-    """Of random crops."""
+    """Seed of random crops."""
     max_seconds: float = 90.0
-    """Seconds decoded around the middle: room for three 30 s clips, and a bound on an hour-long file."""
+    """Seconds decoded around the middle: enough for three 30 s clips, and a limit on the cost of an hour-long file."""
     max_bytes: int = 500_000_000
-    """Larger files are quarantined unread: 47 minutes of 44.1 kHz stereo wav, hours of anything packed."""
+    """Larger files are quarantined unread: 47 minutes of 44.1 kHz stereo wav, hours of compressed audio."""
     file_seconds: float = 60.0
-    """Seconds that one file may take before it is given up; usual ones take a few tenths."""
+    """Time limit for one file, in seconds; usual ones take a few tenths."""
 
     def check(self) -> None:
-        """Raises SourceError for settings by which no file can be heard."""
+        """Raise SourceError for invalid settings."""
         wrong = {
             "presets": not self.presets or not set(self.presets) <= set(PRESETS),
-            "choice": self.choice not in get_args(Choice),
+            "choice": self.choice not in get_args(ClipSelection),
             "clips": self.clips < 1,
             "max_seconds": not self.max_seconds > 0,
             "file_seconds": not self.file_seconds > 0,
         }
         for name in (name for name, is_so in wrong.items() if is_so):
             raise SourceError(
-                f"{name} = {getattr(self, name)!r} under [jobs.mel] cannot be; presets are {', '.join(PRESETS)}, choice is "
-                f"{', '.join(get_args(Choice))}, numbers are above 0."
+                f"{name} = {getattr(self, name)!r} under [jobs.mel] is invalid; presets are {', '.join(PRESETS)}, choice is "
+                f"{', '.join(get_args(ClipSelection))}, numbers are above 0."
             )
 
 
-def clips_of_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the file is, and its clips as rows of table `mel`. Raises Unusable."""
+def extract_clips(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the facts of a file, and its clips as rows of table `mel`. Raises UnusableAudio."""
     rate = PRESETS[config.presets[0]].sample_rate
-    found = decode.decode_content(file["path"], file["content_hash"], rate, config.max_seconds, config.max_bytes)
+    decoded = decode.decode_content(file["path"], file["content_hash"], rate, config.max_seconds, config.max_bytes)
     rows: list[dict[str, Any]] = []
     for name in config.presets:
         preset = PRESETS[name]
         seed = f"{config.seed}:{name}:{file['content_hash']}"
-        starts = clip_starts(len(found.wave), preset.clip_samples, config.clips, config.choice, seed)
-        fitted = [fit_clip(found.wave[start:], preset) for start in starts]
+        starts = clip_starts(len(decoded.wave), preset.clip_samples, config.clips, config.choice, seed)
+        fitted = [fit_clip(decoded.wave[start:], preset) for start in starts]
         mels = log_mel(torch.stack([torch.from_numpy(clip) for clip, _ in fitted]), preset)
         for number, (start, mel, (_, tiled)) in enumerate(zip(starts, mels, fitted, strict=True)):
-            at, values = round(found.begins + start / rate, 6), mel.half().numpy().tobytes()
+            at, values = round(decoded.start_s + start / rate, 6), mel.half().numpy().tobytes()
             rows.append({"preset": name, "clip": number, "start": at, "tiled": tiled, "mel": values})
-    return found.facts, rows
+    return decoded.facts, rows
 
 
 def clip_version(config: Config) -> str:
-    """The maker of these clips: they are decoded anew where settings, decoding, cutting or the front end are others. Not where
-    a file may cost more or less: what it broke such a limit by is not kept.
+    """Return the version of these clips: they are computed again if settings, decoder, clip positions or front end
+    change.
+
+    Limits on the cost of a file are left out, because files that exceed them are not stored.
     """
-    return program_version(replace(config, max_bytes=0, file_seconds=0), (front_end, decode, cutting))
+    return program_version(replace(config, max_bytes=0, file_seconds=0), (front_end, decode, clip_positions))
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `audio_files` and what is held of `mel`; writes new clips, `track_clips`, and the refused files."""
+    """Convert the files of `audio_files`; write new rows of `mel`, `track_clips`, and the unusable files."""
     config: Config = ctx.config  # type: ignore[assignment]
     config.check()
-    # a service without audio has no such table; that the night was ingested, its catalogue tells
+    # a service without audio has no table `audio_files`; the catalogue shows that the night was ingested
     ctx.night.lake.require("tracks", Partitions.DATE, ctx.night.date.isoformat())
-    work = partial(clips_of_file, config=config)
-    one = by_content.Pass("mel", clip_version(config), work, config.file_seconds)
-    done = by_content.run(ctx, ctx.read("audio_files"), one)
-    ctx.write("track_clips", done.tracks.withColumnRenamed("n_outputs", "clips"))
-    done.told.unpersist()
+    extract = partial(extract_clips, config=config)
+    spec = extraction.Extraction("mel", clip_version(config), extract, config.file_seconds)
+    result = extraction.run(ctx, ctx.read("audio_files"), spec)
+    ctx.write("track_clips", result.usable_tracks.withColumnRenamed("n_outputs", "clips"))
+    result.statuses.unpersist()

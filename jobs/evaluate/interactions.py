@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 
 from jobs.context import JobContext
 from jobs.history.history import Config as HistoryConfig
-from jobs.history.history import build_history, from_counts, from_events, seen
+from jobs.history.history import aggregate_events, build_history, counts_by_track, usable_events
 from jobs.lake.deletion_requests import without_forgotten
 from jobs.lake.partitions import Partitions
 
@@ -23,7 +23,7 @@ class Interactions:
 
     def build_history_of(self, events: DataFrame) -> DataFrame:
         """Return table `history` computed from these events alone."""
-        timed = from_events(events, self.min_play_ms)
+        timed = aggregate_events(events, self.min_play_ms)
         return build_history(timed, timed.limit(0))
 
 
@@ -38,12 +38,12 @@ def read_interactions(ctx: JobContext) -> Interactions:
     events, counts = ctx.read("events", Partitions.UP_TO), ctx.read("play_counts", Partitions.LATEST)
     # `seen` drops the session; repetitions of an event belong to the same one
     sessions = events.groupBy("user_id", "track_id", "event", "played_at").agg({"session_id": "min"})
-    distinct_events = seen(events, ctx.date).join(
+    distinct_events = usable_events(events, ctx.date).join(
         sessions.withColumnRenamed("min(session_id)", "session_id"), ["user_id", "track_id", "event", "played_at"]
     )
     timed = without_forgotten(distinct_events, deletions).localCheckpoint()
     untimed = without_forgotten(
-        from_counts(without_forgotten(counts, deletions), ctx.read_required("song_tracks")), deletions
+        counts_by_track(without_forgotten(counts, deletions), ctx.read_required("song_tracks")), deletions
     )
     config = HistoryConfig()
-    return Interactions(timed, build_history(from_events(timed, config.min_play_ms), untimed), config.min_play_ms)
+    return Interactions(timed, build_history(aggregate_events(timed, config.min_play_ms), untimed), config.min_play_ms)

@@ -77,4 +77,4 @@ def _has_dates(ctx: JobContext, source: Source) -> bool:
     dates = ctx.night.lake.dates(part)
     read = ctx.night.lake.manifest(part, dates[-1]) if dates else None
     paths = [label.removeprefix("file|") for label in (read.inputs if read else ()) if label.startswith("file|")]
-    return any(FORMATS[source.format].received(path) for path in paths)
+    return any(FORMATS[source.format].receipt_date(path) for path in paths)

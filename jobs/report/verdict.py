@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from jobs.lake.quarantine import QUARANTINE_DAY_LINES
 from jobs.report import quality
 from jobs.report.facts import Facts, ratio
-from jobs.sources.contract import QUARANTINE_DAY_LINES
 
 OK, LOOK, BAD = "ok", "look", "bad"
 HEADLINES = {OK: "All is well.", LOOK: "Worth a look.", BAD: "Something is wrong."}

@@ -1,1 +1,1 @@
-"""The sample: a made-up music service in the field's real formats, with a known truth (`pmrs sample`)."""
+"""The sample: a synthetic music service in real data formats, with a known ground truth (`pmrs sample`)."""

@@ -1,4 +1,4 @@
-"""Artists, songs and tracks: every artist has one genre and at most one taste group."""
+"""Generate artists, songs and tracks: every artist has one genre and at most one taste group."""
 
 from dataclasses import dataclass, replace
 
@@ -6,7 +6,7 @@ from numpy.random import Generator
 
 from jobs.sample import names
 from jobs.sample.config import GENRES, SampleConfig
-from jobs.sample.recipes import RECIPES
+from jobs.sample.genre_patterns import GENRE_PATTERNS
 
 TERMS = {
     "Breakbeat": ("breakbeat", "breaks", "big beat"),
@@ -17,7 +17,7 @@ TERMS = {
     "Rock": ("rock", "hard rock", "alternative rock"),
     "Trance": ("trance", "progressive trance", "hard trance"),
 }
-COLOUR = (
+GENERAL_TERMS = (
     "electronic",
     "male vocalist",
     "90s",
@@ -27,7 +27,7 @@ COLOUR = (
     "british",
     "underground",
 )
-PLACES = (
+LOCATIONS = (
     "Reykjavík, Iceland",
     "London, England",
     "Kingston, Jamaica",
@@ -39,7 +39,7 @@ PLACES = (
 
 @dataclass(frozen=True)
 class Artist:
-    """`group` is -1 for an artist of no taste group."""
+    """An artist; `group` is -1 for an artist without a taste group."""
 
     artist_id: str
     mbid: str
@@ -47,13 +47,13 @@ class Artist:
     genre: str
     group: int
     terms: tuple[str, ...]
-    place: str
+    location: str
     hotness: float
 
 
 @dataclass(frozen=True)
 class Track:
-    """One recording; `song_id` may be shared by two tracks."""
+    """One recording; two tracks may share a `song_id`."""
 
     track_id: str
     song_id: str
@@ -76,38 +76,49 @@ class Catalogue:
     mismatched: list[Track]
 
     def of_group(self, group: int) -> list[int]:
-        """Positions of a group's tracks."""
+        """Return the indices of a group's tracks."""
         return [i for i, track in enumerate(self.tracks) if track.artist.group == group]
 
 
 def group_genres(group: int) -> tuple[str, str]:
-    """A group's main genre and its second one: several groups share a genre and differ by artists."""
+    """Return a group's main and second genre: several groups share a genre and differ by artists."""
     main = group % len(GENRES)
     return GENRES[main], GENRES[(main + 2 + group // len(GENRES)) % len(GENRES)]
 
 
 def make_artist(rng: Generator, name: str, genre: str, group: int) -> Artist:
-    """An artist; four in five have terms that name the genre, among others that do not."""
-    own = rng.permutation(TERMS[genre])[: int(rng.integers(1, 3))].tolist() if rng.random() < 0.8 else []
-    other = rng.permutation(COLOUR)[: int(rng.integers(0, 4))].tolist()
-    place = PLACES[rng.integers(len(PLACES))]
+    """Generate an artist; four in five have terms that name the genre, among others that do not."""
+    genre_terms = rng.permutation(TERMS[genre])[: int(rng.integers(1, 3))].tolist() if rng.random() < 0.8 else []
+    general_terms = rng.permutation(GENERAL_TERMS)[: int(rng.integers(0, 4))].tolist()
+    location = LOCATIONS[rng.integers(len(LOCATIONS))]
     ids = names.msd_id(rng, "AR"), names.mbid(rng)
-    return Artist(*ids, name, genre, group, tuple(sorted([*own, *other])), place, round(float(rng.beta(2, 4)), 6))
+    return Artist(
+        *ids,
+        name,
+        genre,
+        group,
+        tuple(sorted([*genre_terms, *general_terms])),
+        location,
+        round(float(rng.beta(2, 4)), 6),
+    )
 
 
 def make_artists(cfg: SampleConfig, rng: Generator) -> list[Artist]:
-    """Each group's artists (three in five of its main genre), then those of no group, genre by genre."""
-    wanted: list[tuple[str, int]] = []
+    """Generate each group's artists (three in five of its main genre), then those without a group, genre by genre."""
+    genres_and_groups: list[tuple[str, int]] = []
     for group in range(cfg.groups):
         main, second = group_genres(group)
-        wanted += [(main if i % 5 < 3 else second, group) for i in range(cfg.artists_per_group)]
-    wanted += [(GENRES[i % len(GENRES)], -1) for i in range(cfg.other_artists)]
-    called = names.artist_names(rng, len(wanted))
-    return [make_artist(rng, name, genre, group) for name, (genre, group) in zip(called, wanted, strict=True)]
+        genres_and_groups += [(main if i % 5 < 3 else second, group) for i in range(cfg.artists_per_group)]
+    genres_and_groups += [(GENRES[i % len(GENRES)], -1) for i in range(cfg.other_artists)]
+    artist_names = names.artist_names(rng, len(genres_and_groups))
+    return [
+        make_artist(rng, name, genre, group)
+        for name, (genre, group) in zip(artist_names, genres_and_groups, strict=True)
+    ]
 
 
 def make_track(rng: Generator, artist: Artist) -> Track:
-    """A track with an Echo-Nest-like analysis that fits its genre."""
+    """Generate a track with an Echo Nest-like analysis that fits its genre."""
     return Track(
         track_id=names.msd_id(rng, "TR"),
         song_id=names.msd_id(rng, "SO"),
@@ -115,7 +126,7 @@ def make_track(rng: Generator, artist: Artist) -> Track:
         title=names.title(rng),
         release=names.title(rng),
         seconds=round(float(rng.uniform(120, 420)), 5),
-        tempo=round(float(rng.uniform(*RECIPES[artist.genre].tempo)), 3),
+        tempo=round(float(rng.uniform(*GENRE_PATTERNS[artist.genre].tempo)), 3),
         loudness=round(float(rng.normal(-9, 3)), 3),
         key=int(rng.integers(12)),
         year=int(rng.integers(1988, 2026)) if rng.random() < 0.7 else 0,
@@ -123,7 +134,7 @@ def make_track(rng: Generator, artist: Artist) -> Track:
 
 
 def make_catalogue(cfg: SampleConfig) -> Catalogue:
-    """The whole catalogue of a seed."""
+    """Generate the catalogue of a seed."""
     rng = cfg.rng(1)
     artists = make_artists(cfg, rng)
     tracks = [make_track(rng, artist) for artist in artists for _ in range(cfg.tracks_per_artist)]

@@ -1,4 +1,4 @@
-"""How large the sample is and how often things go wrong in it."""
+"""Size of the sample, and error rates in it."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,26 +10,26 @@ GENRES = ("Breakbeat", "Dancehall", "Drum and bass", "Funky house", "Hip Hop", "
 """PMRS section III, in the order of the genre set `pmrs7`."""
 
 LAST_DATE = date(2026, 11, 14)
-"""The sample's last night: a constant, so that the data are the same whenever they are made."""
+"""The sample's last night: constant, so that the data does not depend on the day it is generated."""
 
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """Sizes and rates. The defaults give the sample of `pmrs sample`; tests make smaller ones."""
+    """Sizes and rates. The defaults are those of `pmrs sample`; tests use smaller ones."""
 
     days: int = 14
     seed: int = 7
     groups: int = 10  # taste groups, of equal size: with few global hits a popularity list finds a tenth of a taste
     users_per_group: int = 60
     artists_per_group: int = 26
-    other_artists: int = 40  # in no group: long tail, hot waves, mismatched pairs
+    other_artists: int = 40  # without a group: long tail, hot waves, mismatched pairs
     tracks_per_artist: int = 10
     second_tracks: int = 20  # songs that have a second track, as thousands in the MSD do
     sessions_per_day: float = 0.95  # of a user, on average
     session_tracks: float = 9.0
-    loyalty: float = 0.8  # share of plays inside the user's group
-    artist_lovers: int = 30
-    sound_lovers: int = 40  # users who follow one genre's sound across the groups
+    loyalty: float = 0.8  # fraction of plays inside the user's group
+    artist_followers: int = 30
+    genre_followers: int = 40  # users who follow one genre across the groups
     pairs_per_group: int = 12  # track A, then track B, inside a session
     pair_chance: float = 0.7
     hot_waves: int = 4
@@ -60,7 +60,7 @@ class SampleConfig:
         return self.groups * self.users_per_group
 
     def rng(self, *stage: int) -> Generator:
-        """Random numbers of one stage: a change in one stage leaves the others' draws alone."""
+        """Return the random generator of one stage: a change in one stage does not affect the others."""
         return np.random.default_rng([self.seed, *stage])
 
 
@@ -73,8 +73,8 @@ TINY = SampleConfig(
     tracks_per_artist=6,
     second_tracks=3,
     sessions_per_day=1.0,
-    artist_lovers=2,
-    sound_lovers=2,
+    artist_followers=2,
+    genre_followers=2,
     pairs_per_group=3,
     hot_waves=1,
     deleted_users=2,

@@ -1,7 +1,7 @@
-"""Drums and voices from arithmetic. Every sound is drawn at random from wide ranges that all genres share.
+"""Synthesize drums and voices. Every sound is drawn at random from wide ranges that all genres share.
 
-What tells the genres apart is when and for how long things sound (`recipes.py`), not the colour of the
-sounds: an average spectrum must not be enough to name the genre.
+Genres differ in when and for how long sounds are played (`genre_patterns.py`), not in their timbre: an average spectrum
+must not identify the genre.
 """
 
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ CYCLE = 4096  # samples of one period in a voice's wavetable
 
 @dataclass(frozen=True)
 class Timbre:
-    """A voice: how strong its partials are, how many detuned copies sound, how it starts and fades."""
+    """A voice: the strength of its partials, the number of detuned copies, how it starts and decays."""
 
     partials: NDArray[np.float64]
     detune: tuple[float, ...]  # factors on the pitch
     drive: float  # 0 clean, 4 fuzz
     attack: float  # seconds
-    fade: float  # 1/s while the note is held
+    fade: float  # decay in 1/s while the note is held
 
 
 @dataclass(frozen=True)
 class Kit:
-    """One track's drum samples."""
+    """Drum samples of one track."""
 
     kick: Wave
     snare: Wave
@@ -38,25 +38,25 @@ class Kit:
 
 
 def seconds_axis(seconds: float, rate: int) -> NDArray[np.float64]:
-    """Sample times of a sound that lasts `seconds`."""
+    """Return the sample times of a sound that lasts `seconds`."""
     return np.arange(int(seconds * rate)) / rate
 
 
 def band(wave: NDArray[np.float64], low: float, high: float, rate: int) -> NDArray[np.float64]:
-    """`wave` between two frequencies in Hz (second-order Butterworth)."""
+    """Filter `wave` to a band between two frequencies in Hz (second-order Butterworth)."""
     edges = [low, min(high, 0.45 * rate)]
     filtered: NDArray[np.float64] = sosfilt(butter(2, edges, "bandpass", fs=rate, output="sos"), wave)
     return filtered
 
 
 def unit(wave: NDArray[np.float64]) -> Wave:
-    """Scaled to a peak of 1."""
+    """Scale to a peak of 1."""
     scaled: Wave = (wave / (np.abs(wave).max() + 1e-9)).astype(np.float32)
     return scaled
 
 
 def kick(rng: Generator, rate: int) -> Wave:
-    """A falling sine with a click."""
+    """Synthesize a kick: a falling sine with a click."""
     t = seconds_axis(rng.uniform(0.15, 0.35), rate)
     low, sweep, speed = rng.uniform(42, 75), rng.uniform(60, 260), rng.uniform(25, 60)
     phase = 2 * np.pi * (low * t + sweep / speed * (1 - np.exp(-speed * t)))
@@ -66,7 +66,7 @@ def kick(rng: Generator, rate: int) -> Wave:
 
 
 def snare(rng: Generator, rate: int, length: float = 1.0) -> Wave:
-    """A snare, clap or rim: noise in a band, a tone below it, in random proportion."""
+    """Synthesize a snare, clap or rim: band-limited noise and a tone below it, in random proportion."""
     t = seconds_axis(0.3 * length, rate)
     centre = np.exp(rng.uniform(np.log(900), np.log(4500)))
     noise = band(rng.normal(size=t.size), centre / 2, centre * 2, rate)
@@ -76,14 +76,14 @@ def snare(rng: Generator, rate: int, length: float = 1.0) -> Wave:
 
 
 def hat(rng: Generator, rate: int, fade: float) -> Wave:
-    """High noise that fades with `fade` 1/s."""
+    """Synthesize a hat: high noise that decays with `fade` 1/s."""
     t = seconds_axis(min(0.35, 5 / fade), rate)
     low = rng.uniform(3000, 7000)
     return unit(band(rng.normal(size=t.size), low, low * rng.uniform(1.4, 2.4), rate) * np.exp(-t * fade))
 
 
 def make_kit(rng: Generator, rate: int) -> Kit:
-    """One set of drums."""
+    """Synthesize one set of drums."""
     return Kit(
         kick(rng, rate),
         snare(rng, rate),
@@ -94,7 +94,7 @@ def make_kit(rng: Generator, rate: int) -> Kit:
 
 
 def make_timbre(rng: Generator, fade: tuple[float, float], drive: tuple[float, float] = (0, 2)) -> Timbre:
-    """A voice whose fading (1/s) and drive lie in the given ranges; everything else is free."""
+    """Draw a voice whose decay (1/s) and drive are in the given ranges; everything else is free."""
     number = np.arange(1, 25)
     slope, resonance = rng.uniform(0.7, 2.2), rng.uniform(1, 14)
     partials = number**-slope * (1 + rng.uniform(0, 4) * np.exp(-((number - resonance) ** 2) / 6))
@@ -107,7 +107,7 @@ def make_timbre(rng: Generator, fade: tuple[float, float], drive: tuple[float, f
 
 
 def note(timbre: Timbre, hertz: float, seconds: float, rate: int) -> Wave:
-    """One held note, released in 15 ms, band-limited."""
+    """Synthesize one held note, released in 15 ms, band-limited."""
     t = seconds_axis(seconds + 0.015, rate)
     count = max(1, min(timbre.partials.size, int(0.42 * rate / hertz)))
     cycle = np.arange(CYCLE)[:, None] * np.arange(1, count + 1) * (2 * np.pi / CYCLE)

@@ -1,4 +1,4 @@
-"""The catalogue in the Million Song Dataset's own formats."""
+"""Write the catalogue in the Million Song Dataset's own formats."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SEP = "<SEP>"
 
 
 def write_msd(out: Path, cfg: SampleConfig, catalogue: Catalogue, plan: AudioPlan) -> list[Garbage]:
-    """Writes all files below `msd/` and returns where their garbage lies."""
+    """Write all files below `msd/`; return the positions of their garbage."""
     write_summary(out / "msd" / "summary.h5", catalogue.tracks)
     write_mismatches(out / "msd" / "sid_mismatches.txt", catalogue)
     write_artists(out / "msd", catalogue)
@@ -24,30 +24,30 @@ def write_msd(out: Path, cfg: SampleConfig, catalogue: Catalogue, plan: AudioPla
 
 
 def latin1(track: Track) -> bool:
-    """True for the few lines that are written in ISO 8859-1, as some of the real file's are."""
+    """Return true for the few lines that are written in ISO 8859-1, as some of the real file are."""
     text = f"{track.artist.name}{track.title}"
     fits = all(ord(letter) < 256 for letter in text)
     return fits and not text.isascii() and int(track.track_id[-2:], 16) < 8
 
 
 def write_unique_tracks(out: Path, cfg: SampleConfig, catalogue: Catalogue) -> list[Garbage]:
-    """`track<SEP>song<SEP>artist<SEP>title`, a few lines in latin-1, a few broken."""
+    """Write `track<SEP>song<SEP>artist<SEP>title`, a few lines in latin-1, a few broken."""
     rng = cfg.rng(12)
     lines = []
     for track in catalogue.tracks:
         text = SEP.join((track.track_id, track.song_id, track.artist.name, track.title))
         lines.append(text.encode("latin-1" if latin1(track) else "utf-8"))
-    cut = catalogue.tracks[0]
+    first_track = catalogue.tracks[0]
     bad = [
-        ("missing_fields", f"{cut.track_id}{SEP}{cut.song_id}".encode()),
-        ("bad_track_id", f"TRACK-17{SEP}{cut.song_id}{SEP}Nobody{SEP}Nothing".encode()),
-        ("bad_track_id", SEP.join(("", cut.song_id, "Nobody", "Nothing")).encode()),
+        ("missing_fields", f"{first_track.track_id}{SEP}{first_track.song_id}".encode()),
+        ("bad_track_id", f"TRACK-17{SEP}{first_track.song_id}{SEP}Nobody{SEP}Nothing".encode()),
+        ("bad_track_id", SEP.join(("", first_track.song_id, "Nobody", "Nothing")).encode()),
     ]
     return write_lines(out, "msd/unique_tracks.txt", lines, bad, rng)
 
 
 def write_mismatches(path: Path, catalogue: Catalogue) -> None:
-    """The published form: `ERROR: <song track> what the song is  !=  what the track is`."""
+    """Write the published form: `ERROR: <song track> name of the song  !=  name of the track`."""
     other = catalogue.tracks
     lines = []
     for n, track in enumerate(catalogue.mismatched):
@@ -60,7 +60,7 @@ def write_mismatches(path: Path, catalogue: Catalogue) -> None:
 
 
 def write_artists(folder: Path, catalogue: Catalogue) -> None:
-    """`unique_artists.txt` and `artist_term.csv` (terms of several words in quotes), sorted by artist."""
+    """Write `unique_artists.txt` and `artist_term.csv` (terms of several words in quotes), sorted by artist."""
     first: dict[str, str] = {}
     for track in catalogue.tracks:
         first.setdefault(track.artist.artist_id, track.track_id)
@@ -74,24 +74,24 @@ def write_artists(folder: Path, catalogue: Catalogue) -> None:
 
 
 def write_genres(out: Path, cfg: SampleConfig, catalogue: Catalogue, plan: AudioPlan) -> list[Garbage]:
-    """Labels of the audio that is not held out, and of half the other tracks; a tenth has a second label."""
+    """Write labels of the audio that is not held out, and of half the other tracks; a tenth has a second label."""
     rng = cfg.rng(13)
     with_audio = {file.track_id for file in plan.files}
     lines = [b"# genre labels of the sample: track, genre, and sometimes a second genre", b"#"]
     for track in sorted(catalogue.tracks, key=lambda t: t.track_id):
-        half, second = rng.random() < 0.5, rng.random() < 0.1
-        also = GENRES[rng.integers(len(GENRES))]
-        if track.track_id in plan.held_out or (track.track_id not in with_audio and not half):
+        has_label, second = rng.random() < 0.5, rng.random() < 0.1
+        other_genre = GENRES[rng.integers(len(GENRES))]
+        if track.track_id in plan.held_out or (track.track_id not in with_audio and not has_label):
             continue
         genre = track.artist.genre
-        extra = f"\t{also}" if second and also != genre else ""
+        extra = f"\t{other_genre}" if second and other_genre != genre else ""
         lines.append(f"{track.track_id}\t{genre}{extra}".encode())
     bad = [("missing_fields", b"TRAAAAA128F00000000"), ("bad_track_id", b"no track\tRock")]
     return write_lines(out, "msd/genres.cls", lines, bad, rng, header=2)
 
 
 def write_summary(path: Path, tracks: list[Track]) -> None:
-    """An MSD summary file: a row per track in each of three compound tables, real names and types."""
+    """Write an MSD summary file: a row per track in each of three compound tables, with real names and types."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = np.zeros(len(tracks), dtype=METADATA)
     analysis = np.zeros(len(tracks), dtype=ANALYSIS)
@@ -108,7 +108,7 @@ def write_summary(path: Path, tracks: list[Track]) -> None:
 
 
 def metadata_values(track: Track) -> dict[str, object]:
-    """Fields of the song in `metadata/songs`."""
+    """Return the fields of the song in `metadata/songs`."""
     return {
         "release": track.release.encode(),
         "title": track.title.encode(),
@@ -118,12 +118,14 @@ def metadata_values(track: Track) -> dict[str, object]:
 
 
 def artist_values(artist: Artist) -> dict[str, object]:
-    """Fields of the artist in `metadata/songs`; places have no coordinates, as half of the MSD's."""
+    """Return the fields of the artist in `metadata/songs`; locations have no coordinates, like half of those in the
+    MSD.
+    """
     return {
         "artist_id": artist.artist_id.encode(),
         "artist_mbid": artist.mbid.encode(),
         "artist_name": artist.name.encode(),
-        "artist_location": artist.place.encode(),
+        "artist_location": artist.location.encode(),
         "artist_latitude": np.nan,
         "artist_longitude": np.nan,
         "artist_familiarity": round(0.3 + 0.6 * artist.hotness, 6),
@@ -132,7 +134,7 @@ def artist_values(artist: Artist) -> dict[str, object]:
 
 
 def analysis_values(track: Track) -> dict[str, object]:
-    """Fields of `analysis/songs`."""
+    """Return the fields of `analysis/songs`."""
     return {
         "analysis_sample_rate": 22_050,
         "duration": track.seconds,

@@ -1,4 +1,4 @@
-"""The compound types of an MSD HDF5 file, field by field as the real files have them."""
+"""Compound types of an MSD HDF5 file, field by field as in the real files."""
 
 METADATA = [
     ("analyzer_version", "S32"),

@@ -1,4 +1,4 @@
-"""A track of audio: a recipe on random instruments in a random key, then a random room, EQ and level."""
+"""Synthesize a track: a genre pattern on random instruments in a random key, then a random room, EQ and level."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from jobs.sample.genre_patterns import GENRE_PATTERNS, GenrePattern, PitchedPart
 from jobs.sample.instruments import Kit, Timbre, Wave, make_kit, make_timbre, note
-from jobs.sample.recipes import RECIPES, Line, RankerConfig
 
-STRENGTH = {"X": 1.0, "x": 0.75, "o": 0.7, "g": 0.3}
+STEP_GAINS = {"X": 1.0, "x": 0.75, "o": 0.7, "g": 0.3}
 CHORDS = ((0, 3, 7), (0, 4, 7), (0, 3, 7, 10), (0, 5, 7), (0, 7, 12))  # in semitones
-ROOTS = ((0, 0, -4, -2), (0, -2, -4, -2), (0, 5, 0, -2), (0, 0, 0, 0), (0, 3, -4, -2))  # a bar each
+PROGRESSIONS = ((0, 0, -4, -2), (0, -2, -4, -2), (0, 5, 0, -2), (0, 0, 0, 0), (0, 3, -4, -2))  # a bar each
 
 
 @dataclass(frozen=True)
@@ -26,112 +26,112 @@ class Grid:
     samples: int
 
     def at(self, bar: int, step: int, rng: Generator) -> int:
-        """Sample at which a step of a bar is played: swung, and a few milliseconds off as people are."""
+        """Return the sample at which a step of a bar is played, with swing and a random deviation of some milliseconds."""
         late = self.swing if step % 2 else 0.0
         return int((((bar * 16 + step) + late) * self.step + rng.normal(0, 0.002)) * self.rate)
 
 
-def put(buffer: Wave, sound: Wave, start: int, gain: float) -> None:
-    """Adds a sound to the buffer, cut at its ends."""
+def add_sound(buffer: Wave, sound: Wave, start: int, gain: float) -> None:
+    """Add a sound to the buffer, clipped at its ends."""
     start = max(0, start)
     end = min(buffer.size, start + sound.size)
     if start < end:
         buffer[start:end] += np.float32(gain) * sound[: end - start]
 
 
-def strength(letter: str, rng: Generator) -> float:
-    """How loud a step of a pattern is in this bar; 0 for silence."""
+def step_gain(letter: str, rng: Generator) -> float:
+    """Return the gain of a pattern's step in this bar; 0 for silence."""
     if letter == "-" or (letter == "o" and rng.random() < 0.5) or (letter == "g" and rng.random() < 0.3):
         return 0.0
-    return STRENGTH[letter] * float(rng.uniform(0.8, 1.1))
+    return STEP_GAINS[letter] * float(rng.uniform(0.8, 1.1))
 
 
 def play_drum(patterns: tuple[str, ...], sound: Wave, ghost: Wave, grid: Grid, rng: Generator) -> Wave:
-    """One drum through the whole track: a pattern chosen once, its optional notes bar by bar."""
+    """Play one drum through the whole track: a pattern chosen once, its optional notes bar by bar."""
     buffer = np.zeros(grid.samples, dtype=np.float32)
     pattern = patterns[rng.integers(len(patterns))]
     for bar in range(grid.bars):
         for step, letter in enumerate(pattern):
-            gain = strength(letter, rng)
+            gain = step_gain(letter, rng)
             if gain:
-                put(buffer, ghost if letter == "g" else sound, grid.at(bar, step, rng), gain)
+                add_sound(buffer, ghost if letter == "g" else sound, grid.at(bar, step, rng), gain)
     return buffer
 
 
-def play_line(line: Line, pitches: list[list[float]], timbre: Timbre, grid: Grid, rng: Generator) -> Wave:
-    """One pitched part: `pitches` holds the hertz that sound together (chords) in each bar."""
+def play_line(line: PitchedPart, pitches: list[list[float]], timbre: Timbre, grid: Grid, rng: Generator) -> Wave:
+    """Play one pitched part: `pitches` has the frequencies (Hz) that sound together (chords) in each bar."""
     buffer = np.zeros(grid.samples, dtype=np.float32)
     pattern = line.rhythms[rng.integers(len(line.rhythms))]
-    held = rng.uniform(*line.held) * grid.step
-    made: dict[float, Wave] = {}
+    note_seconds = rng.uniform(*line.note_steps) * grid.step
+    note_cache: dict[float, Wave] = {}
     for bar in range(grid.bars):
         for step, letter in enumerate(pattern):
-            gain = strength(letter, rng)
-            for hertz in pitches[bar % len(pitches)] if gain else ():
-                made.setdefault(hertz, note(timbre, hertz, held, grid.rate))
-                put(buffer, made[hertz], grid.at(bar, step, rng), gain / 2)
+            gain = step_gain(letter, rng)
+            for to_hertz in pitches[bar % len(pitches)] if gain else ():
+                note_cache.setdefault(to_hertz, note(timbre, to_hertz, note_seconds, grid.rate))
+                add_sound(buffer, note_cache[to_hertz], grid.at(bar, step, rng), gain / 2)
     return buffer
 
 
-def play_arpeggio(line: Line, pitches: list[list[float]], timbre: Timbre, grid: Grid, rng: Generator) -> Wave:
-    """A lead that walks through the chord, one note a step."""
+def play_arpeggio(line: PitchedPart, pitches: list[list[float]], timbre: Timbre, grid: Grid, rng: Generator) -> Wave:
+    """Play a lead that walks through the chord, one note per step."""
     buffer = np.zeros(grid.samples, dtype=np.float32)
     pattern = line.rhythms[rng.integers(len(line.rhythms))]
-    held = rng.uniform(*line.held) * grid.step
+    note_seconds = rng.uniform(*line.note_steps) * grid.step
     walk = rng.permutation(4)
     for bar in range(grid.bars):
         tones = [*pitches[bar % len(pitches)], 2 * pitches[bar % len(pitches)][0]]
-        cached = [note(timbre, hertz, held, grid.rate) for hertz in tones]
+        cached = [note(timbre, to_hertz, note_seconds, grid.rate) for to_hertz in tones]
         for step, letter in enumerate(pattern):
             sound = cached[walk[step % 4] % len(cached)]
-            put(buffer, sound, grid.at(bar, step, rng), strength(letter, rng))
+            add_sound(buffer, sound, grid.at(bar, step, rng), step_gain(letter, rng))
     return buffer
 
 
-def hertz(semitones: float, base: float) -> float:
-    """Semitones above a base pitch in hertz."""
+def to_hertz(semitones: float, base: float) -> float:
+    """Convert semitones above a base pitch to Hz."""
     return float(base * 2 ** (semitones / 12))
 
 
-def drums(recipe: RankerConfig, kit: Kit, grid: Grid, rng: Generator) -> list[Wave]:
-    """The four drums of the recipe."""
+def drum_stems(pattern_of_genre: GenrePattern, kit: Kit, grid: Grid, rng: Generator) -> list[Wave]:
+    """Play the four drums of the pattern."""
     return [
-        play_drum(recipe.kick, kit.kick, kit.kick, grid, rng),
-        play_drum(recipe.snare, kit.snare, kit.ghost, grid, rng),
-        play_drum(recipe.hat, kit.hat, kit.hat, grid, rng),
-        play_drum(recipe.open_hat, kit.open_hat, kit.open_hat, grid, rng),
+        play_drum(pattern_of_genre.kick, kit.kick, kit.kick, grid, rng),
+        play_drum(pattern_of_genre.snare, kit.snare, kit.ghost, grid, rng),
+        play_drum(pattern_of_genre.hat, kit.hat, kit.hat, grid, rng),
+        play_drum(pattern_of_genre.open_hat, kit.open_hat, kit.open_hat, grid, rng),
     ]
 
 
-def pitched(recipe: RankerConfig, grid: Grid, rng: Generator) -> list[Wave]:
-    """Bass, chords and lead over a progression of four bars in a random key."""
+def pitched_stems(pattern_of_genre: GenrePattern, grid: Grid, rng: Generator) -> list[Wave]:
+    """Play bass, chords and lead over a progression of four bars in a random key."""
     key = rng.uniform(0, 12)
-    roots = ROOTS[rng.integers(len(ROOTS))]
+    roots = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
     shape = CHORDS[rng.integers(len(CHORDS))]
-    low = [[hertz(key + root, 41.2)] for root in roots]
-    middle = [[hertz(key + root + tone, 41.2 * 2 ** rng.integers(2, 4)) for tone in shape] for root in roots]
+    low = [[to_hertz(key + root, 41.2)] for root in roots]
+    middle = [[to_hertz(key + root + tone, 41.2 * 2 ** rng.integers(2, 4)) for tone in shape] for root in roots]
     stems = []
-    for line, pitches in ((recipe.bass, low), (recipe.chords, middle)):
+    for line, pitches in ((pattern_of_genre.bass, low), (pattern_of_genre.chords, middle)):
         stems.append(play_line(line, pitches, make_timbre(rng, line.fade, line.drive), grid, rng))
-    lead = make_timbre(rng, recipe.lead.fade, recipe.lead.drive)
+    lead = make_timbre(rng, pattern_of_genre.lead.fade, pattern_of_genre.lead.drive)
     high = [[2 * pitch for pitch in bar] for bar in middle]
-    return [*stems, play_arpeggio(recipe.lead, high, lead, grid, rng)]
+    return [*stems, play_arpeggio(pattern_of_genre.lead, high, lead, grid, rng)]
 
 
 def render(genre: str, seconds: float, rate: int, rng: Generator) -> Wave:
-    """`seconds` of one genre in stereo at `rate` Hz, [samples, 2], peak below 1."""
-    recipe = RECIPES[genre]
-    step = 60 / rng.uniform(*recipe.tempo) / 4
+    """Synthesize `seconds` of one genre in stereo at `rate` Hz: [samples, 2], peak below 1."""
+    pattern_of_genre = GENRE_PATTERNS[genre]
+    step = 60 / rng.uniform(*pattern_of_genre.tempo) / 4
     offset = rng.uniform(0, 16 * step)  # files do not start on a bar
     samples = int((seconds + offset) * rate)
-    grid = Grid(step, rng.uniform(*recipe.swing), 1 + int((seconds + offset) / (16 * step)), rate, samples)
-    stems = drums(recipe, make_kit(rng, rate), grid, rng) + pitched(recipe, grid, rng)
+    grid = Grid(step, rng.uniform(*pattern_of_genre.swing), 1 + int((seconds + offset) / (16 * step)), rate, samples)
+    stems = drum_stems(pattern_of_genre, make_kit(rng, rate), grid, rng) + pitched_stems(pattern_of_genre, grid, rng)
     stems = [stem[int(offset * rate) :][: int(seconds * rate)] for stem in stems]
-    return finish(balance(stems, recipe.mix, rng), rate, rng)
+    return master(mix_stems(stems, pattern_of_genre.mix, rng), rate, rng)
 
 
-def balance(stems: list[Wave], levels: tuple[float, ...], rng: Generator) -> Wave:
-    """Stereo sum of the stems, each around its level (dB, give or take 5) and at a random place."""
+def mix_stems(stems: list[Wave], levels: tuple[float, ...], rng: Generator) -> Wave:
+    """Mix the stems to stereo, each around its level (dB, +-5) and at a random position."""
     mix = np.zeros((stems[0].size, 2))
     for stem, level in zip(stems, levels, strict=True):
         loudness = float(np.sqrt(np.mean(stem**2)))
@@ -142,8 +142,8 @@ def balance(stems: list[Wave], levels: tuple[float, ...], rng: Generator) -> Wav
     return mix.astype(np.float32)
 
 
-def finish(mix: Wave, rate: int, rng: Generator) -> Wave:
-    """Room, noise bed, EQ and level."""
+def master(mix: Wave, rate: int, rng: Generator) -> Wave:
+    """Add room and noise, EQ and level."""
     t = np.arange(int(rng.uniform(0.15, 0.6) * rate)) / rate
     room = rng.normal(size=t.size) * np.exp(-t * rng.uniform(8, 25))
     wet = fftconvolve(mix, (room / np.linalg.norm(room))[:, None], axes=0)[: len(mix)]
@@ -156,7 +156,7 @@ def finish(mix: Wave, rate: int, rng: Generator) -> Wave:
 
 
 def equalise(wave: NDArray[np.float64], rate: int, rng: Generator) -> NDArray[np.float64]:
-    """A random tilt (up to 3 dB an octave either way) and random bumps."""
+    """Apply a random tilt (up to 3 dB per octave) and random bumps."""
     spectrum = np.fft.rfft(wave, axis=0)
     octave = np.log2(np.maximum(np.fft.rfftfreq(len(wave), 1 / rate), 20) / 640)
     knots = np.linspace(-5, 5.2, 9)

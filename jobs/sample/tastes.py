@@ -1,4 +1,4 @@
-"""What a user picks next: from the group, the loved artist, the loved sound, a hot wave, or anywhere."""
+"""Choose a user's next track: from the group, the favourite artist or genre, a hot wave, or anywhere."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from jobs.sample.audio_plan import AudioPlan
 from jobs.sample.catalogue import Catalogue
 from jobs.sample.config import SampleConfig
-from jobs.sample.listeners import Listener
+from jobs.sample.users import User
 
 WAVE_DAYS = 3
-WAVE_SHARE = 0.06  # of all plays while a wave lasts
+WAVE_SHARE = 0.06  # fraction of all plays while a wave lasts
 
 
 @dataclass(frozen=True)
-class Wave:
+class HotWave:
     """A track that everybody plays for three days."""
 
     track: int
@@ -25,30 +25,30 @@ class Wave:
 
 @dataclass(frozen=True)
 class Pool:
-    """Tracks to pick from, some more often than others."""
+    """Tracks to choose from, with different probabilities."""
 
     tracks: NDArray[np.int64]
     cumulative: NDArray[np.float64]
 
     def pick(self, rng: Generator) -> int:
-        """Position of a track in the catalogue."""
+        """Return the index of a track in the catalogue."""
         return int(self.tracks[np.searchsorted(self.cumulative, rng.random(), side="right")])
 
 
 @dataclass(frozen=True)
 class Tastes:
-    """Everything that decides what is played; `follows` maps a track to the one that comes after it."""
+    """All pools and rules of choice; `follows` maps a track to the one that is played after it."""
 
     groups: list[Pool]
     artists: dict[str, Pool]
     sounds: dict[str, Pool]
     anywhere: Pool
-    waves: list[Wave]
+    waves: list[HotWave]
     follows: dict[int, int]
 
 
 def make_pool(tracks: list[int], rng: Generator, skew: float) -> Pool:
-    """A pool whose popularity falls with rank^-skew, ranks drawn at random."""
+    """Return a pool whose popularity decreases with rank^-skew, with random ranks."""
     weights = (1.0 + rng.permutation(len(tracks))) ** -skew
     cumulative = np.cumsum(weights / weights.sum())
     cumulative[-1] = 1.0
@@ -56,7 +56,7 @@ def make_pool(tracks: list[int], rng: Generator, skew: float) -> Pool:
 
 
 def make_tastes(cfg: SampleConfig, catalogue: Catalogue, plan: AudioPlan) -> Tastes:
-    """The pools of a seed, without the tracks that nobody may play."""
+    """Return the pools of a seed, without the tracks that must not be played."""
     rng = cfg.rng(6)
     never = plan.unplayed | {track.track_id for track in catalogue.mismatched}
     playable = [i for i, track in enumerate(catalogue.tracks) if track.track_id not in never]
@@ -81,39 +81,41 @@ def make_tastes(cfg: SampleConfig, catalogue: Catalogue, plan: AudioPlan) -> Tas
     )
 
 
-def make_waves(cfg: SampleConfig, catalogue: Catalogue, allowed: set[int], rng: Generator) -> list[Wave]:
-    """Waves of tracks of no group, spread over the days."""
+def make_waves(cfg: SampleConfig, catalogue: Catalogue, allowed: set[int], rng: Generator) -> list[HotWave]:
+    """Return hot waves of tracks without a group, spread over the days."""
     free = [i for i, track in enumerate(catalogue.tracks) if track.artist.group < 0 and i in allowed]
-    chosen = rng.choice(free, cfg.hot_waves, replace=False).tolist()
+    tracks = rng.choice(free, cfg.hot_waves, replace=False).tolist()
     room = max(1, cfg.days - WAVE_DAYS)
-    return [Wave(track, (2 + n * room // cfg.hot_waves) % room) for n, track in enumerate(chosen)]
+    return [HotWave(track, (2 + n * room // cfg.hot_waves) % room) for n, track in enumerate(tracks)]
 
 
 def make_pairs(cfg: SampleConfig, groups: list[list[int]], rng: Generator) -> dict[int, int]:
-    """In each group, tracks after which one certain other track is likely; no track is in two pairs."""
+    """Choose pairs of tracks in each group, of which the second is likely to follow the first; no track is in two
+    pairs.
+    """
     follows: dict[int, int] = {}
     for tracks in groups:
-        chosen = rng.choice(tracks, 2 * cfg.pairs_per_group, replace=False).tolist()
-        follows |= dict(zip(chosen[::2], chosen[1::2], strict=True))
+        pairs = rng.choice(tracks, 2 * cfg.pairs_per_group, replace=False).tolist()
+        follows |= dict(zip(pairs[::2], pairs[1::2], strict=True))
     return follows
 
 
-def next_track(cfg: SampleConfig, tastes: Tastes, user: Listener, day: int, before: int, rng: Generator) -> int:
-    """Position of the track that `user` plays after `before` (-1 at a session's start)."""
-    if before in tastes.follows and rng.random() < cfg.pair_chance:
-        return tastes.follows[before]
+def next_track(cfg: SampleConfig, tastes: Tastes, user: User, day: int, previous: int, rng: Generator) -> int:
+    """Return the index of the track that `user` plays after `previous` (-1 at a session's start)."""
+    if previous in tastes.follows and rng.random() < cfg.pair_chance:
+        return tastes.follows[previous]
     hot = [wave.track for wave in tastes.waves if wave.first_day <= day < wave.first_day + WAVE_DAYS]
     if hot and rng.random() < WAVE_SHARE:
         return hot[rng.integers(len(hot))]
     return usual_track(cfg, tastes, user, rng)
 
 
-def usual_track(cfg: SampleConfig, tastes: Tastes, user: Listener, rng: Generator) -> int:
-    """A pick by taste alone: also what the older play counts are made of."""
-    if user.loves and user.loves.artist_id in tastes.artists and rng.random() < 0.5:
-        return tastes.artists[user.loves.artist_id].pick(rng)
-    if user.sound in tastes.sounds and rng.random() < 0.5:
-        return tastes.sounds[user.sound].pick(rng)
+def usual_track(cfg: SampleConfig, tastes: Tastes, user: User, rng: Generator) -> int:
+    """Choose by taste alone; the older play counts are generated in the same way."""
+    if user.favourite_artist and user.favourite_artist.artist_id in tastes.artists and rng.random() < 0.5:
+        return tastes.artists[user.favourite_artist.artist_id].pick(rng)
+    if user.favourite_genre in tastes.sounds and rng.random() < 0.5:
+        return tastes.sounds[user.favourite_genre].pick(rng)
     if rng.random() < cfg.loyalty:
         return tastes.groups[user.group].pick(rng)
     return tastes.anywhere.pick(rng)

@@ -1,4 +1,4 @@
-"""Text files with some garbage in them: how the catalogue's and the users' files are written."""
+"""Write text files with some garbage in them: those of the catalogue and of the users."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from jobs.sample.app_log import Garbage
 def write_lines(
     out: Path, name: str, good: list[bytes], bad: list[tuple[str, bytes]], rng: Generator, header: int = 0
 ) -> list[Garbage]:
-    """Writes `good` lines with the `bad` ones (kind, raw) strewn among them after `header` lines.
+    """Write `good` lines with the `bad` ones (kind, raw) at random positions after `header` lines.
 
-    Returns where the bad ones lie.
+    Returns the positions of the bad ones.
     """
     lines = [("good", raw) for raw in good]
     for entry in bad:

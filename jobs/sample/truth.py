@@ -1,4 +1,4 @@
-"""What was planted: `truth.json`, which only tests read."""
+"""Ground truth of the sample, `truth.json`, which only tests read."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -9,57 +9,57 @@ from jobs.sample.app_log import Garbage
 from jobs.sample.audio_plan import AudioPlan
 from jobs.sample.catalogue import Catalogue
 from jobs.sample.config import SampleConfig
+from jobs.sample.corruption import DelayedEvents, log_record
 from jobs.sample.events import Event
-from jobs.sample.faults import Delayed, log_record
-from jobs.sample.listeners import Listener
 from jobs.sample.msd_files import latin1
 from jobs.sample.tastes import WAVE_DAYS, Tastes
 from jobs.sample.user_files import Counts
+from jobs.sample.users import User
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything that was made, before it is written."""
+    """The generated data before it is written."""
 
     cfg: SampleConfig
     catalogue: Catalogue
     plan: AudioPlan
-    listeners: list[Listener]
+    users: list[User]
     tastes: Tastes
     counts: Counts
-    log: Delayed
+    log: DelayedEvents
     repeated: list[Event]
 
 
 def truth(world: World, bad: list[Garbage]) -> dict[str, Any]:
-    """The whole truth as plain values; every list is sorted."""
+    """Return the ground truth as plain values; every list is sorted."""
     return {
         "seed": world.cfg.seed,
         "first_date": str(world.cfg.first_date),
         "last_date": str(world.cfg.first_date + timedelta(days=world.cfg.days - 1)),
         **taste_truth(world),
         **deletion_truth(world),
-        **fault_truth(world, bad),
+        **error_truth(world, bad),
         **audio_truth(world),
         **catalogue_truth(world.catalogue),
     }
 
 
 def taste_truth(world: World) -> dict[str, Any]:
-    """Groups, lovers, waves and the order inside sessions."""
+    """Return groups, users with favourites, hot waves and the order inside sessions."""
     tracks = world.catalogue.tracks
     first = world.cfg.first_date
     groups = {
         str(g): {
-            "users": sorted(user.user_id for user in world.listeners if user.group == g),
+            "users": sorted(user.user_id for user in world.users if user.group == g),
             "tracks": sorted(tracks[i].track_id for i in world.catalogue.of_group(g)),
         }
         for g in range(world.cfg.groups)
     }
     return {
         "groups": groups,
-        "artist_lovers": {u.user_id: u.loves.artist_id for u in world.listeners if u.loves},
-        "audio_tastes": {u.user_id: u.sound for u in world.listeners if u.sound},
+        "artist_lovers": {u.user_id: u.favourite_artist.artist_id for u in world.users if u.favourite_artist},
+        "audio_tastes": {u.user_id: u.favourite_genre for u in world.users if u.favourite_genre},
         "hot_waves": [
             {
                 "track": tracks[wave.track].track_id,
@@ -76,16 +76,16 @@ def taste_truth(world: World) -> dict[str, Any]:
 
 
 def deletion_truth(world: World) -> dict[str, Any]:
-    """Who asked to be forgotten, and the listens that were."""
-    wishes = [event for event in world.log.events if event.event == "delete"]
+    """Return the users and pairs with a deletion request."""
+    requests = [event for event in world.log.events if event.event == "delete"]
     return {
-        "deleted_users": sorted(event.user_id for event in wishes if not event.track_id),
-        "deleted_pairs": sorted([event.user_id, event.track_id] for event in wishes if event.track_id),
+        "deleted_users": sorted(event.user_id for event in requests if not event.track_id),
+        "deleted_pairs": sorted([event.user_id, event.track_id] for event in requests if event.track_id),
     }
 
 
-def fault_truth(world: World, bad: list[Garbage]) -> dict[str, Any]:
-    """Garbage, repeats and late lines; `events` counts what is good, repeats included once."""
+def error_truth(world: World, bad: list[Garbage]) -> dict[str, Any]:
+    """Return garbage, duplicates and late lines; `events` counts good ones, each duplicate once."""
     short = [log_record(world.cfg, event) for event in world.log.too_late]
     return {
         "garbage": [asdict(entry) for entry in sorted(bad, key=lambda e: (e.file, e.line))],
@@ -99,7 +99,7 @@ def fault_truth(world: World, bad: list[Garbage]) -> dict[str, Any]:
 
 
 def audio_truth(world: World) -> dict[str, Any]:
-    """Genres of the audio, what is broken, held out, and never played."""
+    """Return the genres of the audio, and which files are broken, held out, or never played."""
     plan = world.plan
     songs = {song for _, song in world.counts}
     song_of = {track.track_id: track.song_id for track in world.catalogue.tracks}
@@ -109,13 +109,13 @@ def audio_truth(world: World) -> dict[str, Any]:
     return {
         "audio_genres": dict(sorted(genres.items())),
         "held_out_audio": {track: genres[track] for track in sorted(plan.held_out)},
-        "broken_audio": {file.name: file.fault for file in plan.files if file.fault},
+        "broken_audio": {file.name: file.defect for file in plan.files if file.defect},
         "unplayed_audio": sorted(silent),
     }
 
 
 def catalogue_truth(catalogue: Catalogue) -> dict[str, Any]:
-    """Pairs that must be dropped, songs with two tracks, genres of all tracks, lines in latin-1."""
+    """Return pairs that must be dropped, songs with two tracks, genres of all tracks, lines in latin-1."""
     songs = Counter(track.song_id for track in catalogue.tracks)
     return {
         "mismatched": sorted([track.song_id, track.track_id] for track in catalogue.mismatched),

@@ -1,4 +1,4 @@
-"""Users beside the app log: older play counts (Taste Profile) and profiles (Last.fm-1K)."""
+"""Write user data besides the app log: older play counts (Taste Profile) and profiles (Last.fm-1K)."""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -7,17 +7,17 @@ from pathlib import Path
 from jobs.sample.app_log import Garbage
 from jobs.sample.catalogue import Catalogue
 from jobs.sample.config import SampleConfig
-from jobs.sample.listeners import COUNTRIES, Listener
 from jobs.sample.tastes import Tastes, usual_track
 from jobs.sample.text_files import write_lines
+from jobs.sample.users import COUNTRIES, User
 
 Counts = Counter[tuple[str, str]]
 
 
-def make_counts(cfg: SampleConfig, catalogue: Catalogue, listeners: list[Listener], tastes: Tastes) -> Counts:
-    """(user, song) -> plays before the first date, from the same tastes; some for mismatched songs too."""
+def make_counts(cfg: SampleConfig, catalogue: Catalogue, users: list[User], tastes: Tastes) -> Counts:
+    """Return (user, song) -> plays before the first date, from the same tastes; some for mismatched songs too."""
     counts: Counts = Counter()
-    for number, user in enumerate(listeners):
+    for number, user in enumerate(users):
         rng = cfg.rng(14, number)
         if not user.profile:
             continue
@@ -31,15 +31,15 @@ def make_counts(cfg: SampleConfig, catalogue: Catalogue, listeners: list[Listene
 
 
 def write_counts(out: Path, cfg: SampleConfig, counts: Counts, forgotten: set[str]) -> list[Garbage]:
-    """`user<TAB>song<TAB>count`, with garbage that names no user who asked to be forgotten."""
+    """Write `user<TAB>song<TAB>count`, with garbage that names no user with a deletion request."""
     rng = cfg.rng(15)
     keys = sorted(counts)
     lines = [f"{user}\t{song}\t{counts[user, song]}".encode() for user, song in keys]
-    kept = [key for key in keys if key[0] not in forgotten]
+    allowed = [key for key in keys if key[0] not in forgotten]
     count = max(4, int(cfg.garbage * len(lines)) // 2)
     bad = []
-    for n, i in enumerate(rng.choice(len(kept), min(count, len(kept)), replace=False)):
-        user, song = kept[i]
+    for n, i in enumerate(rng.choice(len(allowed), min(count, len(allowed)), replace=False)):
+        user, song = allowed[i]
         kinds = {"missing_fields": f"{user}\t{song}", "count_is_no_number": f"{user}\t{song}\tmany"}
         kinds |= {"count_negative": f"{user}\t{song}\t-3", "missing_user": f"\t{song}\t2"}
         kind = sorted(kinds)[n % len(kinds)]
@@ -47,11 +47,11 @@ def write_counts(out: Path, cfg: SampleConfig, counts: Counts, forgotten: set[st
     return write_lines(out, "taste_profile/train_triplets.txt", lines, bad, rng)
 
 
-def write_profiles(out: Path, cfg: SampleConfig, listeners: list[Listener]) -> list[Garbage]:
-    """`userid-profile.tsv` of Last.fm-1K: much is left blank, as there."""
+def write_profiles(out: Path, cfg: SampleConfig, users: list[User]) -> list[Garbage]:
+    """Write `userid-profile.tsv` of Last.fm-1K: as there, much is blank."""
     rng = cfg.rng(16)
     lines = [b"#id\tgender\tage\tcountry\tregistered"]
-    for user in listeners:
+    for user in users:
         gender = ("m", "f", "")[rng.integers(3)]
         age = str(rng.integers(16, 70)) if rng.random() < 0.4 else ""
         joined = date(2019, 1, 1) + timedelta(days=int(rng.integers(2400)))

@@ -1,4 +1,4 @@
-"""What formats share, so that a format's module says only what is particular to it: the defaults of `contract.Format`."""
+"""Base classes with the defaults of `contract.Format`, so that a format's module defines only what is particular to it."""
 
 from abc import ABC, abstractmethod
 from datetime import date
@@ -6,61 +6,59 @@ from datetime import date
 from pyspark.sql import SparkSession
 
 from jobs.sources.contract import Source
-from jobs.sources.reading.files import text_listing
-from jobs.sources.reading.lines import cut_files, independent_count
+from jobs.sources.options import Options
+from jobs.sources.reading.files import list_text_files
+from jobs.sources.reading.lines import count_text_lines, truncated_files
 
 
-class Plain:
-    """A format that gives one table and has no options."""
+class FormatDefaults:
+    """A format of one table, without options."""
 
-    also: frozenset[str] = frozenset()
-    options: frozenset[str] = frozenset()
+    extra_tables: frozenset[str] = frozenset()
+    options: type[Options] = Options
 
-    def check(self, source: Source) -> None:
-        """There are no options that could be wrong."""
-
-    def received(self, path: str) -> date | None:
-        """None: no file tells a date of receipt."""
+    def receipt_date(self, path: str) -> date | None:
+        """Return None: files have no date of receipt."""
         return None
 
 
-class Snapshot(Plain):
-    """A format whose data have no dates: read whole each night, as of the date that the source states."""
+class SnapshotFormat(FormatDefaults):
+    """A format without dates. It is read completely every night, as of the date given in the sources file."""
 
     dated = False
 
-    def newest(self, source: Source) -> date | None:
-        """The stated `as_of`."""
+    def newest_date(self, source: Source) -> date | None:
+        """Return the source's `as_of`."""
         return source.as_of
 
 
-class Events(Plain, ABC):
+class EventFormat(FormatDefaults, ABC):
     """A format of listening events, each with its time."""
 
     table = "events"
     dated = True
 
-    def newest(self, source: Source) -> date | None:
-        """Newest date of receipt: a file's own, else the newest that its lines tell."""
-        days = (self.received(path) or self.newest_day(source, path) for path in self.files(source))
-        return max((day for day in days if day), default=None)
+    def newest_date(self, source: Source) -> date | None:
+        """Return the newest date of receipt: that of a file, or else the newest date in its lines."""
+        dates = (self.receipt_date(path) or self.newest_date_in_file(source, path) for path in self.files(source))
+        return max((day for day in dates if day), default=None)
 
     @abstractmethod
     def files(self, source: Source) -> list[str]:
-        """As `contract.Format` says."""
+        """List the source's files; see `contract.Format`."""
 
     @abstractmethod
-    def newest_day(self, source: Source, path: str) -> date | None:
-        """Newest UTC date of receipt that a file's lines tell, found without Spark."""
+    def newest_date_in_file(self, source: Source, path: str) -> date | None:
+        """Return the newest UTC date of receipt in a file's lines, without Spark."""
 
 
-class TextFiles:
-    """Text lines, plain or gzip; named before `Snapshot` or `Events`."""
+class TextFileFormat:
+    """A format of text lines, plain or gzip. As a base class it precedes `SnapshotFormat` or `EventFormat`."""
 
     def files(self, source: Source) -> list[str]:
-        """Every file under the path, plain or .gz."""
-        return text_listing(source)
+        """List every file under the path, plain or .gz."""
+        return list_text_files(source)
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
-        """Lines by the second reader."""
-        return independent_count(spark, files, cut_files(source, files))
+        """Count the lines of each file with the independent counter."""
+        return count_text_lines(spark, files, truncated_files(source, files))

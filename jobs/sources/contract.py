@@ -1,4 +1,4 @@
-"""What every format promises: location and options in; typed rows, rejected rows and counts per file out."""
+"""The contract of every source format: a location and options in; typed rows, rejected rows and counts per file out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,115 +8,110 @@ from typing import Any, Protocol
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.sources.reading import raw
+from jobs.sources.options import Options
+from jobs.sources.reading import raw_bytes
 
-QUARANTINE_LIMIT = 0.05
-"""Share of lines (or files) that may be quarantined before the night stops: 5 %. It holds for all that an ingest
-reads of a source, and for each received date by itself, or a wholly bad day would hide in a long first load."""
-QUARANTINE_DAY_LINES = 20
-"""Lines that must be bad before a single received date can stop a night: one bad line among three is no bad day."""
 COUNT_TABLES = frozenset({"play_counts", "hidden_play_counts", "artist_play_counts"})
-"""Counts without times: their sources say by `as_of` of which date they are, and they are stored under that date."""
+"""Tables of counts without times. Their sources state a date with `as_of`, and the rows are stored under that date."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One `[[source]]` of the sources file, its path expanded and made absolute."""
+    """One `[[source]]` of the sources file, with its path expanded and made absolute."""
 
     name: str
     format: str
     path: str
     as_of: date | None = None
     namespace: str = ""
-    """Prefix put before user and track ids (`30music` -> `30music:123`); empty: ids as they are."""
+    """Prefix of user and track ids (`30music` -> `30music:123`); empty: ids stay as they are."""
     options: Mapping[str, Any] = field(default_factory=dict)
     truncated: str = "refuse"
-    """What is done with a .gz that is cut short: `refuse` stops the night; `take` takes the lines before the cut."""
+    """Handling of truncated .gz files: `refuse` stops the night, `take` reads the lines before the truncation."""
 
     @property
     def prefix(self) -> str:
-        """What stands before its ids: the namespace and a colon, or nothing."""
+        """Prefix of its ids: the namespace and a colon, or nothing."""
         return f"{self.namespace}:" if self.namespace else ""
 
-    def cut_line(self, file: str) -> int | None:
-        """The line within which a .gz is cut short that is taken nevertheless; looked for only where that is wished."""
-        return raw.cut_line(file) if self.truncated == "take" else None
+    def truncated_at_line(self, file: str) -> int | None:
+        """Return the line at which a .gz is truncated, where truncated files are accepted; otherwise None."""
+        return raw_bytes.truncated_at_line(file) if self.truncated == "take" else None
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a format made of some files. All are lazy and agree: every line is good, quarantined or blank.
+    """The parsed lines of some files as lazy frames. Every line is good, quarantined or blank.
 
-    The other frames are cut from `lines`: persist it first, and the input is read and parsed only once.
+    The other frames are derived from `lines`. Persist it first; then the input is read and parsed only once.
     """
 
     lines: DataFrame
     """One row per input line: `file`, `kind` (good, quarantined or blank), and what the frames below need.
 
-    Where a record may run over several lines (CSV with quotes), a row stands for `span` (long) of them.
-    """
+    In formats whose records span several lines (CSV with quotes), a row stands for `n_lines` (long) of them."""
     rows: DataFrame
-    """Columns of the lake table, plus `file`; for a dated format also `dt` (UTC date of receipt). Duplicates still in."""
+    """Columns of the lake table and `file`; for a dated format also `dt` (UTC date of receipt). Includes duplicates."""
     rejected: DataFrame
-    """Columns `file`, `raw` (binary; null: a whole file), `line` (long; null: see `locate`), `rule`, `reason`; dated formats:
-    `dt`, null where neither the file nor the line tells it."""
+    """Columns `file`, `raw` (binary; null: a whole file), `line` (long; null: see `locate_lines`), `rule`, `reason`;
+    for dated formats `dt`, null where neither the file nor the line has a date."""
     blank: DataFrame
-    """Columns `file`, `blank` (long): empty lines, comments and headers per file."""
+    """Columns `file`, `blank` (long): number of empty lines, comments and headers per file."""
     deletions: DataFrame | None = None
-    """Columns `user_hash`, `track_id`, `file`, `dt`: wishes to be forgotten met among the rows; good lines, yet not in `rows`."""
-    also: Mapping[str, DataFrame] = field(default_factory=dict)
-    """Rows of further lake tables that the same lines give, by table name: its columns, plus `file` (snapshots only). The lines
-    are accounted for by the main table's rows; repeats are dropped when they are written."""
+    """Columns `user_hash`, `track_id`, `file`, `dt`: deletion requests in the lines. They are good lines, but no rows."""
+    extra_tables: Mapping[str, DataFrame] = field(default_factory=dict)
+    """Rows of further lake tables from the same lines, by table name, with `file` (snapshots only).
 
-    def account(self, *more: Column) -> DataFrame:
-        """`file`, `good`, `quarantined`, `blank` (long): lines per file, in one pass over `lines`; empty files have no row.
+    Lines are accounted for by the rows of the main table. Duplicates are dropped when the rows are written."""
 
-        `continued`: those of the good ones that go on with the record of the line before. `more`: further sums over the lines.
+    def count_kinds(self, *more: Column) -> DataFrame:
+        """Count lines per file in one pass: `file`, `good`, `quarantined`, `blank` and `continued` (long).
+
+        `continued` counts good lines that continue the record of the previous line. `more`: further aggregates of the
+        lines. Empty files have no row.
         """
-        span = F.col("span") if "span" in self.lines.columns else F.lit(1)
+        n_lines = F.col("n_lines") if "n_lines" in self.lines.columns else F.lit(1)
         kinds = [
-            F.sum(F.when(F.col("kind") == kind, span).otherwise(0)).alias(kind) for kind in ("good", "quarantined", "blank")
+            F.sum(F.when(F.col("kind") == kind, n_lines).otherwise(0)).alias(kind)
+            for kind in ("good", "quarantined", "blank")
         ]
-        continued = F.sum(F.when(F.col("kind") == "good", span - 1).otherwise(0)).alias("continued")
+        continued = F.sum(F.when(F.col("kind") == "good", n_lines - 1).otherwise(0)).alias("continued")
         return self.lines.groupBy("file").agg(*kinds, continued, *more)
 
 
 class Format(Protocol):
-    """One module per format under `jobs/sources/formats/` holds one of these, as `FORMAT`."""
+    """A source format. Each module under `jobs/sources/formats/` defines one as `FORMAT`."""
 
     @property
     def table(self) -> str:
-        """Name of the lake table that its rows belong to."""
+        """Name of the lake table of its rows."""
 
     @property
-    def also(self) -> frozenset[str]:
-        """Names of further lake tables that the same lines give: the keys of `Parsed.also`. Snapshots only."""
+    def extra_tables(self) -> frozenset[str]:
+        """Names of further lake tables from the same lines: the keys of `Parsed.extra_tables`. Snapshots only."""
 
     @property
     def dated(self) -> bool:
-        """True: rows carry the date of receipt and are appended by it; False: a snapshot, read whole each night."""
+        """True: rows carry a date of receipt and are appended by it. False: a snapshot, read completely every night."""
 
     @property
-    def options(self) -> frozenset[str]:
-        """Keys of a `[[source]]` that only this format knows."""
+    def options(self) -> type[Options]:
+        """Model of the keys of a `[[source]]` that only this format has."""
 
-    def check(self, source: Source) -> None:
-        """Judge the options, before any file is read. Raises SourceError saying which is wrong and what it may be."""
+    def newest_date(self, source: Source) -> date | None:
+        """Return the newest UTC date in the data (dated formats), without Spark; for a snapshot its `as_of`."""
 
-    def newest(self, source: Source) -> date | None:
-        """Newest UTC date in the data (dated formats), found without Spark; a snapshot's `as_of`."""
-
-    def received(self, path: str) -> date | None:
-        """The date of receipt of everything in a file, told by its folder or name; None: rows tell their own, or none."""
+    def receipt_date(self, path: str) -> date | None:
+        """Return the date of receipt in a file's folder or name; None: rows have their own dates, or none."""
 
     def files(self, source: Source) -> list[str]:
-        """The files to read, sorted. Raises SourceError naming path and reason where there are none or one is unreadable."""
+        """List the files to read, sorted. Raise SourceError with path and reason if none exist or one is unreadable."""
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
-        """By file, what its account must add up to, counted from the raw bytes: lines, table rows, or 1 for a whole file.
+        """Count each file's lines (or table rows, or 1 for a whole file) from the raw bytes, independently of `parse`.
 
-        A truncated file is a SourceError that names it, so call it before `parse` is used.
+        Raises SourceError for a truncated file. Call it before the frames of `parse` are evaluated.
         """
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
-        """Rows and rejects of these files; lazy, and never raises for bad content."""
+        """Parse these files lazily. Bad content never raises; it is rejected."""

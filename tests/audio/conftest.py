@@ -1,4 +1,4 @@
-"""Nights that have ingested audio files, and nothing else."""
+"""Fixtures: nights with ingested audio files only."""
 
 import datetime as dt
 import hashlib
@@ -20,14 +20,14 @@ Ingested = Callable[..., Night]
 
 @pytest.fixture
 def ingested(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingested:
-    """The night `days` after DAY, with these audio files (track -> path)."""
+    """Return a function that makes the night `days` after DAY, with these audio files (track -> path)."""
     file = tmp_path / "sources.toml"
     file.write_text('name = "silent"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
     names = table("audio_files").schema.names
 
     def night(files: dict[str, Path], days: int = 0) -> Night:
-        one = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
-        ingest = JobContext(one, "snapshots", mel.Config())
+        night_of_day = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
+        ingest = JobContext(night_of_day, "snapshots", mel.Config())
         ingest.write("tracks", spark.createDataFrame([], table("tracks").schema))
         rows = [
             {
@@ -41,6 +41,6 @@ def ingested(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingeste
         schema = table("audio_files").read_schema
         ingest.write("audio_files", spark.createDataFrame([[row.get(name) for name in names] for row in rows], schema))
         ingest.commit()
-        return one
+        return night_of_day
 
     return night

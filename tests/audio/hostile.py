@@ -1,4 +1,4 @@
-"""Sound files as nobody should make them, and usual ones beside."""
+"""Unusable and unusual sound files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def _one_huge(path: Path) -> None:
 
 
 def unknown_length(path: Path) -> None:
-    """As a recorder that writes to a pipe leaves it: 36 bits of STREAMINFO, which tell how many samples there are, are 0."""
+    """Write a file as a recorder on a pipe does: the 36 bits of STREAMINFO with the number of samples are 0."""
     soundfile.write(path, tone(3.0), RATE)
     data = bytearray(path.read_bytes())
     data[21] &= 0xF0
@@ -41,7 +41,7 @@ def unknown_length(path: Path) -> None:
     path.write_bytes(data)
 
 
-def _cut(path: Path) -> None:
+def _truncated(path: Path) -> None:
     wav(path, tone(3.0))
     path.write_bytes(path.read_bytes()[:30])
 
@@ -56,7 +56,7 @@ def _hour(path: Path) -> None:
 BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "empty.wav": ("undecodable", lambda path: path.write_bytes(b"")),
     "text.mp3": ("undecodable", lambda path: path.write_text("this is no music\n" * 500)),
-    "cut.wav": ("undecodable", _cut),
+    "cut.wav": ("undecodable", _truncated),
     "nan.wav": ("not_finite", _nan),
     "sample.wav": ("too_short", lambda path: wav(path, tone(1 / RATE))),
     "silent.wav": ("silent", lambda path: wav(path, 0 * tone(2.0))),
@@ -64,12 +64,12 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "huge.wav": ("too_loud", _one_huge),
     "slow.wav": ("bad_rate", lambda path: wav(path, tone(100.0, 8), 8)),
 }
-"""File name: the rule that it breaks, and how it is made."""
-ODD: dict[str, tuple[tuple[float, int, int], Callable[[Path], object]]] = {
+"""File name: the rule that it breaks, and a function that writes it."""
+UNUSUAL: dict[str, tuple[tuple[float, int, int], Callable[[Path], object]]] = {
     "hour.flac": ((3600.0, 8_000, 1), _hour),
     "eight_bit.wav": ((4.0, RATE, 1), lambda path: wav(path, tone(4.0), kind="PCM_U8")),
     "high.flac": ((4.0, 96_000, 1), lambda path: wav(path, tone(4.0, 96_000), 96_000)),
     "six.wav": ((4.0, 48_000, 6), lambda path: wav(path, tone(4.0, 48_000, 6), 48_000)),
     "short.ogg": ((1.0, RATE, 1), lambda path: soundfile.write(path, tone(1.0), RATE)),
 }
-"""File name: seconds, sample rate and channels of one that can be used, and how it is made."""
+"""File name: seconds, sample rate and channels of a usable file, and a function that writes it."""

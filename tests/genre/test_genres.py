@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.catalogue.tracks import cut_mismatches, first_genre, label_genres, merge_sources
+from jobs.catalogue.tracks import label_genres, merge_sources, remove_mismatched_songs, top_genre
 from jobs.errors import SourceError
 from jobs.genre.classify import build_track_genres
 from jobs.genre.labels import evenly, in_order, with_enough
@@ -57,7 +57,7 @@ def test_most_votes_win_and_ties_go_to_the_first_genre(spark: SparkSession) -> N
     mapping = {"rock": "Rock", "hard rock": "Rock", "trance": "Trance"}
     rows = [("x", "Rock"), ("x", "hard rock"), ("x", "trance"), ("y", "trance"), ("y", " rock "), ("z", "polka")]
     frame = spark.createDataFrame(rows, "artist_id string, term string").selectExpr("*", "1 AS weight")
-    assert dict(first_genre(frame, "artist_id", "term", mapping, ("Rock", "Trance")).collect()) == {"x": "Rock", "y": "Rock"}
+    assert dict(top_genre(frame, "artist_id", "term", mapping, ("Rock", "Trance")).collect()) == {"x": "Rock", "y": "Rock"}
 
 
 def test_a_track_keeps_every_genre_that_annotators_give_it(spark: SparkSession) -> None:
@@ -105,4 +105,4 @@ def test_the_fullest_description_wins_and_its_gaps_are_filled(spark: SparkSessio
 def test_a_mismatch_cuts_only_its_own_pair(spark: SparkSession) -> None:
     tracks = spark.createDataFrame([("t1", "s"), ("t2", "s")], "track_id string, song_id string")
     wrong = spark.createDataFrame([("s", "t1")], "song_id string, track_id string")
-    assert {r["track_id"]: r["song_id"] for r in cut_mismatches(tracks, wrong).collect()} == {"t1": None, "t2": "s"}
+    assert {r["track_id"]: r["song_id"] for r in remove_mismatched_songs(tracks, wrong).collect()} == {"t1": None, "t2": "s"}

@@ -1,4 +1,4 @@
-"""H_U by small literal histories: what a rating is, and what a night may see."""
+"""H_U from small literal histories: ratings, and the events that a night may use."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.history.history import build_eligible_users, build_history, from_counts, from_events, seen
+from jobs.history.history import aggregate_events, build_eligible_users, build_history, counts_by_track, usable_events
 from jobs.lake.deletion_requests import user_hash, without_forgotten
 
 NIGHT = date(2026, 11, 14)
@@ -24,7 +24,7 @@ def events(spark: SparkSession, *rows: tuple[Any, ...]) -> DataFrame:
 
 
 def no_counts(spark: SparkSession) -> DataFrame:
-    return from_counts(spark.createDataFrame([], "user_id string, song_id string, plays long"), songs(spark))
+    return counts_by_track(spark.createDataFrame([], "user_id string, song_id string, plays long"), songs(spark))
 
 
 def songs(spark: SparkSession) -> DataFrame:
@@ -46,32 +46,35 @@ def songs(spark: SparkSession) -> DataFrame:
         ([("play", None, None, 0), ("play", None, None, 0)], 1.0),
     ],
 )
-def test_rating(spark: SparkSession, rows: list[tuple[Any, ...]], rating: float) -> None:
-    history = build_history(from_events(seen(events(spark, *rows), NIGHT), 30_000), no_counts(spark))
+def test_rating_is_stars_or_plays_plus_like(spark: SparkSession, rows: list[tuple[Any, ...]], rating: float) -> None:
+    history = build_history(aggregate_events(usable_events(events(spark, *rows), NIGHT), 30_000), no_counts(spark))
     assert [row["rating"] for row in history.collect()] == [rating]
 
 
-def test_a_night_sees_nothing_of_tomorrow_and_nothing_too_late(spark: SparkSession) -> None:
+def test_usable_events_exclude_later_and_too_late_ones(spark: SparkSession) -> None:
     frame = events(spark, ("play", None, None, 0), ("play", None, None, 12 * 60))
-    assert seen(frame, NIGHT).count() == 1
-    assert seen(frame.selectExpr("* EXCEPT (within_late_window)", "false AS within_late_window"), NIGHT).count() == 0
+    assert usable_events(frame, NIGHT).count() == 1
+    assert (
+        usable_events(frame.selectExpr("* EXCEPT (within_late_window)", "false AS within_late_window"), NIGHT).count()
+        == 0
+    )
 
 
-def test_counts_and_events_of_one_track_add_up(spark: SparkSession) -> None:
+def test_counts_and_events_of_one_track_are_summed(spark: SparkSession) -> None:
     counts = spark.createDataFrame([("u", "s", 7), ("u", "lost", 3)], "user_id string, song_id string, plays long")
-    timed = from_events(seen(events(spark, ("play", None, None, 0)), NIGHT), 30_000)
-    rows = build_history(timed, from_counts(counts, songs(spark))).collect()
+    timed = aggregate_events(usable_events(events(spark, ("play", None, None, 0)), NIGHT), 30_000)
+    rows = build_history(timed, counts_by_track(counts, songs(spark))).collect()
     assert [(row["track_id"], row["plays"]) for row in rows] == [("t", 8)]
 
 
-def test_wishes_remove_users_and_pairs_and_nothing_else(spark: SparkSession) -> None:
-    heard = spark.createDataFrame([("a", "1"), ("b", "1"), ("b", "2")], "user_id string, track_id string")
+def test_deletion_requests_remove_only_their_users_and_pairs(spark: SparkSession) -> None:
+    seen_pairs = spark.createDataFrame([("a", "1"), ("b", "1"), ("b", "2")], "user_id string, track_id string")
     named = spark.createDataFrame([("a", None), ("b", "2")], "user_id string, track_id string")
-    wishes = named.select(user_hash().alias("user_hash"), "track_id")
-    assert without_forgotten(heard, wishes).collect() == [("b", "1")]
+    requests = named.select(user_hash().alias("user_hash"), "track_id")
+    assert without_forgotten(seen_pairs, requests).collect() == [("b", "1")]
 
 
-def test_everybody_with_a_profile_or_a_history_gets_lists(spark: SparkSession) -> None:
-    heard = spark.createDataFrame([("a", "1"), ("a", "2")], "user_id string, track_id string")
+def test_users_with_a_profile_or_a_history_are_eligible(spark: SparkSession) -> None:
+    seen_pairs = spark.createDataFrame([("a", "1"), ("a", "2")], "user_id string, track_id string")
     users = spark.createDataFrame([("a",), ("new",)], "user_id string")
-    assert dict(build_eligible_users(heard, users).collect()) == {"a": 2, "new": 0}
+    assert dict(build_eligible_users(seen_pairs, users).collect()) == {"a": 2, "new": 0}

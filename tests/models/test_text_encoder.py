@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.text.vectors import PACKAGED, folder_of
+from jobs.text.vectors import PACKAGED, encoder_folder
 from models.text_encoder import TextEncoder
 
 TEXTS = [
@@ -20,7 +20,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def encoder() -> TextEncoder:
-    return TextEncoder(folder_of(PACKAGED))
+    return TextEncoder(encoder_folder(PACKAGED))
 
 
 def test_vectors_are_one_long_and_like_texts_are_near(encoder: TextEncoder) -> None:
@@ -39,7 +39,7 @@ def test_a_text_has_one_vector_whoever_stands_beside_it(encoder: TextEncoder) ->
 
 
 def test_what_stands_behind_the_most_tokens_is_not_read(encoder: TextEncoder) -> None:
-    short = TextEncoder(folder_of(PACKAGED), max_tokens=6)
+    short = TextEncoder(encoder_folder(PACKAGED), max_tokens=6)
     long, other = "blues and soul and jazz", "blues and soul and polka, tango, waltz"
     one, two = short.encode([long, other])
     np.testing.assert_allclose(one, two, atol=2e-6)

@@ -21,7 +21,7 @@ from models.genre_networks import make_config
 
 SMALL = replace(
     SampleConfig(), days=5, groups=5, users_per_group=24, artists_per_group=9, other_artists=10, tracks_per_artist=8,
-    artist_lovers=3, sound_lovers=3, pairs_per_group=4, hot_waves=1, deleted_users=2, deleted_pairs=3, garbage=0.01,
+    artist_followers=3, genre_followers=3, pairs_per_group=4, hot_waves=1, deleted_users=2, deleted_pairs=3, garbage=0.01,
     late=0.01, too_late=0.005, audio_tracks=35, audio_seconds=5.0, long_audio=1, unplayed_audio=7, broken_audio=1,
     mismatched=3,
 )  # fmt: skip

@@ -1,6 +1,6 @@
-"""The planted genres are not heard in the average spectrum: why the sample needs PMRS's network.
+"""The average spectrum does not reveal the planted genres, so the sample needs PMRS's network.
 
-That the network hears them is held against the truth in tests/sample_night.py, on a whole night.
+tests/sample_night.py checks on a whole night that the network finds them.
 """
 
 import warnings
@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from jobs.sample.config import GENRES
-from jobs.sample.recipes import RECIPES
+from jobs.sample.genre_patterns import GENRE_PATTERNS
 from jobs.sample.synth import render
 from models.data.clips import split_tracks
 from models.mel import fit_clip, log_mel, preset
@@ -26,7 +26,7 @@ Data = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_], NDArray[n
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    """A clip of each of 140 tracks: log-mels, genre numbers, tracks, and which are held out (a fifth)."""
+    """A clip of each of 140 tracks: log-mels, genre numbers, tracks, and a mask of held-out ones (a fifth)."""
     p = preset("pmrs-4s")
     waves = [
         render(GENRES[n % 7], 4.2, p.sample_rate, np.random.default_rng([3, n])).mean(axis=1) for n in range(TRACKS)
@@ -36,11 +36,17 @@ def data() -> Data:
     return mels, labels, tracks, split_tracks(tracks, labels, 0.2, seed=3)
 
 
-def test_every_genre_has_a_recipe() -> None:
-    assert tuple(RECIPES) == GENRES
-    for genre, recipe in RECIPES.items():
-        lines = (recipe.bass.rhythms, recipe.chords.rhythms, recipe.lead.rhythms)
-        for patterns in (recipe.kick, recipe.snare, recipe.hat, recipe.open_hat, *lines):
+def test_every_genre_has_a_pattern() -> None:
+    assert tuple(GENRE_PATTERNS) == GENRES
+    for genre, pattern_of_genre in GENRE_PATTERNS.items():
+        lines = (pattern_of_genre.bass.rhythms, pattern_of_genre.chords.rhythms, pattern_of_genre.lead.rhythms)
+        for patterns in (
+            pattern_of_genre.kick,
+            pattern_of_genre.snare,
+            pattern_of_genre.hat,
+            pattern_of_genre.open_hat,
+            *lines,
+        ):
             assert all(len(pattern) == 16 for pattern in patterns), genre
 
 
@@ -53,11 +59,11 @@ def test_a_track_is_finite_stereo_and_below_full_scale() -> None:
 
 @pytest.mark.slow
 def test_logistic_regression_on_the_mean_spectrum_stays_below_90_percent(data: Data) -> None:
-    mels, labels, tracks, held = data
+    mels, labels, tracks, held_out = data
     means = mels.astype(np.float32).mean(axis=1)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     search = GridSearchCV(model, {"logisticregression__C": [0.001, 0.01, 0.1, 1.0]}, cv=StratifiedGroupKFold(4))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        search.fit(means[~held], labels[~held], groups=tracks[~held])
-    assert (search.predict(means[held]) == labels[held]).mean() < 0.9
+        search.fit(means[~held_out], labels[~held_out], groups=tracks[~held_out])
+    assert (search.predict(means[held_out]) == labels[held_out]).mean() < 0.9

@@ -1,4 +1,4 @@
-"""The sample's files are in the field's formats, the same for a seed, and as faulty as the truth says."""
+"""The sample's files have real formats, are equal for equal seeds, and have the errors of the ground truth."""
 
 import gzip
 import hashlib
@@ -34,8 +34,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def truth(tiny: Path) -> dict[str, Any]:
-    known: dict[str, Any] = json.loads((tiny / "truth.json").read_text(encoding="utf-8"))
-    return known
+    ground_truth: dict[str, Any] = json.loads((tiny / "truth.json").read_text(encoding="utf-8"))
+    return ground_truth
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -44,7 +44,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def log_lines(folder: Path) -> Iterator[tuple[str, int, bytes]]:
-    """File, line number from 1, and raw line of the whole app log."""
+    """Yield file, line number from 1, and raw line of the whole app log."""
     for path in sorted((folder / "app_log").rglob("*.gz")):
         name = str(path.relative_to(folder))
         for number, raw in enumerate(gzip.decompress(path.read_bytes()).split(b"\n")[:-1], start=1):
@@ -61,7 +61,7 @@ def test_a_seed_gives_the_same_bytes(tiny: Path, tmp_path: Path) -> None:
     assert digests(tmp_path / "again") == digests(tiny)
 
 
-def test_two_processes_write_what_one_writes(tiny: Path, tmp_path: Path) -> None:
+def test_two_processes_write_the_same_files_as_one(tiny: Path, tmp_path: Path) -> None:
     generate(tmp_path / "two", days=4, seed=7, cfg=replace(TINY, processes=2))
     assert digests(tmp_path / "two" / "audio") == digests(tiny / "audio")
 
@@ -71,7 +71,7 @@ def test_another_seed_gives_another_sample(tiny: Path, tmp_path: Path) -> None:
     assert set(digests(tmp_path / "other" / "audio")).isdisjoint(digests(tiny / "audio"))
 
 
-def test_a_folder_that_is_no_sample_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_sample_is_not_emptied(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(SourceError, match="holds something that is not a sample"):
         generate(tmp_path, cfg=TINY)
@@ -80,7 +80,7 @@ def test_a_folder_that_is_no_sample_is_left_alone(tmp_path: Path) -> None:
         generate(tmp_path / "new", days=2, cfg=TINY)
 
 
-def test_every_source_is_there(tiny: Path) -> None:
+def test_sources_toml_names_existing_files(tiny: Path) -> None:
     sources = tomllib.loads((tiny / "sources.toml").read_text())
     assert (sources["name"], sources["genres"]) == ("sample", "pmrs7")
     assert len(sources["source"]) == 10
@@ -91,7 +91,7 @@ def test_every_source_is_there(tiny: Path) -> None:
     assert genre_set("pmrs7").genres == GENRES
 
 
-def test_garbage_lies_where_the_truth_says(tiny: Path, truth: dict[str, Any]) -> None:
+def test_garbage_is_at_the_positions_of_the_truth(tiny: Path, truth: dict[str, Any]) -> None:
     lines = {(file, number): raw for file, number, raw in log_lines(tiny)}
     kinds = set()
     for entry in truth["garbage"]:
@@ -113,13 +113,13 @@ def looks_wrong(raw: bytes) -> bool:
         return True
     if not isinstance(record, dict) or not re.fullmatch("[0-9a-f]{40}", record.get("user_id", "")):
         return True
-    known = record.get("event") in {"play", "skip", "like", "unlike", "rate", "block", "delete"}
+    known_event = record.get("event") in {"play", "skip", "like", "unlike", "rate", "block", "delete"}
     tracked = "track_id" in record or record.get("event") == "delete"
     in_time = str(record.get("played_at", "")).startswith(("2026-11", "2026-10"))
-    return not (known and tracked and in_time and record.get("rating", 1) in range(1, 6))
+    return not (known_event and tracked and in_time and record.get("rating", 1) in range(1, 6))
 
 
-def test_garbage_never_names_who_asked_to_be_forgotten(tiny: Path, truth: dict[str, Any]) -> None:
+def test_garbage_has_no_users_with_deletion_requests(tiny: Path, truth: dict[str, Any]) -> None:
     assert len(truth["deleted_users"]) == TINY.deleted_users
     for entry in truth["garbage"]:
         path = tiny / entry["file"]
@@ -134,12 +134,12 @@ def test_events_add_up(tiny: Path, truth: dict[str, Any]) -> None:
     keys = {(e["user_id"], e.get("track_id"), e["event"], e["played_at"]) for e in events}
     assert len(keys) == truth["events"]
     assert truth["duplicates"] > 0
-    wishes = {(e["user_id"], e.get("track_id")) for e in events if e["event"] == "delete"}
-    assert {user for user, track in wishes if track is None} == set(truth["deleted_users"])
-    assert {pair for pair in wishes if pair[1]} == {tuple(pair) for pair in truth["deleted_pairs"]}
+    requests = {(e["user_id"], e.get("track_id")) for e in events if e["event"] == "delete"}
+    assert {user for user, track in requests if track is None} == set(truth["deleted_users"])
+    assert {pair for pair in requests if pair[1]} == {tuple(pair) for pair in truth["deleted_pairs"]}
 
 
-def test_folders_are_dates_of_receipt_and_late_events_are_counted(tiny: Path, truth: dict[str, Any]) -> None:
+def test_log_folders_are_dates_of_receipt(tiny: Path, truth: dict[str, Any]) -> None:
     bad = {(entry["file"], entry["line"]) for entry in truth["garbage"]}
     late = set()
     for file, line, raw in log_lines(tiny):
@@ -153,7 +153,7 @@ def test_folders_are_dates_of_receipt_and_late_events_are_counted(tiny: Path, tr
     assert abs(len(late) - truth["late_inside"]) <= 3  # midnight, both ways
 
 
-def test_catalogue_is_in_the_msds_formats(tiny: Path, truth: dict[str, Any]) -> None:
+def test_catalogue_files_have_the_msds_formats(tiny: Path, truth: dict[str, Any]) -> None:
     with h5py.File(tiny / "msd" / "summary.h5") as file:
         tracks = [row.decode() for row in file["analysis/songs"]["track_id"]]
         songs = [row.decode() for row in file["metadata/songs"]["song_id"]]
@@ -170,10 +170,10 @@ def test_catalogue_is_in_the_msds_formats(tiny: Path, truth: dict[str, Any]) -> 
     pairs = dict(zip(tracks, songs, strict=True))
     pattern = re.compile(r"ERROR: <(SO\w{16}) (TR\w{16})> .+  -  .+  !=  .+  -  .+")
     for line in (tiny / "msd" / "sid_mismatches.txt").read_text(encoding="utf-8").splitlines():
-        found = pattern.fullmatch(line)
-        assert found
-        assert pairs[found[2]] == found[1]
-        assert [found[1], found[2]] in truth["mismatched"]
+        match = pattern.fullmatch(line)
+        assert match
+        assert pairs[match[2]] == match[1]
+        assert [match[1], match[2]] in truth["mismatched"]
 
 
 def is_utf8(raw: bytes) -> bool:
@@ -184,19 +184,19 @@ def is_utf8(raw: bytes) -> bool:
     return True
 
 
-def test_labels_hide_the_held_out_audio(tiny: Path, truth: dict[str, Any]) -> None:
+def test_held_out_audio_has_no_labels(tiny: Path, truth: dict[str, Any]) -> None:
     bad = {entry["line"] for entry in truth["garbage"] if entry["file"] == "msd/genres.cls"}
     lines = (tiny / "msd" / "genres.cls").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for n, line in enumerate(lines, start=1) if n not in bad and line[0] != "#"]
     labels = {row[0]: row[1] for row in rows}
-    held = set(truth["held_out_audio"])
-    assert held.isdisjoint(labels)
-    assert set(truth["audio_genres"]) - held <= set(labels)
+    held_out = set(truth["held_out_audio"])
+    assert held_out.isdisjoint(labels)
+    assert set(truth["audio_genres"]) - held_out <= set(labels)
     assert all(labels[track] == truth["track_genres"][track] for track in labels)
     assert set(truth["held_out_audio"].values()) == set(GENRES)
 
 
-def test_audio_reads_but_for_what_is_broken(tiny: Path, truth: dict[str, Any]) -> None:
+def test_audio_is_readable_except_broken_files(tiny: Path, truth: dict[str, Any]) -> None:
     names = {f"audio/{path.name}" for path in (tiny / "audio").iterdir()}
     assert {path.split(".")[-1] for path in names} == {"ogg", "mp3", "wav", "flac"}
     assert set(truth["broken_audio"]) <= names
@@ -207,8 +207,8 @@ def test_audio_reads_but_for_what_is_broken(tiny: Path, truth: dict[str, Any]) -
         assert len(wave) == pytest.approx(TINY.audio_seconds * rate, abs=0.1 * rate)
         assert np.isfinite(wave).all()
         assert 0.005 < np.abs(wave).max() <= 1.1
-    for name, fault in truth["broken_audio"].items():
-        assert fault == what_is_wrong(tiny / name), name
+    for name, defect in truth["broken_audio"].items():
+        assert defect == what_is_wrong(tiny / name), name
 
 
 def what_is_wrong(path: Path) -> str:
@@ -221,7 +221,7 @@ def what_is_wrong(path: Path) -> str:
     return "one_sample" if len(wave) == 1 else "nan"
 
 
-def test_ogg_pages_carry_right_checksums(tiny: Path) -> None:
+def test_ogg_pages_have_valid_checksums(tiny: Path) -> None:
     path = next((tiny / "audio").glob("*.ogg"))
     pages = list(ogg_pages(path.read_bytes()))
     assert len(pages) > 2

@@ -1,4 +1,4 @@
-"""Small files of the formats that are no text: HDF5, SQLite, WARC and sound."""
+"""Write small files of binary formats: HDF5, SQLite, WARC and audio."""
 
 import io
 import sqlite3
@@ -18,18 +18,24 @@ def hdf5(*tracks: str, chunks: tuple[int, ...] | None = None) -> bytes:
     stream = io.BytesIO()
     with h5py.File(stream, "w") as file:
         for name, fields in {
-            "metadata/songs": {"artist_id": "S20", "artist_name": "S30", "release": "S30", "song_id": "S20", "title": "S30"},
+            "metadata/songs": {
+                "artist_id": "S20",
+                "artist_name": "S30",
+                "release": "S30",
+                "song_id": "S20",
+                "title": "S30",
+            },
             "analysis/songs": {"track_id": "S20", "duration": "f8"},
             "musicbrainz/songs": {"year": "i4"},
         }.items():
             rows = np.zeros(len(tracks), dtype=list(fields.items()))
             for number, track in enumerate(tracks):
-                known: dict[str, Any] = {
+                values: dict[str, Any] = {
                     "artist_id": b"ARAAAAA1187B9AF5D2", "artist_name": b"Bj\xf6rk", "song_id": b"SO" + track[2:].encode(),
                     "title": f"Song {number}".encode(), "track_id": track.encode(), "duration": 61.5, "year": 1999,
                 }  # fmt: skip
                 for field in fields:
-                    rows[number][field] = known.get(field, b"")
+                    rows[number][field] = values.get(field, b"")
             file.create_dataset(name, data=rows, chunks=chunks)
     return stream.getvalue()
 
@@ -46,7 +52,9 @@ def database(path: Path, *statements: str, rows: Sequence[tuple[str, Sequence[tu
     return path
 
 
-def record(url: str, body: bytes, mime: str = "text/html; charset=utf-8", status: str = "200 OK", **options: Any) -> dict[str, Any]:
+def record(
+    url: str, body: bytes, mime: str = "text/html; charset=utf-8", status: str = "200 OK", **options: Any
+) -> dict[str, Any]:
     return {"url": url, "body": body, "mime": mime, "status": status, **options}
 
 
@@ -55,9 +63,9 @@ def warc(path: Path, *entries: dict[str, Any]) -> Path:
         writer = WARCWriter(stream, gzip=path.suffix == ".gz")
         writer.write_record(writer.create_warcinfo_record(path.name, {"software": "Nutch"}))
         for entry in entries:
-            said = [("Content-Type", entry["mime"]), *entry.get("headers", {}).items()]
+            headers = [("Content-Type", entry["mime"]), *entry.get("headers", {}).items()]
             kind = entry.get("kind", "response")
-            http = StatusAndHeaders(entry["status"], said, protocol="HTTP/1.1") if kind == "response" else None
+            http = StatusAndHeaders(entry["status"], headers, protocol="HTTP/1.1") if kind == "response" else None
             writer.write_record(
                 writer.create_warc_record(
                     entry["url"], kind, payload=io.BytesIO(entry["body"]), http_headers=http,

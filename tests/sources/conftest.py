@@ -1,4 +1,4 @@
-"""What tests of ingest share."""
+"""Fixtures of the ingest tests."""
 
 import datetime as dt
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.sources.feed import DAY, Ingest
 
 @pytest.fixture
 def ingest(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingest:
-    """Runs the job `events` (or another) over the sources that a TOML text names."""
+    """Run the job `events` (or another) on the sources of a TOML text."""
 
     def run(text: str, day: dt.date = DAY, job: Any = events, force: bool = False, lake: str = "") -> JobContext:
         where = settings.model_copy(update={"lake": lake})

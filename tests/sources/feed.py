@@ -1,4 +1,4 @@
-"""How the tests of ingest write a feed, and read back what came of it."""
+"""Helpers that write a feed and read its accounts back."""
 
 import datetime as dt
 import gzip
@@ -15,7 +15,7 @@ Ingest = Callable[..., JobContext]
 
 
 def plays(count: int, user: str = "u", day: dt.date = DAY, step: int = 1, **more: Any) -> list[str]:
-    """Plays of different tracks, one each `step` seconds of a day."""
+    """Return plays of different tracks, one every `step` seconds of a day."""
     start = dt.datetime.combine(day, dt.time(), dt.UTC)
     times = [(start + dt.timedelta(seconds=step * n)).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(count)]
     return [
@@ -25,7 +25,7 @@ def plays(count: int, user: str = "u", day: dt.date = DAY, step: int = 1, **more
 
 
 def log(folder: Path, day: dt.date, name: str, lines: list[str]) -> Path:
-    """A log file received on a day."""
+    """Write a log file received on a day."""
     path = folder / f"dt={day}" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     data = ("\n".join(lines) + "\n").encode()
@@ -34,18 +34,18 @@ def log(folder: Path, day: dt.date, name: str, lines: list[str]) -> Path:
 
 
 def app(folder: Path, **options: str) -> str:
-    """A `[[source]]` for app logs."""
+    """Return a `[[source]]` of app logs."""
     more = "".join(f'{name} = "{value}"\n' for name, value in options.items())
     return f'[[source]]\nname = "app"\nformat = "app_log"\npath = "{folder}"\n{more}'
 
 
 def counts(ctx: JobContext) -> dict[str, Any]:
-    """The account of each file by its name."""
+    """Return the account of each file by its name."""
     return {Path(row["file"]).name: row.asDict() for row in ctx.read("ingest_counts", Partitions.UP_TO).collect()}
 
 
 def table_of(path: Path, days: list[dt.date]) -> str:
-    """A CSV with three plays on each day, and its `[[source]]`."""
+    """Write a CSV with three plays on each day; return its `[[source]]`."""
     rows = [f"u,t{n},{day}T10:00:0{n}Z" for day in days for n in range(3)]
     path.write_text("\n".join(["user,track,time", *rows]) + "\n")
     columns = '{ user = "user", track = "track", time = "time" }'

@@ -1,6 +1,6 @@
-"""One small file per registered format, with what must become of each of its lines, as counted by hand.
+"""One small file per registered format, with the expected result of each line, counted by hand.
 
-`both` writes a line twice, in UTF-8 and in latin-1: a name must come out of either as Björk.
+`both` writes a line twice, in UTF-8 and in latin-1: either must give the name Björk.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.sources.builders import database, hdf5, record, sound, warc
-from tests.sources.literal import BLANK, GOOD
+from tests.sources.expected_lines import BLANK, GOOD
 
 Lines = list[tuple[bytes, str]]
 SONG, TRACK, SHA = "SOAAAAA12A00000001", "TRAAAAA128F0000001", "00000c289a1829a808ac09c00daf10bc3c4e223b"
@@ -20,19 +20,19 @@ TIME = "2026-11-14T10:00:00Z"
 
 @dataclass(frozen=True)
 class Sample:
-    """A file's name, and either its lines or what writes it."""
+    """A file's name, and either its lines or a function that writes it."""
 
     file: str
     lines: Lines = field(default_factory=list)
-    """Bytes, and GOOD, BLANK or the rule that they break."""
+    """Bytes, and GOOD, BLANK or the broken rule."""
     write: Callable[[Path], Any] | None = None
     good: int = 0
-    """What is not of text says itself how many of its lines (rows, members, records, files) are good,"""
+    """For files that are not text: the number of good lines (rows, members, records, files),"""
     blank: int = 0
     bad: tuple[str, ...] = ()
-    """and which rules the others break."""
+    """and the rules that the others break."""
     names: int = 2
-    """Rows that must tell `word`."""
+    """Number of rows that must contain `word`."""
     word: str = "Björk"
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -50,13 +50,13 @@ class Sample:
 
     @property
     def account(self) -> tuple[int, int, int, int]:
-        """`lines_in`, `good`, `quarantined`, `blank`; a record over two lines is two lines."""
+        """`lines_in`, `good`, `quarantined`, `blank`; a record of two lines counts as two."""
         if self.write:
             return self.good + len(self.bad) + self.blank, self.good, len(self.bad), self.blank
         spans = [(rule, text.count(b"\n") + 1) for text, rule in self.lines]
         good, blank = (sum(span for rule, span in spans if rule == kind) for kind in (GOOD, BLANK))
-        whole = sum(span for _, span in spans)
-        return whole, good, whole - good - blank, blank
+        total = sum(span for _, span in spans)
+        return total, good, total - good - blank, blank
 
 
 def both(line: str) -> Lines:
@@ -68,20 +68,29 @@ def text(*lines: tuple[str, str]) -> Lines:
 
 
 def event(**more: Any) -> str:
-    return json.dumps({"user_id": "Björk", "track_id": "t", "event": "play", "played_at": TIME} | more, ensure_ascii=False)
+    return json.dumps(
+        {"user_id": "Björk", "track_id": "t", "event": "play", "played_at": TIME} | more, ensure_ascii=False
+    )
 
 
 def triplets() -> Lines:
     return [*both(f"Björk\t{SONG}\t3"), *text((f"u {SONG} 0", "bad_count"), ("", BLANK), ("u\tsong\t1", "bad_song"))]
 
 
-def idomaar(kind: str, said: str, linked: str = "{}", seconds: int = -1) -> str:
-    return f"{kind}\t1\t{seconds}\t{said}\t{linked}"
+def idomaar(kind: str, properties: str, linked: str = "{}", seconds: int = -1) -> str:
+    return f"{kind}\t1\t{seconds}\t{properties}\t{linked}"
 
 
 def page(title: str) -> bytes:
-    said = {"@context": "https://schema.org", "@type": "MusicRecording", "name": title, "byArtist": {"name": "Björk"}}
-    return f'<meta charset="X"><script type="application/ld+json">{json.dumps(said, ensure_ascii=False)}</script>'.encode("latin-1")
+    recording = {
+        "@context": "https://schema.org",
+        "@type": "MusicRecording",
+        "name": title,
+        "byArtist": {"name": "Björk"},
+    }
+    return f'<meta charset="X"><script type="application/ld+json">{json.dumps(recording, ensure_ascii=False)}</script>'.encode(
+        "latin-1"
+    )
 
 
 LINKED = '{"subjects":[{"type":"user","id":7}],"objects":[{"type":"track","id":1,"playstart":0,"playtime":10}]}'

@@ -1,4 +1,6 @@
-"""Every line of every text format is good, quarantined or blank, whatever bytes it is made of; real files count right."""
+"""Every line of every text format is good, quarantined or blank, whatever its bytes; real files have the expected
+counts.
+"""
 
 import gzip
 import json
@@ -15,20 +17,27 @@ from jobs.errors import SourceError
 from jobs.sources.config import load_sources, newest_date
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
-from jobs.sources.ingest.accounts import account, quarantine_rows
+from jobs.sources.ingest.accounts import account_snapshot, quarantine_rows
 from tests.real_data import real
-from tests.sources.literal import accounts, by_file
+from tests.sources.expected_lines import accounts, by_file
 
 BATCHES = (
     ("app_log", "table", "lastfm_1k", "lastfm_1k_tracks", "lastfm_360k", "lastfm_360k_profiles"),
-    ("msd_unique_tracks", "msd_unique_artists", "msd_artist_terms", "msd_mismatches", "msd_summary_csv", "msd_artist_location"),
+    (
+        "msd_unique_tracks",
+        "msd_unique_artists",
+        "msd_artist_terms",
+        "msd_mismatches",
+        "msd_summary_csv",
+        "msd_artist_location",
+    ),
     ("msd_artist_similarity", "msd_song_to_tracks", "genre_labels", "user_profiles", "deletions"),
     ("taste_profile", "msd_challenge_visible", "msd_challenge_hidden", "fma_genres", "fma_tracks"),
     ("kkbox_train", "kkbox_songs", "kkbox_song_extra_info", "kkbox_members"),
     ("thirty_music_sessions", "thirty_music_loves", "thirty_music_playlists"),
     ("thirty_music_tracks", "thirty_music_persons", "thirty_music_users"),
 )
-"""Every text format; those of a line are parsed in one Spark action."""
+"""Every text format; those of a batch are parsed in one Spark action."""
 SUFFIX = {"app_log": ".jsonl", "msd_artist_terms": ".csv", "genre_labels": ".cls", "user_profiles": ".tsv"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"columns": {"user": "u", "track": "t", "time": "s"}, "names": ["u", "t", "s"], "time_unit": "s"}
@@ -38,42 +47,61 @@ HEAD = {
     "fma_tracks": b",album,album,artist,artist,track,track,track,track\n,date_released,title,id,name,duration,genre_top,genres_all,"
     b"title\ntrack_id,,,,,,,,\n",
 }
-"""Without these first lines the file is refused before its lines are looked at."""
+"""First lines without which a file is refused."""
 PIECES = st.one_of(
     st.binary(max_size=12),
     st.sampled_from(
-        [b"\n", b"\r\n", b"\t", b" ", b"<SEP>", b"#", b'{"user_id": "u"}', b"[]", b"\xef\xbb\xbf", b"\xff", b"TRAAAAA128F0000001",
-         b"SOAAAAA12A00000001", b"7", b'"', b",", b"Feb 24, 2006", b"ERROR: <", b"\x00", b"\r",
-         b'event.session\t1\t1390231051\t{"numtracks":1} {"subjects":[{"id":1}],"objects":[{"id":2,"playstart":0}]}']
+        [
+            b"\n",
+            b"\r\n",
+            b"\t",
+            b" ",
+            b"<SEP>",
+            b"#",
+            b'{"user_id": "u"}',
+            b"[]",
+            b"\xef\xbb\xbf",
+            b"\xff",
+            b"TRAAAAA128F0000001",
+            b"SOAAAAA12A00000001",
+            b"7",
+            b'"',
+            b",",
+            b"Feb 24, 2006",
+            b"ERROR: <",
+            b"\x00",
+            b"\r",
+            b'event.session\t1\t1390231051\t{"numtracks":1} {"subjects":[{"id":1}],"objects":[{"id":2,"playstart":0}]}',
+        ]
     ),
 )
 
 
 def read(spark: SparkSession, kind: str, *files: Path, **options: Any) -> tuple[Parsed, dict[str, Any]]:
-    """The format's answer for some files, and the account of each file by its name."""
+    """Return the parsed files, and the account of each by its name."""
     source = Source(kind, kind, str(files[0].parent if len(files) > 1 else files[0]), options=options)
     names = [str(file) for file in files]
     handler = FORMATS[kind]
     counted = handler.count(spark, source, names)
     parsed = handler.parse(spark, source, names)
-    return parsed, {Path(file).name: row for file, row in by_file(parsed.account(), counted).items()}
+    return parsed, {Path(file).name: row for file, row in by_file(parsed.count_kinds(), counted).items()}
 
 
 def any_bytes() -> list[bytes]:
-    """Contents of files as hypothesis thinks of them, the same ones each time: all drawn before Spark starts on them."""
-    found = []
+    """Return random file contents from hypothesis, the same ones every time, drawn before Spark starts."""
+    contents = []
 
     @settings(max_examples=40, deadline=None, derandomize=True, database=None)
     @given(content=st.lists(PIECES, max_size=30).map(b"".join))
     def draw(content: bytes) -> None:
-        found.append(content)
+        contents.append(content)
 
     draw()
-    return sorted(set(found))
+    return sorted(set(contents))
 
 
-def test_every_text_format_meets_any_bytes() -> None:
-    """Who registers a format says here whether it reads lines of text; the others have fuzzing of their own."""
+def test_every_text_format_is_in_a_batch() -> None:
+    """A new format is added here if it reads lines of text; the others have fuzzing of their own."""
     other = {"audio_tree", "crawl", "lastfm_similars_db", "lastfm_tags_db", "msd_artist_similarity_db", "msd_artist_term_db",
              "msd_h5", "msd_track_metadata_db"}  # fmt: skip
     assert {kind for batch in BATCHES for kind in batch} == set(FORMATS) - other
@@ -81,29 +109,32 @@ def test_every_text_format_meets_any_bytes() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kinds", BATCHES, ids=lambda kinds: kinds[0])
-def test_any_bytes_are_accounted_for(spark: SparkSession, tmp_path: Path, kinds: tuple[str, ...]) -> None:
-    asked, written = [], {}
+def test_random_bytes_are_accounted_for(spark: SparkSession, tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    sources, written = [], {}
     drawn = any_bytes()
     assert len(drawn) > 30
     for kind in kinds:
         folder = tmp_path / kind
         folder.mkdir()
-        contents = {str(folder / f"{n}{SUFFIX.get(kind, '.txt')}"): HEAD.get(kind, b"") + some for n, some in enumerate(drawn)}
+        contents = {
+            str(folder / f"{n}{SUFFIX.get(kind, '.txt')}"): HEAD.get(kind, b"") + content
+            for n, content in enumerate(drawn)
+        }
         for path, content in contents.items():
             Path(path).write_bytes(content)
-        asked.append((Source(kind, kind, next(iter(contents)), options=OPTIONS.get(kind, {})), list(contents)))
+        sources.append((Source(kind, kind, next(iter(contents)), options=OPTIONS.get(kind, {})), list(contents)))
         written.update(contents)
-    found = accounts(spark, asked)
-    assert set(found) == set(written)
+    counts = accounts(spark, sources)
+    assert set(counts) == set(written)
     for path, content in written.items():
-        row = found[path]
+        row = counts[path]
         text = content.removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no line
         by_hand = text.count(b"\n") + (len(text) > 0 and not text.endswith(b"\n"))
-        told = (row["lines_in"], row["good"] + row["quarantined"] + row["blank"])
-        assert told == (by_hand, by_hand), f"{path} with the bytes {content!r}"
+        totals = (row["lines_in"], row["good"] + row["quarantined"] + row["blank"])
+        assert totals == (by_hand, by_hand), f"{path} with the bytes {content!r}"
 
 
-def test_app_log_rules(spark: SparkSession, tmp_path: Path) -> None:
+def test_app_log_lines_break_the_expected_rules(spark: SparkSession, tmp_path: Path) -> None:
     good = {"user_id": "u", "track_id": "t", "event": "play", "played_at": "2026-11-14T10:00:00Z"}
     lines: list[tuple[str, str | None]] = [
         (json.dumps(good), None),
@@ -137,10 +168,10 @@ def test_app_log_rules(spark: SparkSession, tmp_path: Path) -> None:
     counted = FORMATS["app_log"].count(spark, Source("app", "app_log", str(file)), [str(file)])
     # the one account that is too rotten to pass: ten of fifteen lines
     with pytest.raises(SourceError, match="10 of 15 lines break a rule"):
-        account(Source("app", "app_log", str(file)), counted, parsed, once)
+        account_snapshot(Source("app", "app_log", str(file)), counted, parsed, once)
 
 
-def test_a_truncated_gz_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_truncated_gz_raises_with_its_name(spark: SparkSession, tmp_path: Path) -> None:
     folder = tmp_path / "dt=2026-11-14"
     folder.mkdir()
     (folder / "a.jsonl.gz").write_bytes(gzip.compress(os.urandom(9000))[:4000])
@@ -148,26 +179,55 @@ def test_a_truncated_gz_is_named(spark: SparkSession, tmp_path: Path) -> None:
         read(spark, "app_log", folder / "a.jsonl.gz")
 
 
+TOP = 'name = "x"\ngenres = "pmrs7"\n'
+SOURCE = TOP + '[[source]]\npath = "p"\n'
+
+
 @pytest.mark.parametrize(
-    ("text", "word"),
+    ("text", "message"),
     [
-        ('genres = "pmrs7"', "name"),
-        ('name = "x"\ngenres = "pmrs7"', "source"),
-        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "polka"\npath = "p"', "polka"),
-        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "taste_profile"\npath = "p"', "as_of"),
-        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "${PMRS_NOT_SET}/x"', "PMRS_NOT_SET"),
-        ("name = ", "TOML"),
-        ('name = "x"\ngenres = "pmrs7"\n[[source]]\nname = "mel"\nformat = "audio_tree"\npath = "p"', "of a job"),
+        ('genres = "pmrs7"\n[[source]]\n', ": the key name is missing; it must be lower-case letters"),
+        (TOP, ": the key source is missing; it must be one or more tables"),
+        (TOP + "source = []", ": source must be one or more tables"),
+        (TOP + "colour = 1\n" + SOURCE[len(TOP) :], ": the key colour is unknown; known are name, genres"),
+        (SOURCE, ", source 1: the key format is missing"),
+        (SOURCE + 'format = "polka"', ", source 1: the format 'polka' is unknown"),
+        (SOURCE + 'format = "app_log"\n[[source]]\nformat = "app_log"\npath = 3', ", source 2: path must be a path"),
+        (SOURCE + 'format = "app_log"\nseperator = ";"', ", source 1: the key seperator is unknown; known are format"),
+        (
+            SOURCE + 'format = "app_log"\ntruncated = "skip"',
+            r", source 1: truncated must be \"refuse\" .* it is 'skip'",
+        ),
+        (SOURCE + 'format = "app_log"\nnamespace = "a b"', ", source 1: namespace must be letters, digits"),
+        (SOURCE + 'format = "app_log"\nname = "Log"', ", source 1: name must be lower-case letters"),
+        (SOURCE + 'format = "app_log"\nas_of = 2026-11-01', ", source 1: app_log has dates of its own"),
+        (
+            SOURCE + 'format = "taste_profile"',
+            ", source 1: taste_profile has no times; set the date of its counts: as_of",
+        ),
+        (SOURCE + 'format = "taste_profile"\nas_of = "2026-11-01"', ", source 1: as_of must be a plain TOML date"),
+        (SOURCE + 'format = "table"\ncolumns = {user="u", track="t"}', ", source 1: the key columns.time is missing"),
+        (
+            SOURCE + 'format = "table"\ncolumns = {user="u", track="t", time="i", colour="c"}',
+            ": the key columns.colour is unknown",
+        ),
+        (SOURCE + 'format = "audio_tree"\naudio_folder = "here"', ", source 1: audio_folder must be an absolute path"),
+        (TOP + '[[source]]\nformat = "app_log"\npath = "${PMRS_NOT_SET}/x"', "PMRS_NOT_SET"),
+        ("name = ", "is not TOML"),
+        (SOURCE + 'format = "audio_tree"\nname = "mel"', ", source 1: the name 'mel' is that of a job"),
+        (SOURCE + 'format = "app_log"\n[[source]]\npath = "q"\nformat = "app_log"', ": two sources are called app_log"),
     ],
 )
-def test_a_bad_sources_file_is_one_clear_sentence(tmp_path: Path, text: str, word: str) -> None:
+def test_a_bad_sources_file_gives_one_sentence_with_file_table_and_key(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "sources.toml"
     file.write_text(text)
-    with pytest.raises(SourceError, match=word):
+    with pytest.raises(SourceError, match=message) as error:
         load_sources(file)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_sources_without_dates_are_refused(tmp_path: Path) -> None:
+def test_sources_without_dates_raise(tmp_path: Path) -> None:
     (tmp_path / "labels.cls").write_text("TRAAAAA128F0000001\tRock\n")
     file = tmp_path / "sources.toml"
     file.write_text('name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "genre_labels"\npath = "labels.cls"\n')
@@ -187,7 +247,7 @@ def test_sources_without_dates_are_refused(tmp_path: Path) -> None:
         ("msd_artist_terms", "msd/subset_artist_term.csv", 97_493),
     ],
 )
-def test_real_files_have_the_rows_that_were_counted_by_hand(spark: SparkSession, kind: str, path: str, good: int) -> None:
+def test_real_files_have_the_expected_row_counts(spark: SparkSession, kind: str, path: str, good: int) -> None:
     _, counts = read(spark, kind, real(path))
     (row,) = counts.values()
     assert (row["good"], row["quarantined"]) == (good, 0)

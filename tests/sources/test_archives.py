@@ -1,4 +1,4 @@
-"""Archives of MSD files: every member is accounted for, whatever the archive tries."""
+"""Archives of MSD files: every member is accounted for, however hostile the archive."""
 
 import gzip
 import io
@@ -18,12 +18,12 @@ from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.formats.msd_h5 import read_archive
-from jobs.sources.reading import raw_tar, unpacked
-from jobs.sources.reading.archives import TAR_FAULTS, members
-from jobs.sources.reading.lines import READ_FAULTS
+from jobs.sources.reading.archives import TAR_ERRORS, iter_members
+from jobs.sources.reading.independent_counts import byte_stream, tar_members
+from jobs.sources.reading.lines import READ_ERRORS
 from tests.real_data import real
 from tests.sources.builders import hdf5
-from tests.sources.literal import by_file
+from tests.sources.expected_lines import by_file
 
 REAL_TRACKS = ("TRAAABD128F429CF47", "TRAAADZ128F9348C2E", "TRAAAEF128F4273421", "TRAAAFD128F92F423A")
 
@@ -53,10 +53,10 @@ def read(spark: SparkSession, *files: Path) -> tuple[Parsed, dict[str, Any]]:
     counted = FORMATS["msd_h5"].count(spark, source, names)
     parsed = FORMATS["msd_h5"].parse(spark, source, names)
     parsed.lines.persist()
-    return parsed, {Path(file).name: row for file, row in by_file(parsed.account(), counted).items()}
+    return parsed, {Path(file).name: row for file, row in by_file(parsed.count_kinds(), counted).items()}
 
 
-def test_members_are_lines_and_the_hostile_ones_are_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_archive_members_are_lines_and_hostile_ones_are_rejected(spark: SparkSession, tmp_path: Path) -> None:
     entries = [
         entry("data", kind=tarfile.DIRTYPE),
         entry("data/a.h5", hdf5(track("A"))),
@@ -88,12 +88,12 @@ def test_members_are_lines_and_the_hostile_ones_are_named(spark: SparkSession, t
         assert (account["lines_in"], account["good"], account["quarantined"], account["blank"]) == (13, 2, 8, 3)
 
 
-def test_an_archive_is_taken_beside_plain_files(spark: SparkSession, tmp_path: Path) -> None:
+def test_archives_and_plain_files_are_read_together(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "A" / "B").mkdir(parents=True)
     (tmp_path / "A" / "B" / "one.h5").write_bytes(hdf5(track("B")))
     pack(tmp_path / "more.tgz", entry("x.h5", hdf5(track("C"))))
-    found = FORMATS["msd_h5"].files(Source("msd", "msd_h5", str(tmp_path)))
-    parsed, counts = read(spark, *map(Path, found))
+    files = FORMATS["msd_h5"].files(Source("msd", "msd_h5", str(tmp_path)))
+    parsed, counts = read(spark, *map(Path, files))
     assert {row["track_id"] for row in parsed.rows.collect()} == {track("B"), track("C")}
     assert {name: row["good"] for name, row in counts.items()} == {"one.h5": 1, "more.tgz": 1}
 
@@ -101,24 +101,28 @@ def test_an_archive_is_taken_beside_plain_files(spark: SparkSession, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "harm", "word"),
     [
-        ("a.tar.gz", lambda data: data[: len(data) // 2], "cut short"),
-        ("a.tar", lambda data: data[:1700], "cut short"),
-        ("a.tar", lambda data: data[:2560], "cut short"),  # at the end of a member: no end mark
+        ("a.tar.gz", lambda data: data[: len(data) // 2], "truncated"),
+        ("a.tar", lambda data: data[:1700], "truncated"),
+        ("a.tar", lambda data: data[:2560], "truncated"),  # at the end of a member: no end mark
         ("a.tar", lambda data: b"?" + data[1:], "damaged"),
         ("a.tar", lambda data: data + data, "second archive"),
         ("a.tar", lambda data: os.urandom(4096), "damaged"),
-        ("a.tar", lambda data: b"", "cut short"),
+        ("a.tar", lambda data: b"", "truncated"),
     ],
 )
-def test_a_broken_archive_stops_by_name(spark: SparkSession, tmp_path: Path, name: str, harm: Any, word: str) -> None:
+def test_a_broken_archive_raises_with_its_name(
+    spark: SparkSession, tmp_path: Path, name: str, harm: Any, word: str
+) -> None:
     file = pack(tmp_path / name, entry("a.txt", bytes(1000)), entry("b.txt", b"b"))
     file.write_bytes(harm(file.read_bytes()))
     with pytest.raises(SourceError, match=rf"{name}.*{word}"):
         read(spark, file)
 
 
-def test_bombs_end_in_a_sentence_and_not_in_memory(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacked, "BOMB_BYTES", 32 * 1024**2)
+def test_a_decompression_bomb_raises_in_bounded_memory(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byte_stream, "MIN_BOMB_BYTES", 32 * 1024**2)
     file = tmp_path / "bomb.tar.gz"
     info = tarfile.TarInfo("zeros.h5")
     info.size = 300 * 1024**2
@@ -130,25 +134,25 @@ def test_bombs_end_in_a_sentence_and_not_in_memory(spark: SparkSession, tmp_path
     tracemalloc.start()
     with pytest.raises(SourceError, match=r"bomb\.tar\.gz.*unpacks to more than"):
         read(spark, file)
-    (member,) = members(str(file), frozenset({".h5"}), limit=1024**2)
+    (member,) = iter_members(str(file), frozenset({".h5"}), limit=1024**2)
     assert (member.rule, member.data) == ("too_large", None)
     assert tracemalloc.get_traced_memory()[1] < 30 * 1024**2
     tracemalloc.stop()
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
-def test_a_header_of_many_megabytes_is_not_read(tmp_path: Path, kind: bytes) -> None:
+def test_a_header_of_many_megabytes_raises_in_bounded_memory(tmp_path: Path, kind: bytes) -> None:
     file = pack(tmp_path / "a.tar.gz", entry("x", bytes(40 * 1024**2), kind=kind), entry("a.h5", b"a"))
     tracemalloc.start()
     with pytest.raises(OSError, match="header of 41943040 bytes"):
-        raw_tar.count_members(str(file))
-    with pytest.raises(TAR_FAULTS, match="header of"):
-        list(members(str(file), frozenset({".h5"})))
+        tar_members.count_members(str(file))
+    with pytest.raises(TAR_ERRORS, match="header of"):
+        list(iter_members(str(file), frozenset({".h5"})))
     assert tracemalloc.get_traced_memory()[1] < 8 * 1024**2
     tracemalloc.stop()
 
 
-def test_an_hdf5_file_that_claims_too_much_is_rejected(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_hdf5_file_that_declares_too_much_is_rejected(spark: SparkSession, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "huge.h5", "w") as file:
         for name, fields in (("metadata/songs", ["artist_id", "artist_name", "release", "song_id", "title"]),
                              ("analysis/songs", ["track_id"]), ("musicbrainz/songs", [])):  # fmt: skip
@@ -160,7 +164,7 @@ def test_an_hdf5_file_that_claims_too_much_is_rejected(spark: SparkSession, tmp_
             file[group] = h5py.ExternalLink("outside.h5", group)
     parsed, counts = read(spark, tmp_path / "huge.h5", tmp_path / "link.h5")
     reasons = {Path(row["file"]).name: row["reason"] for row in parsed.rejected.collect()}
-    assert "larger than any" in reasons["huge.h5"]
+    assert "exceeds the size limit" in reasons["huge.h5"]
     assert "another file" in reasons["link.h5"]
     assert {row["quarantined"] for row in counts.values()} == {1}
 
@@ -185,28 +189,34 @@ BLOCKS = st.one_of(
     flips=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=2),
     packed=st.booleans(),
 )
-def test_both_readers_agree_on_any_bytes_or_one_refuses(
-    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], ends: bool, flips: list[tuple[int, int]], packed: bool
+def test_tar_reader_and_counter_agree_on_random_bytes_or_the_counter_raises(
+    tmp_path_factory: pytest.TempPathFactory,
+    pieces: list[bytes],
+    ends: bool,
+    flips: list[tuple[int, int]],
+    packed: bool,
 ) -> None:
     content = bytearray(b"".join(pieces) + bytes(1024) * ends)
-    for place, value in flips:
-        if place < len(content):
-            content[place] = value
+    for offset, value in flips:
+        if offset < len(content):
+            content[offset] = value
     file = tmp_path_factory.getbasetemp() / "any.tar"
     file.write_bytes(gzip.compress(bytes(content), 1) if packed else bytes(content))
     frames = list(read_archive(str(file), ""))  # never raises
     try:
-        lines = raw_tar.count_members(str(file))
-    except READ_FAULTS:
+        lines = tar_members.count_members(str(file))
+    except READ_ERRORS:
         return
-    assert sum(len(frame[frame["kind"] != "more"]) if "kind" in frame else len(frame) for frame in frames) == lines
+    assert sum(len(frame[frame["kind"] != "extra"]) if "kind" in frame else len(frame) for frame in frames) == lines
 
 
-def test_real_tracks_are_the_same_in_a_tree_and_in_an_archive(spark: SparkSession, tmp_path: Path) -> None:
+def test_real_tracks_are_equal_in_a_folder_and_in_an_archive(spark: SparkSession, tmp_path: Path) -> None:
     files = [real(f"msd/{name}.h5") for name in REAL_TRACKS]
     with tarfile.open(tmp_path / "subset.tar.gz", "w:gz") as archive:
-        wanted = (".h5", ".cls", "Subset")
-        archive.add(real("msd"), "MillionSongSubset", filter=lambda info: info if info.name.endswith(wanted) else None)
+        suffixes = (".h5", ".cls", "Subset")
+        archive.add(
+            real("msd"), "MillionSongSubset", filter=lambda info: info if info.name.endswith(suffixes) else None
+        )
     packed, counts = read(spark, tmp_path / "subset.tar.gz")
     plain, _ = read(spark, *files)
     assert sorted(packed.rows.drop("file").collect()) == sorted(plain.rows.drop("file").collect())

@@ -1,4 +1,4 @@
-"""Crawls: what pages say of music, audio with its page, and files that want to do harm."""
+"""Crawls: music in pages, audio with its page, and hostile files."""
 
 import gzip
 import json
@@ -15,32 +15,35 @@ from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.formats.crawl import read_crawl
-from jobs.sources.parsing.crawl_pages import address, digest
-from jobs.sources.parsing.schema_org import Recording, recordings, seconds
-from jobs.sources.parsing.web_pages import decoded, read_page
-from jobs.sources.reading import unpacked
-from jobs.sources.reading.lines import READ_FAULTS
-from jobs.sources.reading.raw_warc import count_records
-from jobs.sources.reading.warcs import records
+from jobs.sources.options import validated
+from jobs.sources.parsing.crawl_pages import address_digest, same_site_address
+from jobs.sources.parsing.schema_org import Recording, parse_duration, recordings
+from jobs.sources.parsing.web_pages import decode_body, read_page
+from jobs.sources.reading.independent_counts import byte_stream
+from jobs.sources.reading.independent_counts.warc_records import count_records
+from jobs.sources.reading.lines import READ_ERRORS
+from jobs.sources.reading.warc_files import read_warc
 from tests.sources.builders import record, warc
-from tests.sources.literal import by_file
+from tests.sources.expected_lines import by_file
 
 SITE = "https://music.example"
 
 
 def ld(value: Any) -> bytes:
-    return f'<html><head><script type="application/ld+json">{json.dumps(value)}</script></head>schema.org</html>'.encode()
+    return (
+        f'<html><head><script type="application/ld+json">{json.dumps(value)}</script></head>schema.org</html>'.encode()
+    )
 
 
 def read(spark: SparkSession, *files: Path, **options: Any) -> tuple[Parsed, dict[str, Any]]:
     source = Source("web", "crawl", str(files[0].parent), namespace="web", options=options)
     handler = FORMATS["crawl"]
-    handler.check(source)
+    validated(handler.options, source.options, source.name)
     names = [str(file) for file in files]
     counted = handler.count(spark, source, names)
     parsed = handler.parse(spark, source, names)
     parsed.lines.persist()
-    counts = by_file(parsed.account(), counted)
+    counts = by_file(parsed.count_kinds(), counted)
     for row in counts.values():
         assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]
     return parsed, {Path(file).name: row for file, row in counts.items()}
@@ -72,7 +75,7 @@ MICRODATA = b"""<!doctype html><html><head><link rel="canonical" href="/m"><titl
 
 
 def of_nutch(url: str, body: bytes, http: bytes = b"") -> bytes:
-    """A record as Nutch's WARCExporter writes it: without a type where it did not keep the server's headers."""
+    """Return a record as Nutch's WARCExporter writes it: without a type if the server's headers were not stored."""
     kind = b"response" if http else b"resource"
     lines = [
         b"WARC/1.0", b"WARC-Record-ID: <urn:uuid:8c5b2a0e-0000-4000-8000-000000000000>", b"Content-Length: %d" % len(http + body),
@@ -82,7 +85,7 @@ def of_nutch(url: str, body: bytes, http: bytes = b"") -> bytes:
     return b"\r\n".join([*lines, b"", http + body, b"", b""])
 
 
-def test_what_nutch_exports_without_a_type_is_told_by_its_first_tag(tmp_path: Path) -> None:
+def test_nutch_records_without_a_type_are_recognized_by_their_first_tag(tmp_path: Path) -> None:
     # where the headers that it kept end with one line break, it writes two more
     http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\r\n\r\n"
     entries = [
@@ -95,11 +98,11 @@ def test_what_nutch_exports_without_a_type_is_told_by_its_first_tag(tmp_path: Pa
     ]
     file = tmp_path / "part-r-00000.warc.gz"
     file.write_bytes(b"".join(gzip.compress(entry) for entry, _ in entries))
-    assert [record.kind for record in records(str(file))] == [kind for _, kind in entries]
+    assert [record.kind for record in read_warc(str(file))] == [kind for _, kind in entries]
     assert count_records(str(file)) == len(entries)
 
 
-def test_pages_become_tracks_and_audio_is_theirs(spark: SparkSession, tmp_path: Path) -> None:
+def test_pages_become_tracks_and_audio_is_linked_to_them(spark: SparkSession, tmp_path: Path) -> None:
     packed: dict[str, Any] = {"headers": {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}}
     page = gzip.compress(ld(SONG))
     chunked = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (page[:50], page[50:], b""))
@@ -127,19 +130,19 @@ def test_pages_become_tracks_and_audio_is_theirs(spark: SparkSession, tmp_path: 
     parsed, counts = read(spark, first, second, audio_folder=str(tmp_path / "audio"))
     rows = {row["title"]: row for row in parsed.rows.where("title != 'Undo & more'").collect()}
     (song, other) = sorted(parsed.rows.where("title = 'Undo & more'").collect(), key=lambda row: row["file"])
-    assert song["track_id"] == f"web:{digest('music.example/undo')}"
+    assert song["track_id"] == f"web:{address_digest('music.example/undo')}"
     assert [song[name] for name in ("artist", "release", "year", "duration_s")] == ["Björk", "Vespertine", 2001, 338.5]
-    assert other["track_id"] == f"web:{digest('music.example/other')}"
+    assert other["track_id"] == f"web:{address_digest('music.example/other')}"
     human = rows["Human Behaviour"]
     assert [human[name] for name in ("artist", "release", "year", "duration_s")] == ["Björk", "Debut", 1993, 252.0]
-    assert rows["Crying"]["track_id"] == f"web:{digest('music.example/album#crying')}"
+    assert rows["Crying"]["track_id"] == f"web:{address_digest('music.example/album#crying')}"
     joga = rows["Jóga (live)"]
     assert [joga[name] for name in ("artist", "release", "year", "duration_s")] == ["Björk", "Homogenic", 1997, 305.0]
-    assert joga["track_id"] == f"web:{digest('music.example/m#jóga (live)')}"
+    assert joga["track_id"] == f"web:{address_digest('music.example/m#jóga (live)')}"
     assert set(rows) == {"Human Behaviour", "Crying", "Jóga (live)", "Hunter"}
 
-    audio = {(row["track_id"], row["title"]): row for row in parsed.also["audio_files"].collect()}
-    stray = f"web:{digest('music.example/media/stray_song.flac')}"
+    audio = {(row["track_id"], row["title"]): row for row in parsed.extra_tables["audio_files"].collect()}
+    stray = f"web:{address_digest('music.example/media/stray_song.flac')}"
     assert set(audio) == {
         (song["track_id"], "Undo & more"), (other["track_id"], "Undo & more"), (joga["track_id"], "Jóga (live)"),
         (stray, "stray song"),
@@ -158,7 +161,7 @@ def test_pages_become_tracks_and_audio_is_theirs(spark: SparkSession, tmp_path: 
     assert account == {"a.warc.gz": (9, 3, 0, 6), "b.warc": (8, 3, 4, 1)}
 
 
-def test_without_a_folder_audio_is_rejected_or_passed_over(spark: SparkSession, tmp_path: Path) -> None:
+def test_without_an_audio_folder_audio_is_rejected_or_skipped(spark: SparkSession, tmp_path: Path) -> None:
     file = warc(tmp_path / "a.warc.gz", record(f"{SITE}/a.mp3", b"ID3", mime="audio/mpeg"))
     assert [row["rule"] for row in read(spark, file)[0].rejected.collect()] == ["no_audio_folder"]
     assert read(spark, file, audio_folder="")[1]["a.warc.gz"]["blank"] == 2
@@ -166,17 +169,19 @@ def test_without_a_folder_audio_is_rejected_or_passed_over(spark: SparkSession, 
         read(spark, file, audio_folder="audio")
 
 
-def test_files_that_are_harmed_or_harmful_are_named(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacked, "BOMB_BYTES", 8 * 1024**2)
+def test_damaged_and_hostile_warc_files_raise_with_their_name(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byte_stream, "MIN_BOMB_BYTES", 8 * 1024**2)
     plain = warc(tmp_path / "plain.warc", record(f"{SITE}/a", ld(SONG)), record(f"{SITE}/b", ld(SONG))).read_bytes()
     packed = warc(tmp_path / "packed.warc.gz", record(f"{SITE}/a", ld(SONG))).read_bytes()
     head = b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: https://a.example/\r\n"
     length = plain.index(b"Content-Length: ", plain.index(b"response")) + 16
     cases = {
-        "cut.warc": (plain[:-300], "cut short"),
-        "cut.warc.gz": (packed[:-20], "cut short"),
+        "cut.warc": (plain[:-300], "truncated"),
+        "cut.warc.gz": (packed[:-20], "truncated"),
         "short.warc": (plain[:length] + b"1" + plain[length + 3 :], "Content-Length"),
-        "long.warc": (plain[:length] + b"9" + plain[length:], "cut short"),
+        "long.warc": (plain[:length] + b"9" + plain[length:], "truncated"),
         "twice.warc": (head + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "Content-Length"),
         "none.warc": (head + b"\r\n\r\n", "Content-Length"),
         "line.warc.gz": (gzip.compress(head + b"X: " + b"x" * 10**6), "header line"),
@@ -194,7 +199,7 @@ def test_files_that_are_harmed_or_harmful_are_named(spark: SparkSession, tmp_pat
     tracemalloc.stop()
 
 
-def test_a_record_that_is_too_large_is_rejected_alone(tmp_path: Path) -> None:
+def test_a_record_that_is_too_large_rejects_only_itself(tmp_path: Path) -> None:
     chunk = gzip.compress(bytes(100 * 1024**2), 9)
     file = warc(
         tmp_path / "a.warc.gz",
@@ -214,11 +219,11 @@ def test_a_record_that_is_too_large_is_rejected_alone(tmp_path: Path) -> None:
     assert sum(frame["kind"].tolist().count("good") for frame in frames if "kind" in frame) == 1
 
 
-def test_what_pages_say() -> None:
+def test_recordings_are_extracted_from_schema_org_trees() -> None:
     none = Recording(None, None, None, None, None, None, ())
-    assert recordings([{"@type": "MusicRecording", "name": 7, "byArtist": ["", {"name": ["A"]}], "duration": "5:05"}]) == [
-        Recording("7", "A", None, None, None, None, ())
-    ]
+    assert recordings(
+        [{"@type": "MusicRecording", "name": 7, "byArtist": ["", {"name": ["A"]}], "duration": "5:05"}]
+    ) == [Recording("7", "A", None, None, None, None, ())]
     group = {"@type": "http://schema.org/MusicGroup", "name": "G", "track": [{"@type": "MusicRecording", "name": "t"}]}
     assert recordings([group]) == [Recording("t", "G", None, None, None, None, ())]
     by_id = [{"@type": "MusicAlbum", "name": "Alb", "byArtist": "Y", "track": [{"@id": "/1"}]},
@@ -227,29 +232,31 @@ def test_what_pages_say() -> None:
     assert recordings([{"@type": "MusicRecording", "name": " \ud800 "}])[0].title == "?"
     assert recordings([{"@type": "MusicRecording", "name": "x" * 2000, "datePublished": "soon"}]) == [none]
     assert recordings([[], None, 3, {"@type": None}, {"@type": "MusicRecording", "url": "/reference"}]) == []
-    assert [seconds(text) for text in ("PT3M45S", "pt1h", "P1DT0.5S", "PT0S", "P", "", "3:45", None)] == [
+    assert [parse_duration(text) for text in ("PT3M45S", "pt1h", "P1DT0.5S", "PT0S", "P", "", "3:45", None)] == [
         225.0, 3600.0, 86400.5, None, None, None, None, None,
     ]  # fmt: skip
 
 
-def test_addresses_are_one_for_one_page_and_only_of_its_site() -> None:
+def test_equivalent_addresses_are_equal_and_other_sites_give_none() -> None:
     same = [f"http://{SITE[8:]}/a", f"{SITE}:443/a", f"{SITE.upper()}/a", f"{SITE}/a#top"]
-    assert {address(url, SITE) for url in same} == {"music.example/a"}
-    assert address("https://other.example/a", SITE) is None
-    assert address("https://www.music.example/a?b=c#d", SITE, fragment=True) == "www.music.example/a?b=c#d"
-    assert [address(url, SITE) for url in ("javascript:1", "http://[", "http://music.example:99999999/")] == [None] * 3
+    assert {same_site_address(url, SITE) for url in same} == {"music.example/a"}
+    assert same_site_address("https://other.example/a", SITE) is None
+    assert same_site_address("https://www.music.example/a?b=c#d", SITE, fragment=True) == "www.music.example/a?b=c#d"
+    assert [same_site_address(url, SITE) for url in ("javascript:1", "http://[", "http://music.example:99999999/")] == [
+        None
+    ] * 3
 
 
-def test_charsets() -> None:
+def test_pages_are_decoded_by_their_charset() -> None:
     text = "<p>Sigur Rós"
-    assert decoded(text.encode(), "") == text
-    assert decoded(text.encode("latin-1"), "") == text
-    assert decoded(text.encode("latin-1"), "utf-8") == text
-    assert decoded(text.encode("utf-16"), "") == text
+    assert decode_body(text.encode(), "") == text
+    assert decode_body(text.encode("latin-1"), "") == text
+    assert decode_body(text.encode("latin-1"), "utf-8") == text
+    assert decode_body(text.encode("utf-16"), "") == text
     czech = '<meta charset="windows-1250"><p>Dvořák'
-    assert decoded(czech.encode("cp1250"), "") == czech
-    assert decoded(czech.encode("cp1250"), "punycode") == czech
-    assert decoded(b"<p>x", "hex") == "<p>x"
+    assert decode_body(czech.encode("cp1250"), "") == czech
+    assert decode_body(czech.encode("cp1250"), "punycode") == czech
+    assert decode_body(b"<p>x", "hex") == "<p>x"
 
 
 PIECES = st.one_of(
@@ -268,25 +275,30 @@ PIECES = st.one_of(
     bodies=st.lists(st.lists(PIECES, max_size=12).map(b"".join), min_size=1, max_size=3),
     flips=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=2), packed=st.booleans(),
 )  # fmt: skip
-def test_any_page_and_any_damage_is_accounted_for(
+def test_random_pages_and_damage_are_accounted_for(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], flips: list[tuple[int, int]], packed: bool
 ) -> None:
     file = tmp_path_factory.getbasetemp() / ("any.warc.gz" if packed else "any.warc")
     warc(file, *(record(f"{SITE}/{number}", body) for number, body in enumerate(bodies)))
     content = bytearray(file.read_bytes())
-    for place, value in flips:
-        content[place % len(content)] = value
+    for offset, value in flips:
+        content[offset % len(content)] = value
     file.write_bytes(content)
     frames = list(read_crawl(str(file), "", None))
     kinds = [kind for frame in frames for kind in (frame["kind"] if "kind" in frame else ["rejected"] * len(frame))]
     try:
         lines = count_records(str(file))
-    except READ_FAULTS:
+    except READ_ERRORS:
         assert flips
         return
-    assert len([kind for kind in kinds if kind != "more"]) == lines
+    assert len([kind for kind in kinds if kind != "extra"]) == lines
 
 
-def test_hostile_pages_take_no_time() -> None:
-    for body in (b"<!" * 10**6, b"<a " * 10**5, b"<b itemprop=x>" * 10**4 + b"</i>" * 10**4, b"<script>" + b"</" * 10**6):
+def test_hostile_pages_are_parsed_in_linear_time() -> None:
+    for body in (
+        b"<!" * 10**6,
+        b"<a " * 10**5,
+        b"<b itemprop=x>" * 10**4 + b"</i>" * 10**4,
+        b"<script>" + b"</" * 10**6,
+    ):
         read_page(b"schema.org" + body, "")

@@ -1,4 +1,4 @@
-"""FMA's metadata: three header rows, text over many lines, genres by name and by number."""
+"""FMA's metadata: three header rows, multi-line text, genres by name and by number."""
 
 import csv
 import io
@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
-from tests.sources.literal import BLANK, GOOD, as_rows, parse, rows_of
+from jobs.sources.options import validated
+from tests.sources.expected_lines import BLANK, GOOD, as_rows, parse, rows_of
 
 # the published file's columns in its order, cut to those that matter and a few that do not
 COLUMNS = [("", ""), ("album", "date_released"), ("album", "information"), ("album", "title"), ("artist", "bio"), ("artist", "id"),
@@ -33,21 +34,31 @@ HEAD = [
 ]
 
 
-def track(number: str, **said: str) -> str:
-    known = {"date_released": "2009-01-05 00:00:00", "duration": "168", "id": "1", "name": "AWOL", "genre_top": "Hip-Hop",
-             "genres": "[21]", "genres_all": "[21]", "split": "training", "subset": "small"} | said  # fmt: skip
-    cells = [known.get(f"{owner}_{name}", known.get(name, "") if name != "title" else "") for owner, name in COLUMNS[1:]]
+def track(number: str, **fields: str) -> str:
+    values = {"date_released": "2009-01-05 00:00:00", "duration": "168", "id": "1", "name": "AWOL", "genre_top": "Hip-Hop",
+             "genres": "[21]", "genres_all": "[21]", "split": "training", "subset": "small"} | fields  # fmt: skip
+    cells = [
+        values.get(f"{owner}_{name}", values.get(name, "") if name != "title" else "") for owner, name in COLUMNS[1:]
+    ]
     return line(number, *cells)
 
 
-def test_tracks_and_their_genres(spark: SparkSession, tmp_path: Path) -> None:
+def test_fma_tracks_give_rows_and_genre_labels(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "genres.csv").write_text(GENRES)
     file = tmp_path / "fma" / "tracks.csv"
     file.parent.mkdir()
     lines = [
         *HEAD,
-        (track("2", track_title="Food", album_title="AWOL - A Way Of Life", bio='<p>"A Way,\nOf Life"</p>\n\nis'), GOOD),
-        (track("10", track_title="Freeway", genre_top="", genres_all="[25, 12, 999]", date_released="", duration="x"), GOOD),
+        (
+            track("2", track_title="Food", album_title="AWOL - A Way Of Life", bio='<p>"A Way,\nOf Life"</p>\n\nis'),
+            GOOD,
+        ),
+        (
+            track(
+                "10", track_title="Freeway", genre_top="", genres_all="[25, 12, 999]", date_released="", duration="x"
+            ),
+            GOOD,
+        ),
         (track("20", genre_top="Rock", genres_all="[25, 12]", name="Björk"), GOOD),
         ("", BLANK),
         (track("x"), "bad_track"),
@@ -69,13 +80,21 @@ def test_tracks_and_their_genres(spark: SparkSession, tmp_path: Path) -> None:
 
 def labels(spark: SparkSession, file: Path, **options: Any) -> list[tuple[str, str, int]]:
     parsed, _ = parse(spark, "fma_tracks", file, **options)
-    return [(row["track_id"], row["label"], row["place"]) for row in as_rows(parsed.also["genre_labels"], "genre_labels")]
+    return [
+        (row["track_id"], row["label"], row["place"])
+        for row in as_rows(parsed.extra_tables["genre_labels"], "genre_labels")
+    ]
 
 
-def test_genres(spark: SparkSession, tmp_path: Path) -> None:
+def test_fma_genres_give_a_tree(spark: SparkSession, tmp_path: Path) -> None:
     header, *rows = GENRES.splitlines()
     lines = [(header, BLANK), *[(row, GOOD) for row in rows]]
-    lines += [("x,1,0,Jazz,4", "bad_genre"), ("4,1,,Jazz,4", "bad_parent"), ("4,1,0,,4", "missing_name"), ("4,1,0", "fields")]
+    lines += [
+        ("x,1,0,Jazz,4", "bad_genre"),
+        ("4,1,,Jazz,4", "bad_parent"),
+        ("4,1,0,,4", "missing_name"),
+        ("4,1,0", "fields"),
+    ]
     found = rows_of(spark, "fma_genres", tmp_path / "genres.csv", lines, namespace="fma")
     assert found == [
         {"genre_id": "fma:12", "parent_id": None, "title": "Rock", "top_id": "fma:12"},
@@ -93,13 +112,15 @@ def test_genres(spark: SparkSession, tmp_path: Path) -> None:
         (None, {"genres": "tracks.csv"}, "is not FMA's genres.csv"),
     ],
 )
-def test_another_file_is_named(tmp_path: Path, content: str | None, options: dict[str, str], word: str) -> None:
+def test_a_file_that_is_not_fmas_raises_with_the_missing_part(
+    tmp_path: Path, content: str | None, options: dict[str, str], word: str
+) -> None:
     file = tmp_path / "tracks.csv"
     file.write_text("\n".join(text for text, _ in HEAD) if content is None else content)
     with pytest.raises(SourceError, match=word):
         FORMATS["fma_tracks"].files(Source("fma", "fma_tracks", str(file), options=options))
 
 
-def test_genres_is_a_path() -> None:
+def test_option_genres_must_be_a_path() -> None:
     with pytest.raises(SourceError, match=r"genres\.csv"):
-        FORMATS["fma_tracks"].check(Source("fma", "fma_tracks", "tracks.csv", options={"genres": 7}))
+        validated(FORMATS["fma_tracks"].options, {"genres": 7}, "sources.toml, source 1")

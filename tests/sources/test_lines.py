@@ -1,4 +1,4 @@
-"""Lines of text in any mixture of encodings: what Spark reads and what the second reader reads is the same text."""
+"""Text lines in mixed encodings: Spark and Python decode them equally."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from jobs.sources.reading.lines import read_text
-from jobs.sources.reading.raw import text_of
+from jobs.sources.reading.raw_bytes import decode_line
 
 LINES = {
     "Björk\tJóga".encode(): "Björk\tJóga",
@@ -24,13 +24,13 @@ def texts(spark: SparkSession, path: Path, lines: list[bytes]) -> dict[bytes, st
     return {bytes(row["raw"]): row["text"] for row in read_text(spark, [str(path)]).select("raw", "text").collect()}
 
 
-def test_both_encodings_in_one_line_come_out_right(spark: SparkSession, tmp_path: Path) -> None:
+def test_utf8_and_latin1_in_one_line_are_both_decoded(spark: SparkSession, tmp_path: Path) -> None:
     assert texts(spark, tmp_path / "a.txt", list(LINES)) == LINES
-    assert {line: text_of(line) for line in LINES} == LINES
+    assert {line: decode_line(line) for line in LINES} == LINES
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.binary(max_size=30), st.text(max_size=9).map(str.encode)), min_size=20, max_size=60))
-def test_both_readers_see_the_same_text_in_any_bytes(spark: SparkSession, tmp_path: Path, lines: list[bytes]) -> None:
+def test_spark_and_python_decode_random_bytes_equally(spark: SparkSession, tmp_path: Path, lines: list[bytes]) -> None:
     lines = [line.replace(b"\n", b" ") for line in lines if not line.startswith(b"\xef\xbb\xbf")]
-    assert texts(spark, tmp_path / "a.txt", lines) == {line: text_of(line) for line in lines}
+    assert texts(spark, tmp_path / "a.txt", lines) == {line: decode_line(line) for line in lines}

@@ -1,4 +1,4 @@
-"""What a killed ingest had set aside goes when the next one starts, and never what a living one is filling."""
+"""Staging folders of killed ingests are removed, those of living ones never."""
 
 import datetime as dt
 import json
@@ -14,10 +14,12 @@ import pytest
 
 from jobs.lake.files import FileStore
 from jobs.settings import REPOSITORY
-from jobs.sources.ingest.orphans import AGE, OWNER, claim, sweep
+from jobs.sources.ingest.orphans import ORPHAN_AGE, OWNER_FILE, claim_folder, remove_orphans
 
-CLAIM = "import sys, time; from jobs.lake.files import FileStore; from jobs.sources.ingest.orphans import claim; "
-CLAIM += "claim(FileStore(sys.argv[1]), sys.argv[2]); print(flush=True); time.sleep(600)"
+CLAIM = (
+    "import sys, time; from jobs.lake.files import FileStore; from jobs.sources.ingest.orphans import claim_folder; "
+)
+CLAIM += "claim_folder(FileStore(sys.argv[1]), sys.argv[2]); print(flush=True); time.sleep(600)"
 
 
 @pytest.fixture
@@ -33,37 +35,39 @@ def other(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     process.stdout.close()
 
 
-def test_a_killed_ones_rows_go_and_a_living_ones_stay(tmp_path: Path, other: "subprocess.Popen[bytes]") -> None:
+def test_folders_of_killed_processes_are_removed_and_those_of_living_ones_stay(
+    tmp_path: Path, other: "subprocess.Popen[bytes]"
+) -> None:
     store = FileStore(str(tmp_path))
-    claim(store, "stage/run=mine")
-    assert sweep(store) == 0
-    assert store.folders("stage") == ["run=mine", "run=other"]
+    claim_folder(store, "stage/run=own")
+    assert remove_orphans(store) == 0
+    assert store.folders("stage") == ["run=other", "run=own"]
     other.send_signal(signal.SIGKILL)
-    time.sleep(0.5)  # not waited for: it is a zombie now, as under a parent that was killed too
-    assert sweep(store) == 1
-    assert store.folders("stage") == ["run=mine"]
+    time.sleep(0.5)  # without waiting: it is a zombie, as below a parent that was killed too
+    assert remove_orphans(store) == 1
+    assert store.folders("stage") == ["run=own"]
 
 
-def test_another_process_of_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_a_process_with_a_reused_pid_is_not_the_owner(tmp_path: Path) -> None:
     store = FileStore(str(tmp_path))
-    claim(store, "stage/run=old")
-    owner = json.loads((tmp_path / "stage/run=old" / OWNER).read_text())
-    store.write_json(f"stage/run=old/{OWNER}", owner | {"began": "1"})
-    assert sweep(store) == 1
+    claim_folder(store, "stage/run=old")
+    owner = json.loads((tmp_path / "stage/run=old" / OWNER_FILE).read_text())
+    store.write_json(f"stage/run=old/{OWNER_FILE}", owner | {"began": "1"})
+    assert remove_orphans(store) == 1
 
 
 @pytest.mark.parametrize("text", ['{"machine": "another", "pid": 1, "began": "1"}', "", "[]", None])
-def test_of_another_machine_only_age_tells(tmp_path: Path, text: str | None) -> None:
+def test_folders_of_other_machines_are_removed_by_age(tmp_path: Path, text: str | None) -> None:
     store = FileStore(str(tmp_path))
     rows = tmp_path / "stage" / "run=far" / "rows.parquet"
     rows.parent.mkdir(parents=True)
     rows.touch()
     if text is not None:
-        (rows.parent / OWNER).write_text(text)
-        _age(rows.parent / OWNER, AGE * 2)
-    assert sweep(store) == 0
-    _age(rows, AGE + dt.timedelta(minutes=1))
-    assert sweep(store) == 1
+        (rows.parent / OWNER_FILE).write_text(text)
+        _age(rows.parent / OWNER_FILE, ORPHAN_AGE * 2)
+    assert remove_orphans(store) == 0
+    _age(rows, ORPHAN_AGE + dt.timedelta(minutes=1))
+    assert remove_orphans(store) == 1
 
 
 def _age(file: Path, age: dt.timedelta) -> None:
@@ -71,6 +75,6 @@ def _age(file: Path, age: dt.timedelta) -> None:
     os.utime(file, (then, then))
 
 
-def test_a_folder_without_a_file_yet_stays(tmp_path: Path) -> None:
+def test_a_folder_without_files_stays(tmp_path: Path) -> None:
     (tmp_path / "stage" / "run=new").mkdir(parents=True)
-    assert sweep(FileStore(str(tmp_path))) == 0
+    assert remove_orphans(FileStore(str(tmp_path))) == 0

@@ -13,14 +13,14 @@ from jobs.errors import SourceError
 from jobs.sources.contract import Parsed, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.formats.lastfm_similars_db import FORMAT as SIMILARS
-from jobs.sources.formats.lastfm_similars_db import pairs
+from jobs.sources.formats.lastfm_similars_db import parse_pairs
 from jobs.sources.formats.msd_artist_similarity_db import FORMAT as SIMILARITY
-from jobs.sources.reading.lines import READ_FAULTS
-from jobs.sources.reading.raw_sqlite import count_rows, row_ids
+from jobs.sources.reading.independent_counts.sqlite_rows import count_rows, row_ids
+from jobs.sources.reading.lines import READ_ERRORS
 from jobs.sources.reading.sqlite import read_range
 from tests.real_data import real
 from tests.sources.builders import database
-from tests.sources.literal import by_file
+from tests.sources.expected_lines import by_file
 
 ENDLESS = "CREATE VIEW songs AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 SONGS = (
@@ -29,19 +29,19 @@ SONGS = (
 )
 
 
-def read(spark: SparkSession, kind: str, *files: Path, **given: Any) -> tuple[Parsed, dict[str, Any]]:
-    source = Source(kind, kind, str(files[0]), **given)
-    names = [path for file in files for path in FORMATS[kind].files(Source(kind, kind, str(file), **given))]
+def read(spark: SparkSession, kind: str, *files: Path, **fields: Any) -> tuple[Parsed, dict[str, Any]]:
+    source = Source(kind, kind, str(files[0]), **fields)
+    names = [path for file in files for path in FORMATS[kind].files(Source(kind, kind, str(file), **fields))]
     counted = FORMATS[kind].count(spark, source, names)
     parsed = FORMATS[kind].parse(spark, source, names)
     parsed.lines.persist()
-    counts = by_file(parsed.account(), counted)
+    counts = by_file(parsed.count_kinds(), counted)
     for row in counts.values():
         assert row["lines_in"] == row["good"] + row["quarantined"] + row["blank"]
     return parsed, {Path(file).name: row for file, row in counts.items()}
 
 
-def test_track_metadata(spark: SparkSession, tmp_path: Path) -> None:
+def test_track_metadata_db_gives_catalogue_rows(spark: SparkSession, tmp_path: Path) -> None:
     values = [
         ("TR1", "Undo", "SO1", "Vespertine", "AR1", "", "Björk", 338.2, 0.1, 0.2, 2001),
         ("TR2", "", "SO2", None, None, None, None, None, None, None, 0),
@@ -64,7 +64,7 @@ def test_track_metadata(spark: SparkSession, tmp_path: Path) -> None:
     assert (counts[file.name]["lines_in"], counts[file.name]["good"]) == (5, 3)
 
 
-def test_artist_terms_and_similar_artists(spark: SparkSession, tmp_path: Path) -> None:
+def test_artist_databases_give_terms_and_similar_artists(spark: SparkSession, tmp_path: Path) -> None:
     terms = database(
         tmp_path / "artist_term.db", "CREATE TABLE artist_term (artist_id TEXT, term TEXT)",
         "CREATE TABLE artist_mbtag (artist_id TEXT, mbtag TEXT)",
@@ -82,7 +82,7 @@ def test_artist_terms_and_similar_artists(spark: SparkSession, tmp_path: Path) -
     assert [(row["line"], row["rule"]) for row in parsed.rejected.collect()] == [(3, "missing_artist")]
 
 
-def test_lastfm_tags_and_similars(spark: SparkSession, tmp_path: Path) -> None:
+def test_lastfm_databases_give_tags_and_similar_tracks(spark: SparkSession, tmp_path: Path) -> None:
     tags = database(
         tmp_path / "lastfm_tags.db", "CREATE TABLE tids (tid TEXT)", "CREATE TABLE tags (tag TEXT)",
         "CREATE TABLE tid_tag (tid INT, tag INT, val FLOAT)",
@@ -93,7 +93,11 @@ def test_lastfm_tags_and_similars(spark: SparkSession, tmp_path: Path) -> None:
     assert {(row["track_id"], row["tag"], row["weight"]) for row in parsed.rows.collect()} == {
         ("TRA", "Rock", 100.0), ("TRB", "Rock", 7.5),
     }  # fmt: skip
-    assert {row["line"]: row["rule"] for row in parsed.rejected.collect()} == {3: "missing_id", 4: "missing_id", 5: "bad_weight"}
+    assert {row["line"]: row["rule"] for row in parsed.rejected.collect()} == {
+        3: "missing_id",
+        4: "missing_id",
+        5: "bad_weight",
+    }
     listed = [("TRA", "TRB,1,TRC,0.5"), ("TRB", "TRA"), ("TRC", ""), ("", "TRA,1")]
     similars = database(
         tmp_path / "lastfm_similars.db", "CREATE TABLE similars_src (tid TEXT PRIMARY KEY, target TEXT)",
@@ -101,29 +105,31 @@ def test_lastfm_tags_and_similars(spark: SparkSession, tmp_path: Path) -> None:
         rows=[("similars_src", listed), ("similars_dest", [("TRB", "TRA,1")])],
     )  # fmt: skip
     parsed, counts = read(spark, "lastfm_similars_db", similars)
-    found = sorted(tuple(row)[1:] for row in parsed.rows.select("file", "track_id", "similar_id", "score").collect())
-    assert found == [("TRA", "TRB", 1.0), ("TRA", "TRB", 1.0), ("TRA", "TRC", 0.5)]
+    pairs = sorted(tuple(row)[1:] for row in parsed.rows.select("file", "track_id", "similar_id", "score").collect())
+    assert pairs == [("TRA", "TRB", 1.0), ("TRA", "TRB", 1.0), ("TRA", "TRC", 0.5)]
     row = counts[similars.name]
     assert (row["lines_in"], row["good"], row["quarantined"]) == (5, 2, 3)
-    assert pairs("A,1,B") is None
-    assert pairs("A,nan") is None
+    assert parse_pairs("A,1,B") is None
+    assert parse_pairs("A,nan") is None
 
 
-def test_long_lists_are_not_held_all_at_once(tmp_path: Path) -> None:
+def test_long_lists_are_read_in_bounded_memory(tmp_path: Path) -> None:
     listed = ",".join(f"TR{number:016d},0.{number:05d}" for number in range(500))
     rows = [(f"TR{number:016d}", listed) for number in range(1_000)]
-    file = database(tmp_path / "long.db", "CREATE TABLE similars_src (tid TEXT, target TEXT)", rows=[("similars_src", rows)])
+    file = database(
+        tmp_path / "long.db", "CREATE TABLE similars_src (tid TEXT, target TEXT)", rows=[("similars_src", rows)]
+    )
     tracemalloc.start()
     try:
-        found = sum(len(frame) for frame in read_range(str(file), SIMILARS.queries[0], 1, 1_000, "x:"))
+        n_rows = sum(len(frame) for frame in read_range(str(file), SIMILARS.queries[0], 1, 1_000, "x:"))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert found == 500_000
+    assert n_rows == 500_000
     assert peak < 64 * 1024**2, f"{peak / 1024**2:.0f} MiB"
 
 
-def test_a_foreign_file_is_one_sentence(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_raises_one_sentence(spark: SparkSession, tmp_path: Path) -> None:
     cases = {
         "text.db": ("no SQLite", "not a database"),
         "empty.db": ("", "no table songs"),
@@ -145,29 +151,37 @@ def test_a_foreign_file_is_one_sentence(spark: SparkSession, tmp_path: Path) -> 
 def similar_artists(path: Path, rows: int) -> Path:
     values = [(f"AR{number:016d}", f"AR{number + 1:016d}") for number in range(rows)]
     return database(
-        path, "PRAGMA page_size = 1024", "CREATE TABLE similarity (target TEXT, similar TEXT)", rows=[("similarity", values)]
+        path,
+        "PRAGMA page_size = 1024",
+        "CREATE TABLE similarity (target TEXT, similar TEXT)",
+        rows=[("similarity", values)],
     )
 
 
-def test_a_cut_or_damaged_file_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_truncated_or_damaged_database_raises_with_its_name(spark: SparkSession, tmp_path: Path) -> None:
     file = similar_artists(tmp_path / "similarity.db", 2000)
     content = file.read_bytes()
     assert count_rows(str(file), 2) == 2000
     assert list(row_ids(str(file), 2)) == list(range(1, 2001))
     broken = bytearray(content)
     broken[40 * 1024] = 99  # the kind of a page
-    for harmed, word in ((content[: len(content) // 2], "cut short|malformed"), (bytes(broken), "page 41 is damaged")):
-        file.write_bytes(harmed)
+    for damaged_content, word in (
+        (content[: len(content) // 2], "truncated|malformed"),
+        (bytes(broken), "page 41 is damaged"),
+    ):
+        file.write_bytes(damaged_content)
         with pytest.raises(SourceError, match=rf"similarity\.db.*({word})"):
             read(spark, "msd_artist_similarity_db", file)
 
 
-def test_a_damaged_row_is_rejected_alone(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_damaged_row_rejects_only_itself(spark: SparkSession, tmp_path: Path) -> None:
     file = similar_artists(tmp_path / "similarity.db", 300)
     content = bytearray(file.read_bytes())
-    place = content.find(b"AR%016d" % 150) - 5  # the row's length, rowid (2 bytes), and the lengths of its header's fields
-    assert content[place + 2 : place + 3] == b"\x03"
-    content[place + 2] = 200  # a header longer than the row
+    offset = (
+        content.find(b"AR%016d" % 150) - 5
+    )  # the row's length, rowid (2 bytes), and the lengths of its header's fields
+    assert content[offset + 2 : offset + 3] == b"\x03"
+    content[offset + 2] = 200  # a header longer than the row
     file.write_bytes(content)
     parsed, counts = read(spark, "msd_artist_similarity_db", file)
     (row,) = parsed.rejected.collect()
@@ -177,26 +191,28 @@ def test_a_damaged_row_is_rejected_alone(spark: SparkSession, tmp_path: Path) ->
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(flips=st.lists(st.tuples(st.integers(1024, 20_000), st.integers(0, 255)), min_size=1, max_size=8))
-def test_any_damage_neither_raises_nor_hangs(tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]) -> None:
+def test_random_damage_of_a_database_never_raises(
+    tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]
+) -> None:
     file = tmp_path_factory.getbasetemp() / "flipped.db"
-    if not hasattr(test_any_damage_neither_raises_nor_hangs, "content"):
+    if not hasattr(test_random_damage_of_a_database_never_raises, "content"):
         file.unlink(missing_ok=True)
-        test_any_damage_neither_raises_nor_hangs.content = similar_artists(file, 300).read_bytes()  # type: ignore[attr-defined]
-    content = bytearray(test_any_damage_neither_raises_nor_hangs.content)  # type: ignore[attr-defined]
-    for place, value in flips:
-        content[place % len(content)] = value
-    content[:100] = test_any_damage_neither_raises_nor_hangs.content[:100]  # type: ignore[attr-defined]
+        test_random_damage_of_a_database_never_raises.content = similar_artists(file, 300).read_bytes()  # type: ignore[attr-defined]
+    content = bytearray(test_random_damage_of_a_database_never_raises.content)  # type: ignore[attr-defined]
+    for offset, value in flips:
+        content[offset % len(content)] = value
+    content[:100] = test_random_damage_of_a_database_never_raises.content[:100]  # type: ignore[attr-defined]
     file.write_bytes(content)
     (query,) = SIMILARITY.queries
     frames = list(read_range(str(file), query, -(2**63), 2**63 - 1, ""))
     try:
         total = count_rows(str(file), 2)
-    except READ_FAULTS:
+    except READ_ERRORS:
         return
     assert sum(map(len, frames)) <= total + 1  # fewer: rowids out of order, which the account then shows
 
 
-def test_text_exports(spark: SparkSession, tmp_path: Path) -> None:
+def test_text_exports_give_rows_and_rules(spark: SparkSession, tmp_path: Path) -> None:
     cases: dict[str, tuple[str, list[tuple[Any, ...]], dict[int, str], int]] = {
         "msd_artist_location": (
             "AR1<SEP>42.7<SEP>-84.5<SEP>TR1<SEP>The Meatmen\nAR2<SEP>91<SEP>0<SEP>TR1<SEP>x\nAR3<SEP><SEP><SEP>TR1<SEP>x\n"
@@ -239,7 +255,7 @@ def test_text_exports(spark: SparkSession, tmp_path: Path) -> None:
         assert counts[file.name]["blank"] == blank, kind
 
 
-def test_a_summary_csv_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_summary_csv_without_a_required_field_raises(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("track_id,title\n")
     with pytest.raises(SourceError, match=r"a\.csv has no field artist_id"):
         FORMATS["msd_summary_csv"].files(Source("csv", "msd_summary_csv", str(tmp_path / "a.csv")))
@@ -254,7 +270,7 @@ def test_a_summary_csv_of_another_kind_is_refused(tmp_path: Path) -> None:
         ("msd_summary_csv", "msd/msd_2000_tracks.csv", 2_000, 2_000),
     ],
 )
-def test_real_files_have_the_rows_that_were_counted_by_hand(
+def test_real_files_have_the_expected_row_counts(
     spark: SparkSession, kind: str, path: str, good: int, rows: int
 ) -> None:
     parsed, counts = read(spark, kind, real(path))

@@ -1,4 +1,4 @@
-"""Any table with a column map: separators, headers, quotes, units of time, and the optional columns."""
+"""Tables with a column map: separators, headers, quotes, units of time, and the optional columns."""
 
 from datetime import date
 from pathlib import Path
@@ -10,20 +10,23 @@ from pyspark.sql import SparkSession
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
-from tests.sources.literal import BLANK, GOOD, rows_of
+from tests.sources.expected_lines import BLANK, GOOD, rows_of
 
 MAP = {"user": "uid", "track": "tid", "time": "ts"}
 TIME, SECONDS = "2026-11-14T10:00:00", 1_794_650_400
 
 
-def told(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    return [(row["user_id"], row["track_id"], row["event"], row["played_at"].isoformat(), row["dt"].isoformat()) for row in rows]
+def summary(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (row["user_id"], row["track_id"], row["event"], row["played_at"].isoformat(), row["dt"].isoformat())
+        for row in rows
+    ]
 
 
-def test_a_tsv_without_a_header_holds_stray_quotes(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_tsv_without_a_header_may_have_stray_quotes(spark: SparkSession, tmp_path: Path) -> None:
     lines = [
         (f'ann\t{TIME}Z\tx\t12" mix', GOOD),
-        (f"bob\t{TIME}+02:00\t\"quoted\"\t,", GOOD),
+        (f'bob\t{TIME}+02:00\t"quoted"\t,', GOOD),
         (f"ann\t{TIME}Z\tx", "fields"),
         (f"\t{TIME}Z\tx\tt", "missing_user"),
         ("uid\tts\tother\ttid", "bad_time"),
@@ -31,14 +34,14 @@ def test_a_tsv_without_a_header_holds_stray_quotes(spark: SparkSession, tmp_path
     ]
     options = {"columns": MAP, "names": ["uid", "ts", "other", "tid"]}
     found = rows_of(spark, "table", tmp_path / "plays.tsv", lines, namespace="shop", **options)
-    assert told(found) == [
+    assert summary(found) == [
         ("shop:ann", 'shop:12" mix', "play", TIME, "2026-11-14"),
         ("shop:bob", "shop:,", "play", "2026-11-14T08:00:00", "2026-11-14"),
     ]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "|"])
-def test_a_csv_with_quotes_and_any_separator(spark: SparkSession, tmp_path: Path, mark: str) -> None:
+def test_a_csv_may_have_quotes_and_any_separator(spark: SparkSession, tmp_path: Path, mark: str) -> None:
     lines = [
         (f"uid{mark}tid{mark}ts{mark}title", BLANK),
         (f'ann{mark}"a{mark}b"{mark}{TIME}{mark}"say ""hi"""', GOOD),
@@ -51,14 +54,14 @@ def test_a_csv_with_quotes_and_any_separator(spark: SparkSession, tmp_path: Path
     ]
     options: dict[str, Any] = {"columns": MAP} | ({} if mark == "," else {"separator": mark})
     found = rows_of(spark, "table", tmp_path / "plays.csv", lines, **options)
-    assert told(found) == [
+    assert summary(found) == [
         ("ann", f"a{mark}b", "play", TIME, "2026-11-14"),
         ("bob", "t", "play", TIME, "2026-11-14"),
     ]
 
 
 @pytest.mark.parametrize("mark", [",", ";"])
-def test_a_quoted_field_may_hold_line_breaks(spark: SparkSession, tmp_path: Path, mark: str) -> None:
+def test_a_quoted_field_may_have_line_breaks(spark: SparkSession, tmp_path: Path, mark: str) -> None:
     file, header = tmp_path / "plays.csv", "uid,tid,title,ts"
     lines = [
         (header, BLANK),
@@ -77,11 +80,11 @@ def test_a_quoted_field_may_hold_line_breaks(spark: SparkSession, tmp_path: Path
     options: dict[str, Any] = {"columns": MAP, "separator": mark}
     lines = [(text.replace(",", mark), rule) for text, rule in lines]
     found = rows_of(spark, "table", file, lines, namespace="shop", **options)
-    assert [(*row[:2], row[4]) for row in told(found)] == [
+    assert [(*row[:2], row[4]) for row in summary(found)] == [
         ("shop:ann", "shop:a", "2026-11-14"), ("shop:ann", "shop:b\n\nc", "2026-11-14"), ("shop:bob", "shop: d ", "2026-11-14"),
         ("shop:bob", "shop:f", "2026-11-15"), ("shop:bob", "shop:h", "2026-11-14"),
     ]  # fmt: skip
-    assert FORMATS["table"].newest(Source("t", "table", str(file), options=options)) == date(2026, 11, 15)
+    assert FORMATS["table"].newest_date(Source("t", "table", str(file), options=options)) == date(2026, 11, 15)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +95,22 @@ def test_a_quoted_field_may_hold_line_breaks(spark: SparkSession, tmp_path: Path
         ("ms", [f"{SECONDS}000", f"{SECONDS}000.0"], [f"{TIME}Z", "5f", "Infinity"]),
     ],
 )
-def test_units_of_time(spark: SparkSession, tmp_path: Path, unit: str, good: list[str], bad: list[str]) -> None:
+def test_times_are_parsed_in_every_unit(
+    spark: SparkSession, tmp_path: Path, unit: str, good: list[str], bad: list[str]
+) -> None:
     file, options = tmp_path / "plays.csv", {"columns": MAP, "time_unit": unit}
     lines = [("uid,tid,ts", BLANK)]
-    lines += [(f"u{number},t,{text}", GOOD) for number, text in enumerate(good)] + [(f"u,t,{text}", "bad_time") for text in bad]
+    lines += [(f"u{number},t,{text}", GOOD) for number, text in enumerate(good)] + [
+        (f"u,t,{text}", "bad_time") for text in bad
+    ]
     found = rows_of(spark, "table", file, lines, **options)
     assert {(row["played_at"].isoformat(), row["dt"].isoformat()) for row in found} == {(TIME, "2026-11-14")}
-    assert FORMATS["table"].newest(Source("t", "table", str(file), options=options)) == date(2026, 11, 14)
+    assert FORMATS["table"].newest_date(Source("t", "table", str(file), options=options)) == date(2026, 11, 14)
 
 
-def test_the_optional_columns(spark: SparkSession, tmp_path: Path) -> None:
-    names = ["uid", "tid", "ts", "what", "stars", "sid", "heard", "got"]
-    columns = MAP | {"event": "what", "rating": "stars", "session": "sid", "ms_played": "heard", "received": "got"}
+def test_optional_columns_are_read(spark: SparkSession, tmp_path: Path) -> None:
+    names = ["uid", "tid", "ts", "what", "stars", "sid", "listened", "got"]
+    columns = MAP | {"event": "what", "rating": "stars", "session": "sid", "ms_played": "listened", "received": "got"}
     lines = [
         (";".join(names), BLANK),
         (f"ann;t1;{TIME};play;;s1;31000.0;2026-11-15T01:00:00", GOOD),
@@ -138,7 +145,9 @@ def test_the_optional_columns(spark: SparkSession, tmp_path: Path) -> None:
         ("", {"columns": MAP, "names": ["uid", "tid"]}, None),
     ],
 )
-def test_a_missing_column_is_named(tmp_path: Path, content: str, options: dict[str, Any], word: str | None) -> None:
+def test_a_missing_column_raises_with_its_name(
+    tmp_path: Path, content: str, options: dict[str, Any], word: str | None
+) -> None:
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(SourceError, match=word or "no column"):
         FORMATS["table"].files(Source("t", "table", str(tmp_path / "t.csv"), options=options))

@@ -1,4 +1,4 @@
-"""What is written about tracks and users: in which words, and read once."""
+"""Texts about tracks and users, and their vectors, which are computed once."""
 
 import datetime as dt
 import hashlib
@@ -16,25 +16,25 @@ from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.text import vectors
-from jobs.text.vectors import PACKAGED, Config, folder_of
-from jobs.text.words import build_tags, build_track_texts, build_user_texts
+from jobs.text.sentences import build_tags, build_track_texts, build_user_texts
+from jobs.text.vectors import PACKAGED, Config, encoder_folder
 from models.text_encoder import TextEncoder
 
 DAY = dt.date(2026, 11, 14)
 
 
-def test_a_track_in_words(spark: SparkSession) -> None:
+def test_track_texts_have_title_artist_release_and_tags(spark: SparkSession) -> None:
     tracks = spark.createDataFrame(
         [("a", "Title ", "Artist"), ("b", None, "Artist"), ("c", "  ", None), ("d", "Alone", "")],
         "track_id string, title string, artist string",
     )
     releases = spark.createDataFrame([("a", "Second"), ("a", "First"), ("b", None)], "track_id string, release string")
     tags = spark.createDataFrame([("a", "rock, pop")], "track_id string, tags string")
-    found = build_track_texts(tracks, releases, tags).collect()
-    assert dict(found) == {"a": "Title. Artist. First. rock, pop.", "b": "Artist.", "d": "Alone."}
+    texts = build_track_texts(tracks, releases, tags).collect()
+    assert dict(texts) == {"a": "Title. Artist. First. rock, pop.", "b": "Artist.", "d": "Alone."}
 
 
-def test_own_tags_go_before_the_artists_terms_and_none_stands_twice(spark: SparkSession) -> None:
+def test_own_tags_precede_artist_terms_without_duplicates(spark: SparkSession) -> None:
     tracks = spark.createDataFrame([("a", "AR1"), ("b", "AR1"), ("c", None)], "track_id string, artist_id string")
     tags = spark.createDataFrame(
         [("a", "Slow", 20.0), ("a", "Rock", 100.0), ("a", "quiet", None)], "track_id string, tag string, weight double"
@@ -47,7 +47,7 @@ def test_own_tags_go_before_the_artists_terms_and_none_stands_twice(spark: Spark
     }  # fmt: skip
 
 
-def test_a_user_in_words(spark: SparkSession) -> None:
+def test_user_texts_have_gender_age_and_country(spark: SparkSession) -> None:
     rows = [("a", "f", 27, "Norway"), ("b", "M", None, None), ("c", None, None, " "), ("d", "other", 40, None)]
     users = spark.createDataFrame(rows, "user_id string, gender string, age int, country string")
     assert dict(build_user_texts(users).collect()) == {
@@ -55,18 +55,22 @@ def test_a_user_in_words(spark: SparkSession) -> None:
     }  # fmt: skip
 
 
-def ran(spark: SparkSession, settings: Settings, folder: Path, days: int, titles: dict[str, str], **config: Any) -> JobContext:
-    """The job, on a night with these titles (track -> title) and two users, one of whom asked to be forgotten."""
+def run_job(
+    spark: SparkSession, settings: Settings, folder: Path, days: int, titles: dict[str, str], **config: Any
+) -> JobContext:
+    """Run the job on a night with these titles (track -> title) and two users, one with a deletion request."""
     file = folder / "sources.toml"
     file.write_text('name = "written"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
     night = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
     ingest = JobContext(night, "snapshots", Config())
-    told: dict[str, list[dict[str, Any]]] = {
-        "tracks": [{"track_id": t, "title": title, "has_audio": False, "origin": "plays"} for t, title in titles.items()],
+    tables: dict[str, list[dict[str, Any]]] = {
+        "tracks": [
+            {"track_id": t, "title": title, "has_audio": False, "origin": "plays"} for t, title in titles.items()
+        ],
         "users": [{"user_id": "u", "gender": "f"}, {"user_id": "gone", "country": "Iceland"}],
         "deletions": [{"user_hash": hashlib.sha256(b"gone").hexdigest()}],
     }
-    for name, rows in told.items():
+    for name, rows in tables.items():
         schema = table(name).read_schema
         ingest.write(name, spark.createDataFrame([[row.get(c) for c in schema.names] for row in rows], schema))
     ingest.commit()
@@ -76,24 +80,27 @@ def ran(spark: SparkSession, settings: Settings, folder: Path, days: int, titles
     return ctx
 
 
-def test_a_text_is_read_once_whatever_it_is_written_about(
+def test_equal_texts_are_encoded_once(
     spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def night(days: int, **titles: str) -> tuple[JobContext, dict[str, int]]:
-        ctx = ran(spark, settings, tmp_path, days, titles, encoder=PACKAGED)
+        ctx = run_job(spark, settings, tmp_path, days, titles, encoder=PACKAGED)
         return ctx, {manifest.table: manifest.rows for manifest in ctx.pending}
 
     ctx, written = night(0, a="Blue Train", b="Blue Train", c="Giant Steps")
     assert written == {"track_texts": 3, "user_texts": 1, "text_vectors": 2}
-    encoder = TextEncoder(folder_of(PACKAGED))
+    encoder = TextEncoder(encoder_folder(PACKAGED))
     (user,) = ctx.read("user_texts").collect()
-    held = {row["content_hash"]: row["vector"] for row in ctx.read("text_vectors", Partitions.CACHE).collect()}
-    assert user["content_hash"] not in held, "what is said of a user is kept with the user"
-    for row, vector in [(user, user["vector"]), *((row, held[row["content_hash"]]) for row in ctx.read("track_texts").collect())]:
+    vector_of = {row["content_hash"]: row["vector"] for row in ctx.read("text_vectors", Partitions.CACHE).collect()}
+    assert user["content_hash"] not in vector_of, "vectors of users are stored with the user"
+    for row, vector in [
+        (user, user["vector"]),
+        *((row, vector_of[row["content_hash"]]) for row in ctx.read("track_texts").collect()),
+    ]:
         np.testing.assert_allclose(vector, encoder.encode([row["text"]])[0], atol=1e-4)
-    # an encoder that is asked for the user once more would be found out
-    monkeypatch.setattr(vectors, "folder_of", lambda encoder: tmp_path)
-    monkeypatch.setattr(vectors, "producer_version", lambda config: user["producer_version"])
+    # an encoder that is used again for the user would fail
+    monkeypatch.setattr(vectors, "encoder_folder", lambda encoder: tmp_path)
+    monkeypatch.setattr(vectors, "vector_version", lambda config: user["producer_version"])
     _, written = night(1, a="Giant Steps", z="Blue Train")
     assert written == {"track_texts": 2, "user_texts": 1}
     monkeypatch.undo()
@@ -101,13 +108,15 @@ def test_a_text_is_read_once_whatever_it_is_written_about(
     assert written == {"track_texts": 1, "user_texts": 1, "text_vectors": 1}
 
 
-def test_without_an_encoder_nothing_is_read(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
-    ctx = ran(spark, settings, tmp_path, 0, {"a": "Blue Train"})
+def test_without_an_encoder_the_tables_are_empty(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+    ctx = run_job(spark, settings, tmp_path, 0, {"a": "Blue Train"})
     assert {manifest.table: manifest.rows for manifest in ctx.pending} == {"track_texts": 0, "user_texts": 0}
 
 
-def test_a_folder_that_holds_no_encoder_is_named(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+def test_a_folder_without_an_encoder_raises_with_its_name(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
     with pytest.raises(SourceError, match=r"config\.json"):
-        ran(spark, settings, tmp_path, 0, {"a": "Blue Train"}, encoder=str(tmp_path))
-    with pytest.raises(SourceError, match="from the root on"):
-        ran(spark, settings, tmp_path, 0, {"a": "Blue Train"}, encoder="encoders/mine")
+        run_job(spark, settings, tmp_path, 0, {"a": "Blue Train"}, encoder=str(tmp_path))
+    with pytest.raises(SourceError, match="absolute folder"):
+        run_job(spark, settings, tmp_path, 0, {"a": "Blue Train"}, encoder="encoders/mine")

@@ -79,7 +79,7 @@ VECTORS = (
 )
 AUDIO_DESCRIPTORS = define(
     "audio_descriptors",
-    "audio content with what music information retrieval says of it (jobs/audio/describe.py), once for all nights",
+    "audio content with what music information retrieval says of it (jobs/audio/librosa_features.py), once for all nights",
     "descriptors",
     ("content_hash", "producer_version"),
     CONTENT,

@@ -1,4 +1,4 @@
-"""The formats that a sources file may name: one module each, all under the contract of `jobs.sources.contract.Format`."""
+"""The formats of a sources file: one module each, which implement `jobs.sources.contract.Format`."""
 
 from jobs.sources.contract import Format
 from jobs.sources.formats import (

@@ -1,7 +1,8 @@
-"""A folder of audio files: one track each, named by its file name.
+"""A folder of audio files. Each file is one track, whose id is the file name.
 
-GTZAN (blues.00000.wav, flat or in a folder per genre), FMA (000/000002.mp3, whose tracks.csv calls it 2), your own files. In a
-tar archive (GTZAN's genres.tar.gz) the members are the lines, and audio is written to the folder of the option `audio_folder`.
+Examples: GTZAN (blues.00000.wav, flat or in a folder per genre), FMA (000/000002.mp3, track 2 in its tracks.csv), own
+files. In a tar archive (GTZAN's genres.tar.gz) the members are the lines, and audio is written to the option
+`audio_folder`.
 """
 
 import hashlib
@@ -9,180 +10,194 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath, PurePosixPath
+from typing import Literal
 
 import pandas as pd
+from pydantic import Field
 from pyspark.sql import SparkSession
 
 from jobs.errors import SourceError
 from jobs.lake.schemas.sources import AUDIO_FILES
-from jobs.sources.base import Snapshot
+from jobs.sources.base import SnapshotFormat
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.parsing.audio_store import check_folder, make_folder, store
+from jobs.sources.parsing.audio_store import AudioFolder, make_audio_folder, store_audio
 from jobs.sources.parsing.audio_tags import read_tags
-from jobs.sources.reading.archives import ARCHIVES, TAR_FAULTS, Member, is_archive, members
-from jobs.sources.reading.files import listing
-from jobs.sources.reading.lines import count_by
-from jobs.sources.reading.raw_tar import count_members
-from jobs.sources.reading.whole_files import in_batches, parse_files, reject, skip
+from jobs.sources.reading.archives import ARCHIVES, TAR_ERRORS, Member, is_archive, iter_members
+from jobs.sources.reading.files import list_files
+from jobs.sources.reading.independent_counts.tar_members import count_members
+from jobs.sources.reading.lines import count_files
+from jobs.sources.reading.python_readers import blank_frame, merge_frames, parse_files, rejected_frame
 
 SUFFIXES = frozenset({".wav", ".mp3", ".ogg", ".oga", ".flac", ".opus", ".m4a", ".aif", ".aiff", ".au"})
-LABELS = ("prefix", "folder")
-IDS = ("name", "path", "fma")
 MSD_TRACK = re.compile("TR[A-Z0-9]{16}")
-NO_NUMBER = "the file's name is no number, as FMA's are (000002.mp3)"
+NOT_A_NUMBER = "the file's name is not a number, as FMA's are (000002.mp3)"
 
 
-class AudioTree(Snapshot):
-    """Track id = namespace and file stem; with `ids = "path"` the path below the folder, for trees in which names come twice
-    (album/01.mp3), with `ids = "fma"` the stem as a number without leading zeros.
+class AudioTreeOptions(AudioFolder):
+    """Options of an audio tree, see `AudioTree`."""
 
-    `labels`: the genre stands before the first dot of the name, or is the folder. `tags = true`: title, artist, album, year and,
-    where no label is had from name or folder, genre are what the file's tags tell.
+    labels: Literal["prefix", "folder"] | None = Field(
+        None, description='"prefix" (blues.00000.wav) or "folder" (blues/00000.wav)'
+    )
+    ids: Literal["name", "path", "fma"] = Field(
+        "name", description='"name", "path" (album/01) or "fma" (000/000002.mp3 is 2)'
+    )
+    tags: bool = Field(False, description="true or false: whether the files' own tags are read")
+
+
+class AudioTree(SnapshotFormat):
+    """The track id is the namespace and the file stem.
+
+    Options:
+    - `ids = "path"`: the path below the folder, for trees with repeated names (album/01.mp3)
+    - `ids = "fma"`: the stem as a number without leading zeros
+    - `labels`: the genre is before the first dot of the name (`prefix`), or the name of the folder (`folder`)
+    - `tags = true`: title, artist, album and year come from the file's tags, and the genre where `labels` gives none
     """
 
     table = "audio_files"
-    options = frozenset({"labels", "ids", "tags", "audio_folder"})
-
-    def check(self, source: Source) -> None:
-        """`labels` is prefix or folder, `ids` name, path or fma, `tags` true or false, where they are given."""
-        if source.options.get("labels", "prefix") not in LABELS:
-            raise SourceError(f'Source {source.name}: labels is "prefix" (blues.00000.wav) or "folder" (blues/00000.wav).')
-        if source.options.get("ids", "name") not in IDS:
-            raise SourceError(f'Source {source.name}: ids is "name", "path" (album/01) or "fma" (000/000002.mp3 is 2).')
-        if not isinstance(source.options.get("tags", False), bool):
-            raise SourceError(f"Source {source.name}: tags is true or false: whether the files' own tags are read.")
-        check_folder(source)
+    options = AudioTreeOptions
 
     def files(self, source: Source) -> list[str]:
-        """Every file with an audio suffix under the folder, and every archive, for which `audio_folder` must be named."""
-        found = listing(source, SUFFIXES | ARCHIVES)
-        packed = next((path for path in found if is_archive(path)), None)
-        if packed and not source.options.get("audio_folder"):
+        """List every audio file and archive under the folder. Archives require the option `audio_folder`."""
+        paths = list_files(source, SUFFIXES | ARCHIVES)
+        archive = next((path for path in paths if is_archive(path)), None)
+        if archive and not source.options.get("audio_folder"):
             raise SourceError(
-                f'Source {source.name}: {packed} is an archive; say where its audio is to be written: audio_folder = "...".'
+                f'Source {source.name}: {archive} is an archive; set the folder for its audio: audio_folder = "...".'
             )
-        make_folder(source)
-        return found
+        make_audio_folder(source)
+        return paths
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
-        """1 for each file; an archive's members, by the second reader."""
+        """Count 1 for each file, and the members of an archive with the independent counter."""
         archives = [path for path in files if is_archive(path)]
-        return dict.fromkeys(files, 1) | count_by(spark, archives, count_members)
+        return dict.fromkeys(files, 1) | count_files(spark, archives, count_members)
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
-        """A row per file with its size and SHA-256; whether it can be decoded is found out later, by the audio jobs."""
-        identity = namer(source)
-        own = {path: identity(below(path, source.path)) for path in files if not is_archive(path)}
-        return parse_files(spark, files, AUDIO_FILES, _reader(source, same_id(own)))
+        """Return a row per file with its size and SHA-256. The audio jobs find out later whether it can be decoded."""
+        get_id = id_from_path(source)
+        ids_by_path = {path: get_id(path_below(path, source.path)) for path in files if not is_archive(path)}
+        return parse_files(spark, files, AUDIO_FILES, _reader(source, duplicate_ids(ids_by_path)))
 
 
-def namer(source: Source) -> Callable[[PurePath], str | None]:
-    """What tells a file's own id from its path below the folder, or in its archive; None where the path tells none."""
+def id_from_path(source: Source) -> Callable[[PurePath], str | None]:
+    """Return a function from a file's path (below the folder, or in its archive) to its own id; None if it has none."""
     kind = source.options.get("ids", "name")
 
-    def identity(inside: PurePath) -> str | None:
+    def get_id(inside: PurePath) -> str | None:
         if kind == "fma":
             return str(int(inside.stem)) if re.fullmatch("[0-9]{1,12}", inside.stem) else None
         return inside.with_name(inside.stem).as_posix() if kind == "path" else inside.stem
 
-    return identity
+    return get_id
 
 
-def below(path: str, root: str) -> PurePath:
-    """A file's path below the source's folder; where the source is the file itself, with its folder's name."""
+def path_below(path: str, root: str) -> PurePath:
+    """Return a file's path below the source's folder; for a source that is the file itself, with its folder's name."""
     file = PurePath(path)
     return file.relative_to(root) if path != root else PurePath(file.parent.name, file.name)
 
 
-def same_id(files: Mapping[str, str | None]) -> dict[str, str]:
-    """Files (path -> own id) whose id an earlier one has already: the later path -> the first. They would be one track."""
+def duplicate_ids(files: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the files (path -> own id) whose id an earlier file has: later path -> first path."""
     first: dict[str, str] = {}
-    named = ((path, own) for path, own in sorted(files.items()) if own is not None)
-    return {path: first[own] for path, own in named if first.setdefault(own, path) != path}
+    named = ((path, own_id) for path, own_id in sorted(files.items()) if own_id is not None)
+    return {path: first[own_id] for path, own_id in named if first.setdefault(own_id, path) != path}
 
 
 def _reader(source: Source, repeated: dict[str, str]) -> Callable[[str], Iterator[pd.DataFrame]]:
-    prefix, identity = source.prefix, namer(source)
+    prefix, get_id = source.prefix, id_from_path(source)
 
     def read(path: str) -> Iterator[pd.DataFrame]:
         if is_archive(path):
-            yield from in_batches(read_archive(path, source, prefix))
+            yield from merge_frames(read_archive(path, source, prefix))
             return
         if path in repeated:
-            yield reject("same_id", f"{repeated[path]} gives the same track id")
+            yield rejected_frame("same_id", f"{repeated[path]} has the same track id")
             return
-        inside = below(path, source.path)
-        if (own := identity(inside)) is None:
-            yield reject("bad_id", NO_NUMBER)
+        inside = path_below(path, source.path)
+        if (own_id := get_id(inside)) is None:
+            yield rejected_frame("bad_id", NOT_A_NUMBER)
             return
         try:
             size, digest = os.path.getsize(path), _sha256(path)
         except OSError as error:
-            yield reject("unreadable", f"the file cannot be read: {error.strerror}")
+            yield rejected_frame("unreadable", f"the file cannot be read: {error.strerror}")
             return
         if not size:
-            yield reject("empty_file", "the file is empty")
+            yield rejected_frame("empty_file", "the file is empty")
             return
-        row = {"track_id": prefix + own, "path": path, "bytes": size, "content_hash": digest}
-        yield pd.DataFrame([{**row, **describe(source, inside, path)}])
+        row = {"track_id": prefix + own_id, "path": path, "bytes": size, "content_hash": digest}
+        yield pd.DataFrame([{**row, **describe_file(source, inside, path)}])
 
     return read
 
 
 def read_archive(path: str, source: Source, prefix: str) -> Iterator[pd.DataFrame]:
-    """Frames of each member; what follows a damaged place is one rejected row, and leaves the account unbalanced."""
-    number, identity, seen = 0, namer(source), dict[str, str]()
+    """Yield frames of each member. The rest after a damaged member is one rejected row, and leaves the account
+    unbalanced.
+    """
+    number, get_id, seen = 0, id_from_path(source), dict[str, str]()
     try:
-        for member in members(path, SUFFIXES):
+        for member in iter_members(path, SUFFIXES):
             number = member.number
-            own = identity(PurePosixPath(member.name)) if member.data is not None else None
-            yield _member(member, own, seen, source, prefix)
-    except TAR_FAULTS as error:
-        yield reject("bad_archive", f"the archive cannot be read after its member {number}: {error}", [number + 1])
+            own_id = get_id(PurePosixPath(member.name)) if member.data is not None else None
+            yield _member_frame(member, own_id, seen, source, prefix)
+    except TAR_ERRORS as error:
+        yield rejected_frame(
+            "bad_archive", f"the archive cannot be read after its member {number}: {error}", [number + 1]
+        )
 
 
-def _member(member: Member, own: str | None, seen: dict[str, str], source: Source, prefix: str) -> pd.DataFrame:
-    """The row of an archive's member, its bytes written. `seen`: the ids so far, and whose they are."""
+def _member_frame(
+    member: Member, own_id: str | None, seen: dict[str, str], source: Source, prefix: str
+) -> pd.DataFrame:
+    """Return the row of an archive's member and write its bytes. `seen`: the ids so far, and their members."""
     if member.data is None and not member.rule:
-        return skip(member.number)
-    if own is None or not member.data or seen.setdefault(own, member.name) != member.name:
-        return reject(*_fault(member, own, None if own is None else seen.get(own)), [member.number])
+        return blank_frame(member.number)
+    if own_id is None or not member.data or seen.setdefault(own_id, member.name) != member.name:
+        return rejected_frame(
+            *_member_error(member, own_id, None if own_id is None else seen.get(own_id)), [member.number]
+        )
     inside = PurePosixPath(member.name)
     try:
-        stored = store(source.options["audio_folder"], member.data, inside.suffix.lower())
+        stored = store_audio(source.options["audio_folder"], member.data, inside.suffix.lower())
     except OSError as error:
-        return reject("not_written", f"the member {member.name} cannot be written: {error.strerror}", [member.number])
-    told = describe(source, inside, stored["path"])
-    return pd.DataFrame([{"line": member.number, "track_id": prefix + own, **stored, **told}])
+        return rejected_frame(
+            "not_written", f"the member {member.name} cannot be written: {error.strerror}", [member.number]
+        )
+    description = describe_file(source, inside, stored["path"])
+    return pd.DataFrame([{"line": member.number, "track_id": prefix + own_id, **stored, **description}])
 
 
-def _fault(member: Member, own: str | None, other: str | None) -> tuple[str, str]:
-    """Rule and reason of a member that is no track of its own."""
+def _member_error(member: Member, own_id: str | None, first_name: str | None) -> tuple[str, str]:
+    """Return the rule and reason of a member that is no track."""
     if member.rule:
         return member.rule, member.reason
-    if own is None:
-        return "bad_id", f"{member.name}: {NO_NUMBER}"
+    if own_id is None:
+        return "bad_id", f"{member.name}: {NOT_A_NUMBER}"
     if not member.data:
         return "empty_file", f"the member {member.name} is empty"
-    return "same_id", f"{member.name}: {other} gives the same track id"
+    return "same_id", f"{member.name}: {first_name} has the same track id"
 
 
-def describe(source: Source, inside: PurePath, path: str) -> dict[str, str | int | None]:
-    """Title, label and, from the tags, artist, release and year: the tags' title goes before the name's."""
+def describe_file(source: Source, inside: PurePath, path: str) -> dict[str, str | int | None]:
+    """Return title, label and, from the tags, artist, release and year. The tags' title precedes that of the name."""
     tags = read_tags(path) if source.options.get("tags") is True else {}
-    # a number is no title: FMA's own are in its tracks.csv
-    name = None if source.options.get("ids") == "fma" else title_of(inside.stem)
-    label = label_of(inside, source.options.get("labels"))
+    # a number is no title: FMA's titles are in its tracks.csv
+    name = None if source.options.get("ids") == "fma" else title_from_stem(inside.stem)
+    label = label_from_path(inside, source.options.get("labels"))
     return {**tags, "title": tags.get("title") or name, "label": label or tags.get("label")}
 
 
-def title_of(stem: str) -> str | None:
-    """The file's name as a title, unless it is an MSD track id, whose title the catalogue knows."""
+def title_from_stem(stem: str) -> str | None:
+    """Return the file's name as a title, unless it is an MSD track id, whose title is in the catalogue."""
     return None if MSD_TRACK.fullmatch(stem) else stem.replace("_", " ").strip() or None
 
 
-def label_of(inside: PurePath, labels: str | None) -> str | None:
-    """The genre that name (`prefix`: blues.00000.wav) or folder tells; None where it tells none."""
+def label_from_path(inside: PurePath, labels: str | None) -> str | None:
+    """Return the genre in the name (`prefix`: blues.00000.wav) or folder; None if there is none."""
     if labels == "folder":
         return inside.parent.name or None
     first, *rest = inside.stem.split(".")

@@ -1,25 +1,27 @@
-"""Wishes to be forgotten, one a line: `user`, or `user<TAB>track` for that track only; `#` comments, spaces around do not count."""
+"""Deletion requests, one per line: `user`, or `user<TAB>track` for that track only. `#` starts a comment; spaces around
+are ignored.
+"""
 
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, missing, named, trimmed_fields
+from jobs.sources.line_format import LineFormat, Rule, TextSnapshotFormat, is_missing, tab_fields, with_namespace
 
 
-def layout(source: Source) -> Layout:
-    """Users are kept as the SHA-256 of their id with its namespace, so that the wish does not keep the name."""
+def line_format(source: Source) -> LineFormat:
+    """Store users as the SHA-256 of their id with its namespace, so that the request does not reveal the name."""
     user, track = F.get(F.col("fields"), 0), F.get(F.col("fields"), 1)
-    return Layout(
-        parts={"fields": trimmed_fields()},
-        blank=F.col("text").startswith("#"),
-        faults=(
-            Fault("fields", "more than two fields: user and track, by tab", F.size("fields") > 2),
-            Fault("missing_user", "the user is empty", missing(user)),
-            # a wish for one track whose id was lost must not become the wish for all of them, which has none
-            Fault("missing_track", "a tab, and no track after it", (F.size("fields") == 2) & missing(track)),
+    return LineFormat(
+        parsed={"fields": tab_fields()},
+        is_blank=F.col("text").startswith("#"),
+        rules=(
+            Rule("fields", "more than two tab-separated fields: user and track", F.size("fields") > 2),
+            Rule("missing_user", "the user is empty", is_missing(user)),
+            # a request without a track covers all tracks; one with an empty track must not be read as that
+            Rule("missing_track", "a tab without a track after it", (F.size("fields") == 2) & is_missing(track)),
         ),
-        columns={"user_hash": F.sha2(named(source, user), 256), "track_id": named(source, track)},
+        columns={"user_hash": F.sha2(with_namespace(source, user), 256), "track_id": with_namespace(source, track)},
     )
 
 
-FORMAT = TextSnapshot("deletions", layout)
+FORMAT = TextSnapshotFormat("deletions", line_format)

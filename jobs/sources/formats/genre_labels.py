@@ -3,30 +3,41 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import TRACK_SHAPE, Fault, Layout, TextSnapshot, missing, named, rows_of_labels, trimmed_fields
+from jobs.sources.line_format import (
+    TRACK_ID_PATTERN,
+    LineFormat,
+    Rule,
+    TextSnapshotFormat,
+    explode_labels,
+    is_missing,
+    tab_fields,
+    with_namespace,
+)
 
 
-def layout(source: Source) -> Layout:
-    """A line gives one row per different label; `place` says which was named first."""
+def line_format(source: Source) -> LineFormat:
+    """Return one row per distinct label of a line; `place` numbers them in the order of the line."""
     track, first, second = (F.get(F.col("fields"), n) for n in range(3))
     count = F.size("fields")
-    return Layout(
-        parts={"fields": trimmed_fields()},
-        blank=F.col("text").startswith("#"),
-        faults=(
-            Fault("fields", "not two or three fields: track, genre and second genre, by tab", ~count.between(2, 3)),
-            Fault("missing_track", "the track is empty", missing(track)),
-            # another catalogue's ids, which a namespace announces, have forms of their own
-            Fault(
-                "bad_track",
-                "the track is not of the form TR and 16 capitals or digits, and no namespace says that it is another's",
-                ~track.rlike(TRACK_SHAPE) if not source.namespace else F.lit(False),
+    return LineFormat(
+        parsed={"fields": tab_fields()},
+        is_blank=F.col("text").startswith("#"),
+        rules=(
+            Rule(
+                "fields", "not two or three tab-separated fields: track, genre and second genre", ~count.between(2, 3)
             ),
-            Fault("missing_label", "a genre is empty", missing(first) | ((count == 3) & missing(second))),
+            Rule("missing_track", "the track is empty", is_missing(track)),
+            # ids of another catalogue, which has a namespace, have another form
+            Rule(
+                "bad_track",
+                "the track is not of the form TR and 16 capitals or digits, and the source has no namespace",
+                ~track.rlike(TRACK_ID_PATTERN) if not source.namespace else F.lit(False),
+            ),
+            Rule("missing_label", "a genre is empty", is_missing(first) | ((count == 3) & is_missing(second))),
         ),
-        columns={"track_id": named(source, track), "labels": F.array_distinct(F.slice("fields", 2, 2))},
-        expand=rows_of_labels,
+        columns={"track_id": with_namespace(source, track), "labels": F.array_distinct(F.slice("fields", 2, 2))},
+        explode=explode_labels,
     )
 
 
-FORMAT = TextSnapshot("genre_labels", layout)
+FORMAT = TextSnapshotFormat("genre_labels", line_format)

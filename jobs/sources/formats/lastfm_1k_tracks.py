@@ -1,6 +1,6 @@
-"""The catalogue that lies in Last.fm-1K's listening: names of artists and titles, from the same file as the plays.
+"""The catalogue in Last.fm-1K's plays: names of artists and titles, from the same file.
 
-Each line describes its track again; the repeats are dropped when they are written.
+Each line describes its track again; duplicates are dropped when the rows are written.
 """
 
 from dataclasses import replace
@@ -8,26 +8,26 @@ from dataclasses import replace
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.formats.lastfm_1k import base, track_id
-from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, named, or_null
+from jobs.sources.formats.lastfm_1k import play_line_format, track_id
+from jobs.sources.line_format import LineFormat, Rule, TextSnapshotFormat, empty_to_null, table_columns, with_namespace
 
 
-def layout(source: Source) -> Layout:
-    """Artists keep their MusicBrainz id behind the namespace; those without one have only their name."""
-    plays = base()
+def line_format(source: Source) -> LineFormat:
+    """Return how a line is read. Artists have their MusicBrainz id with the namespace, or else only their name."""
+    plays = play_line_format()
     artist_id, artist, _, title = (F.get(F.col("fields"), n) for n in range(2, 6))
-    unnamed = Fault("missing_track", "there is no track id, and artist or title is empty, too", track_id().isNull())
+    missing_track = Rule("missing_track", "the track id and the artist or title are empty", track_id().isNull())
     return replace(
         plays,
-        faults=(*plays.faults, unnamed),
-        columns=filled(
+        rules=(*plays.rules, missing_track),
+        columns=table_columns(
             "source_tracks",
-            track_id=named(source, track_id()),
-            title=or_null(title),
-            artist_id=named(source, or_null(artist_id)),
-            artist=or_null(artist),
+            track_id=with_namespace(source, track_id()),
+            title=empty_to_null(title),
+            artist_id=with_namespace(source, empty_to_null(artist_id)),
+            artist=empty_to_null(artist),
         ),
     )
 
 
-FORMAT = TextSnapshot("source_tracks", layout)
+FORMAT = TextSnapshotFormat("source_tracks", line_format)

@@ -3,19 +3,19 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, named
+from jobs.sources.line_format import LineFormat, Rule, TextSnapshotFormat, with_namespace
 
-SHAPE = r"^ERROR: <(\S+) (\S+)>( |$)"
+LINE_PATTERN = r"^ERROR: <(\S+) (\S+)>( |$)"
 
 
-def layout(source: Source) -> Layout:
-    """Song and track are kept; the names after them only tell a person what went wrong."""
-    song, track = (F.regexp_extract("text", SHAPE, n) for n in (1, 2))
-    return Layout(
-        parts={"song": song, "track": track},
-        faults=(Fault("fields", "not of the form ERROR: <song track> names", F.col("song") == ""),),
-        columns={"song_id": F.col("song"), "track_id": named(source, F.col("track"))},
+def line_format(source: Source) -> LineFormat:
+    """Return how a line is read: song and track. The names after them are for people only."""
+    song, track = (F.regexp_extract("text", LINE_PATTERN, n) for n in (1, 2))
+    return LineFormat(
+        parsed={"song": song, "track": track},
+        rules=(Rule("fields", "not of the form ERROR: <song track> names", F.col("song") == ""),),
+        columns={"song_id": F.col("song"), "track_id": with_namespace(source, F.col("track"))},
     )
 
 
-FORMAT = TextSnapshot("mismatches", layout)
+FORMAT = TextSnapshotFormat("mismatches", line_format)

@@ -1,7 +1,7 @@
-"""The MSD's HDF5 fields as CSV with a header, a line per track (msd_2000_tracks.csv, and exports in its manner).
+"""The MSD's HDF5 fields as CSV with a header, a line per track (msd_2000_tracks.csv, and similar exports).
 
-A line is a record: a quoted field may hold commas and doubled quotes. One that holds a line break, which no name of the MSD does,
-is rejected line by line.
+A line is a record: a quoted field may contain commas and doubled quotes. A record with a line break, which no name of
+the MSD has, is rejected line by line.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,18 @@ from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, csv_cells, missing, named, or_null
-from jobs.sources.listening import number
-from jobs.sources.reading.files import text_listing
-from jobs.sources.reading.tables import cells, header_lines
+from jobs.sources.event_format import parse_number
+from jobs.sources.line_format import (
+    LineFormat,
+    Rule,
+    TextSnapshotFormat,
+    csv_cells,
+    empty_to_null,
+    is_missing,
+    with_namespace,
+)
+from jobs.sources.reading.files import list_text_files
+from jobs.sources.reading.tables import header_lines, split_cells
 
 FIELDS = {
     "track_id": "track_id",
@@ -25,52 +33,54 @@ FIELDS = {
     "year": "year",
     "duration_s": "duration",
 }
-"""Our columns and theirs. Others may stand between them, in any order."""
+"""Our columns and those of the file. Other columns may be between them, in any order."""
 
 
-def layout(source: Source) -> Layout:
-    """How a line under the files' one header is read. Year 0 and length 0 mean unknown."""
-    header = _header(source, text_listing(source))
-    names = cells(header, ",")
-    said = {ours: F.get(F.col("cells"), names.index(theirs)) for ours, theirs in FIELDS.items()}
-    year, seconds = number(said["year"]), number(said["duration_s"])
-    bad_year = ~missing(said["year"]) & ~F.coalesce(year.between(0, 9999), F.lit(False))
-    return Layout(
-        parts={"cells": csv_cells(",", len(names))},
-        blank=F.col("text") == header,
-        faults=(
-            Fault("fields", f"not {len(names)} fields by a comma", F.size("cells") != len(names)),
-            Fault("missing_track", "the track is empty", missing(said["track_id"])),
-            Fault("missing_song", "the song is empty", missing(said["song_id"])),
-            Fault("bad_year", "the year is not a number from 0 to 9999", bad_year),
-            Fault("bad_duration", "the duration is not a number", ~missing(said["duration_s"]) & seconds.isNull()),
+def line_format(source: Source) -> LineFormat:
+    """Return how a line below the files' common header is read. Year 0 and length 0 mean unknown."""
+    header = _header(source, list_text_files(source))
+    names = split_cells(header, ",")
+    fields = {column: F.get(F.col("cells"), names.index(field)) for column, field in FIELDS.items()}
+    year, seconds = parse_number(fields["year"]), parse_number(fields["duration_s"])
+    bad_year = ~is_missing(fields["year"]) & ~F.coalesce(year.between(0, 9999), F.lit(False))
+    return LineFormat(
+        parsed={"cells": csv_cells(",", len(names))},
+        is_blank=F.col("text") == header,
+        rules=(
+            Rule("fields", f"not {len(names)} comma-separated fields", F.size("cells") != len(names)),
+            Rule("missing_track", "the track is empty", is_missing(fields["track_id"])),
+            Rule("missing_song", "the song is empty", is_missing(fields["song_id"])),
+            Rule("bad_year", "the year is not a number from 0 to 9999", bad_year),
+            Rule("bad_duration", "the duration is not a number", ~is_missing(fields["duration_s"]) & seconds.isNull()),
         ),
         columns={
-            "track_id": named(source, said["track_id"]),
-            **{name: or_null(said[name]) for name in ("song_id", "title", "artist_id", "artist", "release")},
+            "track_id": with_namespace(source, fields["track_id"]),
+            **{name: empty_to_null(fields[name]) for name in ("song_id", "title", "artist_id", "artist", "release")},
             "year": F.when(year > 0, year.cast("int")),
             "duration_s": F.when(seconds > 0, seconds),
         },
     )
 
 
-class SummaryCsv(TextSnapshot):
+class SummaryCsv(TextSnapshotFormat):
     """Text lines whose fields the header names."""
 
     def files(self, source: Source) -> list[str]:
-        """Every file under the path. Raises SourceError where a header lacks a field, or two files differ in theirs."""
-        found = super().files(source)
-        _header(source, found)
-        return found
+        """List every file under the path. Raises SourceError if a header lacks a field, or headers differ."""
+        paths = super().files(source)
+        _header(source, paths)
+        return paths
 
 
 def _header(source: Source, files: Sequence[str]) -> str:
     headers = sorted(header_lines(source, files))
     if len(headers) != 1:
-        raise SourceError(f"Source {source.name}: {source.path} has {len(headers)} different headers; give it one.")
-    if absent := sorted(set(FIELDS.values()) - set(cells(headers[0], ","))):
-        raise SourceError(f"Source {source.name}: the header of {files[0]} has no field {absent[0]}; this is another kind of file.")
+        raise SourceError(f"Source {source.name}: {source.path} has {len(headers)} different headers; one is required.")
+    if absent := sorted(set(FIELDS.values()) - set(split_cells(headers[0], ","))):
+        raise SourceError(
+            f"Source {source.name}: the header of {files[0]} has no field {absent[0]}; this is another kind of file."
+        )
     return headers[0]
 
 
-FORMAT = SummaryCsv("source_tracks", layout)
+FORMAT = SummaryCsv("source_tracks", line_format)

@@ -3,21 +3,25 @@
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, missing
+from jobs.sources.line_format import LineFormat, Rule, TextSnapshotFormat, is_missing, table_columns
 
 
-def layout(source: Source) -> Layout:
-    """Artist and name are kept; the track is only an example of the artist's."""
+def line_format(source: Source) -> LineFormat:
+    """Return how a line is read. The track is only an example and is ignored."""
     artist, name = F.get(F.col("fields"), 0), F.get(F.col("fields"), 3)
-    return Layout(
-        parts={"fields": F.split("text", "<SEP>", -1)},
-        faults=(
-            Fault("fields", "not four fields: artist, MusicBrainz id, track and name, by <SEP>", F.size("fields") != 4),
-            Fault("missing_artist", "the artist is empty", missing(artist)),
-            Fault("missing_name", "the artist's name is empty", missing(name)),
+    return LineFormat(
+        parsed={"fields": F.split("text", "<SEP>", -1)},
+        rules=(
+            Rule(
+                "fields",
+                "not four fields separated by <SEP>: artist, MusicBrainz id, track and name",
+                F.size("fields") != 4,
+            ),
+            Rule("missing_artist", "the artist is empty", is_missing(artist)),
+            Rule("missing_name", "the artist's name is empty", is_missing(name)),
         ),
-        columns=filled("source_artists", artist_id=artist, name=name),
+        columns=table_columns("source_artists", artist_id=artist, name=name),
     )
 
 
-FORMAT = TextSnapshot("source_artists", layout)
+FORMAT = TextSnapshotFormat("source_artists", line_format)

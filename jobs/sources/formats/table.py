@@ -1,190 +1,206 @@
-"""Listening events from any table: CSV, TSV or Parquet, with the operator's map from our columns to the table's."""
+"""Listening events from any table: CSV, TSV or Parquet, with a mapping from our columns to those of the table."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import reduce
 from operator import or_
+from typing import Literal
 
 import pyarrow.parquet as pq
+from pydantic import Field
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
-from jobs.sources.base import Events
+from jobs.sources.base import EventFormat
 from jobs.sources.contract import Parsed, Source
-from jobs.sources.layout import Fault, Layout, csv_cells, or_null
-from jobs.sources.listening import Told, event_layout, instant, instant_of_number, parse_events, require_utc
-from jobs.sources.reading.files import folder_date, listing, suffix, text_listing
-from jobs.sources.reading.lines import (
-    as_lines,
-    as_text,
-    count_by,
-    cut_files,
-    independent_count,
-    name_files,
-    read_lines,
-    spark_path,
+from jobs.sources.event_format import (
+    EventColumns,
+    event_line_format,
+    parse_events,
+    parse_iso_time,
+    parse_unix_time,
+    require_utc,
 )
-from jobs.sources.reading.records import any_over_lines, cell, not_csv, read_records
+from jobs.sources.line_format import LineFormat, Rule, csv_cells, empty_to_null
+from jobs.sources.options import Options
+from jobs.sources.reading.csv_records import cell, csv_rules, has_multiline_records, read_records
+from jobs.sources.reading.files import folder_date, list_files, list_text_files, suffix
+from jobs.sources.reading.lines import (
+    count_files,
+    count_text_lines,
+    read_text,
+    resolve_file_names,
+    spark_path,
+    truncated_files,
+    with_file_dates,
+)
 from jobs.sources.reading.tables import (
     PARQUET,
     SEPARATORS,
-    cells,
     column_names,
     header_lines,
-    newest_day,
+    newest_date_in_column,
     require_columns,
     separator,
+    split_cells,
 )
 
-REQUIRED = ("user", "track", "time")
-OPTIONAL = ("event", "rating", "session", "ms_played", "received")
-TIME_UNITS = ("iso", "s", "ms")
+COLUMN = "the name of a column"
 
 
-class Table(Events):
-    """A row is an event, a play where no event column is named. Received when it happened, unless the table says more."""
+class TableColumns(Options):
+    """Our columns and the names of those of the table."""
 
-    options = frozenset({"columns", "names", "time_unit", "separator"})
+    user: str = Field(description=COLUMN)
+    track: str = Field(description=COLUMN)
+    time: str = Field(description=COLUMN)
+    event: str | None = Field(None, description=COLUMN)
+    rating: str | None = Field(None, description=COLUMN)
+    session: str | None = Field(None, description=COLUMN)
+    ms_played: str | None = Field(None, description=COLUMN)
+    received: str | None = Field(None, description=COLUMN)
 
-    def check(self, source: Source) -> None:
-        """`columns` must map user, track and time; `time_unit` be iso, s or ms; `separator` one character."""
-        columns = source.options.get("columns")
-        if not isinstance(columns, dict) or not all(isinstance(name, str) for name in columns.values()):
-            raise SourceError(f'Source {source.name}: write columns = {{user="...", track="...", time="..."}}.')
-        if missing := [name for name in REQUIRED if name not in columns]:
-            raise SourceError(f"Source {source.name}: `columns` does not say which column is {missing[0]}.")
-        if unknown := sorted(set(columns) - {*REQUIRED, *OPTIONAL}):
-            raise SourceError(
-                f"Source {source.name}: `columns` names {unknown[0]}; known are {', '.join((*REQUIRED, *OPTIONAL))}."
-            )
-        if source.options.get("time_unit", "iso") not in TIME_UNITS:
-            raise SourceError(f"Source {source.name}: time_unit is one of {', '.join(TIME_UNITS)}.")
-        mark = str(source.options.get("separator", ","))
-        if len(mark) != 1 or mark in '"\r\n':
-            raise SourceError(f'Source {source.name}: separator is one character, such as ";" or "\\t".')
-        names = source.options.get("names", [])
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise SourceError(f'Source {source.name}: names is the list of a headless file\'s columns: ["a", "b"].')
+
+class TableOptions(Options):
+    """Options of a table."""
+
+    columns: TableColumns = Field(description='a table such as {user="...", track="...", time="..."}')
+    names: list[str] | None = Field(None, description='the columns of a file without a header, such as ["a", "b"]')
+    time_unit: Literal["iso", "s", "ms"] = Field("iso", description='"iso", "s" or "ms"')
+    separator: str | None = Field(None, pattern=r'^[^"\r\n]$', description='one character, such as ";" or "\\t"')
+
+
+class Table(EventFormat):
+    """Every row is an event: a play unless an event column is mapped. It was received when it happened, unless a column
+    says otherwise.
+    """
+
+    options = TableOptions
 
     def files(self, source: Source) -> list[str]:
-        """Files with the suffixes .csv, .tsv, .txt (or .gz of these) or .parquet, all of one kind.
+        """List files named .csv, .tsv, .txt (or .gz of these) or .parquet, all of one kind.
 
-        Raises SourceError where kinds are mixed, a Parquet footer is unreadable or a mapped column is missing.
+        Raises SourceError if kinds are mixed, a Parquet footer is unreadable or a mapped column is missing.
         """
-        found = listing(source, frozenset({*SEPARATORS, PARQUET}))
-        kinds = {suffix(path) == PARQUET for path in found}
+        paths = list_files(source, frozenset({*SEPARATORS, PARQUET}))
+        kinds = {suffix(path) == PARQUET for path in paths}
         if len(kinds) > 1:
             raise SourceError(f"Source {source.name}: {source.path} mixes Parquet and text; make them two sources.")
         if True not in kinds:
-            text_listing(source, frozenset(SEPARATORS))
-        for path in found:
-            self.received(path)
-        require_columns(source, found)
-        return found
+            list_text_files(source, frozenset(SEPARATORS))
+        for path in paths:
+            self.receipt_date(path)
+        require_columns(source, paths)
+        return paths
 
-    def received(self, path: str) -> date | None:
-        """The date of a folder dt=...; a date in the name of a table says nothing about receipt."""
+    def receipt_date(self, path: str) -> date | None:
+        """Return the date of a folder dt=...; a date in the name of a table is not a date of receipt."""
         return folder_date(path)
 
-    def newest_day(self, source: Source, path: str) -> date | None:
-        """Newest date of the received column, else of the time column."""
+    def newest_date_in_file(self, source: Source, path: str) -> date | None:
+        """Return the newest date of the received column, or else of the time column."""
         column = source.options["columns"].get("received") or source.options["columns"]["time"]
-        return newest_day(source, path, column)
+        return newest_date_in_column(source, path, column)
 
     def count(self, spark: SparkSession, source: Source, files: list[str]) -> dict[str, int]:
-        """Lines by the second reader, or the rows that the Parquet footers tell."""
+        """Count lines with the independent counter, or the rows in the Parquet footers."""
         if suffix(files[0]) == PARQUET:
-            return count_by(spark, files, _parquet_rows)
-        return independent_count(spark, files, cut_files(source, files))
+            return count_files(spark, files, _parquet_rows)
+        return count_text_lines(spark, files, truncated_files(source, files))
 
     def parse(self, spark: SparkSession, source: Source, files: list[str]) -> Parsed:
-        """Events, rejected rows, and wishes to be forgotten."""
+        """Parse events, rejected rows and deletion requests."""
         require_utc(spark)
         read = _parquet_lines if suffix(files[0]) == PARQUET else _text_lines
-        if read is _text_lines and _over_lines(spark, source, files):
-            read = _records
+        if read is _text_lines and _may_span_lines(spark, source, files):
+            read = _csv_records
         return parse_events(*read(spark, source, files))
 
 
-def _told(source: Source, cells: Mapping[str, Column]) -> Told:
-    """What a row says: `cells` has the mapped columns as text, null where empty."""
-    said = {name: cells.get(name, F.lit(None).cast("string")) for name in (*REQUIRED, *OPTIONAL)}
-    return Told(
-        user=said["user"],
-        track=said["track"],
-        event=cells.get("event", F.lit("play")),
-        rating=said["rating"],
-        ms_played=said["ms_played"],
-        session=said["session"],
-        played=_moment(source, said["time"]),
-        received_text=said["received"],
-        received=_moment(source, said["received"]),
+def _event_columns(source: Source, texts: Mapping[str, Column]) -> EventColumns:
+    """Return the columns of an event from the mapped columns as text (null where empty)."""
+    absent = F.lit(None).cast("string")
+    received = texts.get("received", absent)
+    return EventColumns(
+        user=texts["user"],
+        track=texts["track"],
+        event=texts.get("event", F.lit("play")),
+        rating=texts.get("rating", absent),
+        ms_played=texts.get("ms_played", absent),
+        session=texts.get("session", absent),
+        played_at=_parse_time(source, texts["time"]),
+        received_text=received,
+        received_at=_parse_time(source, received),
         file_date=F.col("folder_date"),
     )
 
 
-def _moment(source: Source, text: Column) -> Column:
+def _parse_time(source: Source, text: Column) -> Column:
     unit = source.options.get("time_unit", "iso")
-    return instant(text) if unit == "iso" else instant_of_number(text, 1000 if unit == "ms" else 1)
+    return parse_iso_time(text) if unit == "iso" else parse_unix_time(text, 1000 if unit == "ms" else 1)
 
 
-def _parquet_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, Layout]:
-    """Rows with their number in the file, and as `raw` their mapped columns as JSON."""
+def _parquet_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, LineFormat]:
+    """Read rows with their number in the file; `raw` is their mapped columns as JSON."""
     columns: dict[str, str] = source.options["columns"]
     frame = spark.read.option("recursiveFileLookup", "true").parquet(*[spark_path(path) for path in files])
-    cells = [or_null(_column(theirs).cast("string")).alias(f"c_{ours}") for ours, theirs in columns.items()]
-    raw = F.to_json(F.struct(*[_column(theirs) for theirs in sorted(set(columns.values()))])).cast("binary")
+    texts = [empty_to_null(_quoted(name).cast("string")).alias(f"c_{ours}") for ours, name in columns.items()]
+    raw = F.to_json(F.struct(*[_quoted(name) for name in sorted(set(columns.values()))])).cast("binary")
     uri, line = F.col("_metadata.file_path").alias("uri"), (F.col("_metadata.row_index") + 1).alias("line")
-    rows = frame.select(uri, line, raw.alias("raw"), F.lit("row").alias("text"), *cells)
-    garbled = reduce(or_, [F.coalesce(~F.is_valid_utf8(F.col(f"c_{ours}")), F.lit(False)) for ours in columns])
-    fault = Fault("invalid_utf8", "a mapped column is not valid UTF-8", garbled)
-    layout = Layout(parts={"row": F.lit(1)}, faults=(fault,), columns={})
-    told = _told(source, {ours: F.col(f"c_{ours}") for ours in columns})
-    return name_files(rows, frame.inputFiles()), event_layout(source, told, layout)
+    rows = frame.select(uri, line, raw.alias("raw"), F.lit("row").alias("text"), *texts)
+    garbled = reduce(or_, [F.coalesce(~F.is_valid_utf8(F.col(f"c_{name}")), F.lit(False)) for name in columns])
+    rule = Rule("invalid_utf8", "a mapped column is not valid UTF-8", garbled)
+    line_format = LineFormat(parsed={"row": F.lit(1)}, rules=(rule,), columns={})
+    event = _event_columns(source, {name: F.col(f"c_{name}") for name in columns})
+    return resolve_file_names(rows, frame.inputFiles()), event_line_format(source, event, line_format)
 
 
-def _column(name: str) -> Column:
+def _quoted(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
 
 
-def _text_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, Layout]:
-    """Cells by position; lines equal to a file's header are blank. All files have their columns in one order."""
+def _text_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, LineFormat]:
+    """Read lines with cells by position. Lines equal to a file's header are blank. All files have the same columns."""
     names, mark = column_names(source, files), separator(source, files[0])
     header = F.col("text").isin(sorted(header_lines(source, files)))
-    faults = (_wrong_width(names, mark),)
-    layout = Layout(parts={"cells": _cells(mark, len(names))}, blank=header, faults=faults, columns={})
-    place = {ours: names.index(theirs) for ours, theirs in source.options["columns"].items()}
-    told = _told(source, {ours: or_null(F.get(F.col("cells"), index)) for ours, index in place.items()})
-    return read_lines(spark, files, cut_files(source, files)).withColumn("text", as_text()), event_layout(source, told, layout)
+    cells = {"cells": _cells(mark, len(names))}
+    line_format = LineFormat(parsed=cells, is_blank=header, rules=(_width_rule(names, mark),), columns={})
+    index_of = {ours: names.index(name) for ours, name in source.options["columns"].items()}
+    event = _event_columns(source, {ours: empty_to_null(F.get("cells", index)) for ours, index in index_of.items()})
+    lines = read_text(spark, files, truncated_files(source, files))
+    return lines, event_line_format(source, event, line_format)
 
 
-def _over_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> bool:
-    """Whether a field may hold a line break: such files are read from their start to their end, others in parallel pieces."""
+def _may_span_lines(spark: SparkSession, source: Source, files: Sequence[str]) -> bool:
+    """Return whether a field may hold a line break. Such files are read sequentially, others in parallel splits."""
     if separator(source, files[0]) == "\t":
         return False
-    cut = cut_files(source, files)
-    return any(count_by(spark, files, lambda path: int(any_over_lines(path, path in cut))).values())
+    truncated = truncated_files(source, files)
+    return any(count_files(spark, files, lambda path: int(has_multiline_records(path, path in truncated))).values())
 
 
-def _records(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, Layout]:
-    """Cells by position of records that may take several lines; those equal to a header are blank."""
+def _csv_records(spark: SparkSession, source: Source, files: Sequence[str]) -> tuple[DataFrame, LineFormat]:
+    """Read records that may span several lines, with cells by position. Records equal to a header are blank."""
     names, mark = column_names(source, files), separator(source, files[0])
-    headers = [F.array(*[F.lit(name or None) for name in cells(line, mark)]) for line in sorted(header_lines(source, files))]
-    header = reduce(or_, [F.col("cells").eqNullSafe(row) for row in headers], F.lit(False))
-    faults = (not_csv(len(names))[0], _wrong_width(names, mark))
-    layout = Layout(parts={"columns": F.size("cells")}, blank=header, faults=faults, columns={})
-    told = _told(source, {ours: cell(names.index(theirs)) for ours, theirs in source.options["columns"].items()})
-    lines = read_records(spark, files, cut_files(source, files), header="", mark=mark, tidy=False)
-    return as_lines(lines, files), event_layout(source, told, layout)
+    headers = [split_cells(line, mark) for line in sorted(header_lines(source, files))]
+    header_rows = [F.array(*[F.lit(name or None) for name in header]) for header in headers]
+    is_header = reduce(or_, [F.col("cells").eqNullSafe(row) for row in header_rows], F.lit(False))
+    rules = (csv_rules(len(names))[0], _width_rule(names, mark))
+    line_format = LineFormat(parsed={"columns": F.size("cells")}, is_blank=is_header, rules=rules, columns={})
+    index_of = {ours: names.index(name) for ours, name in source.options["columns"].items()}
+    event = _event_columns(source, {ours: cell(index) for ours, index in index_of.items()})
+    truncated = truncated_files(source, files)
+    lines = read_records(spark, files, truncated, header="", separator=mark, strip=False)
+    return with_file_dates(lines, files), event_line_format(source, event, line_format)
 
 
-def _wrong_width(names: Sequence[str], mark: str) -> Fault:
-    return Fault("fields", f"not {len(names)} fields by {mark!r}", F.size("cells") != len(names))
+def _width_rule(names: Sequence[str], mark: str) -> Rule:
+    return Rule("fields", f"not {len(names)} fields separated by {mark!r}", F.size("cells") != len(names))
 
 
 def _cells(mark: str, width: int) -> Column:
-    """The line's fields. Tabs have no quoting: titles hold stray quotes; with any other separator `"` quotes."""
+    """Split the line into fields. Tabs have no quoting, as titles hold stray quotes; other separators quote with `"`."""
     if mark == "\t":
         return F.split("text", "\t", -1)
     return csv_cells(mark, width)

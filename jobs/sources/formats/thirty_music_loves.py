@@ -1,52 +1,52 @@
-"""30Music's loves (relations/love.idomaar): a user's like of a track. The published file has no times: all are -1.
+"""30Music's loves (relations/love.idomaar): a user's like of a track. In the published file all times are -1.
 
-Without times they cannot be events, so the option `undated` says as of which date such likes count: a night before it
-does not know them. 2015-01-21, when the collection had ended, keeps them out of every night of its listening.
+Events need times, so the option `undated` sets the date of such likes; earlier nights do not use them. 2015-01-21, the
+end of the collection, keeps them out of every night of its plays.
 """
 
-from datetime import date, datetime
+from datetime import date
 
+from pydantic import Field
 from pyspark.sql import functions as F
 
-from jobs.errors import SourceError
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout
-from jobs.sources.listening import TextEvents, Told, event_layout
+from jobs.sources.event_format import EventColumns, TextEventFormat, event_line_format
+from jobs.sources.line_format import LineFormat, Rule
+from jobs.sources.options import Options
 from jobs.sources.parsing import idomaar
 
 
-class Loves(TextEvents):
-    """Likes, without times of their own."""
+class LovesOptions(Options):
+    """Options of 30Music's loves."""
 
-    def check(self, source: Source) -> None:
-        """`undated` is a date, if given."""
-        undated = source.options.get("undated")
-        if undated is not None and (not isinstance(undated, date) or isinstance(undated, datetime)):
-            raise SourceError(f"Source {source.name}: undated is a plain TOML date without quotes: undated = 2015-01-21.")
+    undated: date | None = Field(None, description="a plain TOML date without quotes, such as 2015-01-21")
 
 
-def layout(source: Source) -> Layout:
-    """A line is a like of the one track that it links."""
+def line_format(source: Source) -> LineFormat:
+    """Return how a line is read: a like of the one linked track."""
     undated = F.lit(source.options.get("undated")).cast("timestamp")
     seconds, objects = F.get(F.col("head"), 2), F.col("links")["objects"]
     unknown = seconds.startswith("-")
-    no_date = "its time is unknown (-1), and no option `undated` says of which date it is"
-    told = Told(
+    no_date = "its time is unknown (-1), and the source has no option `undated`"
+    event = EventColumns(
         user=idomaar.linked_user(),
-        track=F.when(F.size(objects) == 1, idomaar.identifier(F.get(objects, 0)["id"])),
+        track=F.when(F.size(objects) == 1, idomaar.valid_id(F.get(objects, 0)["id"])),
         event=F.lit("like"),
-        played=F.when(unknown, undated).otherwise(idomaar.moment(seconds)),
+        played_at=F.when(unknown, undated).otherwise(idomaar.parse_time(seconds)),
     )
-    faults = (*idomaar.head_faults("preference", "links"), Fault("no_time", no_date, unknown & undated.isNull()))
-    parts = {"head": idomaar.head(), "links": idomaar.one_object(idomaar.links(), idomaar.LINKED)}
-    return event_layout(source, told, Layout(parts, faults, {}))
+    rules = (*idomaar.head_rules("preference", "links"), Rule("no_time", no_date, unknown & undated.isNull()))
+    parsed = {
+        "head": idomaar.head_fields(),
+        "links": idomaar.parse_object(idomaar.links_json(), idomaar.USER_TRACK_LINKS),
+    }
+    return event_line_format(source, event, LineFormat(parsed, rules, {}))
 
 
-def newest_day(source: Source, path: str) -> date | None:
-    """The newest date that a line or the option `undated` tells."""
-    newest = idomaar.day_of(max((second for second, _ in idomaar.told_seconds(path)), default=-1))
+def newest_date_in_file(source: Source, path: str) -> date | None:
+    """Return the newest date in the lines or in the option `undated`."""
+    newest = idomaar.date_of_seconds(max((second for second, _ in idomaar.timed_lines(path)), default=-1))
     days = [day for day in (newest, source.options.get("undated")) if day]
     return max(days, default=None)
 
 
-FORMAT = Loves(layout, newest_day, frozenset({"undated"}))
+FORMAT = TextEventFormat(line_format, newest_date_in_file, LovesOptions)

@@ -1,24 +1,27 @@
-"""30Music's artists (entities/persons.idomaar): an id and a name with the escapes of Last.fm's addresses."""
+"""30Music's artists (entities/persons.idomaar): an id, and a name with the escapes of Last.fm's URLs."""
 
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, filled, missing, named
+from jobs.sources.line_format import LineFormat, Rule, TextSnapshotFormat, is_missing, table_columns, with_namespace
 from jobs.sources.parsing import idomaar
 
 
-def layout(source: Source) -> Layout:
-    """Ids go behind the namespace: they are plain numbers, and tracks link to them."""
-    name = F.trim(idomaar.decoded(F.col("said")["name"]))
-    return Layout(
-        parts={"head": idomaar.head(), "said": idomaar.one_object(idomaar.properties(), "name: string")},
-        faults=(
-            *idomaar.head_faults("person", "said"),
-            idomaar.fault_of_id("missing_artist"),
-            Fault("missing_name", "the name is empty", missing(name)),
+def line_format(source: Source) -> LineFormat:
+    """Return how a line is read. Ids, which are plain numbers, get the namespace; tracks link to them."""
+    name = F.trim(idomaar.url_decoded(F.col("properties")["name"]))
+    return LineFormat(
+        parsed={
+            "head": idomaar.head_fields(),
+            "properties": idomaar.parse_object(idomaar.properties_json(), "name: string"),
+        },
+        rules=(
+            *idomaar.head_rules("person", "properties"),
+            idomaar.id_rule("missing_artist"),
+            Rule("missing_name", "the name is empty", is_missing(name)),
         ),
-        columns=filled("source_artists", artist_id=named(source, idomaar.own_id()), name=name),
+        columns=table_columns("source_artists", artist_id=with_namespace(source, idomaar.own_id()), name=name),
     )
 
 
-FORMAT = TextSnapshot("source_artists", layout)
+FORMAT = TextSnapshotFormat("source_artists", line_format)

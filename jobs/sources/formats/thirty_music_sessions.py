@@ -1,7 +1,7 @@
 """30Music's listening sessions (relations/sessions.idomaar; Turrin et al., 2015): a play for each track of a session.
 
-A track was played at the session's time plus its `playstart` (s), for `playtime` seconds; unknown if -1 or missing. `action`
-and `playratio` are not read: they rest on a track's catalogue length and are mostly missing.
+A track was played at the session's time plus its `playstart` (s), for `playtime` seconds; -1 or missing: unknown.
+`action` and `playratio` are ignored: they depend on a track's catalogue length and are mostly missing.
 """
 
 import re
@@ -11,59 +11,64 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, missing, named
-from jobs.sources.listening import TextEvents, instant_of_seconds
+from jobs.sources.event_format import TextEventFormat, timestamp_from_seconds
+from jobs.sources.line_format import LineFormat, Rule, is_missing, with_namespace
 from jobs.sources.parsing import idomaar
 
 LINKS = "subjects: array<struct<id: string>>, objects: array<struct<id: string, playstart: double, playtime: double>>"
 PLAYSTART = re.compile(rb'"playstart"\s*:\s*([0-9]{1,9})\b')
-LONGEST = 1e9
-"""Seconds, 31 years: a track is not played for longer."""
+MAX_SECONDS = 1e9
+"""31 years: no track is played for longer."""
 
 
-def layout(source: Source) -> Layout:
-    """One line is one good line, however many plays it gives; one bad track rejects its session."""
+def line_format(source: Source) -> LineFormat:
+    """Return how a line is read. A line with any number of plays is one good line; one bad track rejects its session."""
     user, tracks = idomaar.linked_user(), F.col("links")["objects"]
 
     def play(track: Column) -> Column:
-        heard = track["playtime"]
+        seconds = track["playtime"]
         return F.struct(
-            named(source, track["id"]).alias("track_id"),
-            _played(track).alias("played_at"),
-            F.when(heard.between(0, LONGEST), (heard * 1000).cast("long")).alias("ms_played"),
+            with_namespace(source, track["id"]).alias("track_id"),
+            _played_at(track).alias("played_at"),
+            F.when(seconds.between(0, MAX_SECONDS), (seconds * 1000).cast("long")).alias("ms_played"),
         )
 
-    return Layout(
-        parts={"head": idomaar.head(), "links": idomaar.one_object(idomaar.links(), LINKS)},
-        faults=(*idomaar.head_faults("event.session", "links"), *_faults(user, tracks)),
+    return LineFormat(
+        parsed={"head": idomaar.head_fields(), "links": idomaar.parse_object(idomaar.links_json(), LINKS)},
+        rules=(*idomaar.head_rules("event.session", "links"), *_session_rules(user, tracks)),
         columns={
-            "user_id": named(source, user),
+            "user_id": with_namespace(source, user),
             "event": F.lit("play"),
-            "session_id": named(source, F.get(F.col("head"), 1)),
+            "session_id": with_namespace(source, F.get(F.col("head"), 1)),
             "plays": F.transform(tracks, play),
         },
-        expand=_one_row_per_play,
+        explode=explode_plays,
     )
 
 
-def _faults(user: Column, tracks: Column) -> tuple[Fault, ...]:
+def _session_rules(user: Column, tracks: Column) -> tuple[Rule, ...]:
     early = F.lit("2000-01-01").cast("timestamp")
-    nameless = (F.size(tracks) < 1) | F.exists(tracks, lambda track: idomaar.identifier(track["id"]).isNull())
-    timeless = idomaar.moment(F.get(F.col("head"), 2)).isNull() | F.exists(tracks, lambda track: _played(track).isNull())
+    nameless = (F.size(tracks) < 1) | F.exists(tracks, lambda track: idomaar.valid_id(track["id"]).isNull())
+    timeless = idomaar.parse_time(F.get(F.col("head"), 2)).isNull() | F.exists(
+        tracks, lambda track: _played_at(track).isNull()
+    )
     return (
-        Fault("missing_user", "the user is missing", missing(user)),
-        Fault("missing_track", "the session has no tracks, or one of them has no id", tracks.isNull() | nameless),
-        Fault("bad_time", "the session's time is unknown (-1), or a track's playstart is no number", timeless),
-        Fault("before_2000", "a track was played before the year 2000", F.exists(tracks, lambda t: _played(t) < early)),
+        Rule("missing_user", "the user is missing", is_missing(user)),
+        Rule("missing_track", "the session has no tracks, or one of them has no id", tracks.isNull() | nameless),
+        Rule("bad_time", "the session's time is unknown (-1), or a track's playstart is no number", timeless),
+        Rule(
+            "before_2000", "a track was played before the year 2000", F.exists(tracks, lambda t: _played_at(t) < early)
+        ),
     )
 
 
-def _played(track: Column) -> Column:
-    """When the track began; null where that is not told."""
-    return instant_of_seconds(F.get(F.col("head"), 2).try_cast("double") + track["playstart"])
+def _played_at(track: Column) -> Column:
+    """Return the time at which the track started; null if it is unknown."""
+    return timestamp_from_seconds(F.get(F.col("head"), 2).try_cast("double") + track["playstart"])
 
 
-def _one_row_per_play(sessions: DataFrame) -> DataFrame:
+def explode_plays(sessions: DataFrame) -> DataFrame:
+    """Return one row per play."""
     plays = sessions.select("file", "user_id", "event", "session_id", F.inline("plays"))
     return plays.select(
         "file", "user_id", "track_id", "event", F.lit(None).cast("double").alias("rating"), "ms_played", "played_at",
@@ -71,12 +76,12 @@ def _one_row_per_play(sessions: DataFrame) -> DataFrame:
     )  # fmt: skip
 
 
-def newest_day(source: Source, path: str) -> date | None:
-    """The date of the last play: a session's last track may be of the next day."""
+def newest_date_in_file(source: Source, path: str) -> date | None:
+    """Return the date of the last play: a session's last track may be on the next day."""
     newest = -1
-    for second, line in idomaar.told_seconds(path):
+    for second, line in idomaar.timed_lines(path):
         newest = max(newest, second + max((int(start) for start in PLAYSTART.findall(line)), default=0))
-    return idomaar.day_of(newest)
+    return idomaar.date_of_seconds(newest)
 
 
-FORMAT = TextEvents(layout, newest_day)
+FORMAT = TextEventFormat(line_format, newest_date_in_file)

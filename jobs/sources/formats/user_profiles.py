@@ -1,33 +1,48 @@
-"""Profiles of listeners in Last.fm-1K's manner: `#id gender age country registered`, by tab, dates as `Feb 24, 2006`."""
+"""User profiles in the format of Last.fm-1K: `#id gender age country registered`, separated by tabs, dates as `Feb 24,
+2006`.
+"""
 
 from pyspark.sql import functions as F
 
 from jobs.sources.contract import Source
-from jobs.sources.layout import Fault, Layout, TextSnapshot, known_age, missing, named, or_null, trimmed_fields
+from jobs.sources.line_format import (
+    LineFormat,
+    Rule,
+    TextSnapshotFormat,
+    empty_to_null,
+    is_missing,
+    plausible_age,
+    tab_fields,
+    with_namespace,
+)
 
 
-def layout(source: Source) -> Layout:
-    """Lines that start with `#` are headers. Ages outside 1 to 120 are kept as unknown, not rejected."""
+def line_format(source: Source) -> LineFormat:
+    """Return how a line is read. Lines that start with `#` are headers. Ages outside 1 to 120 are unknown, not
+    rejected.
+    """
     user, gender, age, country, day = (F.get(F.col("fields"), n) for n in range(5))
     years = age.try_cast("int")
     registered = F.try_to_timestamp(day, F.lit("MMM d, yyyy")).cast("date")
-    return Layout(
-        parts={"fields": trimmed_fields()},
-        blank=F.col("text").startswith("#"),
-        faults=(
-            Fault("fields", "not five fields: id, gender, age, country, registered, by tab", F.size("fields") != 5),
-            Fault("missing_user", "the user is empty", missing(user)),
-            Fault("bad_age", "the age is not a whole number", ~missing(age) & years.isNull()),
-            Fault("bad_date", "the date is not of the form Feb 24, 2006", ~missing(day) & registered.isNull()),
+    return LineFormat(
+        parsed={"fields": tab_fields()},
+        is_blank=F.col("text").startswith("#"),
+        rules=(
+            Rule(
+                "fields", "not five tab-separated fields: id, gender, age, country, registered", F.size("fields") != 5
+            ),
+            Rule("missing_user", "the user is empty", is_missing(user)),
+            Rule("bad_age", "the age is not a whole number", ~is_missing(age) & years.isNull()),
+            Rule("bad_date", "the date is not of the form Feb 24, 2006", ~is_missing(day) & registered.isNull()),
         ),
         columns={
-            "user_id": named(source, user),
-            "gender": or_null(gender),
-            "age": known_age(years),
-            "country": or_null(country),
+            "user_id": with_namespace(source, user),
+            "gender": empty_to_null(gender),
+            "age": plausible_age(years),
+            "country": empty_to_null(country),
             "registered": registered,
         },
     )
 
 
-FORMAT = TextSnapshot("users", layout)
+FORMAT = TextSnapshotFormat("users", line_format)

@@ -1,1 +1,1 @@
-"""Parsed rows to the lake, every one accounted for: the jobs `events` and `snapshots` and their steps."""
+"""Write parsed rows to the lake and account for every line: the jobs `events` and `snapshots` and their steps."""

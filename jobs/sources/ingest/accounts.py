@@ -1,4 +1,7 @@
-"""The account of every input file: lines_in = good + quarantined + blank, with lines_in from an independent reader."""
+"""Check that every line of every input file is accounted for: lines_in = good + quarantined + blank.
+
+`lines_in` comes from an independent counter that shares no code with the reader.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,110 +12,117 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
-from jobs.sources.contract import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT, Parsed, Source
-from jobs.sources.ingest.settle import COUNTS, Settled
-from jobs.sources.listening import DELETE
-from jobs.sources.reading.lines import cut_files, locate
+from jobs.lake.quarantine import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT
+from jobs.sources.contract import Parsed, Source
+from jobs.sources.event_format import DELETE
+from jobs.sources.ingest.deduplicate import COUNTS, WrittenEvents
+from jobs.sources.reading.lines import locate_lines, truncated_files
 from jobs.spark import run_parallel
 
 KINDS = ("good", "quarantined", "blank")
+Counts = dict[str, Any]
+"""One row of table `ingest_counts`: counters of a file by name."""
 
 
 def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
-    """Table `quarantine` (and `dt` where the format is dated): rejected input with its line numbers, bytes as base64."""
-    rejected = locate(parsed.rejected)
+    """Return rows of table `quarantine` (and `dt` for dated formats): rejected input with line numbers, raw in base64."""
+    rejected = locate_lines(parsed.rejected)
     raw = F.base64(F.col("raw")).alias("raw")
     dated = [name for name in ("dt",) if name in rejected.columns]
     return rejected.select(F.lit(source.name).alias("source"), "file", "line", "rule", "reason", raw, *dated)
 
 
-def account(source: Source, counted: Mapping[str, int], parsed: Parsed, once: DataFrame) -> list[dict[str, Any]]:
-    """Rows of table `ingest_counts` of a snapshot: one per file of `counted` (file -> lines_in), computed at once.
+def account_snapshot(source: Source, counted: Mapping[str, int], parsed: Parsed, distinct: DataFrame) -> list[Counts]:
+    """Return rows of table `ingest_counts` for a snapshot, one per file of `counted` (file -> lines_in).
 
-    `once`: the accepted rows without repeats, each with the first `file` that has it; a repeat counts at the later file.
-    Raises SourceError if a file's account does not balance, or if too much of the source was rejected.
+    `distinct`: accepted rows without duplicates, each with the first `file` that has it. A duplicate counts for the
+    later file. Raises SourceError if a file's counts do not add up, or if too many lines were rejected.
     """
-    counts = (partial(told_by_file, parsed), partial(_rows_of, parsed.rows), partial(_rows_of, once))
-    told, accepted, distinct = run_parallel(once.sparkSession, *counts)
-    tally = []
+    queries = (partial(count_by_file, parsed), partial(_rows_by_file, parsed.rows), partial(_rows_by_file, distinct))
+    by_file, accepted, unique = run_parallel(distinct.sparkSession, *queries)
+    rows = []
     for file, lines_in in counted.items():
-        said = told.get(file, Told())
-        found = {name: getattr(said, name) for name in KINDS} | {"duplicates": accepted.get(file, 0) - distinct.get(file, 0)}
-        tally.append({"file": file, "lines_in": lines_in} | found)
-    return _checked(source, tally, parsed, {})
+        lines = by_file.get(file, FileCounts())
+        duplicates = accepted.get(file, 0) - unique.get(file, 0)
+        kinds = {name: getattr(lines, name) for name in KINDS}
+        rows.append({"file": file, "lines_in": lines_in, **kinds, "duplicates": duplicates})
+    return _checked_rows(source, rows, parsed, {})
 
 
-def _rows_of(frame: DataFrame) -> dict[str, int]:
-    """Number of rows by file."""
+def _rows_by_file(frame: DataFrame) -> dict[str, int]:
+    """Count rows by file."""
     return {row["file"]: row["count"] for row in frame.groupBy("file").count().collect()}
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the lines of a file say, each of which was parsed by its format."""
+class FileCounts:
+    """Number of lines of a file by kind, as its format parsed them."""
 
     good: int = 0
     quarantined: int = 0
     blank: int = 0
     continued: int = 0
-    """Good lines that go on with the record of the line before."""
-    wishes: int = 0
-    """Good lines that are wishes to be forgotten, and no events."""
+    """Good lines that continue the record of the previous line."""
+    deletion_requests: int = 0
+    """Good lines that are deletion requests, not events."""
 
 
-def told_by_file(parsed: Parsed) -> dict[str, Told]:
-    """Per file that has lines in `parsed`, in one pass over them."""
-    wish = F.col("event") == DELETE if parsed.deletions is not None else F.lit(False)
-    wishes = F.sum(F.when(wish & (F.col("kind") == "good"), 1).otherwise(0)).alias("wishes")
-    return {row["file"]: Told(*[row[part.name] for part in fields(Told)]) for row in parsed.account(wishes).collect()}
+def count_by_file(parsed: Parsed) -> dict[str, FileCounts]:
+    """Count the lines of each file with lines in `parsed`, in one pass."""
+    is_deletion = F.col("event") == DELETE if parsed.deletions is not None else F.lit(False)
+    requests = F.sum(F.when(is_deletion & (F.col("kind") == "good"), 1).otherwise(0)).alias("deletion_requests")
+    counts = parsed.count_kinds(requests).collect()
+    return {row["file"]: FileCounts(*[row[counter.name] for counter in fields(FileCounts)]) for row in counts}
 
 
 def account_events(
     source: Source,
     counted: Mapping[str, int],
     parsed: Parsed,
-    told: Mapping[str, Told],
-    quick: Mapping[str, int],
-    settled: Settled,
+    by_file: Mapping[str, FileCounts],
+    fast_path_lines: Mapping[str, int],
+    written: WrittenEvents,
     dates: Mapping[str, str] | None,
-) -> list[dict[str, Any]]:
-    """The same rows of a timed source. `quick`: input file -> good lines that never came to `parsed`.
+) -> list[Counts]:
+    """Return rows of table `ingest_counts` for a dated source, checked like those of a snapshot.
 
-    `dates`: file -> received date; None: rows tell their own, which a rejected line cannot, so that only the whole is judged.
+    `fast_path_lines`: file -> good lines that are not in `parsed`. `dates`: file -> received date; None if rows have
+    their own dates. A rejected line then has no date, so only the total is checked.
     """
-    events = settled.per_file()
-    tally = []
+    events = written.per_file()
+    rows = []
     for file, lines_in in counted.items():
-        said = told.get(file, Told())
-        found: dict[str, Any] = {"file": file, "lines_in": lines_in} | {name: getattr(said, name) for name in KINDS}
-        found |= dict.fromkeys(COUNTS, 0) | events.get(file, {})
-        found["good"] += quick.get(file, 0)
-        _require_every_row(source, found, said)
-        tally.append({name: value for name, value in found.items() if name != "accepted"})
-    return _checked(source, tally, parsed, dates or {})
+        lines = by_file.get(file, FileCounts())
+        counts: Counts = {"file": file, "lines_in": lines_in} | {name: getattr(lines, name) for name in KINDS}
+        counts |= dict.fromkeys(COUNTS, 0) | events.get(file, {})
+        counts["good"] += fast_path_lines.get(file, 0)
+        _require_every_record(source, counts, lines)
+        rows.append({name: value for name, value in counts.items() if name != "accepted"})
+    return _checked_rows(source, rows, parsed, dates or {})
 
 
-def _require_every_row(source: Source, found: Mapping[str, int], said: Told) -> None:
-    """Where a record is an event, every good one must have been settled, or be a wish to be forgotten."""
-    records = found["good"] - said.continued
-    if source.format in ("app_log", "table") and records != found["accepted"] + said.wishes:
+def _require_every_record(source: Source, counts: Counts, lines: FileCounts) -> None:
+    """Raise SourceError unless every good record became an event or a deletion request (formats of one event a record)."""
+    records = counts["good"] - lines.continued
+    if source.format in ("app_log", "table") and records != counts["accepted"] + lines.deletion_requests:
         raise SourceError(
-            f"Source {source.name}: {found['file']} has {records} good records, but {found['accepted']} events and {said.wishes} "
-            "wishes to be forgotten came of them; run again, and report it if it stays so."
+            f"Source {source.name}: {counts['file']} has {records} good records, but they gave {counts['accepted']} events "
+            f"and {lines.deletion_requests} deletion requests; run again, and report it if it happens again."
         )
 
 
-def _checked(source: Source, tally: list[dict[str, Any]], parsed: Parsed, dates: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The rows as table `ingest_counts` has them, once they balance and few enough lines were rejected."""
-    _check_balance(tally, source)
-    _check_days(source, tally, parsed, dates)
-    _check_share(tally, f"Source {source.name}", parsed)
-    cut = cut_files(source, [row["file"] for row in tally])
-    return [{"source": source.name, "late": 0, "over_limit": 0, **row, "truncated": row["file"] in cut} for row in tally]
+def _checked_rows(source: Source, rows: list[Counts], parsed: Parsed, dates: Mapping[str, str]) -> list[Counts]:
+    """Return the rows with all columns of `ingest_counts`, after all checks."""
+    _check_balance(rows, source)
+    _check_days(source, rows, parsed, dates)
+    _check_fraction(rows, f"Source {source.name}", parsed)
+    truncated = truncated_files(source, [row["file"] for row in rows])
+    defaults = {"source": source.name, "late": 0, "over_limit": 0}
+    return [{**defaults, **row, "truncated": row["file"] in truncated} for row in rows]
 
 
-def _check_balance(counts: list[dict[str, Any]], source: Source) -> None:
-    for row in sorted(counts, key=lambda row: str(row["file"])):
+def _check_balance(rows: list[Counts], source: Source) -> None:
+    for row in sorted(rows, key=lambda row: str(row["file"])):
         if row["lines_in"] != row["good"] + row["quarantined"] + row["blank"]:
             raise SourceError(
                 f"Source {source.name}: {row['file']} has {row['lines_in']} lines but {row['good']} good, "
@@ -121,34 +131,37 @@ def _check_balance(counts: list[dict[str, Any]], source: Source) -> None:
             )
 
 
-def _check_days(source: Source, counts: list[dict[str, Any]], parsed: Parsed, dates: Mapping[str, str]) -> None:
-    """Judge each received date by itself, the worst one first."""
-    by_day: dict[str, list[dict[str, Any]]] = {}
-    for row in counts:
+def _check_days(source: Source, rows: list[Counts], parsed: Parsed, dates: Mapping[str, str]) -> None:
+    """Check each received date separately, the worst one first."""
+    by_day: dict[str, list[Counts]] = {}
+    for row in rows:
         if row["file"] in dates:
             by_day.setdefault(dates[row["file"]], []).append(row)
-    for day, rows in sorted(by_day.items(), key=lambda item: (-_sum(item[1], "quarantined"), item[0])):
-        if _sum(rows, "quarantined") >= QUARANTINE_DAY_LINES:
-            _check_share(rows, f"Source {source.name}, received on {day}", parsed)
+    for day, of_day in sorted(by_day.items(), key=lambda item: (-_sum(item[1], "quarantined"), item[0])):
+        if _sum(of_day, "quarantined") >= QUARANTINE_DAY_LINES:
+            _check_fraction(of_day, f"Source {source.name}, received on {day}", parsed)
 
 
-def _check_share(counts: list[dict[str, Any]], what: str, parsed: Parsed) -> None:
-    """Raise SourceError where too much of these files was rejected, naming `what`, the worst file and the commonest reason."""
-    bad, lines = _sum(counts, "quarantined"), _sum(counts, "lines_in") - _sum(counts, "blank")
+def _check_fraction(rows: list[Counts], what: str, parsed: Parsed) -> None:
+    """Raise SourceError if too many lines of these files were rejected.
+
+    The message starts with `what` and names the worst file and the most common reason.
+    """
+    bad, lines = _sum(rows, "quarantined"), _sum(rows, "lines_in") - _sum(rows, "blank")
     if bad > QUARANTINE_LIMIT * lines:
-        worst = max(counts, key=lambda row: (row["quarantined"], str(row["file"])))
+        worst = max(rows, key=lambda row: (row["quarantined"], str(row["file"])))
         raise SourceError(
             f"{what}: {bad} of {lines} lines break a rule, more than {QUARANTINE_LIMIT:.0%}; most of them "
-            f"in {worst['file']}, most often: {_commonest(parsed, worst['file'])}. Mend or remove it, and run again."
+            f"in {worst['file']}, most often: {_most_common_reason(parsed, worst['file'])}. Repair or remove it, and run again."
         )
 
 
-def _sum(counts: list[dict[str, Any]], name: str) -> int:
-    return sum(row[name] for row in counts)
+def _sum(rows: list[Counts], name: str) -> int:
+    return sum(row[name] for row in rows)
 
 
-def _commonest(parsed: Parsed, file: str) -> str:
-    """The reason for which most lines of a file were rejected."""
-    mine = parsed.rejected.where(F.col("file") == file)
-    reasons = mine.groupBy("reason").count().orderBy(F.desc("count"), "reason").first()
+def _most_common_reason(parsed: Parsed, file: str) -> str:
+    """Return the reason for which most lines of a file were rejected."""
+    rejected = parsed.rejected.where(F.col("file") == file)
+    reasons = rejected.groupBy("reason").count().orderBy(F.desc("count"), "reason").first()
     return str(reasons["reason"]) if reasons else "no reason"

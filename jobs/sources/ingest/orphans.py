@@ -1,4 +1,4 @@
-"""Rows that an ingest had set aside and could not take away, because it was killed: the next ingest does."""
+"""Delete staging files that a killed ingest left behind. The next ingest calls this when it starts."""
 
 import datetime as dt
 import json
@@ -9,49 +9,51 @@ from jobs.lake.files import FileStore
 from jobs.log import logger
 
 LOG = logger(__name__)
-STAGE = "stage"
-OWNER = "owner.json"
-AGE = dt.timedelta(hours=24)
-"""After so long without a change, rows set aside on another machine (or before a restart of this one) are nobody's: an ingest
-takes minutes, or hours, and writes all the while. Of this machine it is known whether the process lives."""
+STAGING_FOLDER = "stage"
+OWNER_FILE = "owner.json"
+ORPHAN_AGE = dt.timedelta(hours=24)
+"""Staging files of another machine (or from before a reboot) are orphans after this time without a change.
+
+An ingest takes minutes or hours and writes all the time. On the same machine the owner's process is checked instead."""
 
 
-def claim(store: FileStore, folder: str) -> None:
-    """Note in a folder below STAGE which process fills it. Several may at the same time, one per night."""
-    store.write_json(f"{folder}/{OWNER}", _process(os.getpid()))
+def claim_folder(store: FileStore, folder: str) -> None:
+    """Record in a folder below STAGING_FOLDER which process fills it. Several may run at once, one per night."""
+    store.write_json(f"{folder}/{OWNER_FILE}", _process(os.getpid()))
 
 
-def sweep(store: FileStore) -> int:
-    """Remove what no living process fills; returns how many folders that were."""
-    gone = [folder for name in store.folders(STAGE) if _is_orphan(store, folder := f"{STAGE}/{name}")]
-    for folder in gone:
+def remove_orphans(store: FileStore) -> int:
+    """Remove the folders that no living process fills; return their number."""
+    names = store.folders(STAGING_FOLDER)
+    orphans = [folder for name in names if _is_orphan(store, folder := f"{STAGING_FOLDER}/{name}")]
+    for folder in orphans:
         store.remove(folder)
-    if gone:
-        LOG.warning("removed what killed runs had set aside", folders=len(gone))
-    return len(gone)
+    if orphans:
+        LOG.warning("removed staging files of killed runs", folders=len(orphans))
+    return len(orphans)
 
 
 def _is_orphan(store: FileStore, folder: str) -> bool:
     owner = _owner(store, folder)
-    here = _process(owner.get("pid", 0))
-    if owner.get("machine") == here["machine"]:
-        return owner != here
+    process = _process(owner.get("pid", 0))
+    if owner.get("machine") == process["machine"]:
+        return owner != process
     changed = [file.changed for file in store.walk(folder)]
-    return bool(changed) and max(changed) < dt.datetime.now(dt.UTC) - AGE
+    return bool(changed) and max(changed) < dt.datetime.now(dt.UTC) - ORPHAN_AGE
 
 
 def _owner(store: FileStore, folder: str) -> dict[str, Any]:
     try:
-        found = store.read_json(f"{folder}/{OWNER}")
+        owner = store.read_json(f"{folder}/{OWNER_FILE}")
     except (OSError, json.JSONDecodeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return owner if isinstance(owner, dict) else {}
 
 
 def _process(pid: int) -> dict[str, Any]:
-    """A process of this machine, so that no other one is ever taken for it; `began` is null where it does not live.
+    """Identify a process of this machine uniquely over time; `began` is null where it is not alive.
 
-    `machine`: its start-up's id, and the namespace in which the number holds (a container's has numbers of its own).
+    `machine`: the boot id and the PID namespace (containers have process numbers of their own).
     """
     try:
         boot = _text("/proc/sys/kernel/random/boot_id").strip()
@@ -59,7 +61,7 @@ def _process(pid: int) -> dict[str, Any]:
     except OSError:
         return {"machine": os.urandom(8).hex(), "pid": pid, "began": None}
     try:
-        # behind the name, which may hold anything: the state, and as the twentieth the ticks since the start-up
+        # after the process name, which may hold any character: the state, and as the 20th field the start time in ticks
         state, *others = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except OSError:
         state, others = "X", []

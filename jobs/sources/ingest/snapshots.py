@@ -1,7 +1,7 @@
-"""Everything that has no dates of its own: catalogue, labels, counts, profiles, audio files, wishes to be forgotten.
+"""Ingest data without dates: catalogue, labels, counts, profiles, audio files, deletion requests.
 
-`pmrs run snapshots --date D`. Each is read whole, once: while its files and the wishes stay the same, later nights point to
-the rows that are there. They lie in the night's partition, play counts in that of their as_of.
+`pmrs run snapshots --date D`. Each source is read completely, once: while its files and the deletion requests stay the
+same, later nights refer to the existing rows. They are stored under the night's date, play counts under their `as_of`.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,88 +22,91 @@ from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
-from jobs.sources.ingest.accounts import account, quarantine_rows
-from jobs.sources.ingest.fresh import Inputs, inputs_of, steady, unchanged
+from jobs.sources.ingest.accounts import account_snapshot, quarantine_rows
+from jobs.sources.ingest.change_detection import Inputs, changed_inputs, compute_inputs, detect_changes
 
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose: the sources file decides."""
+    """No settings: the sources file decides."""
 
 
 def build_snapshot(rows: DataFrame, name: str, files: Sequence[str]) -> DataFrame:
-    """One row per key of the table, and the first `file` of `files` that has it: of repeats the least by content, whole.
+    """Keep one row per key of the table, and the first `file` of `files` that has it.
 
-    So the order of files does not matter.
+    Of several rows with one key, the smallest by content is kept. So the order of files does not matter.
     """
     key, first = list(table(name).key), (F.min("file") if len(files) > 1 else F.lit(files[0])).alias("file")
     others = [field for field in table(name).schema if field.name not in key]
     if not others:
         return rows.groupBy(*key).agg(first)
     if len(others) == 1 and not others[0].nullable:
-        # the least of a struct or text is found by sorting all rows, that of a number is not
+        # Spark sorts all rows for the minimum of a struct or text, but not for that of a number
         return rows.groupBy(*key).agg(F.min(others[0].name).alias(others[0].name), first)
-    kept = rows.groupBy(*key).agg(F.min(F.struct(*[field.name for field in others])).alias("kept"), first)
-    return kept.select(*key, *[F.col(f"kept.{field.name}").alias(field.name) for field in others], "file")
+    smallest = rows.groupBy(*key).agg(F.min(F.struct(*[field.name for field in others])).alias("smallest"), first)
+    return smallest.select(*key, *[F.col(f"smallest.{field.name}").alias(field.name) for field in others], "file")
 
 
-def ingest(ctx: JobContext, source: Source) -> None:
-    """Write what one source gives, with its quarantine and its counts; or point to what it gave before."""
+def ingest_snapshot(ctx: JobContext, source: Source) -> None:
+    """Write the rows, quarantine and counts of one source, or refer to its existing ones."""
     files = FORMATS[source.format].files(source)
-    old = [] if ctx.force else _before(ctx, source)
-    inputs = _with_wishes(ctx, old[0].inputs, source, files) if old else _wishes(ctx) | inputs_of(source, files)
-    if inputs is None:
-        ctx.pending += old
+    previous = [] if ctx.force else _previous_manifests(ctx, source)
+    if previous:
+        inputs = _changed_inputs(ctx, previous[0].inputs, source, files)
     else:
-        with steady(source, files):
+        inputs = _deletion_inputs(ctx) | compute_inputs(source, files)
+    if inputs is None:
+        ctx.pending += previous
+    else:
+        with detect_changes(source, files):
             _read(ctx, source, files, inputs)
 
 
-def parts(source: Source) -> dict[str, date | None]:
-    """The parts that a source writes, the table's own first, and the date of each where it is not the night's."""
+def output_parts(source: Source) -> dict[str, date | None]:
+    """Return the parts that a source writes, that of its table first, with the date of each if it is not the night's."""
     handler = FORMATS[source.format]
-    # counts belong to their as_of; everything else is read by the night as it is now
-    own = source.as_of if handler.table in COUNT_TABLES else None
-    names = [*sorted(handler.also), "quarantine", "ingest_counts"]
-    return {f"{handler.table}/{source.name}": own} | {f"{name}/{source.name}": None for name in names}
+    # counts belong to their as_of; the night reads everything else as it is now
+    as_of = source.as_of if handler.table in COUNT_TABLES else None
+    names = [*sorted(handler.extra_tables), "quarantine", "ingest_counts"]
+    return {f"{handler.table}/{source.name}": as_of} | {f"{name}/{source.name}": None for name in names}
 
 
-def _before(ctx: JobContext, source: Source) -> list[Manifest]:
-    """Manifests of what the source gave when it was last read, made out for this night; none where a part is missing."""
-    found = []
-    for part, on in parts(source).items():
+def _previous_manifests(ctx: JobContext, source: Source) -> list[Manifest]:
+    """Return the manifests of the source's last read, rewritten for this night; none if a part is missing."""
+    manifests = []
+    for part, on in output_parts(source).items():
         day = (on or ctx.night.date).isoformat()
-        known = [d for d in ctx.night.lake.dates(part) if d <= day]
-        old = ctx.night.lake.manifest(part, known[-1]) if known else None
-        if old is None or old.code != code_version():
+        dates = [d for d in ctx.night.lake.dates(part) if d <= day]
+        manifest = ctx.night.lake.manifest(part, dates[-1]) if dates else None
+        if manifest is None or manifest.code != code_version():
             return []
-        found.append(replace(old, date=day, run_id=ctx.night.run_id, seconds=0.0))
-    return found if all(m.inputs == found[0].inputs for m in found) else []
+        manifests.append(replace(manifest, date=day, run_id=ctx.night.run_id, seconds=0.0))
+    return manifests if all(m.inputs == manifests[0].inputs for m in manifests) else []
 
 
-def _wishes(ctx: JobContext) -> Inputs:
-    """What the rows depend on besides files: the wishes known, those of this very ingest included."""
-    # without dates: the same list of wishes, read again for another night, is nothing new
-    return {"deletions|": combined({f"{m.table}:{m.digest}": "" for m in _known_wishes(ctx)})}
+def _deletion_inputs(ctx: JobContext) -> Inputs:
+    """Return a digest of all deletion requests, including those of the current ingest: rows depend on them."""
+    # without dates: the same requests, read again for another night, are no change
+    return {"deletions|": combined({f"{m.table}:{m.digest}": "" for m in _deletion_manifests(ctx)})}
 
 
-def _known_wishes(ctx: JobContext) -> list[Manifest]:
-    fresh = [m for m in ctx.pending if m.table.startswith("deletions/")]
-    return [*ctx.night.lake.select("deletions", Partitions.ALL, ctx.night.date.isoformat()), *fresh]
+def _deletion_manifests(ctx: JobContext) -> list[Manifest]:
+    pending = [m for m in ctx.pending if m.table.startswith("deletions/")]
+    return [*ctx.night.lake.select("deletions", Partitions.ALL, ctx.night.date.isoformat()), *pending]
 
 
-def _with_wishes(ctx: JobContext, old: Inputs, source: Source, files: list[str]) -> Inputs | None:
-    wishes = _wishes(ctx)
-    if _of_listeners(source) and old.get("deletions|") != wishes["deletions|"]:
-        return wishes | inputs_of(source, files)
-    news = unchanged({k: v for k, v in old.items() if k != "deletions|"}, source, files)
-    return None if news is None else wishes | news
+def _changed_inputs(ctx: JobContext, previous: Inputs, source: Source, files: list[str]) -> Inputs | None:
+    deletions = _deletion_inputs(ctx)
+    if _has_users(source) and previous.get("deletions|") != deletions["deletions|"]:
+        return deletions | compute_inputs(source, files)
+    inputs = changed_inputs({k: v for k, v in previous.items() if k != "deletions|"}, source, files)
+    return None if inputs is None else deletions | inputs
 
 
-def _of_listeners(source: Source) -> bool:
-    """Whether a table of the source knows users, so that a new wish concerns it."""
+def _has_users(source: Source) -> bool:
+    """Return whether a table of the source has users, so that a new deletion request concerns it."""
     handler = FORMATS[source.format]
-    return any("user_id" in table(name).schema.names for name in (handler.table, *handler.also))
+    return any("user_id" in table(name).schema.names for name in (handler.table, *handler.extra_tables))
 
 
 def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> None:
@@ -111,20 +114,25 @@ def _read(ctx: JobContext, source: Source, files: list[str], inputs: Inputs) -> 
     counted = handler.count(ctx.spark, source, files)
     parsed = handler.parse(ctx.spark, source, files)
     parsed.lines.persist(StorageLevel.DISK_ONLY)
-    once = build_snapshot(parsed.rows, handler.table, files).persist(StorageLevel.DISK_ONLY)
+    main = build_snapshot(parsed.rows, handler.table, files).persist(StorageLevel.DISK_ONLY)
     try:
-        counts = account(source, counted, parsed, once)
-        others = [build_snapshot(parsed.also[name], name, files) for name in sorted(handler.also)]
-        rows: list[DataFrame | list[dict[str, Any]]] = [_without_forgotten(ctx, whole.drop("file")) for whole in (once, *others)]
-        rows += [quarantine_rows(parsed, source) if any(row["quarantined"] for row in counts) else [], counts]
-        ctx.run_parallel(*[_write(part, on, told, inputs) for (part, on), told in zip(parts(source).items(), rows, strict=True)])
+        counts = account_snapshot(source, counted, parsed, main)
+        extra = [build_snapshot(parsed.extra_tables[name], name, files) for name in sorted(handler.extra_tables)]
+        outputs: list[DataFrame | list[dict[str, Any]]] = [
+            _without_deleted(ctx, frame.drop("file")) for frame in (main, *extra)
+        ]
+        outputs += [quarantine_rows(parsed, source) if any(row["quarantined"] for row in counts) else [], counts]
+        parts = output_parts(source).items()
+        ctx.run_parallel(*[_write(part, on, rows, inputs) for (part, on), rows in zip(parts, outputs, strict=True)])
     finally:
-        once.unpersist()
+        main.unpersist()
         parsed.lines.unpersist()
 
 
-def _write(part: str, on: date | None, rows: DataFrame | list[dict[str, Any]], inputs: Inputs) -> Callable[[JobContext], None]:
-    """What writes the partition of a part: rows of Spark, or the few that are here."""
+def _write(
+    part: str, on: date | None, rows: DataFrame | list[dict[str, Any]], inputs: Inputs
+) -> Callable[[JobContext], None]:
+    """Return a function that writes the partition of a part, from a DataFrame or from a few rows on the driver."""
 
     def write(ctx: JobContext) -> None:
         if isinstance(rows, DataFrame):
@@ -133,42 +141,44 @@ def _write(part: str, on: date | None, rows: DataFrame | list[dict[str, Any]], i
             day = (on or ctx.night.date).isoformat()
             ctx.write_local(part, {day: rows}, {day: inputs})
         if on is not None:
-            # the source says now that its counts are older than was said before: on those dates, too, they are what is known
+            # if the source's `as_of` was moved to an earlier date, these counts also replace those of the later dates
             later = [d for d in ctx.night.lake.dates(part) if d > on.isoformat()]
             ctx.pending += [replace(ctx.pending[-1], date=d) for d in later]
 
     return write
 
 
-def _without_forgotten(ctx: JobContext, rows: DataFrame) -> DataFrame:
-    """The rows without those who asked to be forgotten."""
-    if "user_id" not in rows.columns or not any(m.rows for m in _known_wishes(ctx)):
+def _without_deleted(ctx: JobContext, rows: DataFrame) -> DataFrame:
+    """Remove the rows that deletion requests cover."""
+    if "user_id" not in rows.columns or not any(m.rows for m in _deletion_manifests(ctx)):
         return rows
-    wishes = ctx.read_with_pending("deletions", Partitions.ALL)
-    return without_forgotten(rows, with_songs(ctx.night.lake, ctx.spark, wishes) if "song_id" in rows.columns else wishes)
+    requests = ctx.read_with_pending("deletions", Partitions.ALL)
+    return without_forgotten(
+        rows, with_songs(ctx.night.lake, ctx.spark, requests) if "song_id" in rows.columns else requests
+    )
 
 
 def run(ctx: JobContext) -> None:
-    """Reads every snapshot source, wishes first; writes a part per source."""
+    """Read every snapshot source, deletion requests first; write a part per source."""
     night = ctx.night
     snapshots = [source for source in night.sources.sources if not FORMATS[source.format].dated]
-    wishes = [source for source in snapshots if FORMATS[source.format].table == "deletions"]
-    others = [source for source in snapshots if source not in wishes]
-    ordered = [*wishes, *(source for source in others if source.as_of is None or source.as_of <= night.date)]
-    for done, source in enumerate(ordered):
-        night.on_progress(f"reading {source.name}", done, len(ordered))
-        ingest(ctx, source)
-    _require_listening(ctx)
+    deletions = [source for source in snapshots if FORMATS[source.format].table == "deletions"]
+    others = [source for source in snapshots if source not in deletions]
+    ordered = [*deletions, *(source for source in others if source.as_of is None or source.as_of <= night.date)]
+    for number, source in enumerate(ordered):
+        night.on_progress(f"reading {source.name}", number, len(ordered))
+        ingest_snapshot(ctx, source)
+    _require_plays(ctx)
 
 
-def _require_listening(ctx: JobContext) -> None:
-    """A night before the first log and the first counts is a slip of the operator's: name it."""
+def _require_plays(ctx: JobContext) -> None:
+    """Raise SourceError for a night before the first log and the first counts: the operator mistyped the date."""
     night, date = ctx.night, ctx.night.date.isoformat()
-    undated = ("play_counts", "labelled_pairs")  # labelled pairs make no night; `pmrs evaluate pairs` reads them alone
+    undated = ("play_counts", "labelled_pairs")  # labelled pairs make no night; only `pmrs evaluate pairs` reads them
     if not any(FORMATS[source.format].table in ("events", *undated) for source in night.sources.sources):
-        return  # nor does labelled audio, which `pmrs evaluate genres` reads
-    fresh = [m for m in ctx.pending if m.table.startswith(tuple(f"{name}/" for name in undated))]
+        return  # sources of labelled audio only, for `pmrs evaluate genres`
+    pending = [m for m in ctx.pending if m.table.startswith(tuple(f"{name}/" for name in undated))]
     stored = [m for name in undated for m in night.lake.select(name, Partitions.LATEST, date)]
-    known = [*night.lake.select("events", Partitions.UP_TO, date), *stored, *fresh]
-    if not any(manifest.rows for manifest in known):
+    manifests = [*night.lake.select("events", Partitions.UP_TO, date), *stored, *pending]
+    if not any(manifest.rows for manifest in manifests):
         raise SourceError(f"There is no data for {date}: no source has a play up to that date. Take a later one.")

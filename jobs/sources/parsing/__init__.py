@@ -1,1 +1,1 @@
-"""What one record says: pure functions of a page, an HDF5 file, an audio tag, a block of log lines."""
+"""Parse single records: pure functions of a page, an HDF5 file, an audio tag or a block of log lines."""

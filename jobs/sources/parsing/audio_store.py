@@ -1,4 +1,4 @@
-"""Audio that came packed (in archives, in crawls) as files of its own: under a folder the operator names, by content."""
+"""Store audio from archives and crawls as files, named by content, in a folder that the operator configures."""
 
 import hashlib
 import os
@@ -6,28 +6,34 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
+from jobs.sources.options import Options
 
 
-def check_folder(source: Source) -> None:
-    """Raise SourceError unless the option `audio_folder`, where it is given, is an absolute path or empty."""
-    folder = source.options.get("audio_folder", "")
-    if not isinstance(folder, str) or (folder and not os.path.isabs(folder)):
-        raise SourceError(f'Source {source.name}: audio_folder is an absolute path, such as "/data/audio", or "".')
+class AudioFolder(Options):
+    """Option of the formats that store audio."""
+
+    audio_folder: str | None = Field(
+        None, pattern="^(/|$)", description='an absolute path, such as "/data/audio", or ""'
+    )
 
 
-def make_folder(source: Source) -> None:
-    """Make the folder, if one is named. Raises SourceError where that fails."""
+def make_audio_folder(source: Source) -> None:
+    """Create the folder, if one is configured. Raises SourceError if that fails."""
     if folder := source.options.get("audio_folder"):
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
-            raise SourceError(f"Source {source.name}: audio_folder {folder} cannot be made: {error.strerror}.") from None
+            raise SourceError(
+                f"Source {source.name}: audio_folder {folder} cannot be created: {error.strerror}."
+            ) from None
 
 
-def store(folder: str, body: bytes, suffix: str) -> dict[str, Any]:
-    """Write audio whole or not at all; equal bytes are one file. `path`, `bytes`, `content_hash` of it. Raises OSError."""
+def store_audio(folder: str, body: bytes, suffix: str) -> dict[str, Any]:
+    """Write audio atomically, equal bytes to one file. Return its `path`, `bytes` and `content_hash`. Raises OSError."""
     content = hashlib.sha256(body).hexdigest()
     path = Path(folder) / content[:2] / f"{content}{suffix}"
     if not path.is_file() or path.stat().st_size != len(body):

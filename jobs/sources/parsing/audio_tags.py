@@ -1,4 +1,4 @@
-"""What an audio file's own tags say: ID3, Vorbis comments, MP4 atoms. Broken and hostile tags say nothing and stop nothing."""
+"""Read the tags of audio files: ID3, Vorbis comments, MP4 atoms. Broken and hostile tags are ignored."""
 
 import re
 from collections.abc import Mapping
@@ -13,26 +13,26 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "year": ("date", "year", "TDRC"),
     "label": ("genre", "TCON"),
 }
-"""Ours, and theirs: the names in Vorbis comments and MP4 (by mutagen's easy interface), then ID3's frames."""
-LONGEST = 1000
-"""Characters; a longer text is no name."""
+"""Our column -> tag names: first those of Vorbis comments and MP4 (mutagen's easy interface), then ID3's frames."""
+MAX_CHARACTERS = 1000
+"""A longer text is no name."""
 YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 
 
 def read_tags(path: str) -> dict[str, str | int]:
-    """`title`, `artist`, `release`, `label` (genre) as text and `year` as a number, those that the file tells."""
+    """Return `title`, `artist`, `release` and `label` (genre) as text and `year` as a number, where the file has them."""
     try:
         opened = open_tags(path)
         tags = opened.tags if opened is not None else None
-        told = {ours: text for ours, theirs in NAMES.items() if tags and (text := _first(tags, theirs))}
-    except Exception:  # mutagen raises whatever the damage leads to, not only its own error
+        texts = {column: text for column, tag_names in NAMES.items() if tags and (text := _first(tags, tag_names))}
+    except Exception:  # damaged tags raise all kinds of errors, not only mutagen's own
         return {}
-    year = YEAR.search(str(told.pop("year", "")))
-    return {**told, **({"year": int(year[0])} if year else {})}
+    year = YEAR.search(str(texts.pop("year", "")))
+    return {**texts, **({"year": int(year[0])} if year else {})}
 
 
-def mended(text: str) -> str:
-    """Text that was UTF-8 and was taken for latin-1 (BjÃ¶rk), as many programs write it into ID3, made right again."""
+def fix_mojibake(text: str) -> str:
+    """Repair UTF-8 text that was decoded as latin-1 (BjÃ¶rk), as many programs write it into ID3."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -40,14 +40,14 @@ def mended(text: str) -> str:
 
 
 def _first(tags: Any, names: tuple[str, ...]) -> str | None:
-    """The first value under the first of these names that the tags have."""
+    """Return the first value under the first of these names that the tags have."""
     for name in names:
         value = _value(tags, name)
         genres = getattr(value, "genres", None)
         values = genres or getattr(value, "text", value)
-        for one in values if isinstance(values, list) else [values]:
-            text = mended(str(one if one is not None else "")).replace("\0", " ").strip()
-            if 0 < len(text) <= LONGEST:
+        for item in values if isinstance(values, list) else [values]:
+            text = fix_mojibake(str(item if item is not None else "")).replace("\0", " ").strip()
+            if 0 < len(text) <= MAX_CHARACTERS:
                 return text.encode("utf-8", "replace").decode()
     return None
 
@@ -55,5 +55,5 @@ def _first(tags: Any, names: tuple[str, ...]) -> str | None:
 def _value(tags: Any, name: str) -> Any:
     try:
         return tags.get(name)
-    except (KeyError, ValueError):  # a name that this kind of tags cannot have
+    except (KeyError, ValueError):  # a name that this type of tags does not support
         return None

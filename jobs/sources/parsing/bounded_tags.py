@@ -1,7 +1,7 @@
-"""Mutagen's readers of tags, with bounds on what a file may make them hold: bytes, frames, and nothing that is compressed.
+"""Mutagen's tag readers with limits on memory: bytes, frames, and no compressed frames.
 
-What a hostile file can ask for otherwise: a frame that unpacks to gigabytes, a picture or chunk of any claimed size, a tag of a
-million empty frames, each of which costs a copy of the rest.
+Without limits a hostile file can allocate gigabytes: a compressed frame, a picture or chunk that claims any size, or a
+tag of a million empty frames, each of which copies the rest of the tag.
 """
 
 from typing import IO, Any
@@ -19,95 +19,96 @@ from mutagen.oggspeex import OggSpeex
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-TOTAL_BYTES = 8 * 1024**2
-"""Read of a file in all: its tags, cover pictures included, and a little of its sound."""
-READS = 20_000
-"""Pieces in which it is read: one or two for each chunk, block or atom, each of which is an object of 200 bytes."""
-SPREAD_BYTES = 1024**2
-"""Of an unsynchronised ID3 tag: it is taken apart at every 0xff, at 60 bytes a piece."""
-FRAME_BYTES = 64 * 1024
-FRAMES = 1_000
-"""A larger frame of text is none, and a tag with more frames is refused."""
-WANTED = ("TIT2", "TPE1", "TALB", "TDRC", "TYER", "TDAT", "TCON")
-WANTED_2_2 = ("TT2", "TP1", "TAL", "TYE", "TDA", "TCO")
-"""Names of the frames that are read, here those of ID3 2.2; others, pictures first of all, are passed over."""
-PACKED = {3: 0x00C0, 4: 0x000C}
-"""Flags of a compressed or encrypted frame, by version of ID3."""
+MAX_TOTAL_BYTES = 8 * 1024**2
+"""Total bytes read of a file: its tags with cover pictures, and a little of its audio."""
+MAX_READS = 20_000
+"""Number of reads: one or two for each chunk, block or atom, each of which is an object of 200 bytes."""
+MAX_UNSYNCHRONISED_BYTES = 1024**2
+"""Limit for an unsynchronised ID3 tag: mutagen splits it at every 0xff, at 60 bytes per piece."""
+MAX_FRAME_BYTES = 64 * 1024
+MAX_FRAMES = 1_000
+"""A larger text frame is ignored; a tag with more frames is rejected."""
+FRAME_IDS = ("TIT2", "TPE1", "TALB", "TDRC", "TYER", "TDAT", "TCON")
+FRAME_IDS_2_2 = ("TT2", "TP1", "TAL", "TYE", "TDA", "TCO")
+"""Frames that are read, here those of ID3 2.2; others, such as pictures, are skipped."""
+COMPRESSED_FLAGS = {3: 0x00C0, 4: 0x000C}
+"""Flags of a compressed or encrypted frame, by ID3 version."""
 
 
-class Bounded:
-    """A file for mutagen, of which only so much can be read; no read asks for more than is there."""
+class BoundedFile:
+    """A file for mutagen with a limited number of bytes and reads. No read returns more than the file has."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
-        self.stream, self.size, self.left, self.reads = stream, size, TOTAL_BYTES, READS
+        self.stream, self.size, self.bytes_left, self.reads_left = stream, size, MAX_TOTAL_BYTES, MAX_READS
         self.name = stream.name
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int = -1) -> bytes:
-        """Raises OSError past the bound."""
-        there = max(0, self.size - self.stream.tell())
-        wanted = there if size < 0 else min(size, there)
-        self.left -= wanted
-        self.reads -= 1
-        if self.left < 0 or self.reads < 0:
-            raise OSError("its tags are larger than any real ones")
-        data = self.stream.read(wanted)
+        """Read up to `size` bytes. Raises OSError past the limit."""
+        remaining = max(0, self.size - self.stream.tell())
+        n_bytes = remaining if size < 0 else min(size, remaining)
+        self.bytes_left -= n_bytes
+        self.reads_left -= 1
+        if self.bytes_left < 0 or self.reads_left < 0:
+            raise OSError("its tags exceed the size limit")
+        data = self.stream.read(n_bytes)
         if len(data) == 10 and data.startswith(b"ID3") and data[5] & 0x80:
-            self.left = min(self.left, SPREAD_BYTES)
+            self.bytes_left = min(self.bytes_left, MAX_UNSYNCHRONISED_BYTES)
         return data
 
 
 def open_tags(path: str) -> Any:
-    """The file as mutagen knows it; None where it is of no known kind. Raises whatever its damage leads to."""
+    """Open the file with mutagen; None for an unknown file type. Damaged files raise all kinds of errors."""
     with open(path, "rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(0)
-        return mutagen.File(Bounded(stream, size), options=KINDS)
+        return mutagen.File(BoundedFile(stream, size), options=FILE_TYPES)
 
 
-class _Frames(dict[str, Any]):
-    """The frames that are known to one tag, which counts how many it has."""
+class _KnownFrames(dict[str, Any]):
+    """The known frames of one tag. Counts lookups to limit the number of frames."""
 
     def __init__(self) -> None:
-        super().__init__({name: _guarded(Frames[name]) for name in WANTED} | {name: Frames_2_2[name] for name in WANTED_2_2})
-        self.asked = 0
+        current = {name: _bounded_frame(Frames[name]) for name in FRAME_IDS}
+        super().__init__(current | {name: Frames_2_2[name] for name in FRAME_IDS_2_2})
+        self.lookups = 0
 
     def __getitem__(self, name: str) -> Any:
-        self.asked += 1
-        if self.asked > FRAMES:
-            raise ValueError(f"it has more than {FRAMES} frames")
+        self.lookups += 1
+        if self.lookups > MAX_FRAMES:
+            raise ValueError(f"it has more than {MAX_FRAMES} frames")
         return super().__getitem__(name)
 
 
-def _guarded(frame: Any) -> Any:
-    """A frame's class, of the same name, that takes no packed and no huge one."""
+def _bounded_frame(frame: Any) -> Any:
+    """Return a subclass of a frame, of the same name, that rejects compressed and huge data."""
 
     def from_data(cls: Any, header: Any, flags: int, data: bytes) -> Any:
-        if flags & PACKED.get(header.version[1], 0) or len(data) > FRAME_BYTES:
-            raise ID3JunkFrameError(f"a packed frame, or one of {len(data)} bytes")
+        if flags & COMPRESSED_FLAGS.get(header.version[1], 0) or len(data) > MAX_FRAME_BYTES:
+            raise ID3JunkFrameError(f"a compressed frame, or one of {len(data)} bytes")
         return frame._fromData.__func__(cls, header, flags, data)
 
     return type(frame.__name__, (frame,), {"_fromData": classmethod(from_data)})
 
 
-class _WithFrames:
-    """Reads ID3 with the known frames; named before the kind of file."""
+class _BoundedId3:
+    """Loads ID3 with the known frames only. As a base class it precedes the file type."""
 
     def load(self, file: Any, **options: Any) -> None:
-        """As mutagen's."""
-        super().load(file, known_frames=_Frames(), **options)  # type: ignore[misc]
+        """Load the tags like mutagen does."""
+        super().load(file, known_frames=_KnownFrames(), **options)  # type: ignore[misc]
 
 
-class _Mp3(_WithFrames, MP3):
+class _Mp3(_BoundedId3, MP3):
     pass
 
 
-class _Wave(_WithFrames, WAVE):
+class _Wave(_BoundedId3, WAVE):
     pass
 
 
-class _Aiff(_WithFrames, AIFF):
+class _Aiff(_BoundedId3, AIFF):
     pass
 
 
-KINDS = [_Mp3, OggVorbis, OggOpus, OggFLAC, OggSpeex, FLAC, EasyMP4, _Wave, _Aiff]
+FILE_TYPES = [_Mp3, OggVorbis, OggOpus, OggFLAC, OggSpeex, FLAC, EasyMP4, _Wave, _Aiff]

@@ -1,4 +1,4 @@
-"""Music that a page describes in schema.org's words, as JSON-LD or microdata have it: trees of dicts, lists and texts.
+"""Extract music from a page's schema.org data. JSON-LD and microdata are trees of dicts, lists and texts.
 
 https://schema.org/MusicRecording, https://schema.org/MusicAlbum.
 """
@@ -11,19 +11,19 @@ from typing import Any
 
 from jobs.sources.parsing.audio_tags import YEAR
 
-NODES = 50_000
-"""So many parts of a page's trees are looked at; a real page has some hundred."""
-LONGEST = 1000
-"""Characters; a longer text is no name."""
+MAX_NODES = 50_000
+"""Limit on the nodes of a page's trees that are visited; a real page has some hundred."""
+MAX_CHARACTERS = 1000
+"""A longer text is no name."""
 DURATION = re.compile(r"P(?:(\d{1,4})D)?T?(?:(\d{1,4})H)?(?:(\d{1,5})M)?(?:(\d{1,7}(?:\.\d{1,9})?)S)?")
-REFERENCE = {"@id", "@type", "url", "position"}
-"""A node with nothing else only points to what is described elsewhere."""
+REFERENCE_KEYS = {"@id", "@type", "url", "position"}
+"""A node with these keys only refers to a description elsewhere."""
 Node = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What a page says of one recording; None: nothing."""
+    """A page's description of one recording; None: absent."""
 
     title: str | None
     artist: str | None
@@ -38,126 +38,131 @@ class Recording:
 
 @dataclass(frozen=True)
 class _Context:
-    """What stands around a node: the album and the artist it belongs to."""
+    """The album and the artist that contain a node."""
 
     album: Node = field(default_factory=dict)
     artist: Node = field(default_factory=dict)
 
 
 def recordings(trees: Sequence[Any]) -> list[Recording]:
-    """Every MusicRecording of the trees, in order; those of an album or artist take from it what they do not say themselves."""
-    known: dict[str, Node] = {}
+    """Return every MusicRecording of the trees, in order. Missing fields are inherited from the album or artist around
+    it.
+    """
+    nodes_by_id: dict[str, Node] = {}
     contexts: dict[str, _Context] = {}
     for node, context in _nodes(trees):
-        for name in _texts(node.get("@id")):
-            known[name] = {**node, **known.get(name, {})}
-        if "MusicAlbum" in types(node):
-            # an album may name its recordings only by id, and describe them elsewhere
-            for part in _listed(node.get("track")):
-                contexts.update({name: _Context(node, context.artist) for name in _texts(part.get("@id"))})
-    found = []
+        for name in _as_texts(node.get("@id")):
+            nodes_by_id[name] = {**node, **nodes_by_id.get(name, {})}
+        if "MusicAlbum" in type_names(node):
+            # an album may refer to its recordings by id only, and describe them elsewhere
+            for part in _as_nodes(node.get("track")):
+                contexts.update({name: _Context(node, context.artist) for name in _as_texts(part.get("@id"))})
+    result = []
     for node, context in _nodes(trees):
-        if "MusicRecording" in types(node) and set(node) - REFERENCE:
-            inherited = [contexts[name] for name in _texts(node.get("@id")) if name in contexts]
-            found.append(_recording(node, context if context.album else next(iter(inherited), context), known))
-    return found
+        if "MusicRecording" in type_names(node) and set(node) - REFERENCE_KEYS:
+            inherited = [contexts[name] for name in _as_texts(node.get("@id")) if name in contexts]
+            result.append(_recording(node, context if context.album else next(iter(inherited), context), nodes_by_id))
+    return result
 
 
-def types(node: Node) -> set[str]:
-    """Names of a node's types, without the vocabulary's address."""
-    return {re.split("[/#:]", text)[-1] for text in _texts(node.get("@type"))}
+def type_names(node: Node) -> set[str]:
+    """Return the names of a node's types, without the vocabulary's address."""
+    return {re.split("[/#:]", text)[-1] for text in _as_texts(node.get("@type"))}
 
 
-def seconds(text: str | None) -> float | None:
-    """ISO 8601 duration (PT3M45S) in seconds; None where it is none, or zero."""
-    found = DURATION.fullmatch((text or "").strip().upper())
-    if not found:
+def parse_duration(text: str | None) -> float | None:
+    """Convert an ISO 8601 duration (PT3M45S) to seconds; None if it is invalid or zero."""
+    match = DURATION.fullmatch((text or "").strip().upper())
+    if not match:
         return None
-    days, hours, minutes, rest = (float(part or 0) for part in found.groups())
+    days, hours, minutes, rest = (float(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest or None
 
 
-def clean(text: str) -> str | None:
-    """A text without references (&amp;amp;), doubled spaces and what is not Unicode; None where nothing or too much is left."""
+def clean_text(text: str) -> str | None:
+    """Remove HTML references (&amp;amp;), repeated spaces and invalid Unicode; None if nothing or too much is left."""
     plain = " ".join(html.unescape(text).replace("\0", " ").split())
-    return plain.encode("utf-8", "replace").decode() if 0 < len(plain) <= LONGEST else None
+    return plain.encode("utf-8", "replace").decode() if 0 < len(plain) <= MAX_CHARACTERS else None
 
 
 def _nodes(trees: Sequence[Any]) -> Iterator[tuple[Node, _Context]]:
-    """Every dict of the trees with what stands around it, in order of the text."""
-    waiting: list[tuple[Any, _Context]] = [(tree, _Context()) for tree in reversed(trees)]
-    for _ in range(NODES):
-        if not waiting:
+    """Yield every dict of the trees with its context, in document order."""
+    stack: list[tuple[Any, _Context]] = [(tree, _Context()) for tree in reversed(trees)]
+    for _ in range(MAX_NODES):
+        if not stack:
             return
-        value, context = waiting.pop()
+        value, context = stack.pop()
         if isinstance(value, list):
-            waiting += [(one, context) for one in reversed(value)]
+            stack += [(child, context) for child in reversed(value)]
         if isinstance(value, dict):
             yield value, context
-            inner = _within(value, context)
-            waiting += [(one, inner) for one in reversed(value.values()) if isinstance(one, dict | list)]
+            inner = _inner_context(value, context)
+            stack += [(child, inner) for child in reversed(value.values()) if isinstance(child, dict | list)]
 
 
-def _within(node: Node, context: _Context) -> _Context:
-    kinds = types(node)
+def _inner_context(node: Node, context: _Context) -> _Context:
+    kinds = type_names(node)
     if "MusicAlbum" in kinds:
         return _Context(node, context.artist)
     return _Context(context.album, node) if kinds & {"MusicGroup", "Person"} else context
 
 
-def _recording(node: Node, context: _Context, known: Mapping[str, Node]) -> Recording:
+def _recording(node: Node, context: _Context, nodes_by_id: Mapping[str, Node]) -> Recording:
     album = node.get("inAlbum") or context.album
-    albums = [_resolved(one, known) for one in (album if isinstance(album, list) else [album])]
-    around = next((one for one in albums if isinstance(one, Mapping)), {})
-    artists = (node.get("byArtist"), around.get("byArtist"), context.album.get("byArtist"), context.artist)
-    dates = [*_texts(node.get("datePublished")), *_texts(around.get("datePublished"))]
-    year = next((found for text in dates if (found := YEAR.search(text[:40]))), None)
+    albums = [_resolve(album_node, nodes_by_id) for album_node in (album if isinstance(album, list) else [album])]
+    album_details = next((album_node for album_node in albums if isinstance(album_node, Mapping)), {})
+    artists = (node.get("byArtist"), album_details.get("byArtist"), context.album.get("byArtist"), context.artist)
+    dates = [*_as_texts(node.get("datePublished")), *_as_texts(album_details.get("datePublished"))]
+    year = next((match for text in dates if (match := YEAR.search(text[:40]))), None)
     return Recording(
-        title=_name(node, known),
-        artist=next((name for value in artists if (name := _name(value, known))), None),
-        release=_name(album, known),
+        title=_name(node, nodes_by_id),
+        artist=next((name for value in artists if (name := _name(value, nodes_by_id))), None),
+        release=_name(album, nodes_by_id),
         year=int(year[0]) if year else None,
-        duration_s=next((length for text in _texts(node.get("duration")) if (length := seconds(text))), None),
-        url=next((text for text in (*_texts(node.get("url")), *_texts(node.get("@id"))) if not text.startswith("_:")), None),
-        audio=tuple(dict.fromkeys(_addresses(node))),
+        duration_s=next((length for text in _as_texts(node.get("duration")) if (length := parse_duration(text))), None),
+        url=next(
+            (text for text in (*_as_texts(node.get("url")), *_as_texts(node.get("@id"))) if not text.startswith("_:")),
+            None,
+        ),
+        audio=tuple(dict.fromkeys(_audio_addresses(node))),
     )
 
 
-def _name(value: Any, known: Mapping[str, Node]) -> str | None:
-    """The name of a text, of a node or of the first of several that has one."""
-    for one in value if isinstance(value, list) else [value]:
-        inner = _resolved(one, known)
-        texts = _texts(inner.get("name")) if isinstance(inner, Mapping) else _texts(inner)
-        if name := next((plain for text in texts if (plain := clean(text))), None):
+def _name(value: Any, nodes_by_id: Mapping[str, Node]) -> str | None:
+    """Return the name of a text or node, or of the first of several that has one."""
+    for item in value if isinstance(value, list) else [value]:
+        inner = _resolve(item, nodes_by_id)
+        texts = _as_texts(inner.get("name")) if isinstance(inner, Mapping) else _as_texts(inner)
+        if name := next((plain for text in texts if (plain := clean_text(text))), None):
             return name
     return None
 
 
-def _resolved(value: Any, known: Mapping[str, Node]) -> Any:
-    """A node that is named by its id only, where the page describes it elsewhere."""
+def _resolve(value: Any, nodes_by_id: Mapping[str, Node]) -> Any:
+    """Return the full description of a node that is given by its id only, if the page has one."""
     if isinstance(value, Mapping) and "name" not in value:
-        return next((known[name] for name in _texts(value.get("@id")) if name in known), value)
+        return next((nodes_by_id[name] for name in _as_texts(value.get("@id")) if name in nodes_by_id), value)
     return value
 
 
-def _addresses(node: Node) -> Iterator[str]:
-    """Where a recording's audio lies: `contentUrl`, `audio`, `encoding`, each an address or an AudioObject with one."""
-    yield from _texts(node.get("contentUrl"))
+def _audio_addresses(node: Node) -> Iterator[str]:
+    """Yield the addresses of a recording's audio: `contentUrl`, `audio`, `encoding`, each an address or an AudioObject."""
+    yield from _as_texts(node.get("contentUrl"))
     for name in ("audio", "encoding", "associatedMedia"):
-        yield from _texts(node.get(name))
-        for part in _listed(node.get(name)):
-            yield from (_texts(part.get("contentUrl")) or _texts(part.get("url")))
+        yield from _as_texts(node.get(name))
+        for part in _as_nodes(node.get(name)):
+            yield from (_as_texts(part.get("contentUrl")) or _as_texts(part.get("url")))
 
 
-def _texts(value: Any) -> list[str]:
-    """The texts of a value that may be one or several; numbers as text."""
+def _as_texts(value: Any) -> list[str]:
+    """Return the texts of a value that may be one or several; numbers become text."""
     values = value if isinstance(value, list) else [value]
-    return [str(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool)]
+    return [str(item) for item in values if isinstance(item, str | int | float) and not isinstance(item, bool)]
 
 
-def _listed(value: Any) -> list[Node]:
-    """The nodes of a value that may be one, several, or an ItemList of them."""
+def _as_nodes(value: Any) -> list[Node]:
+    """Return the nodes of a value that may be one, several, or an ItemList."""
     values = value if isinstance(value, list) else [value]
-    nodes = [one for one in values if isinstance(one, Mapping)]
-    inner = [part for one in nodes for part in _listed(one.get("itemListElement")) + _listed(one.get("item"))]
+    nodes = [item for item in values if isinstance(item, Mapping)]
+    inner = [part for item in nodes for part in _as_nodes(item.get("itemListElement")) + _as_nodes(item.get("item"))]
     return nodes + inner

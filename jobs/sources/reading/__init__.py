@@ -1,1 +1,1 @@
-"""Files and archives to records: bytes, lines, members, with their places, and nothing about what they mean."""
+"""Read files of all kinds: text lines, CSV records, tables, archives, web crawls; and count them independently."""

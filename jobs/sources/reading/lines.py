@@ -1,4 +1,4 @@
-"""Text lines through Spark, byte for byte, and what the second reader says about the same files."""
+"""Read text lines through Spark, byte for byte, and compare them with the independent count of the same files."""
 
 import hashlib
 import os
@@ -16,152 +16,160 @@ from pyspark.sql import functions as F
 from jobs.errors import SourceError
 from jobs.lake.files import literal
 from jobs.sources.contract import Source
-from jobs.sources.reading import raw
+from jobs.sources.reading import raw_bytes
 from jobs.sources.reading.files import folder_date, name_date
+from jobs.sources.reading.independent_counts.text_lines import count_lines
 
-SMALL_BYTES = 16 * 1024**2
-"""Files of this size together are counted at once: starting Spark's Python workers takes longer than reading them."""
-COUNTED = pa.schema([("file", pa.string()), ("lines_in", pa.int64()), ("fault", pa.string())])
-READ_FAULTS = (OSError, EOFError, zlib.error)
-Cut = Mapping[str, int]
-"""Files that are cut short and to be taken as far as they go, each with the number of the line that the cut goes through."""
-WHOLE: Cut = {}
+DRIVER_COUNT_BYTES = 16 * 1024**2
+"""Files of this total size are counted on the driver: starting Spark's Python workers takes longer than reading them."""
+COUNT_SCHEMA = pa.schema([("file", pa.string()), ("lines_in", pa.int64()), ("error", pa.string())])
+READ_ERRORS = (OSError, EOFError, zlib.error)
+TruncatedFiles = Mapping[str, int]
+"""Truncated files that are read up to the truncation, each with the number of the line that is incomplete."""
+NONE_TRUNCATED: TruncatedFiles = {}
 
 
-def read_lines(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> DataFrame:
-    """One row per line: `file` (as given), `folder_date`, `name_date` (dates its path tells), `raw` (binary), `value`.
+def read_lines(spark: SparkSession, files: Sequence[str], truncated: TruncatedFiles = NONE_TRUNCATED) -> DataFrame:
+    """Read one row per line: `file` (as given), `folder_date`, `name_date`, `raw` (binary) and `value`.
 
-    `value` holds the bytes of `raw` as an unchecked string, see `as_text`. Lines end at a newline only; a byte order mark
-    at the start of a file is gone. Packed files (.gz) are unpacked; of those in `cut`, what stands before the cut is read,
-    with the number of each `line`, and `half` says which one the cut went through.
+    `folder_date` and `name_date` are the dates in the file's path. `value` has the bytes of `raw` as an unchecked
+    string, see `decode_text`. Lines end at a newline only. A byte order mark at the start of a file is dropped. Files
+    named .gz are unpacked. The rows of `truncated` files also have `line` and `is_truncated`.
     """
-    whole = [path for path in files if path not in cut]
-    parts = [_whole_lines(spark, whole)] if whole else []
-    if cut:
-        lines = spread(spark, sorted(cut)).mapInPandas(_cut_lines, "file string, line long, raw binary")
-        parts.append(with_half(as_lines(lines, sorted(cut)), cut, F.col("line")))
+    complete = [path for path in files if path not in truncated]
+    parts = [_spark_lines(spark, complete)] if complete else []
+    if truncated:
+        paths = sorted(truncated)
+        lines = distribute_files(spark, paths).mapInPandas(_python_lines, "file string, line long, raw binary")
+        parts.append(mark_truncated_lines(with_file_dates(lines, paths), truncated, F.col("line")))
     return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), parts)
 
 
-def with_half(frame: DataFrame, cut: Cut, line: Column) -> DataFrame:
-    """`frame` (of `file`) with `half`: whether `line` is that within which its file is cut short."""
-    if not cut:
+def mark_truncated_lines(frame: DataFrame, truncated: TruncatedFiles, line: Column) -> DataFrame:
+    """Add `is_truncated`: whether `line` is the incomplete line of its `file`."""
+    if not truncated:
         return frame
-    ends = F.create_map(*[F.lit(value) for pair in sorted(cut.items()) for value in pair])
-    return frame.withColumn("half", F.coalesce(line == F.element_at(ends, F.col("file")), F.lit(False)))
+    last_lines = F.create_map(*[F.lit(value) for pair in sorted(truncated.items()) for value in pair])
+    is_truncated = F.coalesce(line == F.element_at(last_lines, F.col("file")), F.lit(False))
+    return frame.withColumn("is_truncated", is_truncated)
 
 
-def as_lines(frame: DataFrame, files: Sequence[str]) -> DataFrame:
-    """`file` (one of `files`), `raw` with the other columns of `read_lines`."""
-    known = [(path, folder_date(path), name_date(path)) for path in files]
-    names = frame.sparkSession.createDataFrame(known, "file string, folder_date date, name_date date")
-    return frame.join(F.broadcast(names), "file", "left").withColumn("value", F.col("raw").cast("string"))
+def with_file_dates(frame: DataFrame, files: Sequence[str]) -> DataFrame:
+    """Add the other columns of `read_lines` to `file` (one of `files`) and `raw`."""
+    dates = [(path, folder_date(path), name_date(path)) for path in files]
+    by_file = frame.sparkSession.createDataFrame(dates, "file string, folder_date date, name_date date")
+    return frame.join(F.broadcast(by_file), "file", "left").withColumn("value", F.col("raw").cast("string"))
 
 
-def _whole_lines(spark: SparkSession, files: Sequence[str]) -> DataFrame:
-    # recursiveFileLookup: or Spark takes a folder like dt=2026-11-01 for a column of its own.
+def _spark_lines(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    # recursiveFileLookup: otherwise Spark reads a folder like dt=2026-11-01 as a partition column
     reader = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
     text = reader.text([spark_path(path) for path in files])
     value, uri = F.col("value"), F.col("_metadata.file_path").alias("uri")
     lines = text.select(uri, value, value.cast("binary").alias("raw"))
-    return name_files(lines, text.inputFiles())
+    return resolve_file_names(lines, text.inputFiles())
 
 
-def _cut_lines(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _python_lines(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     for batch in batches:
         for path in batch["file"]:
-            numbered = enumerate(raw.lines(path, cut=True), 1)
-            while some := list(islice(numbered, 10_000)):
-                yield pd.DataFrame({"file": path, "line": [n for n, _ in some], "raw": [line for _, line in some]})
+            numbered = enumerate(raw_bytes.iter_lines(path, truncated=True), 1)
+            while chunk := list(islice(numbered, 10_000)):
+                yield pd.DataFrame({"file": path, "line": [n for n, _ in chunk], "raw": [line for _, line in chunk]})
 
 
-def name_files(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
-    """`frame` with `uri` (Spark's name of a file, one of `uris`) replaced by `file`, `folder_date` and `name_date`.
+def resolve_file_names(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
+    """Replace `uri` (Spark's name of a file, one of `uris`) by `file`, `folder_date` and `name_date`.
 
-    By a broadcast join: undoing the URI's escapes and searching for dates once per file, not once per line.
+    A broadcast join decodes the URI and searches it for dates once per file, not once per line.
     """
-    known = []
+    names = []
     for uri in uris:
         path = "/" + unquote(uri.removeprefix("file:")).lstrip("/")
         tail = uri.removeprefix("file:").lstrip("/")
-        # Spark writes a local file's URI with one slash or three, depending on how it came by it.
-        known += [(f"file:{slashes}{tail}", path, folder_date(path), name_date(path)) for slashes in ("/", "///")]
-    names = frame.sparkSession.createDataFrame(known, "uri string, file string, folder_date date, name_date date")
+        # Spark writes the URI of a local file with one slash or three
+        names += [(f"file:{slashes}{tail}", path, folder_date(path), name_date(path)) for slashes in ("/", "///")]
+    by_uri = frame.sparkSession.createDataFrame(names, "uri string, file string, folder_date date, name_date date")
     others = [name for name in frame.columns if name != "uri"]
-    joined = frame.join(F.broadcast(names), "uri", "left")
-    # Never an inner join: a line of a file by an unknown name must show up in the accounts, not vanish.
+    joined = frame.join(F.broadcast(by_uri), "uri", "left")
+    # never an inner join: a line of a file with an unknown name must show up in the accounts
     return joined.select(F.coalesce("file", "uri").alias("file"), "folder_date", "name_date", *others)
 
 
-def as_text() -> Column:
-    """`value` of `read_lines` as text: UTF-8, and what is not UTF-8 as latin-1. Trailing carriage returns are off.
+def decode_text() -> Column:
+    """Decode `value` of `read_lines`: UTF-8, and latin-1 where the bytes are not UTF-8. Drops trailing carriage returns.
 
-    By characters, not by lines: a catalogue put together from several has both in one line.
+    Decodes by characters, not by lines: a catalogue merged from several sources has both encodings in one line.
     """
-    pieces = F.regexp_extract_all(F.decode("raw", "ISO-8859-1"), F.lit(f"({raw.PIECE})"))
-    mixed = F.array_join(F.transform(pieces, _piece_as_text), "")
+    pieces = F.regexp_extract_all(F.decode("raw", "ISO-8859-1"), F.lit(f"({raw_bytes.TEXT_PIECE})"))
+    mixed = F.array_join(F.transform(pieces, _decode_piece), "")
     return F.rtrim(F.when(F.is_valid_utf8("value"), F.col("value")).otherwise(mixed), F.lit("\r"))
 
 
-def _piece_as_text(piece: Column) -> Column:
-    """What was decoded as latin-1, decoded as UTF-8 where its bytes are that."""
+def _decode_piece(piece: Column) -> Column:
+    """Decode as UTF-8 what was decoded as latin-1, where its bytes are valid UTF-8."""
     as_bytes = F.encode(piece, "ISO-8859-1").cast("string")
     return F.when(F.is_valid_utf8(as_bytes), as_bytes).otherwise(piece)
 
 
-def read_text(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> DataFrame:
-    """`read_lines` with `text`, see `as_text`."""
-    return read_lines(spark, files, cut).withColumn("text", as_text())
+def read_text(spark: SparkSession, files: Sequence[str], truncated: TruncatedFiles = NONE_TRUNCATED) -> DataFrame:
+    """Read lines like `read_lines`, with the decoded `text`."""
+    return read_lines(spark, files, truncated).withColumn("text", decode_text())
 
 
 def is_blank(text: Column) -> Column:
-    """True where a line holds nothing but spaces, tabs and carriage returns."""
+    """Return true where a line has only spaces, tabs and carriage returns."""
     return F.ltrim(text, F.lit(" \t\r")) == F.lit("")
 
 
-def independent_count(spark: SparkSession, files: Sequence[str], cut: Cut = WHOLE) -> dict[str, int]:
-    """By file, its lines, counted from the raw bytes by the second reader.
+def count_text_lines(
+    spark: SparkSession, files: Sequence[str], truncated: TruncatedFiles = NONE_TRUNCATED
+) -> dict[str, int]:
+    """Count the lines of each file from its raw bytes, independently of Spark's reader.
 
-    Raises SourceError naming a file that cannot be read to its end (a truncated .gz that is not in `cut`) and the reason.
+    Raises SourceError with the name of a file that cannot be read to its end, such as a .gz that is truncated and not
+    in `truncated`.
     """
-    return count_by(spark, files, lambda path: raw.count_lines(path, path in cut))
+    return count_files(spark, files, lambda path: count_lines(path, path in truncated))
 
 
-def cut_files(source: Source, files: Sequence[str]) -> Cut:
-    """Those .gz files that are cut short, where the source says that they are to be taken; else none."""
-    return {path: line for path in files if (line := source.cut_line(path)) is not None}
+def truncated_files(source: Source, files: Sequence[str]) -> TruncatedFiles:
+    """Return the truncated .gz files, where the source accepts them; otherwise none."""
+    return {path: line for path in files if (line := source.truncated_at_line(path)) is not None}
 
 
-def count_by(spark: SparkSession, files: Sequence[str], count: Callable[[str], int]) -> dict[str, int]:
-    """`count` of each file; its read errors become a SourceError that names the file."""
-    if sum(os.path.getsize(path) for path in files) <= SMALL_BYTES:
-        found = [_counted(path, count) for path in files]
+def count_files(spark: SparkSession, files: Sequence[str], count: Callable[[str], int]) -> dict[str, int]:
+    """Apply `count` to each file. A read error becomes a SourceError with the name of the file."""
+    if sum(os.path.getsize(path) for path in files) <= DRIVER_COUNT_BYTES:
+        counts = [_count_or_error(path, count) for path in files]
     else:
-        frame = spread(spark, files).mapInArrow(_counter(count), "file string, lines_in long, fault string")
-        found = [(row["file"], row["lines_in"], row["fault"]) for row in frame.collect()]
-    for path, _, fault in sorted(found, key=lambda row: row[0]):
-        if fault:
-            take = ', or say truncated = "take" in its [[source]]' if raw.CUT_SHORT in fault else ""
-            raise SourceError(f"{path} cannot be read to its end ({fault}); fetch it again, or take it away{take}.")
-    return {path: lines for path, lines, _ in found}
+        frame = distribute_files(spark, files).mapInArrow(
+            _count_partition(count), "file string, lines_in long, error string"
+        )
+        counts = [(row["file"], row["lines_in"], row["error"]) for row in frame.collect()]
+    for path, _, error in sorted(counts, key=lambda row: row[0]):
+        if error:
+            take = ', or set truncated = "take" in its [[source]]' if raw_bytes.TRUNCATED_GZIP in error else ""
+            raise SourceError(f"{path} cannot be read to its end ({error}); fetch it again, or remove it{take}.")
+    return {path: lines for path, lines, _ in counts}
 
 
-def spread(spark: SparkSession, files: Sequence[str]) -> DataFrame:
-    """`file`: the paths, spread over tasks."""
+def distribute_files(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """Return the paths as column `file`, distributed over tasks."""
     tasks = max(1, min(len(files), 4 * spark.sparkContext.defaultParallelism))
     return spark.createDataFrame([(path,) for path in files], "file string").repartition(tasks)
 
 
-def locate(rejected: DataFrame) -> DataFrame:
-    """`rejected` with the 1-based line of each rejected text line, found by the second reader in the raw bytes.
+def locate_lines(rejected: DataFrame) -> DataFrame:
+    """Fill in the 1-based `line` of each rejected text line by searching the raw bytes of its file.
 
-    One row per rejected line: a bad line that occurs twice in a file has two rows with two numbers. Only files with
-    rejected lines are read. Rows that have a line, or that stand for a whole file (`raw` null), stay as they are.
+    Returns one row per rejected line: a bad line that occurs twice in a file has two rows with two numbers. Only files
+    with rejected lines are read. Rows with a line, or for a whole file (`raw` null), stay unchanged.
     """
     located = F.col("line").isNotNull() | F.col("raw").isNull()
     distinct = rejected.where(~located).dropDuplicates(["file", "raw"])
-    found = distinct.groupBy("file").applyInPandas(_scan, rejected.schema)
-    return rejected.where(located).unionByName(found)
+    newly_located = distinct.groupBy("file").applyInPandas(_find_lines, rejected.schema)
+    return rejected.where(located).unionByName(newly_located)
 
 
 @lru_cache(maxsize=1_000_000)
@@ -170,10 +178,10 @@ def _sha256(path: str, size: int, changed_ns: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def fingerprint(path: str) -> str:
-    """SHA-256 (hex) of the file's bytes; not read again in this process while size and time of change stay the same.
+def file_digest(path: str) -> str:
+    """Return the SHA-256 (hexadecimal) of the file's bytes, cached while its size and modification time stay the same.
 
-    Raises SourceError naming the file where it cannot be read.
+    Raises SourceError with the name of a file that cannot be read.
     """
     try:
         state = os.stat(path)
@@ -183,28 +191,31 @@ def fingerprint(path: str) -> str:
 
 
 def spark_path(path: str) -> str:
-    """A local path for Spark's readers, which take `*`, `[` and the like for patterns."""
+    """Escape a local path for Spark's readers, which treat `*`, `[` and the like as patterns."""
     return f"file:{literal(path)}"
 
 
-def _counted(path: str, count: Callable[[str], int]) -> tuple[str, int, str | None]:
+def _count_or_error(path: str, count: Callable[[str], int]) -> tuple[str, int, str | None]:
     try:
         return path, count(path), None
-    except READ_FAULTS as error:
+    except READ_ERRORS as error:
         return path, 0, str(error)
 
 
-def _counter(count: Callable[[str], int]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _count_partition(count: Callable[[str], int]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            rows = [_counted(path, count) for path in batch["file"].to_pylist()]
-            yield pa.RecordBatch.from_pylist([dict(zip(COUNTED.names, row, strict=True)) for row in rows], COUNTED)
+            rows = [_count_or_error(path, count) for path in batch["file"].to_pylist()]
+            yield pa.RecordBatch.from_pylist(
+                [dict(zip(COUNT_SCHEMA.names, row, strict=True)) for row in rows], COUNT_SCHEMA
+            )
 
     return run
 
 
-def _scan(bad: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `bad` (one per distinct raw line of one file), repeated for each place where the line stands."""
-    wanted: dict[bytes, int] = {bytes(line): index for index, line in enumerate(bad["raw"])}
-    places = [(wanted[line], number) for number, line in enumerate(raw.lines(bad["file"].iloc[0], cut=True), 1) if line in wanted]
-    return bad.iloc[[index for index, _ in places]].assign(line=[number for _, number in places])
+def _find_lines(bad: pd.DataFrame) -> pd.DataFrame:
+    """Repeat the rows of `bad` (one per distinct raw line of one file) for each occurrence, with its line number."""
+    index_of: dict[bytes, int] = {bytes(line): index for index, line in enumerate(bad["raw"])}
+    numbered = enumerate(raw_bytes.iter_lines(bad["file"].iloc[0], truncated=True), 1)
+    hits = [(index_of[line], number) for number, line in numbered if line in index_of]
+    return bad.iloc[[index for index, _ in hits]].assign(line=[number for _, number in hits])
