@@ -38,7 +38,7 @@ class EvaluationError(PmrsError):
 
 
 def one_line(error: Exception) -> str:
-    """What failed, for a run's record: of an error that came through Java, what Python raised there, or Java's own cause."""
+    """Return one line on an error for a run's record; of an error that came through Java, the Python or Java cause."""
     lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
     traces = [place for place, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]

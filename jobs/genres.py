@@ -22,7 +22,7 @@ class GenreSet:
 
 @cache
 def genre_set(name: str) -> GenreSet:
-    """The set of this name. Raises SourceError naming the sets there are."""
+    """Return the genre set of this name. Raises SourceError, which names the existing sets."""
     tables = tomllib.loads((Path(__file__).parent / "genres.toml").read_text())
     if name not in tables["sets"]:
         raise SourceError(f"genres = {name!r} is not a genre set; there are {', '.join(tables['sets'])}.")

@@ -18,7 +18,7 @@ structlog.configure(
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger for one module."""
+    """Return the logger of one module."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return bound
 

@@ -24,7 +24,7 @@ class Job:
     """Its rows depend on its manifest's inputs alone, so that equal inputs need no second computation."""
 
     def load(self) -> ModuleType:
-        """The job's module, imported when it is first run: torch is not paid for by `pmrs jobs`."""
+        """Import the job's module when it is first run: `pmrs jobs` does not import torch."""
         return importlib.import_module(self.module)
 
 
@@ -52,7 +52,7 @@ JOBS = (
 
 
 def jobs_named(name: str) -> list[Job]:
-    """The job of this name, or all jobs of the family. Raises PmrsError naming what there is."""
+    """Return the job of this name, or all jobs of the family. Raises PmrsError, which names the command that lists them."""
     # `publish` names both; the family wins, for a published night without its report is half a night.
     found = [job for job in JOBS if job.family == name] or [job for job in JOBS if job.name == name]
     if not found:

@@ -12,12 +12,12 @@ LONGEST = 200
 
 
 def report_file(settings: Settings, sources_name: str, date: dt.date) -> Path:
-    """The report of a date: VAR/reports/NAME/DATE/report.html."""
+    """Return the report of a date: VAR/reports/NAME/DATE/report.html."""
     return settings.var.resolve() / "reports" / sources_name / date.isoformat() / "report.html"
 
 
 def track_file(settings: Settings, sources_name: str, date: str, track_id: str) -> Path:
-    """The page of a track: VAR/reports/NAME/DATE/tracks/ID.html, where what no file name may have is written as %XX."""
+    """Return the page of a track: VAR/reports/NAME/DATE/tracks/ID.html; characters that a file name cannot hold become %XX."""
     name = quote(track_id, safe="")
     if len(name) > LONGEST:
         name = f"{name[: LONGEST - 33]}-{hashlib.sha256(track_id.encode()).hexdigest()[:32]}"

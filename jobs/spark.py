@@ -32,7 +32,7 @@ def session(
     overrides: Mapping[str, str] | None = None,
     profile: SparkProfile | None = None,
 ) -> SparkSession:
-    """The process's session. `overrides` win over spark_conf/ (tests use fewer partitions).
+    """Return the process's Spark session. `overrides` win over spark_conf/.
 
     Under spark-submit the JVM runs already, with spark-submit's master; in plain Python it is started here, in the same
     environment. Raises PmrsError where another Spark than this project's answers.
@@ -57,7 +57,7 @@ def session(
 
 
 def run_parallel(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
-    """What each call gives, all made beside each other: a small Spark job leaves a core idle, and planning one leaves both.
+    """Run the calls in parallel and return their results: a small Spark job leaves a core idle, and planning leaves both.
 
     All are waited for; of those that fail, the first in the order given is raised.
     """
@@ -89,7 +89,7 @@ def _remember_classes(spark: SparkSession) -> None:
 
 
 def _end_with_the_jvm() -> None:
-    """A task that Airflow ends for its time loses its JVM; this process, its child, would compute on for nobody."""
+    """Die with the JVM: if Airflow ends a task for its time, this child process would continue for nobody."""
     pr_set_pdeathsig = 1
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
@@ -99,7 +99,7 @@ def _end_with_the_jvm() -> None:
 
 
 def _folders(settings: Settings) -> dict[str, str]:
-    """Settings that name folders under var/, which are made where missing."""
+    """Return the settings that name folders below var/, and create the folders."""
     var = settings.var.resolve()
     events = var / "spark-events"
     for folder in (events, var / "tmp"):

@@ -36,7 +36,7 @@ NAME_BYTES = 200
 
 
 def run(ctx: JobContext) -> None:
-    """Reads factors, descriptors, tracks, genres, terms, history, blocks and wishes; writes the four tables of the artist level."""
+    """Read factors, descriptors, tracks, genres, terms, history, blocks and deletion requests; write the artist level."""
     config: Config = ctx.config  # type: ignore[assignment]
     config.check()
     try:
@@ -97,7 +97,7 @@ def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
 
 
 def main_genre(known: Known) -> I64:
-    """[A] each artist's commonest genre, as its place among the genres in their order; -1: none is known."""
+    """Return each artist's commonest genre [A] as an index into the sorted genres; -1: unknown."""
     genre, genres = coded(known.facts["genre"])
     have = (genre >= 0) & (known.artist >= 0)
     counts = np.zeros((len(known.artist_ids), len(genres) + 1), np.int64)

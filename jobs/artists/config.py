@@ -50,7 +50,7 @@ class Config:
     """Tracks or artists, and users, that a task takes: a few seconds' work in a catalogue of some hundred thousand tracks."""
 
     def check(self) -> None:
-        """Raises SourceError for a setting with which nothing can be made."""
+        """Raise SourceError for a setting that is too small."""
         least = {"min_likes_per_mix": 1, "mixes": 1, "max_likes": 1, "per_task": 1}
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)

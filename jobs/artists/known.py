@@ -96,7 +96,7 @@ def all_known(ctx: JobContext, config: Config) -> Known | None:
 
 
 def _reckon(tracks: int, numbers: int) -> None:
-    """Raises MemoryLimitError where vectors of so many `numbers` would pass the driver's memory."""
+    """Raise MemoryLimitError if vectors of that many numbers exceed the driver's limit."""
     need = tracks * numbers * NUMBER_BYTES
     if need > DRIVER_BYTES:
         raise MemoryLimitError(
@@ -112,7 +112,7 @@ def coded(column: pa.ChunkedArray) -> tuple[I64, pa.Array]:
 
 
 def namesakes(known: Known) -> I64:
-    """[A] equal for artists who are likely the same: one without an id, and one with an id who bears the name."""
+    """Return labels [A] that are equal for artists who are probably one: an artist without an id, and one with that name."""
     bearers = {
         name: place for name, place in zip(known.facts["artist"].to_pylist(), known.artist.tolist(), strict=True)
         if place >= 0 and not known.artist_ids[place].as_py().startswith(NAMELESS)
@@ -171,7 +171,7 @@ def _genres(probabilities: pa.ChunkedArray, artist: I64, terms: F32) -> F32:
 
 
 def _terms(ctx: JobContext, artist_ids: pa.Array, most: int) -> F32:
-    """[A, K] the artists' terms among the K <= `most` commonest; each weighs ln(artists / artists who have it)."""
+    """Return the artists' terms [A, K] among the `most` commonest, weighted by ln(artists / artists with the term)."""
     every = ctx.read("artist_terms").select("artist_id", "term").distinct()
     common = every.groupBy("term").agg(F.count("*").alias("artists")).orderBy(F.desc("artists"), "term").limit(most)
     return _weighed(every.join(F.broadcast(common), "term"), every.select("artist_id").distinct().count(), artist_ids)

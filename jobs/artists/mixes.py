@@ -75,7 +75,7 @@ def mixing_of(known: Known, similar: pa.Table, most: int) -> Mixing:
 
 
 def mixes_of(items: I64, ratings: F32, mixing: Mixing, config: Config) -> list[Mix]:
-    """The mixes of a user who has heard `items` [n], in their order, and rates them so; those of most likes first."""
+    """Return the mixes of a user with rated `items` [n], in ascending order; the mix with most liked tracks first."""
     liked = items[(ratings >= config.min_rating) & mixing.vectors[items].any(axis=1)]
     rated = ratings[np.searchsorted(items, liked)]
     best = np.lexsort((liked, -rated))[: config.max_likes]
@@ -109,7 +109,7 @@ class _Fresh:
 
 
 def _fresh(liked: I64, label: I64, centres: NDArray[np.float64], heard: I64, mixing: Mixing) -> _Fresh:
-    """What is near some liked track [n], in the cluster to whose middle it is nearest of those that lead to it."""
+    """Return unseen tracks similar to a liked track, each in the cluster whose centre is nearest."""
     owner, place = np.nonzero(mixing.near[liked] >= 0)
     track = mixing.near[liked[owner], place].astype(np.int64)
     new = ~np.isin(track, heard)
@@ -141,13 +141,13 @@ def _theme(liked: I64, mixing: Mixing, made: list[Mix]) -> tuple[str, str | None
 
 
 def _most(values: I64) -> tuple[int, int]:
-    """(the commonest of those from 0 on, the least of several; how many there are)."""
+    """Return (the commonest non-negative value, the smallest of several; its count)."""
     counts = np.bincount(values[values >= 0], minlength=1)
     return int(counts.argmax()), int(counts.max())
 
 
 def _in_turn(theme: str, anchor_artist: str | None, old: I64, old_score: F32, fresh: _Fresh, new: I64) -> Mix:
-    """A favourite, a new one, a favourite ..., and what is left of either."""
+    """Alternate liked and new tracks; the rest of the longer list follows."""
     turn = np.argsort(np.append(2 * np.arange(old.size), 2 * np.arange(new.size) + 1), kind="stable")
     nobody = np.full(old.size, -1, np.int64)
     return Mix(
@@ -178,7 +178,7 @@ def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: Dat
 
 
 def rows_of(user_ids: pa.Array, made: list[list[Mix]], mixing: Mixing) -> pa.RecordBatch:
-    """The mixes of some users, as rows of table `daily_mixes` without their words."""
+    """Return the mixes of a block of users as rows of table `daily_mixes` without their reasons."""
     flat = [(user, number, mix) for user, own in enumerate(made) for number, mix in enumerate(own, 1)]
     lengths = [mix.track.size for _, _, mix in flat]
 

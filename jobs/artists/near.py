@@ -52,7 +52,7 @@ def build_near(spark: SparkSession, things: Things, config: Config) -> DataFrame
 
 
 def found(things: Things, shelf: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config) -> pa.RecordBatch:
-    """The nearest of things `rows` [B], as rows of `build_near` without their words."""
+    """Return the nearest neighbours of `rows` [B] as rows of `build_near` without their reasons."""
     best = nearest_neighbors(things.space, shelf, same, rows, config.neighbours)
     score = np.clip(best.score, 0, 1).round(6)
     # what is 0 alike is not alike, whatever is set

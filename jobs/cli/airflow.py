@@ -46,12 +46,12 @@ def airflow_environment(settings: Settings, profile: SparkProfile = SparkProfile
 
 
 def spark_connection(master: str) -> str:
-    """The Airflow connection `spark_pmrs`, as JSON: the only form in which `local[*]` needs no escaping."""
+    """Return the Airflow connection `spark_pmrs` as JSON, the only form in which `local[*]` needs no escaping."""
     return json.dumps({"conn_type": "spark", "host": master, "extra": {"deploy-mode": "client"}})
 
 
 def dags_test_command(date: dt.date, backfill: bool = False) -> list[str]:
-    """The command that runs one night's DAG without a scheduler; it exits with 1 if the DAG run failed.
+    """Return the command that runs one night's DAG without a scheduler; it exits with 1 if the DAG run failed.
 
     No logical date is given: one run's state would be cleared by another of the same date. The date is the run's `conf`.
     """

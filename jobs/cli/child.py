@@ -63,7 +63,7 @@ class Child:
                 time.sleep(0.1)
 
     def own_output(self) -> str:
-        """What this command, and not an earlier one, wrote to the log."""
+        """Return what this command wrote to the log, without the output of earlier commands."""
         with self.log.open("rb") as log:
             log.seek(self._start_of_own)
             return log.read().decode(errors="replace")
@@ -94,7 +94,7 @@ def _alive(pid: int) -> bool:
 
 @contextlib.contextmanager
 def told_to_stop() -> Iterator[list[int]]:
-    """Yields a list that is empty until SIGINT, SIGTERM or SIGHUP comes, and holds its number then."""
+    """Yield a list that is empty until SIGINT, SIGTERM or SIGHUP arrives, and then holds its number."""
     told: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:

@@ -89,7 +89,7 @@ def run_backfill(settings: Settings, first: dt.date, last: dt.date, dry_run: boo
 
 
 def _prepare(settings: Settings, start: bool = True) -> tuple[Settings, Sources]:
-    """Sources (the sample is made if it is the one asked for and missing), MongoDB, Airflow: all there before a night."""
+    """Prepare sources (the sample is generated if it is missing), MongoDB and Airflow before a night."""
     if not (BIN / "airflow").is_file():
         raise PmrsError(f"Airflow is missing at {BIN}; run `make setup`.")
     file = settings.sources_file
@@ -146,7 +146,7 @@ def _run_dag(settings: Settings, sources: Sources, night: dt.date, backfill: boo
 
 
 def _give_back(settings: Settings, sources: Sources, run: Document | None) -> None:
-    """The DAG's own `close` was stopped with the rest; without it the lease would hold for a minute and a half."""
+    """Release the lease: the DAG's own `close` was stopped too, and the lease would hold for 90 seconds."""
     from jobs.runner import close_run
 
     if run is not None:
@@ -154,6 +154,6 @@ def _give_back(settings: Settings, sources: Sources, run: Document | None) -> No
 
 
 def _last_words(output: str) -> str:
-    """The last sentence that a task of this run printed for people, if any: `pmrs: ...` in Airflow's log line."""
+    """Return the last line `pmrs: ...` that a task of this run printed, or an empty text."""
     found = re.findall(r"\bpmrs: (.+?)(?: \[airflow\.|\n)", output)
     return found[-1].strip() if found else ""

@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 def day(text: str) -> dt.date:
-    """An ISO date. Raises PmrsError naming what was given."""
+    """Parse an ISO date. Raises PmrsError, which names the text."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
@@ -31,12 +31,12 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def settings_with(sources: Path | None = None) -> Settings:
-    """Settings from the environment, with this sources file where one was named."""
+    """Return the settings of the environment, with this sources file if one is given."""
     settings = Settings()
     return settings.model_copy(update={"sources": sources.resolve()}) if sources else settings
 
 
 def named_or_sample(sources: Path | None) -> Settings:
-    """Settings for a night: of the sources that are named here or by PMRS_SOURCES, else of the sample; never of the last."""
+    """Return the settings of a night: the sources file of the option or of PMRS_SOURCES, else the sample."""
     settings = settings_with(sources)
     return settings if settings.sources else settings.model_copy(update={"sources": settings.sample_sources})

@@ -12,7 +12,7 @@ Notify = Callable[[str, int, int], None]
 
 @contextlib.contextmanager
 def bar(title: str) -> Iterator[Notify]:
-    """Yields `notify(step, done, total)`; the bar goes when the work is done."""
+    """Yield `on_progress(step, done, total)`; the bar disappears when the work is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:

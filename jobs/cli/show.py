@@ -14,7 +14,7 @@ from jobs.sources.config import load_sources
 
 
 def one_list(settings: Settings, user: str, name: str) -> Document:
-    """A user's list of the live night. Raises StoreError naming the user, or the lists that there are."""
+    """Return a user's list of the live night. Raises StoreError, which names the user or the existing lists."""
     with connect(settings, load_sources(settings.sources_file).name) as store:
         if views.live_run(store) is None:
             raise StoreError("No night is published yet; run `make nightly`.")
@@ -32,7 +32,7 @@ def _why_no_list(store: MongoDatabase, user: str, name: str) -> str:
 
 
 def all_runs(settings: Settings) -> list[dict[str, Any]]:
-    """Runs as `{run_id, date, status, live}`, newest first; exactly one is live once a night has been published."""
+    """Return the runs as `{run_id, date, status, live}`, newest first; at most one is live."""
     with connect(settings, load_sources(settings.sources_file).name) as store:
         live = views.live_run(store)
         return [
@@ -42,7 +42,7 @@ def all_runs(settings: Settings) -> list[dict[str, Any]]:
 
 
 def print_list(found: Document, most: int | None = None) -> None:
-    """A list as a table on the terminal."""
+    """Print a list as a table."""
     table = Table(title=f"{found['list']} for {found['user_id']}, night {found['date']} (run {found['run_id']})")
     for name, justify in (("", "right"), ("track", "left"), ("genre", "left"), ("score", "right"), ("why", "left")):
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def print_list(found: Document, most: int | None = None) -> None:
 
 
 def print_runs(found: list[dict[str, Any]]) -> None:
-    """The runs as a table on the terminal."""
+    """Print the runs as a table."""
     table = Table("run", "date", "status", "live")
     for run in found:
         table.add_row(run["run_id"], run["date"], run["status"], "live" if run["live"] else "")
@@ -63,6 +63,6 @@ def print_runs(found: list[dict[str, Any]]) -> None:
 
 
 def console() -> Console:
-    """The terminal; 110 columns where it is none, so that redirected tables stay readable."""
+    """Return the terminal; 110 columns without one, so that redirected tables stay readable."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=110)

@@ -11,7 +11,7 @@ from jobs.sources.config import load_sources
 
 
 def print_summary(settings: Settings, date: dt.date) -> None:
-    """The night of `date` as it was published, whether it is live or lies beside the live one."""
+    """Print the published night of `date`, live or not."""
     sources = load_sources(settings.sources_file)
     with connect(settings, sources.name) as store:
         facts = store.publications.find_one({"date": date.isoformat()}, sort=[("published_at", -1)]) or {}

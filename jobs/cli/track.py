@@ -17,7 +17,7 @@ from jobs.spark import session
 
 
 def one_track(settings: Settings, track_id: str, date: dt.date | None, html: Path | None) -> tuple[track.Known, Path]:
-    """What the lake knows of a track on a date (None: the newest in the data), and its page, by default among the night's reports.
+    """Return the details of a track on a date (None: the newest in the data), and write its page.
 
     Raises LakeError for a track, or a night, that is not there.
     """

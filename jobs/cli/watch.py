@@ -27,7 +27,7 @@ class Watch:
         self._numbers = {job.name: number for number, job in enumerate(JOBS, 1)}
 
     def run(self) -> Document | None:
-        """The run's document, or None before it is opened (or while MongoDB does not answer)."""
+        """Return the run's document; None before it is opened or while MongoDB does not answer."""
         with contextlib.suppress(PyMongoError):
             return self._store.runs.find_one(self._wanted, sort=[("started_at", -1)])
         return None
@@ -68,7 +68,7 @@ def _title(name: str) -> str:
 
 @contextlib.contextmanager
 def watching(store: MongoDatabase, date: dt.date) -> Iterator[Watch]:
-    """A watch with a bar that goes when the night is over; without a terminal there is no bar."""
+    """Return a watch whose bar disappears when the night is over; without a terminal there is no bar."""
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -36,7 +36,7 @@ Note = Callable[[Iterable[tuple[Change, str | None]]], None]
 
 
 def by_tail(counted: Mapping[str, int], folders: Iterable[str]) -> dict[str, int]:
-    """Counts by URI, as Spark tells it, as counts by folder below the lake's root."""
+    """Convert counts by URI, as Spark names files, to counts by folder below the lake's root."""
     known = set(folders)
     found = {}
     for uri, count in counted.items():

@@ -39,7 +39,7 @@ class Config:
 
 
 def run(ctx: JobContext) -> None:
-    """Reads all wishes; amends the lake, MongoDB, reports and models; writes `forgotten`, a row per thing amended."""
+    """Read all deletion requests; amend lake, MongoDB, reports and models; write `erasures`, a row per action."""
     ctx.night.on_progress("reading the wishes", 0, 0)
     wishes = wishes_of(ctx.night)
     if not wishes.by_hash:
@@ -114,7 +114,7 @@ def _columns(folder: str) -> list[str]:
 
 
 def _fresh_quarantine(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes: Wishes, since: dt.datetime) -> bool:
-    """What came into quarantine since everything was cleaned: a log that is read again may hold the forgotten once more."""
+    """Search what entered quarantine since the last cleaning: a log that is read again may name an erased user."""
     files = lake.store.walk(QUARANTINE)
     fresh = [file for file in files if lake_scan.written(file) >= since] + lake.store.walk("stage")
     if not fresh:
@@ -130,7 +130,7 @@ def _fresh_quarantine(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes:
 
 
 def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
-    """The manifests of the parts in which something is fresh: a folder may be named by other dates than its own."""
+    """Return the manifests of the parts that have fresh files; a manifest of another date may name such a folder."""
     parts = {file.name.partition("/dt=")[0] for file in fresh}
     return [file for file in files if file.name.partition("/dt=")[0] in parts]
 
@@ -148,7 +148,7 @@ def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wis
 
 
 def _sweep(lake: Lake, opened: dt.datetime | None) -> int:
-    """Listed anew: the folders that this very job has replaced are gone already, unless it was killed before."""
+    """List the lake again and delete orphans: this job has already removed the folders that it replaced."""
     files = lake.store.walk()
     named = lake_scan.by_folder(lake_scan.manifests(lake.store, files))
     return sweep(lake, lake_scan.strays(files, named), opened)

@@ -43,7 +43,7 @@ def by_folder(found: Iterable[Manifest]) -> dict[str, list[Manifest]]:
 
 
 def table_name(folder: str) -> str:
-    """The table of a folder."""
+    """Return the table of a folder."""
     return folder.split("/", 1)[0]
 
 
@@ -59,7 +59,7 @@ def written(file: File) -> dt.datetime:
 
 
 def strays(files: Iterable[File], named: Mapping[str, object]) -> list[Stray]:
-    """What no manifest names, of tables that are known: rows of runs that died, and files half written."""
+    """Return the orphans of known tables: folders of killed runs, and unfinished files."""
     found: dict[str, dt.datetime] = {}
     for file in files:
         match = STAGE.match(file.name) or PARTLY.match(file.name) or FOLDER.match(file.name)

@@ -60,7 +60,7 @@ def _clean(store: MongoDatabase, name: str, night: str, wishes: Wishes) -> Chang
 
 
 def _edits(store: MongoDatabase, name: str, user: str, wish: Wish, titles: Mapping[str, set[str]]) -> Iterator[Edit]:
-    """What is to be done to one user's documents."""
+    """Yield the edits of one user's documents."""
     if wish.whole:
         yield DeleteMany({"user_id": user})
         return
@@ -74,7 +74,7 @@ def _edits(store: MongoDatabase, name: str, user: str, wish: Wish, titles: Mappi
 
 
 def _names(store: MongoDatabase, night: str, wishes: Wishes) -> dict[str, set[str]]:
-    """What this night's reasons called the tracks: as jobs/recommenders/reasons.py names them, from the night's own titles."""
+    """Return the names that this night's reasons use for the tracks, from the night's own titles."""
     names = {track: {track} for track in wishes.tracks}
     told = store[collection_name("classified_music", night)].find({"_id": {"$in": wishes.tracks}}, {"title": 1, "artist": 1})
     for track in told:
@@ -84,7 +84,7 @@ def _names(store: MongoDatabase, night: str, wishes: Wishes) -> dict[str, set[st
 
 
 def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) -> Document | None:
-    """A user's document without items on `tracks`, ranks closed up, and no reason that tells one of `names`.
+    """Return a user's document without items on `tracks`, ranks closed up, and without reasons that mention `names`.
 
     None: nothing of it is left, or it is named after an artist of one of them. A document that names none of them comes back as it
     is, digest and all.
@@ -121,7 +121,7 @@ def _date(store: MongoDatabase, night: str) -> str:
 
 
 def clean_records(store: MongoDatabase, wishes: Wishes) -> list[Change]:
-    """Runs, publications, metrics and whatever else is no night's own: sentences and records that name somebody."""
+    """Amend records that belong to no night: sentences and documents that name an erased user."""
     names = names_somebody(wishes, ())
     changes = []
     for name in sorted(n for n in _collections(store) if "__" not in n):

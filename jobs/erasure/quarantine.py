@@ -37,7 +37,7 @@ def _bytes(raw: str) -> bytes:
 
 
 def found(spark: SparkSession, paths: list[str], wishes: Wishes, namespaces: tuple[str, ...]) -> dict[str, int]:
-    """Number of lines that name somebody, by folder; one job for all folders."""
+    """Return the number of lines that name an erased user, by folder; one Spark job for all folders."""
     rows = spark.read.schema("raw string").parquet(*paths).where("raw IS NOT NULL")
     placed = rows.select("raw", F.regexp_replace("_metadata.file_path", "/[^/]+$", "").alias("place"))
     counted = marked(placed, wishes, namespaces).where("__names").groupBy("place").agg(F.count("*").alias("rows"))

@@ -19,7 +19,7 @@ OLD_CUT = "<h2>One listener's overall list</h2>\n<p>Cut out: the listener that s
 
 
 def without_examples(page: str, wishes: Wishes) -> str:
-    """The page as it is, or without the examples whose users have a wish, be it for one track only, and the links to them.
+    """Return the page without the example sections of users with a deletion request, and without the links to them.
 
     Cut rather than rendered anew: the facts of an old night are not all there any more, and the page is the night's record.
     """

@@ -15,7 +15,7 @@ MAKERS = "user_hash string, whole boolean, tracks array<string>, songs array<str
 
 
 def wishes_of(night: Night) -> Wishes:
-    """The wishes on the driver. Raises LakeError where they are more than it may hold."""
+    """Collect the deletion requests. Raises MemoryLimitError if they exceed the driver's limit."""
     deletions = night.lake.read(night.spark, "deletions", Partitions.ALL, night.date.isoformat())
     asked = deletions.select("user_hash", "track_id").distinct()
     known = collect_arrow(asked, ROW_BYTES, "wishes to be forgotten")
@@ -25,7 +25,7 @@ def wishes_of(night: Night) -> Wishes:
 
 
 def names_of(night: Night, wishes: Wishes) -> dict[str, set[str]]:
-    """What reasons ever called each track that somebody wants forgotten: its titles of all dates, and its id."""
+    """Return the names that reasons ever used for each track to be erased: its titles of all dates, and its id."""
     names = {track: {track} for track in wishes.tracks}
     if names:
         wanted = F.broadcast(night.spark.createDataFrame([(track,) for track in names], "track_id string"))

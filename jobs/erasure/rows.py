@@ -39,7 +39,7 @@ def _within(value: Column, kind: str) -> Column:
 
 
 def found(spark: SparkSession, paths: list[str], makers: DataFrame) -> dict[str, int]:
-    """Number of rows to be removed or changed, by folder `dt=.../run=...` with its table's path; one job for all tables.
+    """Return the number of rows to be deleted or changed, by folder `dt=.../run=...`; one Spark job for all tables.
 
     Only the columns that name somebody are read; a table that lacks one reads as null.
     """
@@ -50,7 +50,7 @@ def found(spark: SparkSession, paths: list[str], makers: DataFrame) -> dict[str,
 
 
 def cleaned(frame: DataFrame, makers: DataFrame) -> DataFrame:
-    """What remains of `frame` (with `dt` and `run`, see `Lake.located`), reasons mended and gaps in lists closed."""
+    """Return the remaining rows of `frame` (with `dt` and `run`), with neutral reasons and without gaps in ranks."""
     kept = judged(frame, makers).where(~F.col("__gone"))
     if "reason_track_id" in frame.columns:
         kept = kept.withColumn("reason_track_id", F.when(~F.col("__told"), F.col("reason_track_id")))

@@ -25,7 +25,7 @@ in one line, or no text at all."""
 
 
 def texts(line: bytes) -> Iterator[str]:
-    """The line as text in every way in which it may have been meant, each once."""
+    """Yield the line as text in every encoding it may have, each once."""
     forms = [line.decode("utf-8", "replace"), line.decode("latin-1")]
     if b"\0" in line:
         forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))
@@ -37,7 +37,7 @@ def texts(line: bytes) -> Iterator[str]:
 
 
 def _unquoted(text: str) -> set[str]:
-    """What an address in the text may say; some are encoded twice."""
+    """Return the texts that URL-encoded parts may stand for; some are encoded twice."""
     if "%" not in text:
         return set()
     once = {read(text, encoding=code) for read in (unquote, unquote_plus) for code in ("utf-8", "latin-1")}
@@ -50,7 +50,7 @@ def _unescaped(escapes: re.Match[str]) -> str:
 
 
 def literals(text: str) -> Iterator[str]:
-    """What stands between two double quotes, as it is, with a table's doubled quotes single, and as JSON reads it."""
+    """Yield the texts between two double quotes: as they are, with doubled quotes single, and parsed as JSON."""
     for found in LITERAL.finditer(text):
         inner = found[1]
         yield inner
@@ -61,7 +61,7 @@ def literals(text: str) -> Iterator[str]:
 
 
 def fields(text: str) -> Iterator[str]:
-    """The text cut at each mark that formats use, as it is and without what may wrap a field."""
+    """Yield the fields of the text at each separator that formats use, as they are and stripped."""
     yield text
     yield text.strip(WRAPPING)
     for mark in MARKS:
@@ -92,7 +92,7 @@ def tokens(line: bytes) -> set[str]:
 
 
 def names_somebody(wishes: Wishes, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
-    """A judge of lines: True where one names a forgotten user, or a user together with a track to be forgotten.
+    """Return a predicate of lines: True if a line names an erased user, or a user together with a track to be erased.
 
     One longer than LONG_LINE does, for all that is known, where anybody has a wish. `namespaces`: prefixes behind which the lake
     keeps ids; each piece is tried alone and behind every one of them.

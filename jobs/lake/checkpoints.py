@@ -47,7 +47,7 @@ class Checkpoint:
         clear(store, name, but=self._file)
 
     def load(self) -> Tensors | None:
-        """What was kept last; None where nothing was, or it cannot be read."""
+        """Return the last checkpoint; None if there is none or it cannot be read."""
         try:
             found: Tensors = load(self._store.read_bytes(self._file))
         except FileNotFoundError:

@@ -32,7 +32,7 @@ class Wishes:
     by_hash: Mapping[str, Wish]
 
     def of(self, user_id: str) -> Wish | None:
-        """The wish of a user, if there is one."""
+        """Return the request of a user, or None."""
         return self.by_hash.get(sha256(user_id))
 
     @property
@@ -53,7 +53,7 @@ class Wishes:
 
 
 def wishes_in(rows: pa.Table) -> Wishes:
-    """The wishes that rows of table `deletions` tell (`user_hash`, `track_id`, perhaps `song_id`)."""
+    """Build the requests from rows of table `deletions` (`user_hash`, `track_id`, optionally `song_id`)."""
     whole: set[str] = set()
     found: dict[str, tuple[set[str], set[str]]] = {}
     for row in rows.to_pylist():

@@ -39,7 +39,7 @@ def _row_hash(schema: StructType) -> Column:
 
 
 def _exact_sum(hashes: Column) -> Column:
-    """The sum of 64-bit numbers, exact for up to 2^31 rows: halves as longs, four times as quick as one sum of decimals."""
+    """Sum 64-bit numbers exactly, for up to 2^31 rows: as two halves of longs, four times faster than a sum of decimals."""
     high, low = F.shiftright(hashes, 32), hashes.bitwiseAND(F.lit(0xFFFFFFFF))
     return F.sum(high).cast("decimal(38,0)") * F.lit(2**32).cast("decimal(11,0)") + F.sum(low)
 
@@ -82,7 +82,7 @@ class ObservedDigest:
     """The digest of a frame, computed in the pass that writes it: no job reads the rows back."""
 
     def __init__(self, schema: StructType) -> None:
-        """`schema`: of the table as it is read, every column nullable."""
+        """Prepare the digest of rows with the schema of the table as it is read (every column nullable)."""
         self._schema = StructType(sorted(schema, key=lambda field: field.name))
         self._observation = Observation()
 
@@ -100,7 +100,7 @@ class ObservedDigest:
 
 
 def empty_digest(schema: StructType) -> Digest:
-    """The digest of no rows at all."""
+    """Return the digest of no rows."""
     return _digest(0, [0, 0], schema_hash(StructType(sorted(schema, key=lambda field: field.name))))
 
 

@@ -22,7 +22,7 @@ class File:
 
 
 def literal(path: str) -> str:
-    """A path for Spark's readers, which take `*`, `[` and the like for patterns."""
+    """Escape a path for Spark's readers, which expand `*`, `[` and the like."""
     return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
 
@@ -42,11 +42,11 @@ class FileStore:
         return f"file:{self.root}/{name}" if self._local else f"{self.root}/{name}"
 
     def pattern(self, name: str) -> str:
-        """The same for Spark's readers, which take `*`, `[` and the like for patterns."""
+        """Return `path(name)` escaped for Spark's readers, which expand `*`, `[` and the like."""
         return literal(self.path(name))
 
     def exists(self, name: str) -> bool:
-        """True if there is a file or folder of this name."""
+        """Return True if there is a file or folder of this name."""
         return bool(self._fs.get_file_info(self._at(name)).type != fs.FileType.NotFound)
 
     def folders(self, name: str) -> list[str]:
@@ -74,17 +74,17 @@ class FileStore:
             self._fs.delete_file(self._at(name))
 
     def uri(self, name: str) -> str:
-        """The same for Arrow in other processes: a URI, or the path where that has characters which a URI would escape."""
+        """Return the name for Arrow in other processes: a URI, or the path if a URI would escape characters of it."""
         whole = f"{self.root}/{name}"
         return f"file://{whole}" if self._local and quote(whole, safe="/=") == whole else whole
 
     def read_bytes(self, name: str) -> bytes:
-        """The file's content; FileNotFoundError where there is none."""
+        """Return the content of a file. Raises FileNotFoundError."""
         with self._fs.open_input_stream(self._at(name)) as stream:
             return bytes(stream.read())
 
     def read_json(self, name: str) -> Any:
-        """The file parsed as JSON; FileNotFoundError where there is none."""
+        """Return the content of a file parsed as JSON. Raises FileNotFoundError."""
         return json.loads(self.read_bytes(name))
 
     def write_bytes(self, name: str, data: bytes) -> None:

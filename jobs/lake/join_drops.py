@@ -13,5 +13,5 @@ def counted(step: str, rows_in: int, rows_dropped: int) -> Loss:
 
 
 def loss_table(spark: SparkSession, losses: list[Loss]) -> DataFrame:
-    """The lines as rows of table `losses`."""
+    """Return the drops as rows of table `join_drops`."""
     return spark.createDataFrame(losses, table("join_drops").schema)

@@ -58,7 +58,7 @@ class ModelRegistry:
         return str(self._store.read_json(pointer)["digest"]) if self._store.exists(pointer) else None
 
     def card(self, name: str, digest: str | None = None) -> Card | None:
-        """The card of a model, of the live one by default; None where there is none."""
+        """Return the card of a model, by default of the live one; None if there is none."""
         wanted = digest or self.digest(name)
         path = f"models/{name}/{wanted}/card.json"
         return self._store.read_json(path) if wanted and self._store.exists(path) else None
@@ -72,7 +72,7 @@ class ModelRegistry:
                     yield card, digest == live
 
     def load(self, name: str) -> RegisteredModel | None:
-        """The live model, or None. Raises LakeError if its weights are gone, or not what the digest says."""
+        """Return the live model or None. Raises LakeError if its weights are missing or do not match the digest."""
         digest, card = self.digest(name), self.card(name)
         if digest is None or card is None:
             return None
@@ -85,5 +85,5 @@ class ModelRegistry:
 
 
 def registry_of(lake_root: str, sources_name: str) -> ModelRegistry:
-    """The registry of one sources file's lake."""
+    """Return the model registry of one sources file's lake."""
     return ModelRegistry(FileStore(f"{lake_root}/{sources_name}"))

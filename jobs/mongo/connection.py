@@ -35,13 +35,13 @@ def ensure_format(database: MongoDatabase) -> None:
 
 
 def database_name(sources_name: str) -> str:
-    """The database of one sources file, so that a run on other sources never touches this one's nights."""
+    """Return the name of the database of one sources file; every sources file has its own."""
     return f"pmrs_{sources_name}"
 
 
 @contextlib.contextmanager
 def connect(settings: Settings, sources_name: str) -> Iterator[MongoDatabase]:
-    """The database, after a ping. Raises StoreError of one sentence, without the password, where that fails."""
+    """Connect, ping and yield the database. Raises StoreError, one sentence without the password, if that fails."""
     client = _client(settings)
     try:
         client.admin.command("ping")
@@ -70,7 +70,7 @@ def _client(settings: Settings) -> MongoClient[Document]:
 
 
 def address(settings: Settings) -> str:
-    """The URI without user and password, fit to be printed."""
+    """Return the URI without user and password, for printing."""
     try:
         hosts = parse_uri(settings.uri.get_secret_value(), validate=False)["nodelist"]
     except PyMongoError:

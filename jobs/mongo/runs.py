@@ -28,7 +28,7 @@ def new_run_id(database: MongoDatabase, date: dt.date) -> str:
 
 
 def get(database: MongoDatabase, run_id: str) -> Document:
-    """A run's document. Raises StoreError for an unknown id."""
+    """Return a run's document. Raises StoreError for an unknown id."""
     found = database.runs.find_one({"_id": run_id})
     if found is None:
         raise StoreError(f"There is no run {run_id}; `pmrs runs` lists them.")
@@ -36,7 +36,7 @@ def get(database: MongoDatabase, run_id: str) -> Document:
 
 
 def abandon_others(database: MongoDatabase, date: dt.date, run_id: str) -> None:
-    """Runs of this date that still say `running` died with their lease: mark them failed."""
+    """Mark other runs of this date that are still `running` as failed: they died with their lease."""
     database.runs.update_many(
         {"date": date.isoformat(), "status": RUNNING, "_id": {"$ne": run_id}},
         {"$set": {"status": FAILED, "error": "It ended without a word (killed, or its machine was lost)."}},
@@ -82,5 +82,5 @@ def fail_task(database: MongoDatabase, run_id: str, error: str) -> None:
 
 
 def heal(database: MongoDatabase, run_id: str) -> None:
-    """A task that failed has succeeded at a later try: its error no longer stands."""
+    """Remove the error of a task that has succeeded on a later attempt."""
     database.runs.update_one({"_id": run_id}, {"$unset": {"error": ""}})

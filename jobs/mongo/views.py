@@ -15,7 +15,7 @@ ROWS_PIPELINE: list[dict[str, Any]] = [
 
 
 def live_run(database: MongoDatabase) -> str | None:
-    """The run that readers of `recommendations` see, or None before the first publish."""
+    """Return the run that readers of `recommendations` see; None before the first publish."""
     target = _target(database, RECOMMENDATIONS)
     return target.split("__", 1)[1] if target else None
 
@@ -30,19 +30,19 @@ def point(database: MongoDatabase, view: str, collection: str, pipeline: list[di
 
 
 def commit(database: MongoDatabase, run_id: str) -> None:
-    """The commit point: from here on `run_id` is live, and repair rolls forward to it."""
+    """Pass the commit point: from here on `run_id` is live, and repair rolls forward to it."""
     point(database, RECOMMENDATIONS, collection_name(RECOMMENDATIONS, run_id))
 
 
 def repoint_secondary(database: MongoDatabase, run_id: str) -> None:
-    """The sister views after the commit point; may be repeated."""
+    """Repoint the secondary views after the commit point; it may be repeated."""
     for view in SECONDARY_VIEWS:
         point(database, view, collection_name(view, run_id))
     point(database, ROWS_VIEW, collection_name(RECOMMENDATIONS, run_id), ROWS_PIPELINE)
 
 
 def record(database: MongoDatabase, run_id: str, facts: Document) -> None:
-    """The `publications` document, last: the night is whole. A repeated task writes it once more, equal but for time."""
+    """Write the `publications` document, the last step. A repeated task writes it again, equal but for the time."""
     now = dt.datetime.now(dt.UTC)
     database.publications.update_one({"_id": run_id}, {"$set": facts, "$setOnInsert": {"published_at": now}}, upsert=True)
     database.runs.update_one(

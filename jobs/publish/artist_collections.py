@@ -13,7 +13,7 @@ NEIGHBOUR = ("score", "cos_collaborative", "cos_audio", "cos_genre", "cos_text",
 
 
 def _lists(key: str, item: str, **more: Schema) -> Schema:
-    """Validator of documents by `key` whose items have `item`, and these fields more."""
+    """Return the validator of documents by `key` whose items have `item`, with additional fields."""
     fields = {"rank": {"bsonType": "int", "minimum": 1}, "score": {"bsonType": "double", "minimum": 0, "maximum": 1}}
     items = {"bsonType": "object", "required": ["rank", item, "score", "why"], "properties": {**fields, **strings(item, "why")}}
     return {

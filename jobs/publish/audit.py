@@ -70,7 +70,7 @@ def build_lists(
 
 
 def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
-    """What there is, and what is wrong with lists by themselves: one pass."""
+    """Count the lists, and name the problems of lists by themselves, in one pass."""
     row = lists.agg(
         F.count_distinct("user_id").alias("users"),
         F.count("*").alias("lists"),

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 
 def strings(*names: str) -> dict[str, Any]:
-    """A validator's properties: these fields are texts."""
+    """Return validator properties of string fields."""
     return {name: {"bsonType": "string"} for name in names}
 
 

@@ -66,7 +66,7 @@ def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -
 
 
 def prepare(database: MongoDatabase, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
-    """The collection, empty, with validator and indexes; what an earlier try of this run left in it goes."""
+    """Create the empty collection with validator and indexes; documents of an earlier attempt of this run are dropped."""
     database.drop_collection(name)
     database.create_collection(name, validator={"$jsonSchema": validator})
     database[name].create_indexes(indexes)

@@ -110,6 +110,6 @@ def _commit(ctx: JobContext, database: MongoDatabase, audited: Audited) -> None:
 
 
 def _killed_at(point: str) -> None:
-    """The fault tests' hook: PMRS_KILL_AT=before-commit or after-commit kills the process there as kill -9 would."""
+    """Kill this process at PMRS_KILL_AT (before-commit or after-commit), as kill -9 would: a hook of the fault tests."""
     if os.environ.get("PMRS_KILL_AT") == point:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -7,7 +7,7 @@ from jobs.mongo.connection import MongoDatabase
 
 
 def mirror(database: MongoDatabase, registry: ModelRegistry) -> None:
-    """A document for each card, `_id` NAME/DIGEST, with `live`; documents of models that are gone go."""
+    """Write a document per card, `_id` NAME/DIGEST, with `live`; documents of deleted models are deleted."""
     cards = {f"{card['name']}/{card['digest']}": {**card, "live": live} for card, live in registry.cards()}
     if cards:
         database.models.bulk_write([ReplaceOne({"_id": name}, card, upsert=True) for name, card in cards.items()])

@@ -39,7 +39,7 @@ class Blocks:
     across: int
 
     def solved(self, solve: Solve, schema: str) -> pa.Table:
-        """What `solve` makes of the blocks, in the columns of `schema`."""
+        """Run `solve` on every block and collect its rows, in the columns of `schema`."""
         return self.frame.mapInArrow(solve, schema).toArrow()
 
 
@@ -71,7 +71,7 @@ def whole(pairs: DataFrame, users: int, items: int, likes: int) -> csr_array:
 
 @contextmanager
 def likes_of(pairs: DataFrame, users: int, items: int) -> Iterator[Likes]:
-    """The matrix of `pairs`, as above but every number has a like, by `user_block` and `item_block`. Kept while it is open."""
+    """Yield the matrix of `pairs`, in which every row and column has an interaction, by `user_block` and `item_block`."""
     sides = [_blocks(pairs, *side) for side in (("user", "item", users, items), ("item", "user", items, users))]
     try:
         yield Likes(*sides)
@@ -111,7 +111,7 @@ def build_blocks(pairs: DataFrame, row: str, column: str) -> DataFrame:
 
 
 def unpacked(block: dict[str, Any], across: int) -> csr_array:
-    """The sparse matrix of a row of BLOCK [rows, across]."""
+    """Return the sparse matrix [rows, across] of a row of BLOCK."""
     kinds = {"ends": np.int64, "columns": np.int32, "strengths": np.float32}
     # copies: torch wants arrays that may be written to
     ends, columns, strengths = (np.frombuffer(block[name], kind).copy() for name, kind in kinds.items())

@@ -102,7 +102,7 @@ def _reached(checkpoint: Checkpoint) -> ALSState | None:
 
 
 def _begun(before: WarmStart | None, users: int, tracks: pa.Table, config: IALSConfig) -> ALSState:
-    """A cold start, but for the tracks that were there before."""
+    """Return a cold start, with the factors of tracks that the previous night had."""
     state = init_state(users, len(tracks), config)
     if before:
         known = collect_arrow(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
@@ -129,7 +129,7 @@ def fit(likes: Likes, config: IALSConfig, state: ALSState, told: Callable[[ALSSt
 
 
 def _half_step(rows: Blocks, other: F32, own: F32, config: IALSConfig) -> F32:
-    """The rows' new factors; both sides' go to every worker."""
+    """Return the new factors of the rows; the factors of both sides are broadcast."""
     across = rows.across
     sent = rows.frame.sparkSession.sparkContext.broadcast((other, own))
     gram = with_gram(torch.from_numpy(other)).gram

@@ -97,14 +97,14 @@ def counted(users: DataFrame, tracks: DataFrame) -> Counts:
 
 
 def whole_need(counts: Counts, rank: int) -> Need:
-    """What a fit on the driver needs."""
+    """Estimate the memory of a fit on the driver."""
     likes = {"likes": counts.likes * als_blocks.LIKE_BYTES}
     ids = {"ids": ID_BYTES * (counts.users.rows + counts.tracks.rows)}
     return Need("on the driver", likes | _factors(counts, rank) | ids | _longest(counts, rank), DRIVER_BYTES, DRIVER_MORE)
 
 
 def block_needs(counts: Counts, rank: int, most_result: int) -> Iterator[Need]:
-    """What a fit in blocks needs on the driver, of one result that comes to it (`most_result` bytes at most), and in a task."""
+    """Estimate the memory of a fit in blocks: on the driver, of one result (at most `most_result` bytes), and in a task."""
     factors, ids = _factors(counts, rank), {"ids": ID_BYTES * counts.tracks.rows}
     yield Need("on the driver", factors | ids, DRIVER_BYTES, DRIVER_MORE)
     one_side = {"one side's factors": 4 * rank * max(counts.users.rows, counts.tracks.rows)}
@@ -156,7 +156,7 @@ def _require(need: Need, counts: Counts, config: IALSConfig) -> None:
 
 
 def _most_result(spark: SparkSession) -> int:
-    """What spark.driver.maxResultSize allows; where that is 0, everything."""
+    """Return spark.driver.maxResultSize in bytes; 0 means no limit."""
     context: Any = spark.sparkContext._jsc
     return int(context.sc().conf().getSizeAsBytes("spark.driver.maxResultSize", "1g")) or 2**63
 

@@ -68,7 +68,7 @@ def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> 
 
 
 def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ALSModel, tuple[str, ...]]:
-    """The model of table `item_factors`, and its tracks in the order of their ids. Raises LakeError past the driver's bound."""
+    """Return the model of table `item_factors` and its sorted tracks. Raises LakeError for factors that are 0 or not finite."""
     rows = collect_arrow(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
     factors = factors_in(rows)
     if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
@@ -95,11 +95,11 @@ class PmrsCf:
         return np.where(share < 0, np.float32(0), found).astype(np.float32)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
-        """What carried the collaborative score; the taste in genres is carried by nobody."""
+        """Return the contributions to the collaborative score; the genre profile has none."""
         return self.collaborative.contributions(user_items, item_ids)
 
     def tensors(self) -> Tensors:
-        """The factors, and `genre_probabilities` [I, G + 1]."""
+        """Return the factors, and `genre_probabilities` [I, G + 1]."""
         return {**self.collaborative.tensors(), "genre_probabilities": self.catalogue.genre_probabilities}
 
 

@@ -9,7 +9,7 @@ TABLES: dict[str, Table] = {table.name: table for product in PRODUCTS for table 
 
 
 def table(name: str) -> Table:
-    """The table of this name; a part such as `events/app` belongs to `events`. Raises LakeError if unknown."""
+    """Return the table of this name; a part such as `events/app` belongs to `events`. Raises LakeError if unknown."""
     try:
         return TABLES[name.split("/", maxsplit=1)[0]]
     except KeyError:

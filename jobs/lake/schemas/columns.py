@@ -45,22 +45,22 @@ class Table:
 
 
 def column(name: str, kind: DataType, comment: str, nullable: bool = False) -> StructField:
-    """A field with its comment (meaning and unit), as Spark and the data dictionary read it."""
+    """Return a field with its comment (meaning and unit), which Spark and the data dictionary show."""
     return StructField(name, kind, nullable, {"comment": comment})
 
 
 def optional(name: str, kind: DataType, comment: str) -> StructField:
-    """A field that may be null: not known, or as the comment says."""
+    """Return a nullable field: null means unknown, or as the comment says."""
     return column(name, kind, comment, nullable=True)
 
 
 def define(name: str, row: str, writer: str, key: tuple[str, ...], *columns: StructField) -> Table:
-    """A table of these columns."""
+    """Return a table of these columns."""
     return Table(name, row, writer, StructType([*columns]), key)
 
 
 def snapshot(name: str, row: str, key: tuple[str, ...], *columns: StructField) -> Table:
-    """A table that the job `snapshots` writes."""
+    """Return a table that the job `snapshots` writes."""
     return define(name, row, "snapshots", key, *columns)
 
 
