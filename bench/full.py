@@ -80,7 +80,7 @@ def main(size: str) -> None:
         for name in JOBS:
             if name not in stages:
                 stolen = Stolen()
-                took, peak = told([sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.place_of(settings)))
+                took, peak = told([sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.paths_of(settings)))
                 stages[name] = {**took, "code": code_version(), "stolen": stolen.share, "peak_mib": peak, "disk_mib": _disk(folder)}
                 print(f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen", file=sys.stderr, flush=True)
                 _save(result, size, data, stages)

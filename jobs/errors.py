@@ -41,10 +41,10 @@ def one_line(error: Exception) -> str:
     """Return one line on an error for a run's record; of an error that came through Java, the Python or Java cause."""
     lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
-    traces = [place for place, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]
+    traces = [index for index, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]
     raised = [line for line in lines[traces[-1] + 1 :] if not line[0].isspace()] if traces else []
     failures = [line.split(LOST, 1)[1] for line in lines if LOST in line]
     causes = [line.removeprefix(CAUSE) for line in lines if line.startswith(CAUSE)]
-    if found := raised[:1] or failures[:1] or causes[-1:]:
-        return f"{found[0]} ({kind})"[:LINE]
+    if cause := raised[:1] or failures[:1] or causes[-1:]:
+        return f"{cause[0]} ({kind})"[:LINE]
     return f"{kind}: {lines[0] if lines else ''}"[:LINE]

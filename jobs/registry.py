@@ -54,7 +54,7 @@ JOBS = (
 def jobs_named(name: str) -> list[Job]:
     """Return the job of this name, or all jobs of the family. Raises PmrsError, which names the command that lists them."""
     # `publish` names both; the family wins, for a published night without its report is half a night.
-    found = [job for job in JOBS if job.family == name] or [job for job in JOBS if job.name == name]
-    if not found:
+    jobs = [job for job in JOBS if job.family == name] or [job for job in JOBS if job.name == name]
+    if not jobs:
         raise PmrsError(f"There is no job or family {name!r}; `pmrs jobs` lists them.")
-    return found
+    return jobs

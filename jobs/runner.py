@@ -39,7 +39,7 @@ def open_run(settings: Settings, sources: Sources, date: dt.date) -> str:
         ensure_database_format(store)
         run_id = runs.new_run_id(store, date)
         try:
-            lease.take_or_wait(store, date.isoformat(), run_id, settings.holder_pid, say=_to_stderr)
+            lease.take_or_wait(store, date.isoformat(), run_id, settings.holder_pid, on_wait=_to_stderr)
         except PmrsError as error:
             runs.fail(store, run_id, str(error))
             raise
@@ -130,8 +130,8 @@ def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
 
 def reusable(night: Night, ctx: JobContext, job: Job) -> list[Manifest]:
     """Manifests for this date that point to rows computed before from equal inputs, config and code; else none."""
-    found = [match for part in job.writes if (match := _same_inputs(night, ctx, part)) is not None]
-    return found if found and len(found) == len(job.writes) else []
+    manifests = [match for part in job.writes if (match := _same_inputs(night, ctx, part)) is not None]
+    return manifests if manifests and len(manifests) == len(job.writes) else []
 
 
 def _same_inputs(night: Night, ctx: JobContext, part: str) -> Manifest | None:

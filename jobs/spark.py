@@ -62,8 +62,8 @@ def run_parallel(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
     All are waited for; of those that fail, the first in the order given is raised.
     """
     with ThreadPoolExecutor(len(calls)) as pool:
-        made = [pool.submit(inheritable_thread_target(spark)(call)) for call in calls]
-    return [future.result() for future in made]
+        futures = [pool.submit(inheritable_thread_target(spark)(call)) for call in calls]
+    return [future.result() for future in futures]
 
 
 @contextmanager

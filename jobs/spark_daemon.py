@@ -15,9 +15,9 @@ PRELOADED = ("pyspark.worker", "pyspark.sql.functions", "pyspark.sql.pandas.type
 
 def prefer_installed_pyspark() -> None:
     """Take Spark's zip files off the path where pyspark is installed beside them."""
-    kept = [place for place in sys.path if not re.search(r"/python/lib/(pyspark|py4j-[^/]*-src)\.zip$", place)]
-    if any(importlib.machinery.PathFinder.find_spec("pyspark", [place]) for place in kept if place):
-        sys.path[:] = kept
+    remaining = [entry for entry in sys.path if not re.search(r"/python/lib/(pyspark|py4j-[^/]*-src)\.zip$", entry)]
+    if any(importlib.machinery.PathFinder.find_spec("pyspark", [entry]) for entry in remaining if entry):
+        sys.path[:] = remaining
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.artists.config import Config
-from jobs.artists.known import Known, all_known, artist_key, coded, namesakes
-from jobs.artists.mixes import build_mixes, mixing_of
-from jobs.artists.near import Things, build_near
-from jobs.artists.radio import build_radio, build_tops
+from jobs.artists.known import TrackFeatures, artist_key, encode, load_features, same_artist_labels
+from jobs.artists.mixes import build_mixes, mix_inputs
+from jobs.artists.near import Entities, build_similar
+from jobs.artists.radio import build_radio, build_top_tracks
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
 from jobs.lake.collect import collect_arrow
@@ -40,9 +40,9 @@ def run(ctx: JobContext) -> None:
     config: Config = ctx.config  # type: ignore[assignment]
     config.check()
     try:
-        known = all_known(ctx, config) if config.neighbours else None
-        if known is not None:
-            _write(ctx, known, config)
+        features = load_features(ctx, config) if config.neighbours else None
+        if features is not None:
+            _write(ctx, features, config)
             return
         LOG.info("nothing is similar to anything", neighbors=config.neighbours)
     except MemoryLimitError as error:
@@ -52,40 +52,40 @@ def run(ctx: JobContext) -> None:
     ctx.write_empty("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
 
 
-def _write(ctx: JobContext, known: Known, config: Config) -> None:
-    LOG.info("compared by", tracks=len(known.ids), artists=len(known.artist_ids), **_shares(known))
+def _write(ctx: JobContext, features: TrackFeatures, config: Config) -> None:
+    LOG.info("compared by", tracks=len(features.ids), artists=len(features.artist_ids), **_shares(features))
     with rows_per_batch(ctx.spark, exact_index.USER_BATCH):
-        similar = ctx.write("similar_tracks", similar_tracks(ctx, known, config))
+        similar = ctx.write("similar_tracks", similar_tracks(ctx, features, config))
         ctx.night.on_progress("artists and their radio", 0, 0)
-        _write_artists(ctx, known, config)
+        _write_artists(ctx, features, config)
         ctx.night.on_progress("daily mixes", 0, 0)
-        ctx.write("daily_mixes", daily_mixes(ctx, known, similar, config))
+        ctx.write("daily_mixes", daily_mixes(ctx, features, similar, config))
 
 
-def _shares(known: Known) -> dict[str, float]:
-    return {name: round(weight, 3) for name, weight in zip(known.tracks.names, known.tracks.weights, strict=True)}
+def _shares(features: TrackFeatures) -> dict[str, float]:
+    return {name: round(weight, 3) for name, weight in zip(features.tracks.names, features.tracks.weights, strict=True)}
 
 
-def similar_tracks(ctx: JobContext, known: Known, config: Config) -> DataFrame:
+def similar_tracks(ctx: JobContext, features: TrackFeatures, config: Config) -> DataFrame:
     """Table `similar_tracks`."""
-    genre, genres = coded(known.facts["genre"])
-    song, songs = coded(known.facts["song_id"])
+    genre, genres = encode(features.facts["genre"])
+    song, songs = encode(features.facts["song_id"])
     # a track without a song is one of its own
     same = np.where(song >= 0, song, len(songs) + np.arange(len(song)))
-    things = Things(known.ids, known.tracks, same, genre, genres)
-    return build_near(ctx.spark, things, config).withColumnRenamed("id", "track_id")
+    entities = Entities(features.ids, features.tracks, same, genre, genres)
+    return build_similar(ctx.spark, entities, config).withColumnRenamed("id", "track_id")
 
 
-def _write_artists(ctx: JobContext, known: Known, config: Config) -> None:
+def _write_artists(ctx: JobContext, features: TrackFeatures, config: Config) -> None:
     tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
-    names = artist_names(tracks, ctx.spark.createDataFrame(pa.table({"artist_id": known.artist_ids})))
-    genres = pc.unique(known.facts["genre"].drop_null()).sort()
-    things = Things(known.artist_ids, known.artists, namesakes(known), main_genre(known), genres)
-    near = build_near(ctx.spark, things, config).withColumnRenamed("id", "artist_id")
+    names = artist_names(tracks, ctx.spark.createDataFrame(pa.table({"artist_id": features.artist_ids})))
+    genres = pc.unique(features.facts["genre"].drop_null()).sort()
+    entities = Entities(features.artist_ids, features.artists, same_artist_labels(features), main_genre(features), genres)
+    near = build_similar(ctx.spark, entities, config).withColumnRenamed("id", "artist_id")
     others = names.select(F.col("artist_id").alias("similar_id"), F.col("artist").alias("similar_artist"))
     similar = ctx.write("similar_artists", near.join(F.broadcast(names), "artist_id").join(F.broadcast(others), "similar_id"))
-    tops = build_tops(tracks, ctx.read_required("history"), config.min_rating, config.per_artist)
-    ctx.write("artist_radio", build_radio(names, similar, tops, config.radio))
+    top_tracks = build_top_tracks(tracks, ctx.read_required("history"), config.min_rating, config.per_artist)
+    ctx.write("artist_radio", build_radio(names, similar, top_tracks, config.radio))
 
 
 def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
@@ -96,28 +96,28 @@ def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
     return tracks.sparkSession.createDataFrame(rows)
 
 
-def main_genre(known: Known) -> I64:
+def main_genre(features: TrackFeatures) -> I64:
     """Return each artist's commonest genre [A] as an index into the sorted genres; -1: unknown."""
-    genre, genres = coded(known.facts["genre"])
-    have = (genre >= 0) & (known.artist >= 0)
-    counts = np.zeros((len(known.artist_ids), len(genres) + 1), np.int64)
-    np.add.at(counts, (known.artist[have], genre[have]), 1)
+    genre, genres = encode(features.facts["genre"])
+    have = (genre >= 0) & (features.artist >= 0)
+    counts = np.zeros((len(features.artist_ids), len(genres) + 1), np.int64)
+    np.add.at(counts, (features.artist[have], genre[have]), 1)
     return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
 
 
-def daily_mixes(ctx: JobContext, known: Known, similar: DataFrame, config: Config) -> DataFrame:
+def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, config: Config) -> DataFrame:
     """Table `daily_mixes`."""
-    history, everybody = ctx.read_required("history"), ctx.read_required("eligible_users")
+    history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")
-    mixing = mixing_of(known, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
-    barred = forgotten_pairs(everybody, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
-    heard = history.select("user_id", "track_id", "rating").unionByName(barred.withColumn("rating", F.lit(0.0)))
+    inputs = mix_inputs(features, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
+    excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
+    rated = history.select("user_id", "track_id", "rating").unionByName(excluded.withColumn("rating", F.lit(0.0)))
     # a wish or a block bars a track that the history still rates
-    heard = heard.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
-    tasks = max(1, -(-everybody.count() // config.per_task))
-    listeners = build_user_items(heard, tuple(known.ids.to_pylist()), config.min_rating, tasks)
-    wanted = ctx.read_required("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
-    return build_mixes(listeners, mixing, config, track_names(wanted))
+    rated = rated.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
+    tasks = max(1, -(-users.count() // config.per_task))
+    user_items = build_user_items(rated, tuple(features.ids.to_pylist()), config.min_rating, tasks)
+    tracks = ctx.read_required("tracks").join(rows.select("track_id").distinct(), "track_id", "left_semi")
+    return build_mixes(user_items, inputs, config, track_names(tracks))
 
 
 def blocked(ctx: JobContext) -> DataFrame:

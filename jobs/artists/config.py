@@ -51,8 +51,8 @@ class Config:
 
     def check(self) -> None:
         """Raise SourceError for a setting that is too small."""
-        least = {"min_likes_per_mix": 1, "mixes": 1, "max_likes": 1, "per_task": 1}
+        lower_bounds = {"min_likes_per_mix": 1, "mixes": 1, "max_likes": 1, "per_task": 1}
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)
-            if value < least.get(name, 0) or (name == "min_rating" and value <= 0):
+            if value < lower_bounds.get(name, 0) or (name == "min_rating" and value <= 0):
                 raise SourceError(f"[jobs.artists] {name} = {value} is too small; neighbours = 0 turns the artist level off.")

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.artists.config import Config
-from jobs.artists.words import WAYS
+from jobs.artists.words import MODALITIES
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
 from jobs.lake.adapters import texts
@@ -37,7 +37,7 @@ NAMELESS = "name:"
 
 
 @dataclass(frozen=True)
-class Known:
+class TrackFeatures:
     """T tracks of which there are factors or audio, in the order of their ids, and the A artists who have some of them."""
 
     facts: pa.Table
@@ -62,40 +62,51 @@ def artist_key() -> Column:
     return F.coalesce("artist_id", F.concat(F.lit(NAMELESS), "artist"))
 
 
-def all_known(ctx: JobContext, config: Config) -> Known | None:
+def load_features(ctx: JobContext, config: Config) -> TrackFeatures | None:
     """All that is known, from the night's tables; None where there are neither factors nor audio.
 
     Raises LakeError where it is more than the driver may hold.
     """
-    factors, described = ctx.read_required("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
+    factors, descriptors = ctx.read_required("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
     first = factors.first()
-    heard = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
+    factor_rows = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
     # the order in which sums are made
-    sounds = collect_arrow(described, ROW_BYTES, "sounds of tracks").sort_by("track_id")
-    wanted = factors.select("track_id").unionByName(described.select("track_id")).distinct()
+    descriptor_rows = collect_arrow(descriptors, ROW_BYTES, "sounds of tracks").sort_by("track_id")
+    track_ids = factors.select("track_id").unionByName(descriptors.select("track_id")).distinct()
     genres = ctx.read_required("track_genres").select("track_id", "genre", "probabilities")
     tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
-    rows = tracks.join(genres, "track_id").join(wanted, "track_id", "left_semi")
-    said = collect_arrow(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by("track_id")
-    if not said.num_rows:
+    rows = tracks.join(genres, "track_id").join(track_ids, "track_id", "left_semi")
+    details = collect_arrow(rows.select(*FACTS, "probabilities"), FACT_BYTES, "tracks with factors or audio").sort_by(
+        "track_id"
+    )
+    if not details.num_rows:
         return None
-    numbers = len(first["factors"] if first else ()) + len(ctx.genres.genres) + config.terms + (DESCRIBED if sounds.num_rows else 0)
-    _reckon(said.num_rows, numbers)
-    read, vectors = _texts(ctx, wanted, said.num_rows * numbers * NUMBER_BYTES) if config.text else (None, None)
-    facts, ids = said.select(list(FACTS)), said["track_id"]
-    artist, artist_ids = coded(facts["artist_id"])
+    n_dimensions = (
+        len(first["factors"] if first else ())
+        + len(ctx.genres.genres)
+        + config.terms
+        + (DESCRIBED if descriptor_rows.num_rows else 0)
+    )
+    _check_memory(details.num_rows, n_dimensions)
+    text_rows, vectors = (
+        _texts(ctx, track_ids, details.num_rows * n_dimensions * NUMBER_BYTES) if config.text else (None, None)
+    )
+    facts, ids = details.select(list(FACTS)), details["track_id"]
+    artist, artist_ids = encode(facts["artist_id"])
     units = {
-        "collaborative": _placed(ids, heard, factors_in(heard) if heard.num_rows else None),
-        "audio": _placed(ids, sounds, _standardised(sounds) if sounds.num_rows else None),
-        "genre": center_normalize(_genres(said["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
-        "text": _placed(ids, read, vectors),
+        "collaborative": _align(ids, factor_rows, factors_in(factor_rows) if factor_rows.num_rows else None),
+        "audio": _align(ids, descriptor_rows, _standardize(descriptor_rows) if descriptor_rows.num_rows else None),
+        "genre": center_normalize(_genres(details["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
+        "text": _align(ids, text_rows, vectors),
     }
-    weights = {name: float(getattr(config, name)) for name in WAYS}
+    weights = {name: float(getattr(config, name)) for name in MODALITIES}
     means = {name: center_normalize(artist_means(rows, artist, len(artist_ids))) for name, rows in units.items()}
-    return Known(facts, concat_modalities(units, weights), artist_ids, artist, concat_modalities(means, weights))
+    return TrackFeatures(
+        facts, concat_modalities(units, weights), artist_ids, artist, concat_modalities(means, weights)
+    )
 
 
-def _reckon(tracks: int, numbers: int) -> None:
+def _check_memory(tracks: int, numbers: int) -> None:
     """Raise MemoryLimitError if vectors of that many numbers exceed the driver's limit."""
     need = tracks * numbers * NUMBER_BYTES
     if need > DRIVER_BYTES:
@@ -105,22 +116,22 @@ def _reckon(tracks: int, numbers: int) -> None:
         )
 
 
-def coded(column: pa.ChunkedArray) -> tuple[I64, pa.Array]:
+def encode(column: pa.ChunkedArray) -> tuple[I64, pa.Array]:
     """(place of each text in what comes second, -1 for null; the texts that there are, in their order)."""
     values = pc.unique(column.drop_null()).sort()
     return pc.fill_null(pc.index_in(column, values), -1).to_numpy().astype(np.int64), values
 
 
-def namesakes(known: Known) -> I64:
+def same_artist_labels(features: TrackFeatures) -> I64:
     """Return labels [A] that are equal for artists who are probably one: an artist without an id, and one with that name."""
     bearers = {
-        name: place for name, place in zip(known.facts["artist"].to_pylist(), known.artist.tolist(), strict=True)
-        if place >= 0 and not known.artist_ids[place].as_py().startswith(NAMELESS)
+        name: index for name, index in zip(features.facts["artist"].to_pylist(), features.artist.tolist(), strict=True)
+        if index >= 0 and not features.artist_ids[index].as_py().startswith(NAMELESS)
     }  # fmt: skip
-    label = np.arange(len(known.artist_ids))
-    for place, key in enumerate(known.artist_ids.to_pylist()):
+    label = np.arange(len(features.artist_ids))
+    for index, key in enumerate(features.artist_ids.to_pylist()):
         if key.startswith(NAMELESS):
-            label[place] = bearers.get(key.removeprefix(NAMELESS), place)
+            label[index] = bearers.get(key.removeprefix(NAMELESS), index)
     return label
 
 
@@ -134,25 +145,30 @@ def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | 
     first, many = written.first(), written.count()
     each = texts.ROW_BYTES + NUMBER_BYTES * len(first["vector"] if first else ())
     if others + many * each > DRIVER_BYTES:
-        LOG.warning("no track is compared by text: it would pass the driver's memory", tracks=many, bytes_each=each, others=others)
+        LOG.warning(
+            "no track is compared by text: it would pass the driver's memory",
+            tracks=many,
+            bytes_each=each,
+            others=others,
+        )
         many = 0
     read = collect_arrow(written, texts.ROW_BYTES, "texts of tracks", rows=many).sort_by("track_id") if many else None
     written.unpersist()
     return (None, None) if read is None else (read, texts.vectors_in(read))
 
 
-def _placed(ids: pa.ChunkedArray, of: pa.Table | None, rows: F32 | None) -> F32:
+def _align(ids: pa.ChunkedArray, table: pa.Table | None, rows: F32 | None) -> F32:
     """Directions [T, D] of tracks `ids`, by the rows of the tracks `of`; zeros where there is none."""
-    if of is None or rows is None:
+    if table is None or rows is None:
         return np.zeros((len(ids), 0), np.float32)
-    place = pc.index_in(of["track_id"], ids.combine_chunks())
-    have = place.is_valid().to_numpy()
-    found = np.zeros((len(ids), rows.shape[1]), np.float32)
-    found[place.drop_null().to_numpy()] = to_unit(rows[have].astype(np.float64))
-    return center_normalize(found)
+    index = pc.index_in(table["track_id"], ids.combine_chunks())
+    have = index.is_valid().to_numpy()
+    units = np.zeros((len(ids), rows.shape[1]), np.float32)
+    units[index.drop_null().to_numpy()] = to_unit(rows[have].astype(np.float64))
+    return center_normalize(units)
 
 
-def _standardised(sounds: pa.Table) -> F32:
+def _standardize(sounds: pa.Table) -> F32:
     """Descriptors [N, D] of mean 0 and deviation 1: they have units of their own."""
     rows = matrix(sounds)
     scale = rows.std(0)
@@ -163,17 +179,17 @@ def _standardised(sounds: pa.Table) -> F32:
 def _genres(probabilities: pa.ChunkedArray, artist: I64, terms: F32) -> F32:
     """[T, G + K] P(g|track) and the terms of the track's artist, each 1 long where it is known, side by side."""
     lengths = pc.list_value_length(probabilities).to_numpy()
-    found = np.zeros((len(lengths), int(lengths.max(initial=0))))
-    if found.size:
-        found[lengths > 0] = pc.list_flatten(probabilities).to_numpy().reshape(-1, found.shape[1])
+    matrix = np.zeros((len(lengths), int(lengths.max(initial=0))))
+    if matrix.size:
+        matrix[lengths > 0] = pc.list_flatten(probabilities).to_numpy().reshape(-1, matrix.shape[1])
     named = np.where((artist >= 0)[:, None], terms[artist], 0) if len(terms) else np.zeros((len(artist), 0))
-    return to_unit(np.hstack([to_unit(found), to_unit(named)])).astype(np.float32)
+    return to_unit(np.hstack([to_unit(matrix), to_unit(named)])).astype(np.float32)
 
 
-def _terms(ctx: JobContext, artist_ids: pa.Array, most: int) -> F32:
+def _terms(ctx: JobContext, artist_ids: pa.Array, limit: int) -> F32:
     """Return the artists' terms [A, K] among the `most` commonest, weighted by ln(artists / artists with the term)."""
     every = ctx.read("artist_terms").select("artist_id", "term").distinct()
-    common = every.groupBy("term").agg(F.count("*").alias("artists")).orderBy(F.desc("artists"), "term").limit(most)
+    common = every.groupBy("term").agg(F.count("*").alias("artists")).orderBy(F.desc("artists"), "term").limit(limit)
     return _weighed(every.join(F.broadcast(common), "term"), every.select("artist_id").distinct().count(), artist_ids)
 
 
@@ -181,7 +197,7 @@ def _weighed(used: DataFrame, artists: int, artist_ids: pa.Array) -> F32:
     rows = collect_arrow(used.select("artist_id", "term", "artists"), TERM_BYTES, "terms of artists")
     row = pc.index_in(rows["artist_id"].combine_chunks(), artist_ids)
     rows = rows.filter(row.is_valid())
-    column, words = coded(rows["term"])
-    found = np.zeros((len(artist_ids), len(words)), np.float32)
-    found[row.drop_null().to_numpy(), column] = np.log(artists / rows["artists"].to_numpy())
-    return found
+    column, terms = encode(rows["term"])
+    weights = np.zeros((len(artist_ids), len(terms)), np.float32)
+    weights[row.drop_null().to_numpy(), column] = np.log(artists / rows["artists"].to_numpy())
+    return weights

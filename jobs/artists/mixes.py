@@ -12,14 +12,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.artists.config import Config
-from jobs.artists.known import Known, coded
-from jobs.artists.words import WAYS
+from jobs.artists.known import TrackFeatures, encode
+from jobs.artists.words import MODALITIES
 from jobs.lake.user_items import user_blocks
 from jobs.recommenders import reasons
 from models.modality_space import spherical_kmeans
 from models.types import F32, I64
 
-FOUND = (
+SCHEMA = (
     "user_id string, list string, mix int, anchor_artist string, rank int, track_id string, score double, seen boolean, "
     "reason_track_id string, top_modality string"
 )
@@ -27,7 +27,7 @@ FAVOURITE = "one of your favourites"
 
 
 @dataclass(frozen=True)
-class Mixing:
+class MixInputs:
     """T tracks, with what is near each of them."""
 
     track_ids: pa.Array
@@ -37,7 +37,7 @@ class Mixing:
     """[T, N] the nearest tracks, best first; -1: there are no more."""
     score: F32
     """[T, N] how near they are."""
-    carried: NDArray[np.int8]
+    modality: NDArray[np.int8]
     """[T, N] by which of WAYS."""
     genre: I64
     """[T] place in `genres`; -1: not known."""
@@ -57,136 +57,155 @@ class Mix:
     track: I64
     """[n] in the order of the mix."""
     score: NDArray[np.float64]
-    because: I64
+    reason: I64
     """[n] liked track that is nearest; -1: it is a liked one itself."""
-    carried: I64
+    modality: I64
     """[n] by which of WAYS; -1."""
 
 
-def mixing_of(known: Known, similar: pa.Table, most: int) -> Mixing:
+def mix_inputs(features: TrackFeatures, similar: pa.Table, limit: int) -> MixInputs:
     """From rows of table `similar_tracks`, with at most so many of each track."""
-    ids = known.ids
+    ids = features.ids
     row, near = (pc.index_in(similar[name].combine_chunks(), ids).to_numpy() for name in ("track_id", "similar_id"))
-    place, by = similar["rank"].to_numpy() - 1, pc.index_in(similar["top_modality"].combine_chunks(), pa.array(WAYS)).to_numpy()
-    found, score = np.full((len(ids), most), -1, np.int32), np.zeros((len(ids), most), np.float32)
-    carried = np.zeros(found.shape, np.int8)
-    found[row, place], score[row, place], carried[row, place] = near, similar["score"].to_numpy(), by
-    return Mixing(ids, known.tracks.vectors, found, score, carried, *coded(known.facts["genre"]), *coded(known.facts["artist"]))
+    column, modality_index = (
+        similar["rank"].to_numpy() - 1,
+        pc.index_in(similar["top_modality"].combine_chunks(), pa.array(MODALITIES)).to_numpy(),
+    )
+    neighbours, score = np.full((len(ids), limit), -1, np.int32), np.zeros((len(ids), limit), np.float32)
+    modality = np.zeros(neighbours.shape, np.int8)
+    neighbours[row, column], score[row, column], modality[row, column] = (
+        near,
+        similar["score"].to_numpy(),
+        modality_index,
+    )
+    return MixInputs(
+        ids,
+        features.tracks.vectors,
+        neighbours,
+        score,
+        modality,
+        *encode(features.facts["genre"]),
+        *encode(features.facts["artist"]),
+    )
 
 
-def mixes_of(items: I64, ratings: F32, mixing: Mixing, config: Config) -> list[Mix]:
+def mixes_of(items: I64, ratings: F32, inputs: MixInputs, config: Config) -> list[Mix]:
     """Return the mixes of a user with rated `items` [n], in ascending order; the mix with most liked tracks first."""
-    liked = items[(ratings >= config.min_rating) & mixing.vectors[items].any(axis=1)]
-    rated = ratings[np.searchsorted(items, liked)]
-    best = np.lexsort((liked, -rated))[: config.max_likes]
-    liked, rated = liked[best], rated[best]
+    liked = items[(ratings >= config.min_rating) & inputs.vectors[items].any(axis=1)]
+    liked_ratings = ratings[np.searchsorted(items, liked)]
+    best = np.lexsort((liked, -liked_ratings))[: config.max_likes]
+    liked, liked_ratings = liked[best], liked_ratings[best]
     if liked.size < config.min_likes_per_mix:
         return []
-    label, centres = spherical_kmeans(mixing.vectors[liked], min(config.mixes, liked.size // config.min_likes_per_mix), config.seed)
-    fresh = _fresh(liked, label, centres, items, mixing)
-    made: list[Mix] = []
+    label, centres = spherical_kmeans(
+        inputs.vectors[liked], min(config.mixes, liked.size // config.min_likes_per_mix), config.seed
+    )
+    fresh = _new_tracks(liked, label, centres, items, inputs)
+    mixes: list[Mix] = []
     for cluster in np.argsort(-np.bincount(label, minlength=len(centres)), kind="stable"):
-        mine, new = label == cluster, fresh.cluster == cluster
+        in_cluster, new = label == cluster, fresh.cluster == cluster
         if not new.any():
             continue
-        score = mixing.vectors[liked[mine]] @ centres[cluster]
-        order = np.lexsort((liked[mine], -score.round(6), -rated[mine]))[: config.known_per_mix]
-        theme, anchor_artist = _theme(liked[mine], mixing, made)
+        score = inputs.vectors[liked[in_cluster]] @ centres[cluster]
+        order = np.lexsort((liked[in_cluster], -score.round(6), -liked_ratings[in_cluster]))[: config.known_per_mix]
+        theme, anchor_artist = _theme(liked[in_cluster], inputs, mixes)
         new_tracks = np.flatnonzero(new)[: config.new_per_mix]
-        made.append(_in_turn(theme, anchor_artist, liked[mine][order], score[order], fresh, new_tracks))
-    return made
+        mixes.append(_interleave(theme, anchor_artist, liked[in_cluster][order], score[order], fresh, new_tracks))
+    return mixes
 
 
 @dataclass(frozen=True)
-class _Fresh:
+class _NewTracks:
     """Tracks that a user has not heard, each once: best first."""
 
     track: I64
     cluster: I64
     score: NDArray[np.float64]
-    because: I64
-    carried: I64
+    reason: I64
+    modality: I64
 
 
-def _fresh(liked: I64, label: I64, centres: NDArray[np.float64], heard: I64, mixing: Mixing) -> _Fresh:
+def _new_tracks(liked: I64, label: I64, centres: NDArray[np.float64], seen: I64, inputs: MixInputs) -> _NewTracks:
     """Return unseen tracks similar to a liked track, each in the cluster whose centre is nearest."""
-    owner, place = np.nonzero(mixing.near[liked] >= 0)
-    track = mixing.near[liked[owner], place].astype(np.int64)
-    new = ~np.isin(track, heard)
-    owner, place, track = owner[new], place[new], track[new]
-    score = (mixing.vectors[track] * centres[label[owner]]).sum(1).round(6)
-    edge = mixing.score[liked[owner], place]
-    order = np.lexsort((liked[owner], -edge, -score, track))
+    owner, column = np.nonzero(inputs.near[liked] >= 0)
+    track = inputs.near[liked[owner], column].astype(np.int64)
+    new = ~np.isin(track, seen)
+    owner, column, track = owner[new], column[new], track[new]
+    score = (inputs.vectors[track] * centres[label[owner]]).sum(1).round(6)
+    similarity = inputs.score[liked[owner], column]
+    order = np.lexsort((liked[owner], -similarity, -score, track))
     first = order[np.flatnonzero(np.diff(track[order], prepend=-1))]
     first = first[score[first] > 0]
-    kept = first[np.lexsort((track[first], -score[first]))]
-    carried = mixing.carried[liked[owner[kept]], place[kept]].astype(np.int64)
-    return _Fresh(track[kept], label[owner[kept]], score[kept], liked[owner[kept]], carried)
+    best = first[np.lexsort((track[first], -score[first]))]
+    modality = inputs.modality[liked[owner[best]], column[best]].astype(np.int64)
+    return _NewTracks(track[best], label[owner[best]], score[best], liked[owner[best]], modality)
 
 
-def _theme(liked: I64, mixing: Mixing, made: list[Mix]) -> tuple[str, str | None]:
+def _theme(liked: I64, inputs: MixInputs, mixes: list[Mix]) -> tuple[str, str | None]:
     """(theme, artist after whom it is named): the genre of most of the tracks, else the artist of several, else a number.
 
     No two mixes of a user have the same one: the first takes it.
     """
-    taken = {mix.theme for mix in made}
-    genre, tracks = _most(mixing.genre[liked])
-    if 2 * tracks > liked.size and (name := mixing.genres[genre].as_py()) not in taken:
+    taken = {mix.theme for mix in mixes}
+    genre, tracks = _mode(inputs.genre[liked])
+    if 2 * tracks > liked.size and (name := inputs.genres[genre].as_py()) not in taken:
         return name, None
-    artist, tracks = _most(mixing.artist[liked])
-    if tracks > 1 and (name := mixing.artists[artist].as_py()) not in taken:
+    artist, tracks = _mode(inputs.artist[liked])
+    if tracks > 1 and (name := inputs.artists[artist].as_py()) not in taken:
         return name, name
     # an artist may be called so
-    return next(name for number in count(len(made) + 1) if (name := f"Mix {number}") not in taken), None
+    return next(name for number in count(len(mixes) + 1) if (name := f"Mix {number}") not in taken), None
 
 
-def _most(values: I64) -> tuple[int, int]:
+def _mode(values: I64) -> tuple[int, int]:
     """Return (the commonest non-negative value, the smallest of several; its count)."""
     counts = np.bincount(values[values >= 0], minlength=1)
     return int(counts.argmax()), int(counts.max())
 
 
-def _in_turn(theme: str, anchor_artist: str | None, old: I64, old_score: F32, fresh: _Fresh, new: I64) -> Mix:
+def _interleave(
+    theme: str, anchor_artist: str | None, old: I64, old_score: F32, new_tracks: _NewTracks, new: I64
+) -> Mix:
     """Alternate liked and new tracks; the rest of the longer list follows."""
     turn = np.argsort(np.append(2 * np.arange(old.size), 2 * np.arange(new.size) + 1), kind="stable")
     nobody = np.full(old.size, -1, np.int64)
     return Mix(
         theme,
         anchor_artist,
-        np.append(old, fresh.track[new])[turn],
-        np.clip(np.append(old_score, fresh.score[new]), 0, 1).round(6)[turn],
-        np.append(nobody, fresh.because[new])[turn],
-        np.append(nobody, fresh.carried[new])[turn],
+        np.append(old, new_tracks.track[new])[turn],
+        np.clip(np.append(old_score, new_tracks.score[new]), 0, 1).round(6)[turn],
+        np.append(nobody, new_tracks.reason[new])[turn],
+        np.append(nobody, new_tracks.modality[new])[turn],
     )
 
 
-def build_mixes(listeners: DataFrame, mixing: Mixing, config: Config, names: DataFrame) -> DataFrame:
+def build_mixes(user_rows: DataFrame, inputs: MixInputs, config: Config, names: DataFrame) -> DataFrame:
     """Table `daily_mixes` of rows of `jobs.lake.user_items.build_listeners`; `names`: `track_id`, `name`."""
-    everywhere = listeners.sparkSession.sparkContext.broadcast(mixing)
+    broadcast = user_rows.sparkSession.sparkContext.broadcast(inputs)
 
     def mix(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        mixing = everywhere.value
+        inputs = broadcast.value
         for batch in filter(len, batches):
-            for user_ids, asked in user_blocks(iter([batch]), batch.num_rows, len(mixing.track_ids)):
-                spans = zip(asked.indptr[:-1], asked.indptr[1:], strict=True)
-                made = [mixes_of(asked.indices[a:b], asked.data[a:b], mixing, config) for a, b in spans]
-                yield rows_of(user_ids, made, mixing)
+            for user_ids, user_items in user_blocks(iter([batch]), batch.num_rows, len(inputs.track_ids)):
+                row_bounds = zip(user_items.indptr[:-1], user_items.indptr[1:], strict=True)
+                mixes = [mixes_of(user_items.indices[a:b], user_items.data[a:b], inputs, config) for a, b in row_bounds]
+                yield rows_of(user_ids, mixes, inputs)
 
-    rows = listeners.mapInArrow(mix, FOUND)
-    told = reasons.with_reason_name(rows, names)
-    return told.withColumn("why", F.when(F.col("seen"), FAVOURITE).otherwise(reasons.similar())).drop("reason_name")
+    rows = user_rows.mapInArrow(mix, SCHEMA)
+    named = reasons.with_reason_name(rows, names)
+    return named.withColumn("why", F.when(F.col("seen"), FAVOURITE).otherwise(reasons.similar())).drop("reason_name")
 
 
-def rows_of(user_ids: pa.Array, made: list[list[Mix]], mixing: Mixing) -> pa.RecordBatch:
+def rows_of(user_ids: pa.Array, mixes: list[list[Mix]], inputs: MixInputs) -> pa.RecordBatch:
     """Return the mixes of a block of users as rows of table `daily_mixes` without their reasons."""
-    flat = [(user, number, mix) for user, own in enumerate(made) for number, mix in enumerate(own, 1)]
+    flat = [(user, number, mix) for user, own in enumerate(mixes) for number, mix in enumerate(own, 1)]
     lengths = [mix.track.size for _, _, mix in flat]
 
     def each(values: list[object], kind: pa.DataType) -> pa.Array:
         return pa.array(values, kind).take(pa.array(np.repeat(np.arange(len(flat)), lengths)))
 
     empty = np.empty(0, np.int64)
-    track, because, carried = (
+    track, reason, modality = (
         np.concatenate([empty, *[getattr(mix, name) for _, _, mix in flat]]) for name in ("track", "because", "carried")
     )
     columns = {
@@ -195,10 +214,10 @@ def rows_of(user_ids: pa.Array, made: list[list[Mix]], mixing: Mixing) -> pa.Rec
         "mix": each([number for _, number, _ in flat], pa.int32()),
         "anchor_artist": each([mix.anchor_artist for _, _, mix in flat], pa.string()),
         "rank": pa.array(np.concatenate([empty, *[np.arange(length) + 1 for length in lengths]]), pa.int32()),
-        "track_id": mixing.track_ids.take(pa.array(track)),
+        "track_id": inputs.track_ids.take(pa.array(track)),
         "score": pa.array(np.concatenate([np.empty(0), *[mix.score for _, _, mix in flat]])),
-        "seen": pa.array(because < 0),
-        "reason_track_id": mixing.track_ids.take(pa.array(because, mask=because < 0)),
-        "top_modality": pa.array(WAYS).take(pa.array(carried, mask=carried < 0)),
+        "seen": pa.array(reason < 0),
+        "reason_track_id": inputs.track_ids.take(pa.array(reason, mask=reason < 0)),
+        "top_modality": pa.array(MODALITIES).take(pa.array(modality, mask=modality < 0)),
     }
     return pa.record_batch(columns)

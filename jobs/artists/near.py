@@ -13,14 +13,14 @@ from models import exact_index
 from models.modality_space import DuplicateGroups, ModalitySpace, group_by_label, nearest_neighbors
 from models.types import I64
 
-FOUND = (
+SCHEMA = (
     "id string, rank int, similar_id string, score double, cos_collaborative double, cos_audio double, cos_genre double, "
     "cos_text double, top_modality string, shared_genre string"
 )
 
 
 @dataclass(frozen=True)
-class Things:
+class Entities:
     """N tracks, or artists."""
 
     ids: pa.Array
@@ -34,40 +34,46 @@ class Things:
     genres: pa.Array
 
 
-def build_near(spark: SparkSession, things: Things, config: Config) -> DataFrame:
+def build_similar(spark: SparkSession, entities: Entities, config: Config) -> DataFrame:
     """`id`, `rank`, `similar_id`, `score`, `by_...`, `top_modality`, `why`: the `similar` nearest of each thing."""
-    everywhere, count = spark.sparkContext.broadcast(things), len(things.ids)
+    broadcast, count = spark.sparkContext.broadcast(entities), len(entities.ids)
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
 
         torch.set_num_threads(1)  # Spark runs one task per core already
-        things = everywhere.value
-        shelf, same = exact_index.build_index(things.space.vectors), group_by_label(things.same)
+        entities = broadcast.value
+        shelf, same = exact_index.build_index(entities.space.vectors), group_by_label(entities.same)
         for batch in filter(len, batches):
-            yield found(things, shelf, same, batch["id"].to_numpy(), config)
+            yield nearest_rows(entities, shelf, same, batch["id"].to_numpy(), config)
 
     numbers = spark.range(0, count, 1, max(1, -(-count // config.per_task)))
-    return numbers.mapInArrow(search, FOUND).withColumn("why", words.similar(config.reason_min_cosine)).drop("shared_genre")
+    return (
+        numbers.mapInArrow(search, SCHEMA)
+        .withColumn("why", words.similar(config.reason_min_cosine))
+        .drop("shared_genre")
+    )
 
 
-def found(things: Things, shelf: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config) -> pa.RecordBatch:
+def nearest_rows(
+    entities: Entities, shelf: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config
+) -> pa.RecordBatch:
     """Return the nearest neighbours of `rows` [B] as rows of `build_near` without their reasons."""
-    best = nearest_neighbors(things.space, shelf, same, rows, config.neighbours)
+    best = nearest_neighbors(entities.space, shelf, same, rows, config.neighbours)
     score = np.clip(best.score, 0, 1).round(6)
     # what is 0 alike is not alike, whatever is set
     good = (score >= config.min_similarity) & (score > 0)
     one, other = rows[best.row[good]], best.item[good]
-    cosines = things.space.cosines(one, other).round(6)
-    carried = np.nan_to_num(cosines * np.array(things.space.weights), nan=-np.inf).argmax(axis=1)
-    alike = (things.genre[one] == things.genre[other]) & (things.genre[one] >= 0)
+    cosines = entities.space.cosines(one, other).round(6)
+    top_modality = np.nan_to_num(cosines * np.array(entities.space.weights), nan=-np.inf).argmax(axis=1)
+    alike = (entities.genre[one] == entities.genre[other]) & (entities.genre[one] >= 0)
     columns = [
-        things.ids.take(pa.array(one)),
+        entities.ids.take(pa.array(one)),
         pa.array(best.rank[good] + 1, pa.int32()),
-        things.ids.take(pa.array(other)),
+        entities.ids.take(pa.array(other)),
         pa.array(score[good]),
         *[pa.array(column, from_pandas=True) for column in cosines.T],
-        pa.array(words.WAYS).take(pa.array(carried)),
-        things.genres.take(pa.array(things.genre[one], mask=~alike)),
+        pa.array(words.MODALITIES).take(pa.array(top_modality)),
+        entities.genres.take(pa.array(entities.genre[one], mask=~alike)),
     ]
-    return pa.record_batch(columns, [field.split()[0] for field in FOUND.split(", ")])
+    return pa.record_batch(columns, [field.split()[0] for field in SCHEMA.split(", ")])

@@ -4,21 +4,25 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
-def build_tops(tracks: DataFrame, history: DataFrame, least_rating: float, most: int) -> DataFrame:
+def build_top_tracks(tracks: DataFrame, history: DataFrame, min_rating: float, per_artist: int) -> DataFrame:
     """`artist_id`, `track_id`, `place`: each artist's `most` tracks of most listeners, 1-based, then by id; one of each song.
 
     `tracks`: `track_id`, `song_id`, `artist_id` (null: not known, on nobody's radio).
     """
-    listened = history.where(F.col("rating") >= least_rating).groupBy("track_id").agg(F.count("*").alias("listeners"))
+    listened = history.where(F.col("rating") >= min_rating).groupBy("track_id").agg(F.count("*").alias("listeners"))
     rows = tracks.where("artist_id IS NOT NULL").join(listened, "track_id", "left").na.fill(0, ["listeners"])
     best = (F.desc("listeners"), F.asc("track_id"))
     of_song = Window.partitionBy("artist_id", F.coalesce("song_id", "track_id")).orderBy(*best)
     single = rows.withColumn("version", F.row_number().over(of_song)).where("version = 1")
-    place = F.row_number().over(Window.partitionBy("artist_id").orderBy(*best))
-    return single.withColumn("place", place).where(F.col("place") <= most).select("artist_id", "track_id", "place")
+    position = F.row_number().over(Window.partitionBy("artist_id").orderBy(*best))
+    return (
+        single.withColumn("place", position)
+        .where(F.col("place") <= per_artist)
+        .select("artist_id", "track_id", "place")
+    )
 
 
-def build_radio(names: DataFrame, similar: DataFrame, tops: DataFrame, length: int) -> DataFrame:
+def build_radio(names: DataFrame, similar: DataFrame, top_tracks: DataFrame, length: int) -> DataFrame:
     """Table `artist_radio`: everybody's best track by nearness, the artist's own first, then everybody's second, and so on.
 
     `names`: `artist_id`, `artist` of those who get one; `similar`: table `similar_artists`; `tops`: see `build_tops`.
@@ -27,11 +31,17 @@ def build_radio(names: DataFrame, similar: DataFrame, tops: DataFrame, length: i
         "artist_id", "artist", F.col("artist_id").alias("member"), F.lit(0).alias("near"), F.lit(1.0).alias("score"),
         F.lit("one of the artist's own").alias("why"),
     )  # fmt: skip
-    said = F.concat(F.coalesce("similar_artist", "similar_id"), F.lit(" is like "), F.coalesce("artist", "artist_id"), F.lit(": "))
+    prefix = F.concat(
+        F.coalesce("similar_artist", "similar_id"), F.lit(" is like "), F.coalesce("artist", "artist_id"), F.lit(": ")
+    )
     others = similar.select(
         "artist_id", "artist", F.col("similar_id").alias("member"), F.col("rank").alias("near"), "score",
-        F.concat(said, "why").alias("why"),
+        F.concat(prefix, "why").alias("why"),
     )  # fmt: skip
-    rows = own.unionByName(others).join(tops.withColumnRenamed("artist_id", "member"), "member")
+    rows = own.unionByName(others).join(top_tracks.withColumnRenamed("artist_id", "member"), "member")
     turn = Window.partitionBy("artist_id").orderBy("place", "near", "track_id")
-    return rows.withColumn("rank", F.row_number().over(turn)).where(F.col("rank") <= length).drop("member", "near", "place")
+    return (
+        rows.withColumn("rank", F.row_number().over(turn))
+        .where(F.col("rank") <= length)
+        .drop("member", "near", "place")
+    )

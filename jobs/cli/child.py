@@ -13,7 +13,7 @@ STOP_SECONDS = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Child:
+class ProcessTree:
     """`command` in a process group of its own. Use as a context manager: leaving it leaves nothing running."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
@@ -27,7 +27,7 @@ class Child:
                 command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
             )
 
-    def __enter__(self) -> "Child":
+    def __enter__(self) -> "ProcessTree":
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -77,12 +77,12 @@ def descendants(root: int) -> list[int]:
             # the name, in brackets, may hold blanks; after it come the state and the parent's id
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
-    found, waiting = [], [root]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
+    pids, pending = [], [root]
+    while pending:
+        below = children.get(pending.pop(), [])
+        pids += below
+        pending += below
+    return pids
 
 
 def _alive(pid: int) -> bool:
@@ -93,16 +93,16 @@ def _alive(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def told_to_stop() -> Iterator[list[int]]:
+def stop_requested() -> Iterator[list[int]]:
     """Yield a list that is empty until SIGINT, SIGTERM or SIGHUP arrives, and then holds its number."""
-    told: list[int] = []
+    signals: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        told.append(number)
+        signals.append(number)
 
     before = {sign: signal.signal(sign, note) for sign in SIGNALS}
     try:
-        yield told
+        yield signals
     finally:
         for sign, handler in before.items():
             signal.signal(sign, handler)

@@ -126,8 +126,8 @@ def top(
     """Show a user's list of the live night, each track with genre, score and reason."""
     from jobs.cli.show import one_list, print_list
 
-    found = one_list(settings_with(sources), user, genre or "overall")
-    typer.echo(json.dumps(found, indent=1, default=str, ensure_ascii=False)) if as_json else print_list(found)
+    document = one_list(settings_with(sources), user, genre or "overall")
+    typer.echo(json.dumps(document, indent=1, default=str, ensure_ascii=False)) if as_json else print_list(document)
 
 
 @app.command()
@@ -142,8 +142,8 @@ def track(
     from jobs.cli.track import one_track, print_track
 
     with bar("looking the track up"):
-        found, page = one_track(settings_with(sources), track_id, day(date) if date else None, html)
-    print_track(found, page)
+        details, page = one_track(settings_with(sources), track_id, day(date) if date else None, html)
+    print_track(details, page)
 
 
 @app.command()
@@ -151,8 +151,8 @@ def runs(as_json: AsJson = False, sources: SourcesFile = None) -> None:
     """List the runs, newest first; exactly one of the published ones is live."""
     from jobs.cli.show import all_runs, print_runs
 
-    found = all_runs(settings_with(sources))
-    typer.echo(json.dumps(found, indent=1)) if as_json else print_runs(found)
+    documents = all_runs(settings_with(sources))
+    typer.echo(json.dumps(documents, indent=1)) if as_json else print_runs(documents)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.cli.airflow import BIN, airflow_environment, dags_test_command
-from jobs.cli.child import Child, told_to_stop
+from jobs.cli.child import ProcessTree, stop_requested
 from jobs.cli.sample import make_sample
 from jobs.cli.summary import print_summary
 from jobs.cli.watch import watching
@@ -29,17 +29,17 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class Ended:
+class NightResult:
     """How a night's DAG ended."""
 
     code: int
     """Airflow's exit status, or 130 where a person stopped it."""
     run: Document | None
     log: Path
-    last_words: str
+    last_error: str
 
     @property
-    def whole(self) -> bool:
+    def succeeded(self) -> bool:
         """True where every task succeeded and the night is published."""
         return self.code == 0 and self.run is not None and self.run["status"] == runs.PUBLISHED
 
@@ -47,10 +47,10 @@ class Ended:
         """One or two sentences for a person: what failed, and where the whole story lies."""
         if self.code == INTERRUPTED:
             return f"The night of {date} was stopped; what was live stays live. Run it again to go on."
-        told = (self.run or {}).get("error") or self.last_words or "Airflow ended before a run was opened."
+        cause = (self.run or {}).get("error") or self.last_error or "Airflow ended before a run was opened."
         published = self.run is not None and self.run["status"] == runs.PUBLISHED
         state = "is published, but not whole" if published else "failed; what was live stays live"
-        return f"The night of {date} {state}. {told}\nThe whole log: {self.log}"
+        return f"The night of {date} {state}. {cause}\nThe whole log: {self.log}"
 
 
 def run_night(settings: Settings, date: dt.date | None) -> int:
@@ -58,7 +58,7 @@ def run_night(settings: Settings, date: dt.date | None) -> int:
     settings, sources = _prepare(settings)
     night = date or newest_date(sources)
     ended = _run_dag(settings, sources, night)
-    if not ended.whole:
+    if not ended.succeeded:
         print(f"pmrs: {ended.why(night)}", file=sys.stderr)
         return INTERRUPTED if ended.code == INTERRUPTED else 1
     _remember(settings, sources)
@@ -78,7 +78,7 @@ def run_backfill(settings: Settings, first: dt.date, last: dt.date, dry_run: boo
             continue
         print(f"[{number}/{len(dates)}]", end=" ")
         ended = _run_dag(settings, sources, night, backfill=True)
-        if not ended.whole:
+        if not ended.succeeded:
             print(f"pmrs: {ended.why(night)}\nThe backfill stopped at {night}; go on with FROM={night}.", file=sys.stderr)
             return INTERRUPTED if ended.code == INTERRUPTED else 1
     if not dry_run:
@@ -121,7 +121,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _run_dag(settings: Settings, sources: Sources, night: dt.date, backfill: bool = False) -> Ended:
+def _run_dag(settings: Settings, sources: Sources, night: dt.date, backfill: bool = False) -> NightResult:
     log = settings.var.resolve() / "logs" / f"nightly-{night}.log"
     print(f"Night of {night}, sources {sources.name} ({sources.path}); log: {log}", flush=True)
     profile = choose_profile(settings, [source.path for source in sources.sources])
@@ -130,19 +130,19 @@ def _run_dag(settings: Settings, sources: Sources, night: dt.date, backfill: boo
     with (
         connect(settings, sources.name) as store,
         watching(store, night) as watch,
-        told_to_stop() as told,
-        Child(dags_test_command(night, backfill), environment, log) as child,
+        stop_requested() as signals,
+        ProcessTree(dags_test_command(night, backfill), environment, log) as child,
     ):
-        while child.running and not told:
+        while child.running and not signals:
             watch.show()
             time.sleep(POLL_SECONDS)
-        if told:
+        if signals:
             child.stop()
         watch.show()
         run = watch.run()
-    if told:
+    if signals:
         _give_back(settings, sources, run)
-    return Ended(INTERRUPTED if told else child.code, run, log, _last_words(child.own_output()))
+    return NightResult(INTERRUPTED if signals else child.code, run, log, _last_error(child.own_output()))
 
 
 def _give_back(settings: Settings, sources: Sources, run: Document | None) -> None:
@@ -153,7 +153,7 @@ def _give_back(settings: Settings, sources: Sources, run: Document | None) -> No
         close_run(settings, sources, run["_id"])
 
 
-def _last_words(output: str) -> str:
+def _last_error(output: str) -> str:
     """Return the last line `pmrs: ...` that a task of this run printed, or an empty text."""
-    found = re.findall(r"\bpmrs: (.+?)(?: \[airflow\.|\n)", output)
-    return found[-1].strip() if found else ""
+    lines = re.findall(r"\bpmrs: (.+?)(?: \[airflow\.|\n)", output)
+    return lines[-1].strip() if lines else ""

@@ -18,10 +18,10 @@ def one_list(settings: Settings, user: str, name: str) -> Document:
     with connect(settings, load_sources(settings.sources_file).name) as store:
         if views.live_run(store) is None:
             raise StoreError("No night is published yet; run `make nightly`.")
-        found = store.recommendations.find_one({"user_id": user, "list": name}, {"digest": 0, "_id": 0})
-        if found is None:
+        document = store.recommendations.find_one({"user_id": user, "list": name}, {"digest": 0, "_id": 0})
+        if document is None:
             raise StoreError(_why_no_list(store, user, name))
-        return found
+        return document
 
 
 def _why_no_list(store: MongoDatabase, user: str, name: str) -> str:
@@ -41,12 +41,12 @@ def all_runs(settings: Settings) -> list[dict[str, Any]]:
         ]
 
 
-def print_list(found: Document, most: int | None = None) -> None:
+def print_list(document: Document, limit: int | None = None) -> None:
     """Print a list as a table."""
-    table = Table(title=f"{found['list']} for {found['user_id']}, night {found['date']} (run {found['run_id']})")
+    table = Table(title=f"{document['list']} for {document['user_id']}, night {document['date']} (run {document['run_id']})")
     for name, justify in (("", "right"), ("track", "left"), ("genre", "left"), ("score", "right"), ("why", "left")):
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for item in found["items"][:most]:
+    for item in document["items"][:limit]:
         title = item["title"] or item["track_id"]
         track = f"{title} - {item['artist']}" if item["artist"] else title
         cells = (str(item["rank"]), track, item["genre"] or "unknown", f"{item['score']:.3f}", item["why"])
@@ -54,10 +54,10 @@ def print_list(found: Document, most: int | None = None) -> None:
     console().print(table)
 
 
-def print_runs(found: list[dict[str, Any]]) -> None:
+def print_runs(documents: list[dict[str, Any]]) -> None:
     """Print the runs as a table."""
     table = Table("run", "date", "status", "live")
-    for run in found:
+    for run in documents:
         table.add_row(run["run_id"], run["date"], run["status"], "live" if run["live"] else "")
     console().print(table)
 

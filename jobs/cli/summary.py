@@ -17,20 +17,20 @@ def print_summary(settings: Settings, date: dt.date) -> None:
         facts = store.publications.find_one({"date": date.isoformat()}, sort=[("published_at", -1)]) or {}
         run_id, live = facts.get("_id"), views.live_run(store)
         # the first user by id with a personal list: the same one every time
-        wanted = {"list": "overall", "items.tier": "personal"}
-        found = store[f"recommendations__{run_id}"].find_one(wanted, sort=[("user_id", 1)])
-        told = (store.runs.find_one({"_id": run_id}, {"report": 1}) or {}).get("report", {})
-        if found is not None:
-            print_list(found, most=5)
+        query = {"list": "overall", "items.tier": "personal"}
+        example = store[f"recommendations__{run_id}"].find_one(query, sort=[("user_id", 1)])
+        report = (store.runs.find_one({"_id": run_id}, {"report": 1}) or {}).get("report", {})
+        if example is not None:
+            print_list(example, limit=5)
     state = "is live" if run_id == live else f"is published beside the live night {live}"
     out = console()
     out.print(f"\nRun {run_id} {state}: {facts.get('users', 0)} users, {facts.get('lists', 0)} lists.", highlight=False)
-    if told:
-        print("\n         ".join((f"Verdict: {told['headline']}", *told["findings"])))
+    if report:
+        print("\n         ".join((f"Verdict: {report['headline']}", *report["findings"])))
     print(f"Report:  {report_file(settings, sources.name, date)}")
     print_connection(settings, sources.name)
-    if found is not None:
-        print(f"Look:    .venv/bin/pmrs top {found['user_id']}")
+    if example is not None:
+        print(f"Look:    .venv/bin/pmrs top {example['user_id']}")
 
 
 def print_connection(settings: Settings, sources_name: str = "sample") -> None:

@@ -37,9 +37,9 @@ def print_track(found: track.Known, page: Path) -> None:
     out.print(Text(f"{name}{by} ({found.track['track_id']}), night {found.date}"))
     sure = f", {found.genre['confidence']:.0%} sure" if found.genre["genre"] else ""
     out.print(Text(f"Genre: {found.genre['genre'] or 'unknown'}{sure}; from {track.SOURCES[found.genre['source']]}"))
-    for said in (track.trusted(found), track.without_sound(found)):
-        if said:
-            out.print(Text(said))
+    for note in (track.trusted(found), track.without_sound(found)):
+        if note:
+            out.print(Text(note))
     likely = Table("genre", "probability")
     for genre, share in sorted(found.probabilities, key=lambda one: -one[1]):
         likely.add_row(genre, f"{share:.1%}")

@@ -26,7 +26,7 @@ from jobs.lake.user_items import build_user_items, user_blocks
 from jobs.recommenders.memory_estimate import require_lists
 from jobs.recommenders.methods import catalogue_of, factors_of
 from jobs.recommenders.ranker_config import RANKING, RankerConfig, live_ranker
-from jobs.recommenders.training_data import genre_shares, learn
+from jobs.recommenders.training_data import collect_training_data, genre_shares
 from jobs.spark import rows_per_batch
 from models import exact_index, ivf_index
 from models.ials import ALSModel
@@ -107,14 +107,14 @@ class ServingModel:
 
 def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tuple[Recommender, tuple[str, ...]]:
     """Return the ranker fitted on the night's history, and its tracks in the order of their ids."""
-    if ranker.method.factorised:
+    if ranker.method.factorize:
         manifest = ctx.night.lake.manifest("item_factors", ctx.night.date.isoformat())
         if manifest is not None and manifest.inputs.get(f"model|{RANKING}", "") != ranker.digest:
             # another model was promoted since
             command = f"pmrs run collaborative --date {ctx.night.date}"
             raise LakeError(f"The factors of {ctx.night.date} belong to another ranker than the live one; run `{command}`.")
         return factors_of(ctx.read_required("item_factors"), ranker.settings)
-    training = learn(history.where("rating > 0"), None, None, ())
+    training = collect_training_data(history.where("rating > 0"), None, None, ())
     ctx.night.on_progress(f"fitting {ranker.method.title}", 0, 0)
     try:
         return ranker.method.fit(training, ranker.settings, 0), training.tracks
@@ -197,7 +197,7 @@ def run(ctx: JobContext) -> None:
 def _write(ctx: JobContext, user_items: DataFrame, model_bundle: ServingModel, config: Config, ranker: RankerConfig) -> None:
     fingerprints = ctx.write("candidate_fingerprints", build_fingerprints(user_items))
     # full scores of a block are one matrix product, whose last bits depend on the block: such lists are always recomputed
-    previous = previous_candidates(ctx) if model_bundle.searches(config) and ranker.method.factorised and not ctx.force else None
+    previous = previous_candidates(ctx) if model_bundle.searches(config) and ranker.method.factorize and not ctx.force else None
     if previous is None:
         ctx.write("candidates", build_candidates(user_items, model_bundle, config))
         return

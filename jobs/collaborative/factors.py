@@ -38,13 +38,13 @@ def run(ctx: JobContext) -> None:
     """Read `history`; write `item_factors` and `user_factors`, empty without ratings or for a ranker without factors."""
     config: Config = ctx.config  # type: ignore[assignment]
     ranker, history, on_progress = live_ranker(ctx), ctx.read_required("history"), ctx.night.on_progress
-    factorised, settings = ranker.method.factorised, ranker.settings
+    factorize, settings = ranker.method.factorize, ranker.settings
     # read from the lake on every use, a column or two: cached with its ids it would fill the heap
     interactions = build_confidence(history, settings.min_rating)
-    if factorised is not ials.factorised:
+    if factorize is not ials.factorize:
         # no other fit resumes from the checkpoint of a killed one
         clear(ctx.night.lake.store, ials.CHECKPOINT)
-    if factorised is None or interactions.isEmpty():
+    if factorize is None or interactions.isEmpty():
         ctx.write_empty("item_factors", "user_factors")
         return
     items_before = reusable_item_factors(ctx, ranker, config.fit_every)
@@ -63,7 +63,7 @@ def run(ctx: JobContext) -> None:
         on_progress(step, done, settings.iterations)
 
     start = warm_start(ctx, ranker, config.warm_iterations)
-    with factorised(interactions, users, items, settings, on_iteration, ctx.night.lake.store, start) as (item_rows, user_rows):
+    with factorize(interactions, users, items, settings, on_iteration, ctx.night.lake.store, start) as (item_rows, user_rows):
         ctx.write("item_factors", item_rows)
         ctx.write("user_factors", user_rows)
     for numbers in (users, items):

@@ -35,15 +35,15 @@ class Change:
 Note = Callable[[Iterable[tuple[Change, str | None]]], None]
 
 
-def by_tail(counted: Mapping[str, int], folders: Iterable[str]) -> dict[str, int]:
+def by_folder_name(counted: Mapping[str, int], folders: Iterable[str]) -> dict[str, int]:
     """Convert counts by URI, as Spark names files, to counts by folder below the lake's root."""
     known = set(folders)
-    found = {}
+    counts = {}
     for uri, count in counted.items():
         steps = uri.split("/")
         tail = next(t for n in range(3, len(steps) + 1) if (t := "/".join(steps[-n:])) in known)
-        found[tail] = count
-    return found
+        counts[tail] = count
+    return counts
 
 
 def amend(
@@ -51,7 +51,7 @@ def amend(
     lake: Lake,
     run_id: str,
     named: Mapping[str, list[Manifest]],
-    hit: Mapping[str, int],
+    affected: Mapping[str, int],
     clean: Clean,
     alone: bool,
     note: Note,
@@ -63,22 +63,28 @@ def amend(
     of each part's changes before any is valid, each with the folder that its manifest will name.
     """
     parts: dict[str, list[str]] = defaultdict(list)
-    for folder in sorted(hit):
+    for folder in sorted(affected):
         part = folder.rpartition("/dt=")[0]
         parts[part].append(folder.removeprefix(f"{part}/"))
     for part, folders in parts.items():
         written = lake.rewrite(part, clean(lake.read_with_location(spark, part, folders)), folders)
-        fresh: dict[str, list[Manifest]] = {}
+        manifests: dict[str, list[Manifest]] = {}
         changes: list[tuple[Change, str | None]] = []
-        for whole in (f"{part}/{folder}" for folder in folders):
-            new, found = written.get(whole.removeprefix(f"{part}/")) or ("", empty_digest(table(part).read_schema))
-            fresh[whole] = [
-                replace(old, folder=new, rows=found.rows, digest=found.digest, amended_by=run_id) for old in named[whole]
+        for folder_path in (f"{part}/{folder}" for folder in folders):
+            new, row_digest = written.get(folder_path.removeprefix(f"{part}/")) or (
+                "",
+                empty_digest(table(part).read_schema),
+            )
+            manifests[folder_path] = [
+                replace(old, folder=new, rows=row_digest.rows, digest=row_digest.digest, amended_by=run_id)
+                for old in named[folder_path]
             ]
-            removed = named[whole][0].rows - found.rows
-            changes.append((Change(part, fresh[whole][0].date, removed, hit[whole] - removed), new))
+            removed = named[folder_path][0].rows - row_digest.rows
+            changes.append(
+                (Change(part, manifests[folder_path][0].date, removed, affected[folder_path] - removed), new)
+            )
         note(changes)
-        _commit(lake, fresh, alone)
+        _commit(lake, manifests, alone)
 
 
 def _commit(lake: Lake, fresh: Mapping[str, list[Manifest]], alone: bool) -> None:
@@ -89,12 +95,12 @@ def _commit(lake: Lake, fresh: Mapping[str, list[Manifest]], alone: bool) -> Non
             lake.store.remove(old)
 
 
-def sweep(lake: Lake, strays: Iterable[lake_scan.Stray], opened: dt.datetime | None) -> int:
+def delete_orphans(lake: Lake, orphans: Iterable[lake_scan.Orphan], opened: dt.datetime | None) -> int:
     """Delete what no manifest names and was begun before `opened` (None: nothing); returns how many are left."""
     left = 0
-    for stray in strays:
-        if opened is not None and stray.time < opened:
-            lake.store.remove(stray.name)
+    for orphan in orphans:
+        if opened is not None and orphan.time < opened:
+            lake.store.remove(orphan.name)
         else:
             left += 1
     return left

@@ -12,11 +12,11 @@ from functools import partial
 
 from jobs.context import JobContext
 from jobs.erasure import erasure_log, lake_scan, published_nights, quarantine, rows
-from jobs.erasure.amend import Change, amend, by_tail, sweep
+from jobs.erasure.amend import Change, amend, by_folder_name, delete_orphans
 from jobs.erasure.registry import clean_checkpoints, clean_models
 from jobs.erasure.reports import clean_reports
-from jobs.erasure.requests import makers, wishes_of
-from jobs.lake.deletion_requests import Wishes
+from jobs.erasure.requests import collect_requests, requesters
+from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.files import File
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
@@ -41,8 +41,8 @@ class Config:
 def run(ctx: JobContext) -> None:
     """Read all deletion requests; amend lake, MongoDB, reports and models; write `erasures`, a row per action."""
     ctx.night.on_progress("reading the wishes", 0, 0)
-    wishes = wishes_of(ctx.night)
-    if not wishes.by_hash:
+    requests = collect_requests(ctx.night)
+    if not requests.by_hash:
         return
     began = dt.datetime.now(dt.UTC)
     # not the night's own view of the lake, which passes over sources that are no longer named
@@ -50,15 +50,15 @@ def run(ctx: JobContext) -> None:
     known = lake.store.read_json(CLEANED) if lake.store.exists(CLEANED) else {}
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
         erasure_log.keep(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
-        if known.get("wishes") == wishes.digest and not ctx.force:
-            whole = _fresh_quarantine(ctx, lake, store, wishes, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
+        if known.get("wishes") == requests.digest and not ctx.force:
+            clean = _fresh_quarantine(ctx, lake, store, requests, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
         else:
-            whole = _everything(ctx, lake, store, wishes)
-    if whole:
-        lake.store.write_json(CLEANED, {"wishes": wishes.digest, "since": began.isoformat(), "run_id": ctx.night.run_id})
+            clean = _everything(ctx, lake, store, requests)
+    if clean:
+        lake.store.write_json(CLEANED, {"wishes": requests.digest, "since": began.isoformat(), "run_id": ctx.night.run_id})
 
 
-def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes: Wishes) -> bool:
+def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests) -> bool:
     """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
     night = ctx.night
     lake.store.remove(CLEANED)
@@ -68,12 +68,12 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes: Wishe
     if strange := lake_scan.unknown(files):
         LOG.warning("the lake holds folders of no known table; look into them yourself", folders=strange)
     steps: list[tuple[str, Callable[[], list[Change] | None]]] = [
-        ("listeners' tables", lambda: _tables(ctx, lake, named, wishes, opened is not None)),
-        ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), wishes, opened is not None)),
-        ("models", lambda: [*clean_models(lake.store, wishes), *clean_checkpoints(lake.store)]),
-        ("nights in MongoDB", lambda: published_nights.clean_nights(store, night.run_id, wishes)),
-        ("records in MongoDB", lambda: published_nights.clean_records(store, wishes)),
-        ("reports", lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], wishes)),
+        ("listeners' tables", lambda: _tables(ctx, lake, named, requests, opened is not None)),
+        ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), requests, opened is not None)),
+        ("models", lambda: [*clean_models(lake.store, requests), *clean_checkpoints(lake.store)]),
+        ("nights in MongoDB", lambda: published_nights.clean_nights(store, night.run_id, requests)),
+        ("records in MongoDB", lambda: published_nights.clean_records(store, requests)),
+        ("reports", lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], requests)),
     ]
     for done, (what, step) in enumerate(steps):
         night.on_progress(f"forgetting: {what}", done, len(steps) + 1)
@@ -98,14 +98,14 @@ def _opened(store: MongoDatabase, own: str) -> dt.datetime | None:
     return started
 
 
-def _tables(ctx: JobContext, lake: Lake, named: Folders, wishes: Wishes, alone: bool) -> None:
-    mine = sorted(f for f in named if "user_id" in _columns(f))
-    if not mine:
+def _tables(ctx: JobContext, lake: Lake, named: Folders, requests: DeletionRequests, alone: bool) -> None:
+    folders = sorted(f for f in named if "user_id" in _columns(f))
+    if not folders:
         return
-    asked = makers(ctx.night, wishes).cache()
-    hit = by_tail(rows.found(ctx.spark, [lake.store.pattern(f) for f in mine], asked), mine)
+    requester_rows = requesters(ctx.night, requests).cache()
+    affected = by_folder_name(rows.found(ctx.spark, [lake.store.pattern(f) for f in folders], requester_rows), folders)
     note = partial(erasure_log.note, ctx, lake.store)
-    amend(ctx.spark, lake, ctx.night.run_id, named, hit, lambda frame: rows.cleaned(frame, asked), alone, note)
+    amend(ctx.spark, lake, ctx.night.run_id, named, affected, lambda frame: rows.cleaned(frame, requester_rows), alone, note)
 
 
 def _columns(folder: str) -> list[str]:
@@ -113,7 +113,7 @@ def _columns(folder: str) -> list[str]:
     return list(table.schema.names) if table else []
 
 
-def _fresh_quarantine(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes: Wishes, since: dt.datetime) -> bool:
+def _fresh_quarantine(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests, since: dt.datetime) -> bool:
     """Search what entered quarantine since the last cleaning: a log that is read again may name an erased user."""
     files = lake.store.walk(QUARANTINE)
     fresh = [file for file in files if lake_scan.written(file) >= since] + lake.store.walk("stage")
@@ -122,9 +122,9 @@ def _fresh_quarantine(ctx: JobContext, lake: Lake, store: MongoDatabase, wishes:
     named = lake_scan.by_folder(lake_scan.manifests(lake.store, _manifests_of(files, fresh)))
     # those that were replaced or never committed go first: their bytes would not be looked at
     opened = _opened(store, ctx.night.run_id)
-    left = sweep(lake, lake_scan.strays(fresh, named), opened)
+    left = delete_orphans(lake, lake_scan.orphans(fresh, named), opened)
     folders = {file.name.rpartition("/")[0] for file in fresh}
-    _quarantine(ctx, lake, named, folders, wishes, opened is not None)
+    _quarantine(ctx, lake, named, folders, requests, opened is not None)
     erasure_log.keep(ctx, lake)
     return opened is not None and not left
 
@@ -135,20 +135,20 @@ def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
     return [file for file in files if file.name.partition("/dt=")[0] in parts]
 
 
-def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], wishes: Wishes, alone: bool) -> None:
-    held = sorted(f for f in set(named) & only if lake_scan.table_name(f) == QUARANTINE)
-    if not held:
+def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], requests: DeletionRequests, alone: bool) -> None:
+    folders = sorted(f for f in set(named) & only if lake_scan.table_name(f) == QUARANTINE)
+    if not folders:
         return
     spaces = tuple(sorted({source.namespace for source in ctx.night.sources.sources}))
-    hit = by_tail(quarantine.found(ctx.spark, [lake.store.pattern(f) for f in held], wishes, spaces), held)
-    if hit:
+    affected = by_folder_name(quarantine.found(ctx.spark, [lake.store.pattern(f) for f in folders], requests, spaces), folders)
+    if affected:
         lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
-    redact = partial(quarantine.redacted, wishes=wishes, namespaces=spaces)
-    amend(ctx.spark, lake, ctx.night.run_id, named, hit, redact, alone, partial(erasure_log.note, ctx, lake.store))
+    redact = partial(quarantine.redacted, requests=requests, namespaces=spaces)
+    amend(ctx.spark, lake, ctx.night.run_id, named, affected, redact, alone, partial(erasure_log.note, ctx, lake.store))
 
 
 def _sweep(lake: Lake, opened: dt.datetime | None) -> int:
     """List the lake again and delete orphans: this job has already removed the folders that it replaced."""
     files = lake.store.walk()
     named = lake_scan.by_folder(lake_scan.manifests(lake.store, files))
-    return sweep(lake, lake_scan.strays(files, named), opened)
+    return delete_orphans(lake, lake_scan.orphans(files, named), opened)

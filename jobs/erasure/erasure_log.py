@@ -25,8 +25,8 @@ def note(ctx: JobContext, store: FileStore, changes: Iterable[tuple[Change, str 
 
     None for the folder: the change is done.
     """
-    told = {"night": ctx.night.date.isoformat(), "run_id": ctx.night.run_id, "at": dt.datetime.now(dt.UTC).isoformat()}
-    fresh = [asdict(change) | {"folder": folder} | told for change, folder in changes]
+    head = {"night": ctx.night.date.isoformat(), "run_id": ctx.night.run_id, "at": dt.datetime.now(dt.UTC).isoformat()}
+    fresh = [asdict(change) | {"folder": folder} | head for change, folder in changes]
     if fresh:
         name = f"{FOLDER}/{JOURNAL}{ctx.night.run_id}.json"
         store.write_json(name, [*_noted(store, name), *fresh])
@@ -34,8 +34,8 @@ def note(ctx: JobContext, store: FileStore, changes: Iterable[tuple[Change, str 
 
 def keep(ctx: JobContext, lake: Lake, of_dead_runs: bool = False) -> None:
     """Journals to table `forgotten`, under the night that each is of: this run's own, and those that killed runs have left."""
-    mine = f"{JOURNAL}{ctx.night.run_id}.json"
-    names = [name for name in lake.store.files(FOLDER) if name == mine or (of_dead_runs and name.startswith(JOURNAL))]
+    journal = f"{JOURNAL}{ctx.night.run_id}.json"
+    names = [name for name in lake.store.files(FOLDER) if name == journal or (of_dead_runs and name.startswith(JOURNAL))]
     done = [entry for name in names for entry in _noted(lake.store, f"{FOLDER}/{name}") if _is_valid(lake, entry)]
     for night in sorted({entry["night"] for entry in done}):
         _write(ctx, lake, night, [entry for entry in done if entry["night"] == night])
@@ -51,8 +51,8 @@ def _is_valid(lake: Lake, entry: dict[str, Any]) -> bool:
     """Whether the manifest that was announced was committed before the run was killed."""
     if entry["folder"] is None:
         return True
-    found = lake.manifest(entry["what"], entry["date"])
-    return found is not None and (found.folder, found.amended_by) == (entry["folder"], entry["run_id"])
+    manifest = lake.manifest(entry["what"], entry["date"])
+    return manifest is not None and (manifest.folder, manifest.amended_by) == (entry["folder"], entry["run_id"])
 
 
 def _write(ctx: JobContext, lake: Lake, night: str, entries: list[dict[str, Any]]) -> None:

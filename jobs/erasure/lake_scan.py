@@ -21,7 +21,7 @@ PARTLY = re.compile(r"^.+?/(_temporary|\.spark-staging[^/]*)(?=/)")
 
 
 @dataclass(frozen=True)
-class Stray:
+class Orphan:
     """A folder, or a single file, that no manifest names, and when it was begun or last changed (UTC)."""
 
     name: str
@@ -33,10 +33,10 @@ def manifests(store: FileStore, files: Iterable[File]) -> list[Manifest]:
     return [Manifest.from_json(store.read_json(f.name)) for f in files if f.name.endswith(f"/{MANIFEST}")]
 
 
-def by_folder(found: Iterable[Manifest]) -> dict[str, list[Manifest]]:
+def by_folder(manifests_: Iterable[Manifest]) -> dict[str, list[Manifest]]:
     """`TABLE/PART/dt=.../run=...` -> the manifests that name it: several where dates share their rows."""
     named: dict[str, list[Manifest]] = defaultdict(list)
-    for manifest in found:
+    for manifest in manifests_:
         if manifest.folder:
             named[f"{manifest.table}/{manifest.folder}"].append(manifest)
     return dict(named)
@@ -58,16 +58,16 @@ def written(file: File) -> dt.datetime:
     return dt.datetime.strptime(match["time"], "%Y-%m-%dT%H%M%S").replace(tzinfo=dt.UTC) if match else file.changed
 
 
-def strays(files: Iterable[File], named: Mapping[str, object]) -> list[Stray]:
+def orphans(files: Iterable[File], named: Mapping[str, object]) -> list[Orphan]:
     """Return the orphans of known tables: folders of killed runs, and unfinished files."""
-    found: dict[str, dt.datetime] = {}
+    times: dict[str, dt.datetime] = {}
     for file in files:
         match = STAGE.match(file.name) or PARTLY.match(file.name) or FOLDER.match(file.name)
         if table_name(file.name) not in {*TABLES, "stage"} or _in_use(file.name, named):
             continue
         name = match[0].rstrip("/") if match else file.name
-        found[name] = max(written(file), found.get(name, dt.datetime.min.replace(tzinfo=dt.UTC)))
-    return [Stray(name, time) for name, time in sorted(found.items())]
+        times[name] = max(written(file), times.get(name, dt.datetime.min.replace(tzinfo=dt.UTC)))
+    return [Orphan(name, time) for name, time in sorted(times.items())]
 
 
 def _in_use(name: str, named: Mapping[str, object]) -> bool:

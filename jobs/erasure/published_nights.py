@@ -10,7 +10,7 @@ from pymongo import DeleteMany, DeleteOne, ReplaceOne
 
 from jobs.erasure.amend import Change
 from jobs.erasure.tokens import names_somebody
-from jobs.lake.deletion_requests import Wish, Wishes
+from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests
 from jobs.mongo.connection import Document, MongoDatabase
 from jobs.mongo.names import RECOMMENDATIONS, collection_name
 from jobs.recommenders.reasons import BY, without_names
@@ -18,14 +18,14 @@ from jobs.recommenders.reasons import BY, without_names
 BATCH = 200
 """Users whose documents are amended by one command: some thousand lists, a few megabytes."""
 Edit = DeleteMany | DeleteOne | ReplaceOne[Document]
-SAID = "(forgotten)"
+REDACTED = "(forgotten)"
 """Stands where a sentence named somebody."""
 
 
-def clean_nights(store: MongoDatabase, run_id: str, wishes: Wishes) -> list[Change]:
+def clean_nights(store: MongoDatabase, run_id: str, requests: DeletionRequests) -> list[Change]:
     """Amend every night's collections, whatever they are called, and bring the counts of their publications up to date."""
     names = sorted(name for name in _collections(store) if "__" in name)
-    changes = [_clean(store, name, name.partition("__")[2], wishes) for name in names]
+    changes = [_clean(store, name, name.partition("__")[2], requests) for name in names]
     for published in list(store.publications.find({"amending": True}, {"_id": 1})):
         recount(store, published["_id"], run_id)
     return [change for change in changes if change.removed or change.changed]
@@ -36,21 +36,21 @@ def _collections(store: MongoDatabase) -> list[str]:
     return [name for name in names if not name.startswith("system.")]
 
 
-def _makers_in(store: MongoDatabase, name: str, wishes: Wishes) -> Iterator[tuple[str, Wish]]:
+def _makers_in(store: MongoDatabase, name: str, requests: DeletionRequests) -> Iterator[tuple[str, DeletionRequest]]:
     """Users with documents in a collection who asked for something; ids pass by one at a time, hashed here."""
     users = store[name].aggregate([{"$match": {"user_id": {"$type": "string"}}}, {"$group": {"_id": "$user_id"}}])
     for row in users:
-        wish = wishes.of(row["_id"])
-        if wish is not None:
-            yield row["_id"], wish
+        request = requests.of(row["_id"])
+        if request is not None:
+            yield row["_id"], request
 
 
-def _clean(store: MongoDatabase, name: str, night: str, wishes: Wishes) -> Change:
+def _clean(store: MongoDatabase, name: str, night: str, requests: DeletionRequests) -> Change:
     removed = changed = 0
-    titles = _names(store, night, wishes) if wishes.pairs else {}
-    users = _makers_in(store, name, wishes)
+    titles = _names(store, night, requests) if requests.pairs else {}
+    users = _makers_in(store, name, requests)
     while chunk := list(islice(users, BATCH)):
-        edits = [edit for user, wish in chunk for edit in _edits(store, name, user, wish, titles)]
+        edits = [edit for user, request in chunk for edit in _edits(store, name, user, request, titles)]
         if edits:
             # noted before anything is deleted: a run after a kill finds nothing to delete, but must count again
             store.publications.update_one({"_id": night}, {"$set": {"amending": True}})
@@ -59,25 +59,25 @@ def _clean(store: MongoDatabase, name: str, night: str, wishes: Wishes) -> Chang
     return Change(name, _date(store, night), removed, changed)
 
 
-def _edits(store: MongoDatabase, name: str, user: str, wish: Wish, titles: Mapping[str, set[str]]) -> Iterator[Edit]:
+def _edits(store: MongoDatabase, name: str, user: str, request: DeletionRequest, titles: Mapping[str, set[str]]) -> Iterator[Edit]:
     """Yield the edits of one user's documents."""
-    if wish.whole:
+    if request.whole_user:
         yield DeleteMany({"user_id": user})
         return
-    told = {title for track in wish.tracks for title in titles[track]}
+    names = {title for track in request.tracks for title in titles[track]}
     for document in store[name].find({"user_id": user}):
-        cleaned = without_tracks(document, wish.tracks, told)
+        cleaned = without_tracks(document, request.tracks, names)
         if cleaned is None:
             yield DeleteOne({"_id": document["_id"]})
         elif cleaned != document:
             yield ReplaceOne({"_id": document["_id"]}, cleaned)
 
 
-def _names(store: MongoDatabase, night: str, wishes: Wishes) -> dict[str, set[str]]:
+def _names(store: MongoDatabase, night: str, requests: DeletionRequests) -> dict[str, set[str]]:
     """Return the names that this night's reasons use for the tracks, from the night's own titles."""
-    names = {track: {track} for track in wishes.tracks}
-    told = store[collection_name("classified_music", night)].find({"_id": {"$in": wishes.tracks}}, {"title": 1, "artist": 1})
-    for track in told:
+    names = {track: {track} for track in requests.tracks}
+    documents = store[collection_name("classified_music", night)].find({"_id": {"$in": requests.tracks}}, {"title": 1, "artist": 1})
+    for track in documents:
         title = track.get("title") or track["_id"]
         names[track["_id"]].add(title + BY + track["artist"] if track.get("artist") else title)
     return names
@@ -93,10 +93,10 @@ def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) 
     if document.get("track_id") in tracks or (after and any(name.endswith(BY + after) for name in names)):
         return None
     old: list[dict[str, Any]] = document.get("items", [])
-    kept = [item for item in old if item.get("track_id") not in tracks]
+    remaining = [item for item in old if item.get("track_id") not in tracks]
     items = [
         item | {"rank": rank} | {key: without_names(item[key], names) for key in ("why",) if key in item}
-        for rank, item in enumerate(kept, 1)
+        for rank, item in enumerate(remaining, 1)
     ]
     if items == old:
         return document
@@ -108,11 +108,11 @@ def recount(store: MongoDatabase, night: str, run_id: str) -> None:
     """Users, lists and items of an amended night as they are now: what the next audit and the repair go by."""
     lists = store[collection_name(RECOMMENDATIONS, night)]
     sums = {"_id": None, "lists": {"$sum": 1}, "items": {"$sum": {"$size": "$items"}}}
-    found = next(iter(lists.aggregate([{"$group": sums}])), {"lists": 0, "items": 0})
+    totals = next(iter(lists.aggregate([{"$group": sums}])), {"lists": 0, "items": 0})
     users = next(iter(lists.aggregate([{"$group": {"_id": "$user_id"}}, {"$count": "users"}])), {"users": 0})
-    facts = {"users": users["users"], "lists": found["lists"], "items": found["items"], "amended_by": run_id}
-    kept = {f"publication.{key}": value for key, value in facts.items()}
-    store.runs.update_one({"_id": night, "publication": {"$exists": True}}, {"$set": kept})
+    facts = {"users": users["users"], "lists": totals["lists"], "items": totals["items"], "amended_by": run_id}
+    update = {f"publication.{key}": value for key, value in facts.items()}
+    store.runs.update_one({"_id": night, "publication": {"$exists": True}}, {"$set": update})
     store.publications.update_one({"_id": night}, {"$set": facts, "$unset": {"amending": ""}})
 
 
@@ -120,14 +120,14 @@ def _date(store: MongoDatabase, night: str) -> str:
     return str((store.runs.find_one({"_id": night}, {"date": 1}) or {}).get("date", ""))
 
 
-def clean_records(store: MongoDatabase, wishes: Wishes) -> list[Change]:
+def clean_records(store: MongoDatabase, requests: DeletionRequests) -> list[Change]:
     """Amend records that belong to no night: sentences and documents that name an erased user."""
-    names = names_somebody(wishes, ())
+    names = names_somebody(requests, ())
     changes = []
     for name in sorted(n for n in _collections(store) if "__" not in n):
         changed = 0
         for document in store[name].find():
-            cleaned = scrubbed(document, names, wishes)
+            cleaned = scrubbed(document, names, requests)
             if cleaned is None:
                 store[name].delete_one({"_id": document["_id"]})
             elif cleaned != document:
@@ -138,16 +138,16 @@ def clean_records(store: MongoDatabase, wishes: Wishes) -> list[Change]:
     return changes
 
 
-def scrubbed(value: Any, names: Callable[[bytes], bool], wishes: Wishes) -> Any:
+def scrubbed(value: Any, names: Callable[[bytes], bool], requests: DeletionRequests) -> Any:
     """`value` without records whose `user_id` is a forgotten user's (None), and with sentences that name one replaced.
 
     Only texts with a space in them are sentences: ids, dates and digests of our own are never somebody's name.
     """
     if isinstance(value, dict):
-        wish = wishes.of(value["user_id"]) if isinstance(value.get("user_id"), str) else None
-        if wish is not None and wish.whole:
+        request = requests.of(value["user_id"]) if isinstance(value.get("user_id"), str) else None
+        if request is not None and request.whole_user:
             return None
-        return {key: scrubbed(inner, names, wishes) for key, inner in value.items()}
+        return {key: scrubbed(inner, names, requests) for key, inner in value.items()}
     if isinstance(value, list):
-        return [scrubbed(inner, names, wishes) for inner in value]
-    return SAID if isinstance(value, str) and " " in value and names(value.encode("utf-8", "replace")) else value
+        return [scrubbed(inner, names, requests) for inner in value]
+    return REDACTED if isinstance(value, str) and " " in value and names(value.encode("utf-8", "replace")) else value

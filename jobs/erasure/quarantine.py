@@ -10,14 +10,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructField, StructType
 
 from jobs.erasure.tokens import names_somebody
-from jobs.lake.deletion_requests import Wishes
+from jobs.lake.deletion_requests import DeletionRequests
 
-NOTE = "; its bytes are forgotten, on somebody's wish"
+REDACTION_NOTE = "; its bytes are forgotten, on somebody's wish"
 
 
-def marked(frame: DataFrame, wishes: Wishes, namespaces: tuple[str, ...]) -> DataFrame:
+def marked(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, ...]) -> DataFrame:
     """Rows of table `quarantine` (and other columns) with `__names`: their bytes name somebody who is to be forgotten."""
-    known = frame.sparkSession.sparkContext.broadcast(wishes)
+    known = frame.sparkSession.sparkContext.broadcast(requests)
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         names = names_somebody(known.value, namespaces)
@@ -36,18 +36,18 @@ def _bytes(raw: str) -> bytes:
         return raw.encode()  # not ours, but perhaps somebody's name
 
 
-def found(spark: SparkSession, paths: list[str], wishes: Wishes, namespaces: tuple[str, ...]) -> dict[str, int]:
+def found(spark: SparkSession, paths: list[str], requests: DeletionRequests, namespaces: tuple[str, ...]) -> dict[str, int]:
     """Return the number of lines that name an erased user, by folder; one Spark job for all folders."""
     rows = spark.read.schema("raw string").parquet(*paths).where("raw IS NOT NULL")
     placed = rows.select("raw", F.regexp_replace("_metadata.file_path", "/[^/]+$", "").alias("place"))
-    counted = marked(placed, wishes, namespaces).where("__names").groupBy("place").agg(F.count("*").alias("rows"))
+    counted = marked(placed, requests, namespaces).where("__names").groupBy("place").agg(F.count("*").alias("rows"))
     return {row["place"]: row["rows"] for row in counted.collect()}  # as many as folders at most
 
 
-def redacted(frame: DataFrame, wishes: Wishes, namespaces: tuple[str, ...]) -> DataFrame:
+def redacted(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, ...]) -> DataFrame:
     """`frame` with the bytes of such lines taken out and a note in the reason; rule, file and line stay."""
     names = F.col("__names")
     raw = F.when(~names, F.col("raw")).alias("raw")
-    reason = F.when(names, F.concat("reason", F.lit(NOTE))).otherwise(F.col("reason")).alias("reason")
+    reason = F.when(names, F.concat("reason", F.lit(REDACTION_NOTE))).otherwise(F.col("reason")).alias("reason")
     new = {"raw": raw, "reason": reason}
-    return marked(frame, wishes, namespaces).select(*[new.get(name, F.col(name)) for name in frame.columns])
+    return marked(frame, requests, namespaces).select(*[new.get(name, F.col(name)) for name in frame.columns])

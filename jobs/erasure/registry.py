@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.erasure.amend import Change
 from jobs.lake.checkpoints import CLIPS, FOLDER, TRAINING
-from jobs.lake.deletion_requests import Wishes
+from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.files import FileStore
 
 WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
@@ -19,14 +19,14 @@ SMALL = 8
 """A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
 
 
-def clean_models(store: FileStore, wishes: Wishes) -> list[Change]:
+def clean_models(store: FileStore, requests: DeletionRequests) -> list[Change]:
     """Drop each model whose card or tensor names hold a forgotten user's id as a text of its own, pointer first; and the weights of
     recommenders.
     """
     changes = []
     for name in store.folders("models"):
         for digest in store.folders(f"models/{name}"):
-            if any(wishes.of(text) for text in _texts_of_model(store, f"models/{name}/{digest}")):
+            if any(requests.of(text) for text in _texts_of_model(store, f"models/{name}/{digest}")):
                 pointer = f"models/{name}/registered.json"
                 if store.exists(pointer) and store.read_json(pointer)["digest"] == digest:
                     store.remove(pointer)
@@ -46,22 +46,22 @@ def clean_checkpoints(store: FileStore) -> list[Change]:
     changes = []
     fits = [f"{FOLDER}/{name}" for name in store.folders(FOLDER) if name not in {TRAINING, CLIPS}]
     for folder in (*fits, "candidate_fingerprints"):
-        found = [file.name for file in store.walk(folder)]
+        names = [file.name for file in store.walk(folder)]
         # manifests first: a kill in between leaves none that names rows which are gone
-        for name in (name for name in found if name.endswith("/_manifest.json")):
+        for name in (name for name in names if name.endswith("/_manifest.json")):
             store.remove(name)
         store.remove(folder)
-        changes += [Change(folder, "", len(found))] if found else []
+        changes += [Change(folder, "", len(names))] if names else []
     return changes
 
 
 def _without_weights(store: FileStore, folder: str) -> bool:
     """Take the weights of what learned from listening away; returns whether there were any."""
     weights, card = f"{folder}/weights.safetensors", f"{folder}/card.json"
-    told = store.read_json(card) if store.exists(card) else {}
-    if told.get("learned_from") != "listening" or not store.exists(weights):
+    content = store.read_json(card) if store.exists(card) else {}
+    if content.get("learned_from") != "listening" or not store.exists(weights):
         return False
-    store.write_json(card, {**told, "weights": WITHOUT})
+    store.write_json(card, {**content, "weights": WITHOUT})
     store.remove(weights)
     return True
 

@@ -10,24 +10,24 @@ from jobs.recommenders.reasons import BY
 NAMING = ("user_id", "track_id", "song_id", "reason_track_id", "why", "anchor_artist")
 """Columns by which a row can name a user, or what the user played; every table calls them so. A list that is named after the artist
 of a track to be forgotten (`anchor_artist`) goes whole: its name says that the artist was played."""
-MAKER = "__maker"
+REQUESTER = "__maker"
 
 
-def judged(frame: DataFrame, makers: DataFrame) -> DataFrame:
+def flag_rows(frame: DataFrame, requesters: DataFrame) -> DataFrame:
     """`frame` with `__maker` (null: asked for nothing), `__gone`, and `__told`: its reason names a track to be forgotten.
 
     `makers`: see `known.makers`. A track's rows go by track; only where a row knows no track, by its song.
     """
-    whole = F.struct("whole", "tracks", "songs", "names").alias(MAKER)
-    asked = F.broadcast(makers.select(F.col("user_hash").alias("__hash"), whole))
-    own = frame.withColumn("__hash", user_hash()).join(asked, "__hash", "left").drop("__hash")
+    request = F.struct("whole", "tracks", "songs", "names").alias(REQUESTER)
+    requests = F.broadcast(requesters.select(F.col("user_hash").alias("__hash"), request))
+    own = frame.withColumn("__hash", user_hash()).join(requests, "__hash", "left").drop("__hash")
     user, track, song, because, why, after = (_text(frame, name) for name in NAMING)
     listed = _within(track, "tracks") | (track.isNull() & _within(song, "songs"))
-    told = _within(because, "tracks") | F.coalesce(reasons.mentions(why, F.col(f"{MAKER}.names")), F.lit(False))
+    mentioned = _within(because, "tracks") | F.coalesce(reasons.mentions(why, F.col(f"{REQUESTER}.names")), F.lit(False))
     ends = F.concat(F.lit(BY), after)
-    named = F.coalesce(F.exists(F.col(f"{MAKER}.names"), lambda name: name.endswith(ends)), F.lit(False))
-    gone = user.isNotNull() & (F.coalesce(F.col(f"{MAKER}.whole"), F.lit(False)) | listed | named)
-    return own.withColumns({"__gone": gone, "__told": told})
+    named = F.coalesce(F.exists(F.col(f"{REQUESTER}.names"), lambda name: name.endswith(ends)), F.lit(False))
+    gone = user.isNotNull() & (F.coalesce(F.col(f"{REQUESTER}.whole"), F.lit(False)) | listed | named)
+    return own.withColumns({"__gone": gone, "__told": mentioned})
 
 
 def _text(frame: DataFrame, name: str) -> Column:
@@ -35,30 +35,30 @@ def _text(frame: DataFrame, name: str) -> Column:
 
 
 def _within(value: Column, kind: str) -> Column:
-    return F.coalesce(F.array_contains(F.col(f"{MAKER}.{kind}"), value), F.lit(False))
+    return F.coalesce(F.array_contains(F.col(f"{REQUESTER}.{kind}"), value), F.lit(False))
 
 
-def found(spark: SparkSession, paths: list[str], makers: DataFrame) -> dict[str, int]:
+def found(spark: SparkSession, paths: list[str], requesters: DataFrame) -> dict[str, int]:
     """Return the number of rows to be deleted or changed, by folder `dt=.../run=...`; one Spark job for all tables.
 
     Only the columns that name somebody are read; a table that lacks one reads as null.
     """
     rows = spark.read.schema(", ".join(f"{name} string" for name in NAMING)).parquet(*paths)
-    marked = judged(rows.withColumn("place", F.regexp_replace("_metadata.file_path", "/[^/]+$", "")), makers)
+    marked = flag_rows(rows.withColumn("place", F.regexp_replace("_metadata.file_path", "/[^/]+$", "")), requesters)
     counted = marked.where("__gone OR __told").groupBy("place").agg(F.count("*").alias("rows"))
     return {row["place"]: row["rows"] for row in counted.collect()}  # as many as folders at most
 
 
-def cleaned(frame: DataFrame, makers: DataFrame) -> DataFrame:
+def cleaned(frame: DataFrame, requesters: DataFrame) -> DataFrame:
     """Return the remaining rows of `frame` (with `dt` and `run`), with neutral reasons and without gaps in ranks."""
-    kept = judged(frame, makers).where(~F.col("__gone"))
+    remaining = flag_rows(frame, requesters).where(~F.col("__gone"))
     if "reason_track_id" in frame.columns:
-        kept = kept.withColumn("reason_track_id", F.when(~F.col("__told"), F.col("reason_track_id")))
+        remaining = remaining.withColumn("reason_track_id", F.when(~F.col("__told"), F.col("reason_track_id")))
     if "why" in frame.columns:
-        kept = kept.withColumn("why", F.when(F.col("__told"), reasons.neutral(F.col("why"))).otherwise(F.col("why")))
+        remaining = remaining.withColumn("why", F.when(F.col("__told"), reasons.neutral(F.col("why"))).otherwise(F.col("why")))
     if not {"list", "rank"} <= set(frame.columns):
-        return kept.select(*frame.columns)
+        return remaining.select(*frame.columns)
     # only the lists of those who asked are sorted; all others pass as they are
     order = Window.partitionBy("dt", "run", "user_id", "list").orderBy("rank")
-    mine = kept.where(f"{MAKER} IS NOT NULL").withColumn("rank", F.row_number().over(order))
-    return kept.where(f"{MAKER} IS NULL").select(*frame.columns).unionByName(mine.select(*frame.columns))
+    affected = remaining.where(f"{REQUESTER} IS NOT NULL").withColumn("rank", F.row_number().over(order))
+    return remaining.where(f"{REQUESTER} IS NULL").select(*frame.columns).unionByName(affected.select(*frame.columns))

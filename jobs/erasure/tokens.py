@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from unicodedata import normalize
 from urllib.parse import unquote, unquote_plus
 
-from jobs.lake.deletion_requests import Wishes, sha256
+from jobs.lake.deletion_requests import DeletionRequests, sha256
 
 LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,2048}+)")', re.DOTALL)
 """A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 2,048 in escapes."""
@@ -51,8 +51,8 @@ def _unescaped(escapes: re.Match[str]) -> str:
 
 def literals(text: str) -> Iterator[str]:
     """Yield the texts between two double quotes: as they are, with doubled quotes single, and parsed as JSON."""
-    for found in LITERAL.finditer(text):
-        inner = found[1]
+    for match in LITERAL.finditer(text):
+        inner = match[1]
         yield inner
         try:
             yield str(json.loads(f'"{inner}"', strict=False))
@@ -72,7 +72,7 @@ def fields(text: str) -> Iterator[str]:
 
 def spans(text: str) -> Iterator[str]:
     """Up to LONGEST neighbouring words, with what stands between them."""
-    words = [found.span() for found in WORD.finditer(text)]
+    words = [match.span() for match in WORD.finditer(text)]
     for first, (start, _) in enumerate(words):
         for _, end in words[first : first + LONGEST]:
             yield text[start:end]
@@ -80,18 +80,18 @@ def spans(text: str) -> Iterator[str]:
 
 def tokens(line: bytes) -> set[str]:
     """Every piece of a line that could be an id."""
-    found: set[str] = set()
+    pieces: set[str] = set()
     for text in texts(line):
         quoted = list(literals(text))
         for piece in (text, text.replace('""', '"'), *quoted):
-            found.update(fields(piece))
+            pieces.update(fields(piece))
         for piece in (text, *(inner for inner in quoted if "\\" in text)):  # unescaped, words may join
-            found.update(spans(piece))
-    found |= {normalize(form, piece) for piece in found if not piece.isascii() for form in ("NFC", "NFD")}
-    return found - {""}
+            pieces.update(spans(piece))
+    pieces |= {normalize(form, piece) for piece in pieces if not piece.isascii() for form in ("NFC", "NFD")}
+    return pieces - {""}
 
 
-def names_somebody(wishes: Wishes, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
+def names_somebody(requests: DeletionRequests, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
     """Return a predicate of lines: True if a line names an erased user, or a user together with a track to be erased.
 
     One longer than LONG_LINE does, for all that is known, where anybody has a wish. `namespaces`: prefixes behind which the lake
@@ -101,18 +101,18 @@ def names_somebody(wishes: Wishes, namespaces: Iterable[str]) -> Callable[[bytes
 
     def judge(line: bytes) -> bool:
         if len(line) > LONG_LINE:
-            return bool(wishes.by_hash)
+            return bool(requests.by_hash)
         pieces = tokens(line)
         things: set[str] | None = None
         for piece in pieces:
             for prefix in prefixes:
-                wish = wishes.by_hash.get(sha256(prefix + piece))
-                if wish is None:
+                request = requests.by_hash.get(sha256(prefix + piece))
+                if request is None:
                     continue
-                if wish.whole:
+                if request.whole_user:
                     return True
                 things = things or {p + known for p in prefixes for known in pieces}
-                if things & (wish.tracks | wish.songs):
+                if things & (request.tracks | request.songs):
                     return True
         return False
 

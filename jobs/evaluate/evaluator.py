@@ -25,7 +25,7 @@ from jobs.evaluate.report import ProgressCallback, no_progress
 from jobs.evaluate.result import PRIMARY_METRIC, Result
 from jobs.evaluate.splits import Split, Task, require_no_leak
 from jobs.lake.collect import collect_arrow
-from jobs.recommenders.training_data import TrainingData, learn
+from jobs.recommenders.training_data import TrainingData, collect_training_data
 from jobs.spark import run_parallel
 from models.protocol import CatalogTooLargeError, Recommender
 from models.topk import recommend
@@ -141,7 +141,7 @@ class Evaluator:
 
     def _load_training_data(self, split: Split) -> TrainingData:
         recent = None if split.recent is split.train else split.recent
-        return learn(split.train, recent, self.metadata.genres, self.metadata.genre_names)
+        return collect_training_data(split.train, recent, self.metadata.genres, self.metadata.genre_names)
 
     @cached_property
     def _inner(self) -> tuple[Split, TrainingData]:
@@ -192,7 +192,7 @@ class Evaluator:
 
     def _rank(self, model: Recommender, training_data: TrainingData, task: Task) -> DataFrame:
         """Rank the candidates of every query of a task, DEPTH ranks each; the lists are written to a Parquet file."""
-        queries, inputs = training_data.asked(task.inputs)
+        queries, inputs = training_data.queries(task.inputs)
         query_ids, tracks = pa.array(queries), pa.array(training_data.tracks)
         file = self.folder / f"lists-{uuid.uuid4().hex[:12]}.parquet"
         with pq.ParquetWriter(file, LISTS_SCHEMA) as writer:

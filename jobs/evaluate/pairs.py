@@ -24,7 +24,7 @@ from jobs.evaluate.setup import open_context
 from jobs.lake.collect import collect_arrow
 from jobs.lake.partitions import Partitions
 from jobs.recommenders.methods import METHODS
-from jobs.recommenders.training_data import TrainingData, learn
+from jobs.recommenders.training_data import TrainingData, collect_training_data
 from jobs.settings import Settings
 from models.protocol import CatalogTooLargeError, Recommender
 
@@ -79,7 +79,7 @@ def predict_rates(train: pa.Table, test: pa.Table, shrinkage: float) -> tuple[F6
 
 def score_pairs(model: Recommender, training_data: TrainingData, inputs: DataFrame, test: pa.Table) -> F64:
     """Return a recommender's scores [N] of the test pairs; 0 for an unknown user or track."""
-    queries, ratings = training_data.asked(inputs.select(F.col("user_id").alias("query_id"), "track_id", "rating"))
+    queries, ratings = training_data.queries(inputs.select(F.col("user_id").alias("query_id"), "track_id", "rating"))
     user = pc.fill_null(pc.index_in(test["user_id"], pa.array(queries, pa.string())), -1).to_numpy()
     item = pc.fill_null(pc.index_in(test["track_id"], pa.array(training_data.tracks, pa.string())), -1).to_numpy()
     scores = np.zeros(test.num_rows)
@@ -131,7 +131,7 @@ def build_rows(
     positives = (
         first.where("target > 0").groupBy("user_id", "track_id").agg(F.lit(1.0).alias("rating")).localCheckpoint()
     )
-    training_data = learn(positives, None, None, ())
+    training_data = collect_training_data(positives, None, None, ())
     for name in config.methods:
         on_progress(name, 0, 0)
         method = METHODS[name]

@@ -49,13 +49,13 @@ class Checkpoint:
     def load(self) -> Tensors | None:
         """Return the last checkpoint; None if there is none or it cannot be read."""
         try:
-            found: Tensors = load(self._store.read_bytes(self._file))
+            tensors: Tensors = load(self._store.read_bytes(self._file))
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError) as error:
             LOG.warning("a checkpoint cannot be read; beginning anew", file=self._file, error=str(error))
             return None
-        return found
+        return tensors
 
     def keep(self, arrays: Tensors) -> None:
         """Put these in the place of the former ones, at once or not at all; does nothing where those are young."""

@@ -15,10 +15,10 @@ from jobs.lake.schemas import table
 
 
 @dataclass(frozen=True)
-class Wish:
+class DeletionRequest:
     """What one person asked for."""
 
-    whole: bool
+    whole_user: bool
     """Forget everything of the person; else only what follows."""
     tracks: frozenset[str] = frozenset()
     songs: frozenset[str] = frozenset()
@@ -26,44 +26,49 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DeletionRequests:
     """All wishes as known now, by the SHA-256 (hex) of the user id: small enough for the driver and every task."""
 
-    by_hash: Mapping[str, Wish]
+    by_hash: Mapping[str, DeletionRequest]
 
-    def of(self, user_id: str) -> Wish | None:
+    def of(self, user_id: str) -> DeletionRequest | None:
         """Return the request of a user, or None."""
         return self.by_hash.get(sha256(user_id))
 
     @property
     def pairs(self) -> bool:
         """Whether anybody asked for single tracks."""
-        return any(wish.tracks for wish in self.by_hash.values())
+        return any(request.tracks for request in self.by_hash.values())
 
     @property
     def tracks(self) -> list[str]:
         """Every track that somebody wants forgotten, sorted."""
-        return sorted({track for wish in self.by_hash.values() for track in wish.tracks})
+        return sorted({track for request in self.by_hash.values() for track in request.tracks})
 
     @property
     def digest(self) -> str:
         """What "the same wishes" means, songs included: 32 hex digits."""
-        told = [(key, w.whole, sorted(w.tracks), sorted(w.songs)) for key, w in sorted(self.by_hash.items())]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+        content = [(key, w.whole_user, sorted(w.tracks), sorted(w.songs)) for key, w in sorted(self.by_hash.items())]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def wishes_in(rows: pa.Table) -> Wishes:
+def requests_from_rows(rows: pa.Table) -> DeletionRequests:
     """Build the requests from rows of table `deletions` (`user_hash`, `track_id`, optionally `song_id`)."""
-    whole: set[str] = set()
-    found: dict[str, tuple[set[str], set[str]]] = {}
+    erased_users: set[str] = set()
+    things: dict[str, tuple[set[str], set[str]]] = {}
     for row in rows.to_pylist():
-        tracks, songs = found.setdefault(row["user_hash"], (set(), set()))
+        tracks, songs = things.setdefault(row["user_hash"], (set(), set()))
         if row["track_id"] is None:
-            whole.add(row["user_hash"])
+            erased_users.add(row["user_hash"])
             continue
         tracks.add(row["track_id"])
         songs |= {row["song_id"]} if row.get("song_id") else set()
-    return Wishes({key: Wish(key in whole, frozenset(tracks), frozenset(songs)) for key, (tracks, songs) in found.items()})
+    return DeletionRequests(
+        {
+            key: DeletionRequest(key in erased_users, frozenset(tracks), frozenset(songs))
+            for key, (tracks, songs) in things.items()
+        }
+    )
 
 
 def sha256(user_id: str) -> str:
@@ -83,12 +88,12 @@ def without_forgotten(frame: DataFrame, deletions: DataFrame) -> DataFrame:
     also has `song_id` (see `known.with_songs`), rows that know only a song are heeded too.
     """
     users = F.broadcast(deletions.where("track_id IS NULL").select("user_hash").distinct())
-    kept = frame.withColumn("user_hash", user_hash()).join(users, "user_hash", "left_anti")
-    thing = "track_id" if "track_id" in frame.columns else "song_id"
-    if thing in frame.columns and thing in deletions.columns:
-        pairs = F.broadcast(deletions.where(f"{thing} IS NOT NULL").select("user_hash", thing).distinct())
-        kept = kept.join(pairs, ["user_hash", thing], "left_anti")
-    return kept.select(*frame.columns)
+    remaining = frame.withColumn("user_hash", user_hash()).join(users, "user_hash", "left_anti")
+    key = "track_id" if "track_id" in frame.columns else "song_id"
+    if key in frame.columns and key in deletions.columns:
+        pairs = F.broadcast(deletions.where(f"{key} IS NOT NULL").select("user_hash", key).distinct())
+        remaining = remaining.join(pairs, ["user_hash", key], "left_anti")
+    return remaining.select(*frame.columns)
 
 
 def forgotten_pairs(users: DataFrame, deletions: DataFrame) -> DataFrame:
@@ -110,5 +115,5 @@ def every_row(lake: Lake, spark: SparkSession, name: str) -> DataFrame:
 def with_songs(lake: Lake, spark: SparkSession, deletions: DataFrame) -> DataFrame:
     """`user_hash`, `track_id`, `song_id`: each wish with the songs for which its track ever stood (null: none, or no track)."""
     songs = every_row(lake, spark, "song_tracks").select("track_id", "song_id").distinct()
-    asked = deletions.select("user_hash", "track_id").distinct()
-    return asked.join(songs.join(F.broadcast(asked.select("track_id").distinct()), "track_id"), "track_id", "left")
+    pairs = deletions.select("user_hash", "track_id").distinct()
+    return pairs.join(songs.join(F.broadcast(pairs.select("track_id").distinct()), "track_id"), "track_id", "left")

@@ -31,11 +31,11 @@ class FileStore:
 
     def __init__(self, root: str) -> None:
         """`root`: a folder or a URI such as s3://bucket/lake. Nothing is created until something is written."""
-        whole = root.rstrip("/")
-        self._fs, self._base = fs.FileSystem.from_uri(whole if "://" in whole else os.path.abspath(whole))
+        location = root.rstrip("/")
+        self._fs, self._base = fs.FileSystem.from_uri(location if "://" in location else os.path.abspath(location))
         self._local = isinstance(self._fs, fs.LocalFileSystem)
         # a folder may be called anything; Arrow undoes the escapes of a URI, Spark does not
-        self.root = self._base if self._local else whole
+        self.root = self._base if self._local else location
 
     def path(self, name: str) -> str:
         """Where `name` lies, for Spark to write there."""
@@ -57,8 +57,8 @@ class FileStore:
     def walk(self, name: str = "") -> list[File]:
         """Every file under `name`, hidden ones too, sorted; empty where `name` does not exist."""
         selector = fs.FileSelector(self._at(name).rstrip("/"), allow_not_found=True, recursive=True)
-        found = [i for i in self._fs.get_file_info(selector) if i.type == fs.FileType.File]
-        return sorted((File(i.path.removeprefix(f"{self._base}/"), i.mtime) for i in found), key=lambda file: file.name)
+        entries = [i for i in self._fs.get_file_info(selector) if i.type == fs.FileType.File]
+        return sorted((File(i.path.removeprefix(f"{self._base}/"), i.mtime) for i in entries), key=lambda file: file.name)
 
     def files(self, name: str) -> list[str]:
         """Names of the files directly under `name`, sorted; empty where `name` does not exist."""
@@ -75,8 +75,8 @@ class FileStore:
 
     def uri(self, name: str) -> str:
         """Return the name for Arrow in other processes: a URI, or the path if a URI would escape characters of it."""
-        whole = f"{self.root}/{name}"
-        return f"file://{whole}" if self._local and quote(whole, safe="/=") == whole else whole
+        location = f"{self.root}/{name}"
+        return f"file://{location}" if self._local and quote(location, safe="/=") == location else location
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of a file. Raises FileNotFoundError."""

@@ -48,9 +48,9 @@ class Manifest:
 @cache
 def code_version(root: Path = REPOSITORY) -> str:
     """SHA-256 (16 hex digits) over every source file of jobs/ and models/: what computed, committed or not."""
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for folder in ("jobs", "models"):
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in {".py", ".toml"}:
-                whole.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return whole.hexdigest()[:16]
+                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

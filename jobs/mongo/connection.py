@@ -53,8 +53,8 @@ def connect(settings: Settings, sources_name: str) -> Iterator[MongoDatabase]:
         ) from None
     except OperationFailure as error:
         if error.code in {13, 18}:
-            said = (error.details or {}).get("errmsg", "it gives no reason")
-            raise StoreError(f"MongoDB at {address(settings)} refuses this user: {said}.") from None
+            reason = (error.details or {}).get("errmsg", "it gives no reason")
+            raise StoreError(f"MongoDB at {address(settings)} refuses this user: {reason}.") from None
         raise
     finally:
         client.close()

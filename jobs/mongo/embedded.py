@@ -21,7 +21,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from jobs.errors import StoreError
 from jobs.mongo import mongod
-from jobs.mongo.mongod import Place
+from jobs.mongo.mongod import MongodPaths
 from jobs.settings import Settings
 
 START_SECONDS = 90.0
@@ -42,54 +42,54 @@ def start(settings: Settings) -> SecretStr:
 
     Raises StoreError naming the log where it does not come up.
     """
-    place = place_of(settings)
-    with _locked(place):
-        passwords = _passwords(place)
-        _set_unfinished_aside(place)
-        port = mongod.kept_port(place)
-        if mongod.running_pid(place) is None or port is None:
-            mongod.terminate(place)
-            port = _start_process(place)
-        _wait_until_it_answers(place, port)
-        _make_replica_set(place, port, passwords)
+    paths = paths_of(settings)
+    with _locked(paths):
+        passwords = _passwords(paths)
+        _set_unfinished_aside(paths)
+        port = mongod.last_port(paths)
+        if mongod.running_pid(paths) is None or port is None:
+            mongod.terminate(paths)
+            port = _start_process(paths)
+        _wait_until_it_answers(paths, port)
+        _make_replica_set(paths, port, passwords)
         for user in ROLES:
-            _make_user(place, port, passwords, user)
-            _write_secret(place.folder / FILES[user], _uri(user, passwords[user], port))
-        (place.folder / READY).touch()
+            _make_user(paths, port, passwords, user)
+            _write_secret(paths.folder / FILES[user], _uri(user, passwords[user], port))
+        (paths.folder / READY).touch()
         return SecretStr(_uri("pmrs", passwords["pmrs"], port))
 
 
 def stop(settings: Settings) -> bool:
     """Stop the embedded mongod; its data stays. False where none ran."""
-    place = place_of(settings)
-    if not place.folder.is_dir():
+    paths = paths_of(settings)
+    if not paths.folder.is_dir():
         return False
-    with _locked(place):
-        return mongod.terminate(place)
+    with _locked(paths):
+        return mongod.terminate(paths)
 
 
 def status(settings: Settings) -> str:
     """One sentence for a person, without a password."""
-    place = place_of(settings)
-    pid = mongod.running_pid(place)
+    paths = paths_of(settings)
+    pid = mongod.running_pid(paths)
     if pid is None:
         return "The embedded MongoDB does not run; `make mongo` starts it."
-    owner, analyst = (place.folder / FILES[user] for user in ("pmrs", "analyst"))
-    where = f"mongodb://127.0.0.1:{mongod.kept_port(place)} (process {pid})"
+    owner, analyst = (paths.folder / FILES[user] for user in ("pmrs", "analyst"))
+    where = f"mongodb://127.0.0.1:{mongod.last_port(paths)} (process {pid})"
     return f"The embedded MongoDB runs at {where}; URIs with passwords: {owner} (owner), {analyst} (read only)."
 
 
-def place_of(settings: Settings) -> Place:
+def paths_of(settings: Settings) -> MongodPaths:
     """Where it lies."""
-    return Place(settings.var.resolve() / "mongo")
+    return MongodPaths(settings.var.resolve() / "mongo")
 
 
 @contextlib.contextmanager
-def _locked(place: Place) -> Iterator[None]:
+def _locked(paths: MongodPaths) -> Iterator[None]:
     """Two starts at once would choose two ports for one data folder: the second waits, then finds the first's."""
-    place.folder.mkdir(parents=True, exist_ok=True)
-    place.folder.chmod(0o700)
-    with (place.folder / "lock").open("w") as lock:
+    paths.folder.mkdir(parents=True, exist_ok=True)
+    paths.folder.chmod(0o700)
+    with (paths.folder / "lock").open("w") as lock:
         # inherited by no child, and freed by the kernel however this process ends
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -106,40 +106,40 @@ def _write_secret(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def _passwords(place: Place) -> dict[str, str]:
+def _passwords(paths: MongodPaths) -> dict[str, str]:
     """Random, written down before any user is made from them, so that a kill in between leaves no unknown password."""
-    path = place.folder / "passwords.json"
+    path = paths.folder / "passwords.json"
     if not path.is_file():
         _write_secret(path, json.dumps({user: secrets.token_urlsafe(24) for user in ROLES}))
-    if not place.keyfile.is_file():
-        _write_secret(place.keyfile, secrets.token_hex(64))
-    found: dict[str, str] = json.loads(path.read_text())
-    return found
+    if not paths.keyfile.is_file():
+        _write_secret(paths.keyfile, secrets.token_hex(64))
+    passwords: dict[str, str] = json.loads(path.read_text())
+    return passwords
 
 
-def _set_unfinished_aside(place: Place) -> None:
+def _set_unfinished_aside(paths: MongodPaths) -> None:
     """Move the data of a killed first start aside: it has no users. Nothing is deleted."""
-    if place.data.is_dir() and not (place.folder / READY).is_file():
-        mongod.terminate(place)
-        place.data.rename(place.folder / f"data.unfinished.{time.time_ns()}")
+    if paths.data.is_dir() and not (paths.folder / READY).is_file():
+        mongod.terminate(paths)
+        paths.data.rename(paths.folder / f"data.unfinished.{time.time_ns()}")
 
 
-def _start_process(place: Place) -> int:
+def _start_process(paths: MongodPaths) -> int:
     """Start mongod and return its port; another port is tried where someone took the first between look and bind."""
-    kept = mongod.kept_port(place)
+    port_last_used = mongod.last_port(paths)
     for _ in range(3):
-        port = mongod.choose_port(kept)
-        process = mongod.spawn(place, port)
-        if _listens(place, port, process):
-            _write_secret(place.port_file, str(port))
+        port = mongod.choose_port(port_last_used)
+        process = mongod.spawn(paths, port)
+        if _listens(paths, port, process):
+            _write_secret(paths.port_file, str(port))
             return port
-        kept = None
-        if "Address already in use" not in place.log.read_text(errors="replace") if place.log.is_file() else True:
+        port_last_used = None
+        if "Address already in use" not in paths.log.read_text(errors="replace") if paths.log.is_file() else True:
             break
-    raise StoreError(mongod.why_it_ended(place))
+    raise StoreError(mongod.why_it_ended(paths))
 
 
-def _listens(place: Place, port: int, process: subprocess.Popen[bytes]) -> bool:
+def _listens(paths: MongodPaths, port: int, process: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with _client(port, timeout_ms=500) as client, contextlib.suppress(PyMongoError):
@@ -149,13 +149,13 @@ def _listens(place: Place, port: int, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _wait_until_it_answers(place: Place, port: int) -> None:
+def _wait_until_it_answers(paths: MongodPaths, port: int) -> None:
     with _client(port, timeout_ms=int(START_SECONDS * 1000)) as client:
         try:
             client.admin.command("ping")
         except PyMongoError:
             raise StoreError(
-                f"The embedded MongoDB runs but does not answer at 127.0.0.1:{port}; look at {place.log}, "
+                f"The embedded MongoDB runs but does not answer at 127.0.0.1:{port}; look at {paths.log}, "
                 "then `make stop` and start again."
             ) from None
 
@@ -173,24 +173,24 @@ def _uri(user: str, password: str, port: int) -> str:
     return f"mongodb://{user}:{password}@127.0.0.1:{port}/?authSource=admin&directConnection=true"
 
 
-def _make_replica_set(place: Place, port: int, passwords: dict[str, str]) -> None:
+def _make_replica_set(paths: MongodPaths, port: int, passwords: dict[str, str]) -> None:
     """Initiate the set, or tell it its new port, then wait until its one member is primary."""
     config = {"_id": mongod.REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
     deadline = time.monotonic() + START_SECONDS
     with _client(port) as anybody:
-        if (place.folder / READY).is_file():
+        if (paths.folder / READY).is_file():
             with _client(port, "pmrs", passwords["pmrs"]) as owner:
-                while not _follows_port(place, owner, config) and time.monotonic() < deadline:
+                while not _follows_port(paths, owner, config) and time.monotonic() < deadline:
                     time.sleep(0.1)
         else:
             anybody.admin.command("replSetInitiate", config)
         while not anybody.admin.command("hello").get("isWritablePrimary"):
             if time.monotonic() > deadline:
-                raise StoreError(f"The embedded MongoDB does not become writable; look at {place.log}.")
+                raise StoreError(f"The embedded MongoDB does not become writable; look at {paths.log}.")
             time.sleep(0.1)
 
 
-def _follows_port(place: Place, owner: Client, config: dict[str, Any]) -> bool:
+def _follows_port(paths: MongodPaths, owner: Client, config: dict[str, Any]) -> bool:
     """Give the set its member's present address if it changed. False while the set's configuration is still being read."""
     try:
         now = owner.admin.command("replSetGetConfig")["config"]
@@ -199,7 +199,7 @@ def _follows_port(place: Place, owner: Client, config: dict[str, Any]) -> bool:
             owner.admin.command("replSetReconfig", {**now, **config, "version": now["version"] + 1}, force=True)
     except OperationFailure as error:
         if error.code == 18:
-            raise StoreError(_wrong_password(place, "pmrs")) from None
+            raise StoreError(_wrong_password(paths, "pmrs")) from None
         # 94: not read yet; 93 and 109: a configuration is being changed this moment
         if error.code not in {93, 94, 109}:
             raise
@@ -207,14 +207,14 @@ def _follows_port(place: Place, owner: Client, config: dict[str, Any]) -> bool:
     return True
 
 
-def _wrong_password(place: Place, user: str) -> str:
+def _wrong_password(paths: MongodPaths, user: str) -> str:
     return (
-        f"The embedded MongoDB has a user {user} with another password than {place.folder / 'passwords.json'} says; "
-        f"restore that file, or move {place.folder} aside to begin anew."
+        f"The embedded MongoDB has a user {user} with another password than {paths.folder / 'passwords.json'} says; "
+        f"restore that file, or move {paths.folder} aside to begin anew."
     )
 
 
-def _make_user(place: Place, port: int, passwords: dict[str, str], user: str) -> None:
+def _make_user(paths: MongodPaths, port: int, passwords: dict[str, str], user: str) -> None:
     """Make the user unless it can log in already. The very first is made by a nobody, as mongod allows on localhost."""
     if _can_log_in(port, user, passwords[user]):
         return
@@ -223,7 +223,7 @@ def _make_user(place: Place, port: int, passwords: dict[str, str], user: str) ->
         try:
             maker.admin.command("createUser", user, pwd=passwords[user], roles=ROLES[user])
         except OperationFailure:
-            raise StoreError(_wrong_password(place, user)) from None
+            raise StoreError(_wrong_password(paths, user)) from None
 
 
 def _can_log_in(port: int, user: str, password: str) -> bool:

@@ -32,26 +32,30 @@ def take(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0) -
         raise LeaseError(f"The night of {date} is held by another run; wait for it, or stop it first.") from None
 
 
-def take_or_wait(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0, say: Callable[[str], None] = print) -> None:
+def take_or_wait(
+    database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0, on_wait: Callable[[str], None] = print
+) -> None:
     """As `take`, but outlives a holder that died: waits until its lease runs out; gives up at once if it is renewed."""
     first = database.leases.find_one({"_id": date})
     if first is not None and _dead(first):
         database.leases.delete_one({"_id": date, "run_id": first["run_id"]})
     deadline = time.monotonic() + TTL.total_seconds() + 5
-    told = False
+    announced = False
     while True:
         try:
             take(database, date, run_id, holder_pid)
             return
         except LeaseError:
-            held = database.leases.find_one({"_id": date})
-            if held is not None and (first is None or held["expires_at"] != first["expires_at"]):
+            lease = database.leases.find_one({"_id": date})
+            if lease is not None and (first is None or lease["expires_at"] != first["expires_at"]):
                 raise
             if time.monotonic() > deadline:
                 raise
-        if not told:
-            say(f"Another run held the night of {date} less than {TTL.seconds} s ago; waiting to see whether it lives.")
-            told = True
+        if not announced:
+            on_wait(
+                f"Another run held the night of {date} less than {TTL.seconds} s ago; waiting to see whether it lives."
+            )
+            announced = True
         time.sleep(1)
 
 

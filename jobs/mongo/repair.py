@@ -29,21 +29,21 @@ def collect_garbage(database: MongoDatabase, keep: int, own_run: str) -> list[st
     A night whose run still goes on (its lease is held), the live one and `own_run` stay,
     and with them the newest run of each of the newest `keep` dates, and the run that was published before this one.
     """
-    kept = {own_run, views.live_run(database) or own_run}
+    retained = {own_run, views.live_run(database) or own_run}
     newest: dict[str, str] = {}
-    for found in database.publications.find({"dropped": {"$ne": True}}).sort([("date", -1), ("published_at", -1)]):
-        newest.setdefault(found["date"], found["_id"])
-    kept |= {newest[date] for date in sorted(newest, reverse=True)[:keep]}
+    for publication in database.publications.find({"dropped": {"$ne": True}}).sort([("date", -1), ("published_at", -1)]):
+        newest.setdefault(publication["date"], publication["_id"])
+    retained |= {newest[date] for date in sorted(newest, reverse=True)[:keep]}
     latest = database.publications.find({"dropped": {"$ne": True}}, {"_id": 1}).sort("published_at", -1).limit(2)
-    kept |= {found["_id"] for found in latest}
-    kept |= {lease["run_id"] for lease in database.leases.find({}, {"run_id": 1})}
+    retained |= {publication["_id"] for publication in latest}
+    retained |= {lease["run_id"] for lease in database.leases.find({}, {"run_id": 1})}
     pattern = re.compile(rf"^({'|'.join((RECOMMENDATIONS, *SECONDARY_VIEWS))})__(.+)$")
     dropped = []
     for name in database.list_collection_names(filter={"type": "collection"}):
         match = pattern.match(name)
-        if match and match.group(2) not in kept:
+        if match and match.group(2) not in retained:
             database.drop_collection(name)
             dropped.append(name)
-    gone = [p["_id"] for p in database.publications.find({"_id": {"$nin": sorted(kept)}}, {"_id": 1})]
+    gone = [p["_id"] for p in database.publications.find({"_id": {"$nin": sorted(retained)}}, {"_id": 1})]
     database.publications.update_many({"_id": {"$in": gone}}, {"$set": {"dropped": True}})
     return dropped

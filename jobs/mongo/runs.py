@@ -29,10 +29,10 @@ def new_run_id(database: MongoDatabase, date: dt.date) -> str:
 
 def get(database: MongoDatabase, run_id: str) -> Document:
     """Return a run's document. Raises StoreError for an unknown id."""
-    found = database.runs.find_one({"_id": run_id})
-    if found is None:
+    document = database.runs.find_one({"_id": run_id})
+    if document is None:
         raise StoreError(f"There is no run {run_id}; `pmrs runs` lists them.")
-    return found
+    return document
 
 
 def abandon_others(database: MongoDatabase, date: dt.date, run_id: str) -> None:

@@ -51,5 +51,5 @@ def record(database: MongoDatabase, run_id: str, facts: Document) -> None:
 
 
 def _target(database: MongoDatabase, view: str) -> str | None:
-    found = list(database.list_collections(filter={"name": view, "type": "view"}))
-    return str(found[0]["options"]["viewOn"]) if found else None
+    views = list(database.list_collections(filter={"name": view, "type": "view"}))
+    return str(views[0]["options"]["viewOn"]) if views else None

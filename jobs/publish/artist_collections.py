@@ -15,7 +15,11 @@ NEIGHBOUR = ("score", "cos_collaborative", "cos_audio", "cos_genre", "cos_text",
 def _lists(key: str, item: str, **more: Schema) -> Schema:
     """Return the validator of documents by `key` whose items have `item`, with additional fields."""
     fields = {"rank": {"bsonType": "int", "minimum": 1}, "score": {"bsonType": "double", "minimum": 0, "maximum": 1}}
-    items = {"bsonType": "object", "required": ["rank", item, "score", "why"], "properties": {**fields, **strings(item, "why")}}
+    items = {
+        "bsonType": "object",
+        "required": ["rank", item, "score", "why"],
+        "properties": {**fields, **strings(item, "why")},
+    }
     return {
         "bsonType": "object",
         "required": ["_id", key, "items", "run_id", "date", "digest", *more],
@@ -47,39 +51,51 @@ def _documents(
 ) -> DataFrame:
     """One document per `keys`, with the fields `head` and `items` by rank; its `_id` is made of `name`, else of `keys`."""
     items = F.sort_array(F.collect_list(F.struct("rank", *item))).alias("items")
-    made = rows.groupBy(*keys, *head).agg(items)
-    return made.select(F.concat_ws("|", *(name or keys)).alias("_id"), *keys, *head, "items", content_digest(*keys, *head, "items"))
+    documents = rows.groupBy(*keys, *head).agg(items)
+    return documents.select(
+        F.concat_ws("|", *(name or keys)).alias("_id"), *keys, *head, "items", content_digest(*keys, *head, "items")
+    )
 
 
-def similar_tracks(rows: DataFrame, known: DataFrame) -> DataFrame:
+def similar_tracks(rows: DataFrame, details: DataFrame) -> DataFrame:
     """Documents of table `similar_tracks`; `known`: see `documents.track_details`."""
-    own = known.withColumnsRenamed({name: f"own_{name}" for name in ("title", "artist", "genre")} | {"track_id": "of"})
-    near = rows.withColumnsRenamed({"track_id": "of", "similar_id": "track_id"}).join(F.broadcast(known), "track_id")
-    whole = near.join(F.broadcast(own), "of")
+    own = details.withColumnsRenamed(
+        {name: f"own_{name}" for name in ("title", "artist", "genre")} | {"track_id": "of"}
+    )
+    similar = rows.withColumnsRenamed({"track_id": "of", "similar_id": "track_id"}).join(
+        F.broadcast(details), "track_id"
+    )
+    rows_with_details = similar.join(F.broadcast(own), "of")
     item = ("track_id", "title", "artist", "genre", *NEIGHBOUR)
-    made = _documents(whole, ("of",), ("own_title", "own_artist", "own_genre"), item)
-    return made.withColumnsRenamed({"of": "track_id", "own_title": "title", "own_artist": "artist", "own_genre": "genre"})
+    result_rows = _documents(rows_with_details, ("of",), ("own_title", "own_artist", "own_genre"), item)
+    return result_rows.withColumnsRenamed(
+        {"of": "track_id", "own_title": "title", "own_artist": "artist", "own_genre": "genre"}
+    )
 
 
 def similar_artists(rows: DataFrame) -> DataFrame:
     """Documents of table `similar_artists`."""
     names = {"artist_id": "of", "artist": "own", "similar_id": "artist_id", "similar_artist": "artist"}
-    made = _documents(rows.withColumnsRenamed(names), ("of",), ("own",), ("artist_id", "artist", *NEIGHBOUR))
-    return made.withColumnsRenamed({"of": "artist_id", "own": "artist"})
+    result_rows = _documents(rows.withColumnsRenamed(names), ("of",), ("own",), ("artist_id", "artist", *NEIGHBOUR))
+    return result_rows.withColumnsRenamed({"of": "artist_id", "own": "artist"})
 
 
-def artist_radio(rows: DataFrame, known: DataFrame) -> DataFrame:
+def artist_radio(rows: DataFrame, details: DataFrame) -> DataFrame:
     """Documents of table `artist_radio`; `known`: see `documents.track_details`."""
-    whole = rows.withColumnsRenamed({"artist_id": "of", "artist": "own"}).join(F.broadcast(known), "track_id")
-    made = _documents(whole, ("of",), ("own",), ("track_id", "title", "artist", "genre", "score", "why"))
-    return made.withColumnsRenamed({"of": "artist_id", "own": "artist"})
+    rows_with_details = rows.withColumnsRenamed({"artist_id": "of", "artist": "own"}).join(
+        F.broadcast(details), "track_id"
+    )
+    result_rows = _documents(
+        rows_with_details, ("of",), ("own",), ("track_id", "title", "artist", "genre", "score", "why")
+    )
+    return result_rows.withColumnsRenamed({"of": "artist_id", "own": "artist"})
 
 
-def daily_mixes(rows: DataFrame, known: DataFrame) -> DataFrame:
+def daily_mixes(rows: DataFrame, details: DataFrame) -> DataFrame:
     """Documents of table `daily_mixes`; `known`: see `documents.track_details`.
 
     They go by the mix's number: a theme is anybody's text, in which a `|` may stand as in a user's id.
     """
     item = ("track_id", "title", "artist", "genre", "score", "seen", "top_modality", "why")
-    whole = rows.join(F.broadcast(known), "track_id")
-    return _documents(whole, ("user_id", "list"), ("mix", "anchor_artist"), item, name=("user_id", "mix"))
+    rows_with_details = rows.join(F.broadcast(details), "track_id")
+    return _documents(rows_with_details, ("user_id", "list"), ("mix", "anchor_artist"), item, name=("user_id", "mix"))

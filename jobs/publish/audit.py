@@ -48,10 +48,10 @@ def audit(ranked: DataFrame, expected: Expected) -> Audited:
     """Count the lists, and raise AuditError naming what is wrong with them."""
     lists = build_lists(ranked, expected.limit).persist()
     try:
-        found, problems = _sums(lists)
-        for problem in (*_size_problems(found, expected), *problems, *_row_problems(ranked, lists, expected)):
+        audited, problems = _sums(lists)
+        for problem in (*_size_problems(audited, expected), *problems, *_row_problems(ranked, lists, expected)):
             raise AuditError(f"The night is not published: {problem}. The live night stays.")
-        return found
+        return audited
     finally:
         lists.unpersist()
 
@@ -87,11 +87,11 @@ def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
     return Audited(row["users"], row["lists"], row["items"]), [f"{count} {what}" for what, count in wrong.items() if count]
 
 
-def _size_problems(found: Audited, expected: Expected) -> Iterator[str]:
-    if found.items == 0:
+def _size_problems(audited: Audited, expected: Expected) -> Iterator[str]:
+    if audited.items == 0:
         yield "there is no list at all"
-    if found.users < expected.keep_share * expected.users_before:
-        yield f"only {found.users} users have lists, the live night has {expected.users_before}"
+    if audited.users < expected.keep_share * expected.users_before:
+        yield f"only {audited.users} users have lists, the live night has {expected.users_before}"
 
 
 def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> Iterator[str]:

@@ -61,8 +61,8 @@ def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame
     """One document per user and list: `_id`, `user_id`, `list`, `items` in the order of rank, `digest` of all of it."""
     items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
     # what is said of a catalogue fits into every task's memory; a night's lists do not want to be sorted by track
-    told = ranked.join(F.broadcast(track_details(tracks, track_genres)), "track_id")
-    documents = told.groupBy("user_id", "list").agg(items.alias("items"))
+    items_with_details = ranked.join(F.broadcast(track_details(tracks, track_genres)), "track_id")
+    documents = items_with_details.groupBy("user_id", "list").agg(items.alias("items"))
     identity = F.concat_ws("|", "user_id", "list").alias("_id")
     return documents.select(identity, "user_id", "list", "items", content_digest("user_id", "list", "items"))
 
@@ -70,8 +70,8 @@ def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame
 def music_documents(tracks: DataFrame, track_genres: DataFrame, genres: tuple[str, ...]) -> DataFrame:
     """One document per track: its genre, probabilities by genre name (those above 0.001), confidence and source."""
     pairs = F.arrays_zip(F.array(*[F.lit(g) for g in genres]).alias("genre"), F.col("probabilities").alias("probability"))
-    kept = F.filter(pairs, lambda pair: pair["probability"] > 0.001)
+    likely = F.filter(pairs, lambda pair: pair["probability"] > 0.001)
     rows = track_genres.join(tracks.select("track_id", "title", "artist"), "track_id")
     fields = ("track_id", "title", "artist", "genre", "confidence", "genres", "source", "model")
-    shown = rows.withColumn("genres", kept)
+    shown = rows.withColumn("genres", likely)
     return shown.select(F.col("track_id").alias("_id"), *fields, content_digest(*fields))

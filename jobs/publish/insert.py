@@ -51,13 +51,13 @@ def _insert(target: Any, documents: list[Document]) -> int:
 
 def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -> None:
     """Duplicate keys of equal documents are the trace of a task that ran twice; anything else is an error."""
-    faults = error.details["writeErrors"]
-    others = [fault for fault in faults if fault["code"] != DUPLICATE_KEY]
+    errors = error.details["writeErrors"]
+    others = [failure for failure in errors if failure["code"] != DUPLICATE_KEY]
     if others:
         raise StoreError(f"MongoDB refused {len(others)} documents of {target.name}: {others[0]['errmsg']}") from None
-    ours = {chunk[fault["index"]]["_id"]: chunk[fault["index"]]["digest"] for fault in faults}
-    theirs = target.find({"_id": {"$in": list(ours)}}, {"digest": 1})
-    differing = [found["_id"] for found in theirs if found.get("digest") != ours[found["_id"]]]
+    sent = {chunk[failure["index"]]["_id"]: chunk[failure["index"]]["digest"] for failure in errors}
+    stored = target.find({"_id": {"$in": list(sent)}}, {"digest": 1})
+    differing = [document["_id"] for document in stored if document.get("digest") != sent[document["_id"]]]
     if differing:
         raise StoreError(
             f"{target.name} already holds {len(differing)} documents of other content under this run's ids; "

@@ -44,7 +44,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Likes:
+class Interactions:
     """The likes of U users for I tracks, by either."""
 
     by_user: Blocks
@@ -57,24 +57,24 @@ def fits_here(pairs: DataFrame, likes: int, few: int) -> bool:
     return likes <= few or (alone and likes * LIKE_BYTES <= DRIVER_BYTES)
 
 
-def whole(pairs: DataFrame, users: int, items: int, likes: int) -> csr_array:
+def matrix_on_driver(pairs: DataFrame, users: int, items: int, likes: int) -> csr_array:
     """Strengths [U, I] of `pairs`, `likes` rows: `user`, `item` (numbers from 0) and `strength`."""
     numbers = F.col("user").cast("int").alias("user"), F.col("item").cast("int").alias("item")
     with rows_per_batch(pairs.sparkSession, ROWS_PER_BATCH):
         rows = collect_arrow(pairs.select(*numbers, "strength"), LIKE_BYTES, "the likes", rows=likes)
     user, item, strength = (rows[name].to_numpy() for name in ("user", "item", "strength"))
     # numbers of 4 bytes stay so
-    made = csr_array(coo_array((strength.astype(np.float32), (user, item)), shape=(users, items)))
-    made.sort_indices()
-    return made
+    matrix = csr_array(coo_array((strength.astype(np.float32), (user, item)), shape=(users, items)))
+    matrix.sort_indices()
+    return matrix
 
 
 @contextmanager
-def likes_of(pairs: DataFrame, users: int, items: int) -> Iterator[Likes]:
+def likes_of(pairs: DataFrame, users: int, items: int) -> Iterator[Interactions]:
     """Yield the matrix of `pairs`, in which every row and column has an interaction, by `user_block` and `item_block`."""
     sides = [_blocks(pairs, *side) for side in (("user", "item", users, items), ("item", "user", items, users))]
     try:
-        yield Likes(*sides)
+        yield Interactions(*sides)
     finally:
         for side in sides:
             side.frame.unpersist()
@@ -90,15 +90,15 @@ def _blocks(pairs: DataFrame, row: str, column: str, rows: int, across: int) -> 
 def build_blocks(pairs: DataFrame, row: str, column: str) -> DataFrame:
     """Columns of BLOCK: the matrix of `pairs` (`strength`; numbers from 0 in `row` and `column`), by the blocks of its rows."""
 
-    def pack(found: pa.Table) -> pa.Table:
-        where = found["row"].to_numpy()
+    def pack(rows: pa.Table) -> pa.Table:
+        where = rows["row"].to_numpy()
         begin = int(where.min())  # a block's first row, like all its rows, has a like
         where = where - begin
         many = int(where.max()) + 1
-        order = np.lexsort((found["column"].to_numpy(), where))
+        order = np.lexsort((rows["column"].to_numpy(), where))
         ends = np.cumsum(np.bincount(where, minlength=many), dtype=np.int64)
-        columns = found["column"].to_numpy()[order].astype(np.int32)
-        strengths = found["strength"].to_numpy()[order].astype(np.float32)
+        columns = rows["column"].to_numpy()[order].astype(np.int32)
+        strengths = rows["strength"].to_numpy()[order].astype(np.float32)
         parts = [[part.tobytes()] for part in (ends, columns, strengths)]
         kinds = (pa.int32(), pa.int32(), pa.binary(), pa.binary(), pa.binary())
         names = ("first", "rows", "ends", "columns", "strengths")

@@ -20,8 +20,8 @@ def numbered(strengths: DataFrame, key: str, number: str) -> DataFrame:
     One task sorts them all: a million ids take seconds, and a number that depends on partitions would not reproduce.
     """
     # no like is there twice, which an exclusive or would not see
-    whole = F.bit_xor(F.xxhash64("user_id", "track_id", "strength")).alias("hashed")
-    rows = strengths.groupBy(key).agg(F.count("*").alias("likes"), whole)
+    fingerprint = F.bit_xor(F.xxhash64("user_id", "track_id", "strength")).alias("hashed")
+    rows = strengths.groupBy(key).agg(F.count("*").alias("likes"), fingerprint)
     order = Window.orderBy(key)
     before = F.coalesce(F.sum("likes").over(order.rowsBetween(Window.unboundedPreceding, -1)), F.lit(0))
     block = F.floor(before / F.lit(ials.BLOCK_INTERACTIONS)).cast("int")

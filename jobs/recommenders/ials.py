@@ -23,7 +23,7 @@ from jobs.lake.files import FileStore
 from jobs.lake.manifest import code_version
 from jobs.log import logger
 from jobs.recommenders import als_blocks
-from jobs.recommenders.als_blocks import Blocks, Likes
+from jobs.recommenders.als_blocks import Blocks, Interactions
 from jobs.recommenders.memory_estimate import ID_BYTES, counted, on_driver
 from jobs.spark import rows_per_batch
 from models import ials
@@ -52,9 +52,14 @@ class WarmStart:
 
 
 @contextmanager
-def factorised(
-    strengths: DataFrame, users: DataFrame, items: DataFrame, config: IALSConfig, told: Callable[[int], object], store: FileStore,
-    before: WarmStart | None = None,
+def factorize(
+    interactions: DataFrame,
+    users: DataFrame,
+    items: DataFrame,
+    config: IALSConfig,
+    on_iteration: Callable[[int], object],
+    store: FileStore,
+    start_from: WarmStart | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
 
@@ -64,51 +69,57 @@ def factorised(
     memory would not do (jobs/recommenders/memory_estimate.py).
     """
     counts = counted(users, items)
-    here, many = on_driver(strengths, counts, config), counts.users.rows
+    here, n_users = on_driver(interactions, counts, config), counts.users.rows
     determined_by: dict[str, Any] = {"code": code_version(), "likes": asdict(counts), "settings": asdict(config)}
-    if before:
-        config = replace(config, iterations=min(before.iterations, config.iterations))
-        determined_by |= {"before": before.digest, "iterations": config.iterations}
+    if start_from:
+        config = replace(config, iterations=min(start_from.iterations, config.iterations))
+        determined_by |= {"before": start_from.digest, "iterations": config.iterations}
     checkpoint = Checkpoint(store, CHECKPOINT, determined_by)
     tracks = collect_arrow(items.orderBy("item").select("track_id"), ID_BYTES, "the tracks' ids")
-    start, kept = _reached(checkpoint) or _begun(before, many, tracks, config), partial(_keep, checkpoint, told)
+    start, save = (
+        _resume(checkpoint) or _start_state(start_from, n_users, tracks, config),
+        partial(_save, checkpoint, on_iteration),
+    )
     by_user, by_item = users.select("user_id", "user", "user_block"), items.select("track_id", "item", "item_block")
-    known = F.broadcast(by_user) if many <= MOST_BROADCAST else by_user
-    pairs = strengths.join(F.broadcast(by_item), "track_id").join(known, "user_id").drop("user_id", "track_id")
+    known = F.broadcast(by_user) if n_users <= MOST_BROADCAST else by_user
+    pairs = interactions.join(F.broadcast(by_item), "track_id").join(known, "user_id").drop("user_id", "track_id")
     spark = pairs.sparkSession
     if here:
-        matrix = als_blocks.whole(pairs, many, len(tracks), counts.likes)
-        found = ials.fit_als(matrix, config, start, kept)
-        listeners = collect_arrow(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
-        yield _frame(spark, tracks, found), _frame(spark, listeners, ials.fold_in(matrix, found, config))
+        matrix = als_blocks.matrix_on_driver(pairs, n_users, len(tracks), counts.likes)
+        factors = ials.fit_als(matrix, config, start, save)
+        user_ids = collect_arrow(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
+        yield _frame(spark, tracks, factors), _frame(spark, user_ids, ials.fold_in(matrix, factors, config))
     else:
-        with als_blocks.likes_of(pairs, many, len(tracks)) as matrix_of:
-            found = fit(matrix_of, config, start, kept)
-            yield _frame(spark, tracks, found), folded(matrix_of, found, config).join(users, "user").select("user_id", "factors")
+        with als_blocks.likes_of(pairs, n_users, len(tracks)) as matrix_of:
+            factors = fit(matrix_of, config, start, save)
+            yield (
+                _frame(spark, tracks, factors),
+                folded(matrix_of, factors, config).join(users, "user").select("user_id", "factors"),
+            )
     checkpoint.drop()
 
 
-def _keep(checkpoint: Checkpoint, told: Callable[[int], object], state: ALSState) -> None:
+def _save(checkpoint: Checkpoint, on_iteration: Callable[[int], object], state: ALSState) -> None:
     checkpoint.keep({"users": state.users, "items": state.items, "iteration": np.array(state.iteration)})
-    told(state.iteration)
+    on_iteration(state.iteration)
 
 
-def _reached(checkpoint: Checkpoint) -> ALSState | None:
+def _resume(checkpoint: Checkpoint) -> ALSState | None:
     """Where a fit before came to."""
-    if (found := checkpoint.load()) is None:
+    if (tensors := checkpoint.load()) is None:
         return None
-    LOG.info("going on with a fit that died", iterations_done=int(found["iteration"]))
-    return ALSState(found["users"], found["items"], int(found["iteration"]))
+    LOG.info("going on with a fit that died", iterations_done=int(tensors["iteration"]))
+    return ALSState(tensors["users"], tensors["items"], int(tensors["iteration"]))
 
 
-def _begun(before: WarmStart | None, users: int, tracks: pa.Table, config: IALSConfig) -> ALSState:
+def _start_state(start: WarmStart | None, users: int, tracks: pa.Table, config: IALSConfig) -> ALSState:
     """Return a cold start, with the factors of tracks that the previous night had."""
     state = init_state(users, len(tracks), config)
-    if before:
-        known = collect_arrow(before.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
-        place = pa.compute.index_in(known["track_id"], tracks["track_id"].combine_chunks())
-        known, place = known.filter(place.is_valid()), place.drop_null()
-        state.items[place.to_numpy()] = factors_in(known)
+    if start:
+        previous = collect_arrow(start.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
+        index = pa.compute.index_in(previous["track_id"], tracks["track_id"].combine_chunks())
+        previous, index = previous.filter(index.is_valid()), index.drop_null()
+        state.items[index.to_numpy()] = factors_in(previous)
     return state
 
 
@@ -119,12 +130,16 @@ def _frame(spark: SparkSession, ids: pa.Table, factors: F32) -> DataFrame:
         return spark.createDataFrame(ids.append_column("factors", column))
 
 
-def fit(likes: Likes, config: IALSConfig, state: ALSState, told: Callable[[ALSState], object]) -> F32:
+def fit(
+    interactions: Interactions, config: IALSConfig, state: ALSState, on_iteration: Callable[[ALSState], object]
+) -> F32:
     """Item factors Y [I, F], from `state` on, as models/ials.py fits them on one machine."""
     for iteration in range(state.iteration, config.iterations):
-        mine = _half_step(likes.by_user, state.items, state.users, config)
-        state = ALSState(mine, _half_step(likes.by_item, mine, state.items, config), iteration + 1)
-        told(state)
+        user_factors = _half_step(interactions.by_user, state.items, state.users, config)
+        state = ALSState(
+            user_factors, _half_step(interactions.by_item, user_factors, state.items, config), iteration + 1
+        )
+        on_iteration(state)
     return state.items
 
 
@@ -136,28 +151,28 @@ def _half_step(rows: Blocks, other: F32, own: F32, config: IALSConfig) -> F32:
 
     def step(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         torch.set_num_threads(1)  # Spark runs one task per core already
-        theirs, before = sent.value
+        fixed, previous = sent.value
         device = best_device()
-        side = FixedSide(torch.from_numpy(theirs).to(device), gram.to(device), across)
+        side = FixedSide(torch.from_numpy(fixed).to(device), gram.to(device), across)
         for batch in batches:
             for block in batch.to_pylist():
-                begin = torch.from_numpy(before[block["first"] : block["first"] + block["rows"]])
-                found = half_step(als_blocks.unpacked(block, across), side, begin, config)
-                yield pa.record_batch({"first": [block["first"]], "factors": [found.numpy().tobytes()]})
+                begin = torch.from_numpy(previous[block["first"] : block["first"] + block["rows"]])
+                factors = half_step(als_blocks.unpacked(block, across), side, begin, config)
+                yield pa.record_batch({"first": [block["first"]], "factors": [factors.numpy().tobytes()]})
 
-    made = rows.solved(step, "first long, factors binary")
+    parts = rows.solved(step, "first long, factors binary")
     sent.destroy()
     # a row without a like is in no block: its factors are 0
-    found = np.zeros((rows.rows, config.rank), np.float32)
-    for begin, part in zip(made["first"].to_pylist(), made["factors"].to_pylist(), strict=True):
+    factors = np.zeros((rows.rows, config.rank), np.float32)
+    for begin, part in zip(parts["first"].to_pylist(), parts["factors"].to_pylist(), strict=True):
         values = np.frombuffer(part, np.float32).reshape(-1, config.rank)
-        found[begin : begin + len(values)] = values
-    return found
+        factors[begin : begin + len(values)] = values
+    return factors
 
 
-def folded(likes: Likes, items: F32, config: IALSConfig) -> DataFrame:
+def folded(interactions: Interactions, items: F32, config: IALSConfig) -> DataFrame:
     """`user`, `factors`: every user's factors, solved exactly for item factors Y [I, F]."""
-    sent, across = likes.by_user.frame.sparkSession.sparkContext.broadcast(items), len(items)
+    sent, across = interactions.by_user.frame.sparkSession.sparkContext.broadcast(items), len(items)
     gram = with_gram(torch.from_numpy(items)).gram
 
     def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -166,8 +181,8 @@ def folded(likes: Likes, items: F32, config: IALSConfig) -> DataFrame:
         side = FixedSide(torch.from_numpy(sent.value).to(device), gram.to(device), across)
         for batch in batches:
             for block in batch.to_pylist():
-                found = solve(als_blocks.unpacked(block, across), side, config.objective).float().cpu().numpy()
+                factors = solve(als_blocks.unpacked(block, across), side, config.objective).float().cpu().numpy()
                 users = np.arange(block["first"], block["first"] + block["rows"])
-                yield pa.record_batch({"user": users, "factors": pa.array(list(found), pa.list_(pa.float32()))})
+                yield pa.record_batch({"user": users, "factors": pa.array(list(factors), pa.list_(pa.float32()))})
 
-    return likes.by_user.frame.mapInArrow(fold, "user long, factors array<float>")
+    return interactions.by_user.frame.mapInArrow(fold, "user long, factors array<float>")

@@ -66,10 +66,10 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryEstimate:
     """Bytes that a fit needs in one place, and the most that there may be."""
 
-    place: str
+    location: str
     parts: dict[str, int]
     limit: int
     more: str
@@ -86,34 +86,42 @@ def counted(users: DataFrame, tracks: DataFrame) -> Counts:
 
     def side(rows: DataFrame, key: str) -> DataFrame:
         longest = F.max(F.struct("likes", F.col(key).alias("name"))).alias("longest")
-        return rows.agg(F.count("*").alias("rows"), F.sum("likes").alias("likes"), longest, F.bit_xor("hashed").alias("hashed"))
+        return rows.agg(
+            F.count("*").alias("rows"), F.sum("likes").alias("likes"), longest, F.bit_xor("hashed").alias("hashed")
+        )
 
     # one row of each side, which comes in the order of the union; no like is there twice, which an exclusive or would not see
-    found = side(users, "user_id").union(side(tracks, "track_id")).collect()
-    mine, theirs = (Side(row["rows"], row["likes"], row["longest"]["likes"], row["longest"]["name"]) for row in found)
-    whose = f"the user of SHA-256 {sha256(mine.name.encode()).hexdigest()[:12]}..."
-    digest = f"{found[0]['hashed'] % 2**64:016x}"
-    return Counts(replace(mine, name=whose), replace(theirs, name=f"track {theirs.name}"), digest)
+    side_rows = side(users, "user_id").union(side(tracks, "track_id")).collect()
+    user_side, track_side = (
+        Side(row["rows"], row["likes"], row["longest"]["likes"], row["longest"]["name"]) for row in side_rows
+    )
+    whose = f"the user of SHA-256 {sha256(user_side.name.encode()).hexdigest()[:12]}..."
+    digest = f"{side_rows[0]['hashed'] % 2**64:016x}"
+    return Counts(replace(user_side, name=whose), replace(track_side, name=f"track {track_side.name}"), digest)
 
 
-def whole_need(counts: Counts, rank: int) -> Need:
+def driver_estimate(counts: Counts, rank: int) -> MemoryEstimate:
     """Estimate the memory of a fit on the driver."""
     likes = {"likes": counts.likes * als_blocks.LIKE_BYTES}
     ids = {"ids": ID_BYTES * (counts.users.rows + counts.tracks.rows)}
-    return Need("on the driver", likes | _factors(counts, rank) | ids | _longest(counts, rank), DRIVER_BYTES, DRIVER_MORE)
+    return MemoryEstimate(
+        "on the driver", likes | _factors(counts, rank) | ids | _longest(counts, rank), DRIVER_BYTES, DRIVER_MORE
+    )
 
 
-def block_needs(counts: Counts, rank: int, most_result: int) -> Iterator[Need]:
+def block_estimates(counts: Counts, rank: int, most_result: int) -> Iterator[MemoryEstimate]:
     """Estimate the memory of a fit in blocks: on the driver, of one result (at most `most_result` bytes), and in a task."""
     factors, ids = _factors(counts, rank), {"ids": ID_BYTES * counts.tracks.rows}
-    yield Need("on the driver", factors | ids, DRIVER_BYTES, DRIVER_MORE)
+    yield MemoryEstimate("on the driver", factors | ids, DRIVER_BYTES, DRIVER_MORE)
     one_side = {"one side's factors": 4 * rank * max(counts.users.rows, counts.tracks.rows)}
-    yield Need("in one result for the driver", one_side, most_result, "raise spark.driver.maxResultSize")
+    yield MemoryEstimate("in one result for the driver", one_side, most_result, "raise spark.driver.maxResultSize")
     # the last row of a block may be the longest
     block = {"a block": TASK_LIKE_BYTES * min(counts.likes, ials.BLOCK_INTERACTIONS + counts.longest.longest)}
     wide = {"the tracks' factors once more, in float64": 8 * rank * counts.tracks.rows}
     parts = factors | wide | block | _longest(counts, rank)
-    yield Need("in a task", parts, TASK_BYTES, "raise TASK_BYTES (recommenders/memory_estimate.py) on workers with more memory")
+    yield MemoryEstimate(
+        "in a task", parts, TASK_BYTES, "raise TASK_BYTES (recommenders/memory_estimate.py) on workers with more memory"
+    )
 
 
 def _factors(counts: Counts, rank: int) -> dict[str, int]:
@@ -131,27 +139,32 @@ def on_driver(strengths: DataFrame, counts: Counts, config: IALSConfig) -> bool:
     Raises LakeError, with the numbers and the settings to change, where neither way would end well.
     """
     spark, rank = strengths.sparkSession, config.rank
-    whole = whole_need(counts, rank)
-    here = whole.bytes <= whole.limit and als_blocks.fits_here(strengths, counts.likes, ials.BLOCK_INTERACTIONS)
-    needs = [whole] if here else list(block_needs(counts, rank, _most_result(spark)))
+    on_driver_estimate = driver_estimate(counts, rank)
+    here = on_driver_estimate.bytes <= on_driver_estimate.limit and als_blocks.fits_here(
+        strengths, counts.likes, ials.BLOCK_INTERACTIONS
+    )
+    estimates = [on_driver_estimate] if here else list(block_estimates(counts, rank, _most_result(spark)))
     LOG.info(
         "fit planned", way="on the driver" if here else "in blocks", users=counts.users.rows, tracks=counts.tracks.rows,
         likes=counts.likes, longest_user=counts.users.longest, longest_track=counts.tracks.longest, rank=rank,
-        needs="; ".join(f"{_size(need.bytes)} {need.place}" for need in needs),
+        estimates="; ".join(f"{_size(estimate.bytes)} {estimate.location}" for estimate in estimates),
     )  # fmt: skip
-    for need in needs:
-        _require(need, counts, config)
+    for estimate in estimates:
+        _require(estimate, counts, config)
     return here
 
 
-def _require(need: Need, counts: Counts, config: IALSConfig) -> None:
-    if need.bytes <= need.limit:
+def _require(estimate: MemoryEstimate, counts: Counts, config: IALSConfig) -> None:
+    if estimate.bytes <= estimate.limit:
         return
-    parts = ", ".join(f"{what} {_size(size)}" for what, size in sorted(need.parts.items(), key=lambda part: -part[1]))
+    parts = ", ".join(
+        f"{what} {_size(size)}" for what, size in sorted(estimate.parts.items(), key=lambda part: -part[1])
+    )
+    size = _size(estimate.bytes)
     raise LakeError(
         f"Factors of {counts.users.rows:,} users and {counts.tracks.rows:,} tracks by {config.rank} numbers, of {counts.likes:,} "
-        f"likes, need {_size(need.bytes)} {need.place} ({parts}), more than {_size(need.limit)}; take a lower rank than "
-        f"{config.rank} or a higher min_rating than {config.min_rating:g} in the recipe, or {need.more}."
+        f"likes, need {size} {estimate.location} ({parts}), more than {_size(estimate.limit)}; take a lower rank than "
+        f"{config.rank} or a higher min_rating than {config.min_rating:g} in the recipe, or {estimate.more}."
     )
 
 
@@ -167,17 +180,22 @@ def require_lists(model_bytes: int, tracks: int, together: int, block_setting: s
     `together`: users of whom all tracks are scored at once, 0 where lists are found without; `block_setting`: its name.
     """
     parts = {"the model": model_bytes, "the tracks' ids": ID_BYTES * tracks, "scores": SCORE_BYTES * together * tracks}
-    need = Need("in a task", parts, TASK_BYTES, "raise TASK_BYTES (recommenders/memory_estimate.py) on workers with more memory")
-    LOG.info("lists planned", tracks=tracks, users_at_once=together, needs=f"{_size(need.bytes)} {need.place}")
-    if need.bytes <= need.limit:
+    estimate = MemoryEstimate(
+        "in a task", parts, TASK_BYTES, "raise TASK_BYTES (recommenders/memory_estimate.py) on workers with more memory"
+    )
+    LOG.info(
+        "lists planned", tracks=tracks, users_at_once=together, estimates=f"{_size(estimate.bytes)} {estimate.location}"
+    )
+    if estimate.bytes <= estimate.limit:
         return
-    rest = need.limit - need.bytes + parts["scores"]
-    most = rest // max(1, SCORE_BYTES * tracks)
-    less = f"take {block_setting} = {most}" if together and most > 0 else "promote a smaller recipe"
-    told = ", ".join(f"{what} {_size(size)}" for what, size in parts.items() if size)
+    rest = estimate.limit - estimate.bytes + parts["scores"]
+    max_users = rest // max(1, SCORE_BYTES * tracks)
+    less = f"take {block_setting} = {max_users}" if together and max_users > 0 else "promote a smaller recipe"
+    details = ", ".join(f"{what} {_size(size)}" for what, size in parts.items() if size)
+    size = _size(estimate.bytes)
     raise LakeError(
-        f"Lists of {tracks:,} tracks need {_size(need.bytes)} {need.place} ({told}), more than {_size(need.limit)}; "
-        f"{less}, or {need.more}."
+        f"Lists of {tracks:,} tracks need {size} {estimate.location} ({details}), more than {_size(estimate.limit)}; "
+        f"{less}, or {estimate.more}."
     )
 
 

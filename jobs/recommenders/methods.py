@@ -43,7 +43,7 @@ class Method:
     settings: type
     """Its config dataclass; the defaults are what a night takes where nobody chose."""
     fit: Fit
-    factorised: Factorised | None = None
+    factorize: Factorised | None = None
     """How the job `collaborative` makes the factors that the night reads; the other methods are fitted by the job `candidates`."""
     uses_genre_profile: bool = False
     """The user's taste in genres has a say in the overall list, as PMRS has it."""
@@ -58,8 +58,8 @@ def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> 
     """Implicit ALS by Spark's MLlib, brought to the driver."""
     strengths = build_confidence(learned.train, config.min_rating)
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
-    found, _ = mllib_als.fit(strengths, users, items, replace(config, seed=seed))
-    model, tracks = factors_of(found.join(items, "item").select("track_id", "factors"), config)
+    item_factors, _ = mllib_als.fit(strengths, users, items, replace(config, seed=seed))
+    model, tracks = factors_of(item_factors.join(items, "item").select("track_id", "factors"), config)
     for numbers in (users, items):
         numbers.unpersist()
     factors = np.zeros((len(learned.tracks), config.rank), dtype=np.float32)
@@ -89,10 +89,10 @@ class PmrsCf:
     def score(self, user_items: csr_array) -> F32:
         """[Q, I]."""
         share = pmrs_cf.percentiles(self.collaborative.score(user_items), user_items)
-        taste = pmrs_cf.genre_profiles(user_items, self.catalogue, self.collaborative.min_rating)
+        genre_profile = pmrs_cf.genre_profiles(user_items, self.catalogue, self.collaborative.min_rating)
         # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
-        found = taste @ self.catalogue.genre_probabilities.T * share + 1e-6 * share
-        return np.where(share < 0, np.float32(0), found).astype(np.float32)
+        scores = genre_profile @ self.catalogue.genre_probabilities.T * share + 1e-6 * share
+        return np.where(share < 0, np.float32(0), scores).astype(np.float32)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         """Return the contributions to the collaborative score; the genre profile has none."""
@@ -125,8 +125,8 @@ METHODS = {
     "ease": Method("EASE", ease.EASEConfig, lambda d, c, _: ease.fit(d.ratings, c)),
     "sparse_ease": Method("sparse EASE", sparse_ease.SparseEASEConfig, lambda d, c, _: sparse_ease.fit(d.ratings, c)),
     "bpr": Method("BPR", bpr.BPRConfig, lambda d, c, seed: bpr.fit(d.ratings, replace(c, seed=seed))),
-    "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorised),
+    "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorize),
     "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed))),
-    "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorised),
-    "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorised, uses_genre_profile=True),
+    "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorize),
+    "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorize, uses_genre_profile=True),
 }

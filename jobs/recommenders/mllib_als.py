@@ -39,8 +39,13 @@ class Config:
 
 
 @contextmanager
-def factorised(
-    strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config, told: Callable[[int], object], store: FileStore,
+def factorize(
+    strengths: DataFrame,
+    users: DataFrame,
+    items: DataFrame,
+    config: Config,
+    on_iteration: Callable[[int], object],
+    store: FileStore,
     before: WarmStart | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """As jobs/recommenders/ials.py has it; MLlib tells of no iteration, and always begins at random numbers."""
@@ -57,9 +62,17 @@ def fit(strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config
     # A fixed partitioning in a fixed order: MLlib's sums of floats then run alike on 1 and on 100 cores.
     ordered = indexed.repartition(config.blocks, "user").sortWithinPartitions("user", "item")
     als = ALS(
-        rank=config.rank, maxIter=config.iterations, regParam=config.regularization, alpha=config.alpha,
-        numUserBlocks=config.blocks, numItemBlocks=config.blocks, implicitPrefs=True, seed=config.seed,
-        userCol="user", itemCol="item", ratingCol="strength",
+        rank=config.rank,
+        maxIter=config.iterations,
+        regParam=config.regularization,
+        alpha=config.alpha,
+        numUserBlocks=config.blocks,
+        numItemBlocks=config.blocks,
+        implicitPrefs=True,
+        seed=config.seed,
+        userCol="user",
+        itemCol="item",
+        ratingCol="strength",
     )
     model = als.fit(ordered)
     return (

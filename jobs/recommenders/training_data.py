@@ -29,17 +29,19 @@ class TrainingData:
     genres: F32
     """P(g|track) [I, G + 1]; the last is "unknown"."""
 
-    def asked(self, rows: DataFrame) -> tuple[list[str], csr_array]:
+    def queries(self, rows: DataFrame) -> tuple[list[str], csr_array]:
         """Ids of the queries, upwards, and what each has rated [Q, I]; tracks that nobody here has rated are not known.
 
         `rows`: `query_id`, `track_id`, `rating`.
         """
-        told = collect_arrow(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "what is told of whoever asks")
-        queries = sorted(set(told["query_id"].to_pylist()))
-        return queries, _matrix(told, "query_id", queries, self.tracks)
+        rows_ = collect_arrow(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "what is told of whoever asks")
+        queries = sorted(set(rows_["query_id"].to_pylist()))
+        return queries, _matrix(rows_, "query_id", queries, self.tracks)
 
 
-def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, names: tuple[str, ...]) -> TrainingData:
+def collect_training_data(
+    train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, names: tuple[str, ...]
+) -> TrainingData:
     """Bring ratings to the driver. Raises LakeError where they pass its bound.
 
     `recent`: those of the last days; None: the same. `genres`: table `track_genres`; `names`: the genre set's.
@@ -55,14 +57,14 @@ def learn(train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, 
 
 
 def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str, ...]) -> csr_array:
-    place = pa.compute.index_in(rows[row_key], pa.array(row_ids, pa.string())).to_numpy()
+    row = pa.compute.index_in(rows[row_key], pa.array(row_ids, pa.string())).to_numpy()
     item = pa.compute.index_in(rows["track_id"], pa.array(tracks, pa.string())).to_pandas().to_numpy(dtype=np.float64)
     known = ~np.isnan(item)
     values = rows["rating"].to_numpy().astype(np.float32)
-    pairs = (place[known].astype(np.int64), item[known].astype(np.int64))
-    found = csr_array((values[known], pairs), shape=(len(row_ids), len(tracks)))
-    found.sort_indices()
-    return found
+    pairs = (row[known].astype(np.int64), item[known].astype(np.int64))
+    matrix = csr_array((values[known], pairs), shape=(len(row_ids), len(tracks)))
+    matrix.sort_indices()
+    return matrix
 
 
 ROUNDED = 0.01
@@ -74,18 +76,18 @@ def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple
 
     Of a model that tells several genres, each by itself, the shares: no track weighs more because more is said of it.
     """
-    found = np.zeros((len(tracks), len(names) + 1), dtype=np.float32)
-    found[:, -1] = 1.0
+    shares_ = np.zeros((len(tracks), len(names) + 1), dtype=np.float32)
+    shares_[:, -1] = 1.0
     if genres is None:
-        return found
+        return shares_
     ours = F.broadcast(genres.sparkSession.createDataFrame(pa.table({"track_id": pa.array(tracks, pa.string())})))
-    wanted = genres.where(F.size("probabilities") > 0).select("track_id", "probabilities").join(ours, "track_id")
-    rows = collect_arrow(wanted, 60 + 8 * len(names), "the tracks' genres")
-    places = {track: place for place, track in enumerate(tracks)}
+    classified = genres.where(F.size("probabilities") > 0).select("track_id", "probabilities").join(ours, "track_id")
+    rows = collect_arrow(classified, 60 + 8 * len(names), "the tracks' genres")
+    index = {track: row for row, track in enumerate(tracks)}
     for track, shares in zip(rows["track_id"].to_pylist(), rows["probabilities"].to_pylist(), strict=True):
-        found[places[track]] = [*shares, 0.0]
-    total = found.sum(1)
-    found[total <= 0, -1] = 1.0
+        shares_[index[track]] = [*shares, 0.0]
+    total = shares_.sum(1)
+    shares_[total <= 0, -1] = 1.0
     several = (abs(total - 1) > ROUNDED) & (total > 0)
-    found[several] /= total[several, None]
-    return found
+    shares_[several] /= total[several, None]
+    return shares_

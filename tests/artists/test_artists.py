@@ -8,9 +8,9 @@ from pyspark.sql import SparkSession
 
 from jobs.artists import artists
 from jobs.artists.config import Config
-from jobs.artists.known import all_known
+from jobs.artists.known import load_features
 from jobs.artists.mixes import FAVOURITE
-from jobs.artists.radio import build_tops
+from jobs.artists.radio import build_top_tracks
 from jobs.context import JobContext, Night
 from jobs.errors import SourceError
 from jobs.lake import collect
@@ -114,7 +114,7 @@ def test_without_factors_and_audio_there_is_nothing(night: Night, tmp_path: Path
     ctx = JobContext(bare, "artists", Config())
     artists.run(ctx)
     assert [m.rows for m in ctx.pending] == [0, 0, 0, 0]
-    assert all_known(ctx, Config()) is None
+    assert load_features(ctx, Config()) is None
 
 
 def test_it_can_be_left_out(night: Night) -> None:
@@ -126,7 +126,7 @@ def test_it_can_be_left_out(night: Night) -> None:
 def test_of_several_tracks_of_a_song_the_most_heard_is_on_the_radio(spark: SparkSession) -> None:
     tracks = [("t1", "s", "a"), ("t2", "s", "a"), ("t3", None, "a"), ("t4", None, None)]
     heard = [("u", "t2", 1.0), ("v", "t2", 1.0), ("u", "t1", 1.0), ("u", "t3", 0.0)]
-    tops = build_tops(
+    tops = build_top_tracks(
         spark.createDataFrame(tracks, "track_id string, song_id string, artist_id string"),
         spark.createDataFrame(heard, "user_id string, track_id string, rating double"), 1.0, 5,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from jobs.artists import artists, known
 from jobs.artists.config import Config
-from jobs.artists.known import all_known, artist_key, namesakes
+from jobs.artists.known import artist_key, load_features, same_artist_labels
 from jobs.context import JobContext, Night
 from jobs.errors import MemoryLimitError
 from jobs.lake.adapters import texts
@@ -56,17 +56,17 @@ def test_what_an_encoder_has_read_is_one_way_more_to_be_alike(
 def test_vectors_that_the_driver_would_not_hold_are_reckoned(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known, "DRIVER_BYTES", 10_000)
     with pytest.raises(MemoryLimitError, match="Vectors of 38 tracks need"):
-        all_known(JobContext(night, "artists", Config()), Config())
+        load_features(JobContext(night, "artists", Config()), Config())
 
 
 def test_an_artist_known_by_name_alone_is_not_like_the_one_who_bears_it(night: Night) -> None:
-    found = all_known(JobContext(night, "artists", Config()), Config())
+    found = load_features(JobContext(night, "artists", Config()), Config())
     assert found is not None
-    assert namesakes(found).tolist() == list(range(10)), "Nameless is nobody else's name"
+    assert same_artist_labels(found).tolist() == list(range(10)), "Nameless is nobody else's name"
     place = found.facts["artist"].to_pylist().index("Artist 0")
     renamed = pa.array(["Nameless" if n == place else name for n, name in enumerate(found.facts["artist"].to_pylist())])
     spelt = replace(found, facts=found.facts.set_column(found.facts.schema.get_field_index("artist"), "artist", renamed))
-    assert namesakes(spelt)[found.artist_ids.to_pylist().index("name:Nameless")] == found.artist[place]
+    assert same_artist_labels(spelt)[found.artist_ids.to_pylist().index("name:Nameless")] == found.artist[place]
 
 
 def test_names_stand_for_artists_without_an_id(spark: SparkSession) -> None:

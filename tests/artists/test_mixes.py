@@ -7,16 +7,16 @@ import pyarrow as pa
 import pytest
 
 from jobs.artists.config import Config
-from jobs.artists.mixes import Mixing, mixes_of
+from jobs.artists.mixes import MixInputs, mixes_of
 
 
-def mixing(vectors: np.ndarray, near: list[list[int]], genre: list[int], artist: list[int]) -> Mixing:
+def mixing(vectors: np.ndarray, near: list[list[int]], genre: list[int], artist: list[int]) -> MixInputs:
     places = np.array(near, np.int32)
     score, carried = np.where(places >= 0, 0.5, 0).astype(np.float32), np.zeros(places.shape, np.int8)
     ids = pa.array([f"t{n}" for n in range(len(near))])
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     names = (np.array(genre), pa.array(["Rock", "Trance"]), np.array(artist), pa.array(["Ann", "Bob", "Cid"]))
-    return Mixing(ids, unit, places, score, carried, *names)
+    return MixInputs(ids, unit, places, score, carried, *names)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_mix_is_named_after_its_genre_else_an_artist_of_several_else_its_numbe
     (mix,) = mixes_of(heard, ratings, world, Config(min_likes_per_mix=4))
     assert (mix.theme, mix.anchor_artist) == theme
     assert mix.track.tolist() == [1, 4, 0, 2, 3]
-    assert mix.because.tolist() == [-1, 0, -1, -1, -1]
+    assert mix.reason.tolist() == [-1, 0, -1, -1, -1]
     assert mixes_of(heard, ratings, world, Config(min_likes_per_mix=5)) == []
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from jobs.cli.child import Child, descendants, told_to_stop
+from jobs.cli.child import ProcessTree, descendants, stop_requested
 
 # as Airflow does: a shell in a session of its own, which starts a program that does not listen
 STUBBORN = """
@@ -16,7 +16,7 @@ subprocess.run([sys.executable, "-c", inner], start_new_session=True)
 """
 
 
-def started(child: Child, word: str) -> None:
+def started(child: ProcessTree, word: str) -> None:
     deadline = time.monotonic() + 30
     while word not in child.own_output():
         assert time.monotonic() < deadline, child.own_output()
@@ -30,7 +30,7 @@ def alive(pid: int) -> bool:
 
 def test_leaving_stops_every_descendant(tmp_path: Path) -> None:
     before = set(descendants(os.getpid()))
-    with Child([sys.executable, "-c", STUBBORN], os.environ, tmp_path / "night.log") as child:
+    with ProcessTree([sys.executable, "-c", STUBBORN], os.environ, tmp_path / "night.log") as child:
         started(child, "ready")
         below = set(descendants(os.getpid())) - before
         assert len(below) == 2
@@ -41,7 +41,7 @@ def test_leaving_stops_every_descendant(tmp_path: Path) -> None:
 def test_a_log_is_continued_and_only_the_own_part_is_told(tmp_path: Path) -> None:
     log = tmp_path / "night.log"
     for word in ("first", "second"):
-        with Child([sys.executable, "-c", f"print('{word}'); raise SystemExit(3)"], os.environ, log) as child:
+        with ProcessTree([sys.executable, "-c", f"print('{word}'); raise SystemExit(3)"], os.environ, log) as child:
             assert child.code == 3
     assert child.own_output() == "second\n"
     assert log.read_text() == "first\nsecond\n"
@@ -49,7 +49,7 @@ def test_a_log_is_continued_and_only_the_own_part_is_told(tmp_path: Path) -> Non
 
 def test_signals_are_noted_and_then_given_back() -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    with told_to_stop() as told:
+    with stop_requested() as told:
         assert told == []
         os.kill(os.getpid(), signal.SIGTERM)
         assert told == [signal.SIGTERM]

@@ -68,7 +68,7 @@ def fit(
 
     strengths = build_confidence(history, config.min_rating)
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
-    with ials.factorised(strengths, users, items, config, told, store) as frames:
+    with ials.factorize(strengths, users, items, config, told, store) as frames:
         tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]
         if not used:
             raise Killed

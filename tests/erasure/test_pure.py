@@ -3,11 +3,11 @@
 import datetime as dt
 
 from jobs.erasure import lake_scan
-from jobs.erasure.published_nights import SAID, scrubbed, without_tracks
+from jobs.erasure.published_nights import REDACTED, scrubbed, without_tracks
 from jobs.erasure.registry import texts
 from jobs.erasure.reports import without_examples
 from jobs.erasure.tokens import names_somebody
-from jobs.lake.deletion_requests import Wish, Wishes, sha256
+from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 from jobs.lake.files import File
 from jobs.lake.manifest import Manifest
 from jobs.recommenders.reasons import (
@@ -20,7 +20,7 @@ from jobs.recommenders.reasons import (
     without_names,
 )
 
-ANNA = Wishes({sha256("anna"): Wish(True)})
+ANNA = DeletionRequests({sha256("anna"): DeletionRequest(True)})
 NOON = dt.datetime(2026, 11, 14, 12, tzinfo=dt.UTC)
 
 
@@ -55,7 +55,7 @@ def test_a_page_loses_the_examples_of_who_asked_their_links_and_nothing_else() -
     users = ("anna", "berta", "&lt;a&amp;b&gt;", "carla")
     parts = [section.format(n, user, f"list {n}") for n, user in enumerate(users, 1)]
     page = "<nav>" + "".join(link.format(n) for n in (1, 2, 3, 4)) + "</nav>" + "".join(parts) + "<footer>"
-    odd = Wishes({**ANNA.by_hash, sha256("<a&b>"): Wish(False, frozenset({"T1"}))})
+    odd = DeletionRequests({**ANNA.by_hash, sha256("<a&b>"): DeletionRequest(False, frozenset({"T1"}))})
     cut = without_examples(page, odd)
     assert "anna" not in cut
     assert "list 1" not in cut
@@ -66,7 +66,7 @@ def test_a_page_loses_the_examples_of_who_asked_their_links_and_nothing_else() -
     assert cut.count("Cut out") == 2
     assert cut.endswith("<footer>")
     assert without_examples(cut, odd) == cut
-    assert without_examples(page, Wishes({sha256("dora"): Wish(True)})) == page
+    assert without_examples(page, DeletionRequests({sha256("dora"): DeletionRequest(True)})) == page
 
 
 def test_a_page_of_the_older_layout_loses_its_one_example() -> None:
@@ -77,14 +77,14 @@ def test_a_page_of_the_older_layout_loses_its_one_example() -> None:
     assert cut.endswith("<h2>B</h2>b")
     assert without_examples(cut, ANNA) == cut
     assert without_examples(page.format("berta"), ANNA) == page.format("berta")
-    odd = Wishes({sha256("<a&b>"): Wish(False, frozenset({"T1"}))})
+    odd = DeletionRequests({sha256("<a&b>"): DeletionRequest(False, frozenset({"T1"}))})
     assert "<table>" not in without_examples(page.format("&lt;a&amp;b&gt;"), odd)
 
 
 def test_sentences_and_records_lose_names_and_ids_of_our_own_stay() -> None:
-    names = names_somebody(Wishes({**ANNA.by_hash, sha256("2026"): Wish(True)}), ())
+    names = names_somebody(DeletionRequests({**ANNA.by_hash, sha256("2026"): DeletionRequest(True)}), ())
     run = {"_id": "20261114_1", "date": "2026-11-14", "error": "bad key {_id: 'anna|overall'}", "jobs": [{"seconds": 2026.0}]}
-    assert scrubbed(run, names, ANNA) == {**run, "error": SAID}
+    assert scrubbed(run, names, ANNA) == {**run, "error": REDACTED}
     assert scrubbed({"_id": 1, "user_id": "anna"}, names, ANNA) is None
     assert scrubbed({"users": [{"user_id": "anna"}, {"user_id": "berta"}]}, names, ANNA) == {"users": [None, {"user_id": "berta"}]}
 
@@ -104,7 +104,7 @@ def test_what_no_manifest_names_is_found_with_its_age() -> None:
     ]  # fmt: skip
     files = [File(name, NOON) for name in names]
     named = lake_scan.by_folder([Manifest("events/app", "2026-11-13", new, 1, "d", "events", "r")])
-    found = {stray.name: stray.time.hour for stray in lake_scan.strays(files, named)}
+    found = {stray.name: stray.time.hour for stray in lake_scan.orphans(files, named)}
     assert found == {f"events/app/{old}": 3, "events/app/_temporary": 5, "events/app/dt=2026-11-13/.0123.tmp": 12,
                      "stage/run=2026-11-14T060000-dddddd": 6}  # fmt: skip
     assert lake_scan.unknown(files) == ["notes"]

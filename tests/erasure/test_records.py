@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.erasure.erase import _opened
 from jobs.erasure.published_nights import clean_nights
-from jobs.lake.deletion_requests import Wish, Wishes, sha256
+from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 from jobs.mongo import lease, repair, runs, views
 from jobs.mongo.connection import MongoDatabase
 from jobs.publish.collections import INDEXES, VALIDATORS
@@ -32,7 +32,7 @@ def test_nothing_is_deleted_while_another_run_lives(mongo: MongoDatabase) -> Non
 
 
 def test_every_kept_night_is_amended_and_its_counts_survive_a_repair(mongo: MongoDatabase) -> None:
-    wishes = Wishes({sha256("anna"): Wish(True), sha256("berta"): Wish(False, frozenset({"T1"}))})
+    wishes = DeletionRequests({sha256("anna"): DeletionRequest(True), sha256("berta"): DeletionRequest(False, frozenset({"T1"}))})
     for run_id in ("20261113_1", "20261114_1"):
         _publish(mongo, run_id)
     _mix(mongo["daily_mixes__20261113_1"], "anna", "Rock", None, "heard by those who hear Two")

@@ -7,13 +7,13 @@ import pytest
 from jobs.erasure import lake_scan
 from jobs.erasure.registry import clean_checkpoints, clean_models
 from jobs.errors import LakeError
-from jobs.lake.deletion_requests import Wish, Wishes, sha256
+from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 from jobs.lake.files import FileStore
 from jobs.lake.model_registry import registry_of
 
 
 def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: Path) -> None:
-    registry, asked = registry_of(str(tmp_path), "small"), Wishes({sha256("anna"): Wish(True)})
+    registry, asked = registry_of(str(tmp_path), "small"), DeletionRequests({sha256("anna"): DeletionRequest(True)})
     store = FileStore(f"{tmp_path}/small")
     weights = (0).to_bytes(8, "little")
     ranker = registry.register("ranking", weights, {"method": "ease", "learned_from": "listening", "settings": {"a": 1}})

@@ -23,8 +23,8 @@ def test_a_mix_loses_the_track_and_its_name_and_goes_whole_where_it_bears_the_ar
         for user, name, after, track, because, why in placed
     ]
     schema = table("daily_mixes").read_schema.add("dt", "string").add("run", "string")
-    makers = spark.createDataFrame([(sha256("ann"), False, ["T1"], [], ["T1", NAME])], requests.MAKERS)
-    left = rows.cleaned(spark.createDataFrame(made, schema), makers).orderBy("list", "rank").collect()
+    requesters = spark.createDataFrame([(sha256("ann"), False, ["T1"], [], ["T1", NAME])], requests.REQUESTERS)
+    left = rows.cleaned(spark.createDataFrame(made, schema), requesters).orderBy("list", "rank").collect()
     mine = [row for row in left if row["user_id"] == "ann"]
     told = [(row["list"], row["rank"], row["track_id"], row["reason_track_id"], row["why"]) for row in mine]
     assert told == [("Other", 1, "T5", None, "w"), ("Rock", 1, "T2", None, NEUTRAL_SIMILAR), ("Rock", 2, "T3", "T2", "other")]

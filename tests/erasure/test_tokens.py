@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.erasure.tokens import LONG_LINE, names_somebody, tokens
-from jobs.lake.deletion_requests import Wish, Wishes, sha256
+from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).filter(lambda t: t.strip() == t)
 PLAIN = st.from_regex(r"[A-Za-z0-9]{1,12}([-_.@:][A-Za-z0-9]{1,12}){0,4}", fullmatch=True)
@@ -15,8 +15,8 @@ GARBAGE = st.binary(max_size=40)
 BREAKS = st.sampled_from([b"\t", b",", b" ", b";", b"|", b'"', b"'", b"<SEP>", b"=", b"/", b"\xff", b"\x00", b"{", b"("])
 
 
-def wish_of(user: str, *tracks: str) -> Wishes:
-    return Wishes({sha256(user): Wish(not tracks, frozenset(tracks))})
+def wish_of(user: str, *tracks: str) -> DeletionRequests:
+    return DeletionRequests({sha256(user): DeletionRequest(not tracks, frozenset(tracks))})
 
 
 @settings(derandomize=True, deadline=None)
@@ -107,5 +107,5 @@ def test_a_hostile_line_takes_no_longer_than_its_length() -> None:
 def test_a_log_in_one_line_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.erasure.tokens.tokens", lambda line: pytest.fail("it was taken apart"))
     line = b'{"user_id": "somebody"},' * (LONG_LINE // 24 + 1)
-    assert names_somebody(Wishes({sha256("another"): Wish(True)}), ())(line)
-    assert not names_somebody(Wishes({}), ())(line)
+    assert names_somebody(DeletionRequests({sha256("another"): DeletionRequest(True)}), ())(line)
+    assert not names_somebody(DeletionRequests({}), ())(line)

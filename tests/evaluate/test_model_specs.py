@@ -11,7 +11,7 @@ from jobs.evaluate.model_specs import select_models
 from jobs.evaluate.splits import PerUserRandom
 from jobs.recommenders import mllib_als
 from jobs.recommenders.confidence import build_confidence, numbered
-from jobs.recommenders.training_data import TrainingData, learn
+from jobs.recommenders.training_data import TrainingData, collect_training_data
 from models import pmrs_cf
 from models.ials import ALSModel, IALSConfig
 from models.recommendation_lists import OVERALL
@@ -33,7 +33,7 @@ def training_data(spark: SparkSession) -> TrainingData:
     ]
     history = spark.createDataFrame(rows, "user_id string, track_id string, rating double")
     split = PerUserRandom().split(Interactions(history.limit(0), history))
-    return learn(split.train, None, genres_of(spark), GENRES)
+    return collect_training_data(split.train, None, genres_of(spark), GENRES)
 
 
 def genres_of(spark: SparkSession) -> DataFrame:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext, Night
 from jobs.erasure import published_nights
-from jobs.erasure.quarantine import NOTE
+from jobs.erasure.quarantine import REDACTION_NOTE
 from jobs.lake.deletion_requests import sha256
 from jobs.lake.files import FileStore as Files
 from jobs.lake.lake import Lake
@@ -260,7 +260,7 @@ def _manifests_and_counts_tell(house: House, old: dict[tuple[str, str], Manifest
     assert counts.where("lines_in <> good + quarantined + blank").count() == 0
     joined = counts.where("source = 'app_log'").join(quarantine, ["source", "file"], "left")
     assert joined.where("quarantined <> coalesce(count, 0)").count() == 0
-    redacted = house.lake.read(house.spark, "quarantine", Partitions.ALL, "").where(F.col("reason").endswith(NOTE))
+    redacted = house.lake.read(house.spark, "quarantine", Partitions.ALL, "").where(F.col("reason").endswith(REDACTION_NOTE))
     assert redacted.count() == redacted.where("raw IS NULL AND line IS NOT NULL").count() > 0
     told = house.lake.read(house.spark, "erasures", Partitions.ALL, "")
     assert told.where("what = 'ranked' AND removed > 0").count() > 0

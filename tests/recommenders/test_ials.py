@@ -38,11 +38,11 @@ def history(spark: SparkSession, ratings: csr_array) -> DataFrame:
     return spark.createDataFrame(rows, "user_id string, track_id string, rating double")
 
 
-def factorised(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+def factorize(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
     """Item and user factors in the order of their ids, and what was told of iterations."""
     strengths, told = build_confidence(history, CONFIG.min_rating), list[int]()
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
-    with ials.factorised(strengths, users, items, CONFIG, told.append, store) as frames:
+    with ials.factorize(strengths, users, items, CONFIG, told.append, store) as frames:
         tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]
     assert tables[0]["track_id"].to_pylist() == [f"t{t:02d}" for t in range(TRACKS)]
     assert tables[1]["user_id"].to_pylist() == [f"u{u:02d}" for u in range(USERS)]
@@ -57,7 +57,7 @@ def test_spark_gives_the_bits_of_one_machine(
     monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
     if where == "tasks":
         monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
-    tracks, listeners, told = factorised(history, FileStore(str(tmp_path)))
+    tracks, listeners, told = factorize(history, FileStore(str(tmp_path)))
     assert told == [1, 2, 3]
     np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG))
     folded = als_solver.solve(

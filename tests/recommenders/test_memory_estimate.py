@@ -12,7 +12,7 @@ from jobs.errors import LakeError
 from jobs.lake.files import FileStore
 from jobs.recommenders import als_blocks, ials, memory_estimate
 from jobs.recommenders.confidence import numbered
-from jobs.recommenders.memory_estimate import Counts, Side, block_needs, counted, on_driver, whole_need
+from jobs.recommenders.memory_estimate import Counts, Side, block_estimates, counted, driver_estimate, on_driver
 from models.ials import IALSConfig
 
 CONFIG = IALSConfig(rank=8, min_rating=2.0)
@@ -60,9 +60,9 @@ def test_likes_that_the_driver_cannot_hold_beside_the_factors_go_to_the_tasks(
     strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = counts_of(strengths)
-    monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", whole_need(counts, CONFIG.rank).bytes)
+    monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", driver_estimate(counts, CONFIG.rank).bytes)
     assert on_driver(strengths, counts, CONFIG)
-    monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", whole_need(counts, CONFIG.rank).bytes - 1)
+    monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", driver_estimate(counts, CONFIG.rank).bytes - 1)
     assert not on_driver(strengths, counts, CONFIG)
 
 
@@ -86,7 +86,7 @@ def test_a_doomed_plan_is_refused_with_the_numbers_and_the_settings_before_anyth
     with (
         patch.object(ials, "bounded", side_effect=AssertionError("collected")),
         pytest.raises(LakeError, match=said),
-        ials.factorised(strengths, users, items, CONFIG, told.append, store),
+        ials.factorize(strengths, users, items, CONFIG, told.append, store),
     ):
         pass
     assert not told
@@ -98,7 +98,7 @@ def test_a_row_that_is_much_longer_than_others_is_named(strengths: DataFrame, mo
     with pytest.raises(LakeError, match=f"the longest row, the user of SHA-256 {ANNA}[.]{{3}} with 4 likes 384 bytes"):
         on_driver(strengths, counts_of(strengths), CONFIG)
     loved = Counts(Side(90_000_000, 400_000_000, 5, "user"), Side(9, 400_000_000, 60_000_000, "track hit"))
-    *_, task = block_needs(loved, 8, 2**63)
+    *_, task = block_estimates(loved, 8, 2**63)
     largest = max(task.parts, key=lambda part: task.parts[part])
     assert largest == "the longest row, track hit with 60,000,000 likes"
 
@@ -117,10 +117,10 @@ def test_a_result_that_spark_would_not_bring_to_the_driver_is_refused(
 
 def test_the_taste_profile_fits_either_way_and_ten_times_as_many_users_do_not() -> None:
     assert all(
-        need.bytes <= need.limit for need in [whole_need(TASTE_PROFILE, 64), *block_needs(TASTE_PROFILE, 64, 2**30)]
+        need.bytes <= need.limit for need in [driver_estimate(TASTE_PROFILE, 64), *block_estimates(TASTE_PROFILE, 64, 2**30)]
     )
     users = Side(10_193_180, 483_735_860, 4_400, "user")
-    driver, result, task = block_needs(Counts(users, TASTE_PROFILE.tracks), 64, 2**30)
+    driver, result, task = block_estimates(Counts(users, TASTE_PROFILE.tracks), 64, 2**30)
     assert driver.bytes > driver.limit
     assert result.bytes > result.limit
     assert task.bytes > task.limit

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.erasure.reports import EXAMPLE, LINK, without_examples
-from jobs.lake.deletion_requests import Wish, Wishes, sha256
+from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 from jobs.report.facts import Facts
 from jobs.report.page import count, hours, move, percent, render, tiles
 from jobs.report.verdict import Limits, judge
@@ -100,8 +100,8 @@ def test_what_is_typed_is_shown_and_not_obeyed() -> None:
     assert not [value for _, value in found.asked if "evil" in value]
     assert "".join(found.shown).count(bad) >= 8
     assert len(EXAMPLE.findall(page)) == 1
-    assert bad not in without_examples(page, Wishes({sha256(bad): Wish(True)}))
-    assert "Cut out" in without_examples(page, Wishes({sha256(bad): Wish(True)}))
+    assert bad not in without_examples(page, DeletionRequests({sha256(bad): DeletionRequest(True)}))
+    assert "Cut out" in without_examples(page, DeletionRequests({sha256(bad): DeletionRequest(True)}))
 
 
 def test_listeners_are_named_in_their_own_sections_and_nowhere_else() -> None:
@@ -111,7 +111,7 @@ def test_listeners_are_named_in_their_own_sections_and_nowhere_else() -> None:
     rest = EXAMPLE.sub("", page)
     assert "listener-one" not in rest
     assert "listener-two" not in rest
-    cut = without_examples(page, Wishes({sha256("listener-one"): Wish(True)}))
+    cut = without_examples(page, DeletionRequests({sha256("listener-one"): DeletionRequest(True)}))
     assert "listener-one" not in cut
     assert "listener-two" in cut
     read(cut)

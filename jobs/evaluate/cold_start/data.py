@@ -16,7 +16,7 @@ from jobs.lake.adapters import texts
 from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
 from jobs.lake.collect import collect_arrow
-from jobs.recommenders.training_data import learn
+from jobs.recommenders.training_data import collect_training_data
 from models.types import F32
 
 F64 = NDArray[np.float64]
@@ -59,7 +59,7 @@ def read(ctx: JobContext, preset: str = "") -> ColdStartData:
     Raises LakeError if nothing was ingested, or if the data is larger than the driver's limit.
     """
     history = read_interactions(ctx).history
-    training_data = learn(select_ratings(history).where("rating > 0"), None, None, ())
+    training_data = collect_training_data(select_ratings(history).where("rating > 0"), None, None, ())
     rated = F.broadcast(history.select("track_id").distinct())
     columns = F.coalesce("artist_id", "artist").alias("artist"), F.coalesce("label_genre", "terms_genre").alias("genre")
     metadata = ctx.read_required("tracks").select("track_id", *columns)

@@ -19,7 +19,7 @@ from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from jobs.lake.deletion_requests import Wishes
+from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.schemas import table as table_of
 from jobs.sources.ingest.staging import StagedEvents, read_staged
 
@@ -71,7 +71,7 @@ class WrittenEvents:
 
 
 def deduplicate(
-    spark: SparkSession, staged: StagedEvents, folders: Mapping[str, str], requests: Wishes
+    spark: SparkSession, staged: StagedEvents, folders: Mapping[str, str], requests: DeletionRequests
 ) -> WrittenEvents:
     """Write the staged dates in `folders` (received date -> URI of the folder to fill)."""
     shares = [(day, share, n_shares) for day in sorted(folders) for share, n_shares in _shares_of_date(staged, day)]
@@ -150,12 +150,12 @@ def over_limit(rows: pa.Table, limit: int = MAX_EVENTS_PER_USER_DAY) -> pa.Array
     return pa.array(index - np.maximum.accumulate(np.where(starts, index, 0)) >= limit)
 
 
-def is_deleted(rows: pa.Table, requests: Wishes) -> pa.Array:
+def is_deleted(rows: pa.Table, requests: DeletionRequests) -> pa.Array:
     """Return true for rows that a deletion request covers: all rows of a user, or those of some tracks."""
     users = pc.dictionary_encode(rows["user_id"].combine_chunks())
     by_code = [requests.of(user) for user in users.dictionary.to_pylist()]
     codes = users.indices.to_numpy()
-    deleted = np.array([request is not None and request.whole for request in by_code], np.bool_)[codes]
+    deleted = np.array([request is not None and request.whole_user for request in by_code], np.bool_)[codes]
     for code, request in enumerate(by_code):
         if request is not None and request.tracks:
             user_rows = np.flatnonzero(codes == code)
@@ -187,7 +187,7 @@ def _in_share(table: pa.Table, share: int, n_shares: int) -> pa.Array:
     return pa.array(share_of[users.indices.to_numpy()] == share)
 
 
-def _write_share(rows: pa.Table, file: str, requests: Wishes) -> list[dict[str, Any]]:
+def _write_share(rows: pa.Table, file: str, requests: DeletionRequests) -> list[dict[str, Any]]:
     """Write one share of one date to `file` (a URI), idempotently; return COUNTS per input file."""
     unique = distinct(rows)
     retained = unique

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.lake.collect import collect_arrow
-from jobs.lake.deletion_requests import Wishes, wishes_in
+from jobs.lake.deletion_requests import DeletionRequests, requests_from_rows
 from jobs.lake.partitions import Partitions
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
@@ -37,13 +37,13 @@ def write_deletion_requests(
         ctx.write_empty_partitions(part, days)
 
 
-def load_deletion_requests(ctx: JobContext) -> Wishes:
+def load_deletion_requests(ctx: JobContext) -> DeletionRequests:
     """Return all deletion requests ever made, including those of the current ingest."""
     manifests = [*ctx.night.lake.select("deletions", Partitions.ALL, ctx.night.date.isoformat()), *ctx.pending]
     if not any(m.rows for m in manifests if m.table.startswith("deletions/")):
-        return Wishes({})
+        return DeletionRequests({})
     rows = ctx.read_with_pending("deletions", Partitions.ALL).select("user_hash", "track_id").distinct()
-    return wishes_in(collect_arrow(rows, 200, "deletion requests"))
+    return requests_from_rows(collect_arrow(rows, 200, "deletion requests"))
 
 
 def read_later_deletion_requests(ctx: JobContext, source: Source, files: list[str]) -> None:
