@@ -82,7 +82,7 @@ def _figure(card: Card) -> str:
     if "tasks" in card:
         metric = next(iter(card["tasks"].values()))["metrics"][PRIMARY_METRIC]
         return f"{metric['mean']:.3f} ({metric['low']:.3f}-{metric['high']:.3f})"
-    return f"accuracy {card['held_accuracy']:.0%}" if "held_accuracy" in card else ""
+    return f"accuracy {card['val_accuracy']:.0%}" if "val_accuracy" in card else ""
 
 
 def print_promotion(promotion: Promotion, folder: Path) -> None:

@@ -18,6 +18,7 @@ from jobs.lake.adapters.mels import clips_of
 from jobs.lake.collect import collect_arrow
 from jobs.log import logger
 from jobs.spark import rows_per_batch
+from jobs.training.clip_inference import BATCH_SIZE, side_features
 from models import content_factors
 from models.clip_training import EpochReport
 from models.content_factors import to_unit
@@ -148,7 +149,7 @@ def _unit_descriptors(played: F64, unplayed: F64) -> F32:
 
 
 def _features(rows: pa.Table) -> F64:
-    text = network.side_features(rows)
+    text = side_features(rows)
     return matrix(rows) if text is None else np.hstack([matrix(rows), text.astype(np.float64)])
 
 
@@ -173,7 +174,7 @@ def _by_network(ctx: JobContext, config: Config, unplayed: pa.Table) -> Predicti
         LOG.warning("no played track has clips of the preset; has the job mel run for it?", preset=config.preset)
         return Prediction(np.empty((len(track_ids), 0)), float("nan"), float("nan"), 0)
     ids = F.broadcast(ctx.spark.createDataFrame(unplayed.select(["track_id"])))
-    with rows_per_batch(ctx.spark, network.BATCH):
+    with rows_per_batch(ctx.spark, BATCH_SIZE):
         predictions = network.build_predictions(clips.join(ids, "track_id"), model)
         row_bytes = 9 * model.settings.n_outputs + 100
         rows = collect_arrow(predictions, row_bytes, "factors of tracks without plays", rows=len(track_ids))

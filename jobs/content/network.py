@@ -3,28 +3,23 @@
 The network is trained on the driver, on the tracks with most users, and predicts on Spark.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.adapters.mels import MEL_BYTES, to_mels
-from jobs.lake.adapters.texts import vectors_in
 from jobs.lake.collect import collect_arrow
-from models.clip_network import TrainingConfig, predict
+from jobs.training.clip_inference import build_clip_predictions, side_features
+from models.clip_network import TrainingConfig
 from models.clip_training import EpochReport, train
 from models.content_factors import to_unit
-from models.genre_networks import from_bytes, from_card, make_config, to_bytes, to_card
+from models.genre_networks import make_config, to_bytes, to_card
 from models.training.objectives import EmbeddingRegression
 from models.types import F32
-
-CLIPS_PER_TASK = 256
-"""About ten seconds of one core. It also fixes which clips share a batch, so that equal inputs give equal bits."""
-BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -79,36 +74,10 @@ def _validation(tracks: list[str], targets: F32, val_tracks: tuple[str, ...], be
     return best.val_accuracy, baseline, int((~in_validation).sum())
 
 
-def side_features(rows: pa.Table) -> F32 | None:
-    """Return column `vector` [N, E]; None without that column."""
-    return vectors_in(rows) if "vector" in rows.column_names else None
-
-
 def build_predictions(clips: DataFrame, model: AudioFactorModel) -> DataFrame:
     """Return `track_id`, `factors` (doubles, not normalised): the mean over a track's clips; `clips` as in `fit`.
 
-    Run it under `rows_per_batch(BATCH)`, because a clip is large.
+    Run it under `rows_per_batch(BATCH_SIZE)`, because a clip is large.
     """
-    weights = clips.sparkSession.sparkContext.broadcast(model.weights)
-    settings = to_card(model.settings)
-
-    def predict_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import torch
-
-        if not torch.cuda.is_available():
-            torch.set_num_threads(1)  # Spark runs one task per core already
-        network = from_bytes(from_card(settings), weights.value).to("cuda" if torch.cuda.is_available() else "cpu")
-        for batch in filter(len, batches):
-            rows = pa.Table.from_batches([batch])
-            factors, _ = predict(network, to_mels(rows["mel"]), len(rows), side_features(rows))
-            values = pa.array(list(factors.astype(np.float64)), pa.list_(pa.float64()))
-            yield pa.RecordBatch.from_arrays([*batch.select(["track_id", "clip"]).columns, values], ["track_id", "clip", "factors"])
-
-    tasks = max(1, -(-clips.count() // CLIPS_PER_TASK))
-    grouped = clips.repartition(tasks, "track_id").sortWithinPartitions("track_id", "clip")
-    rows = grouped.mapInArrow(predict_batches, "track_id string, clip int, factors array<double>")
-    # summed in the order of the clips, so that equal inputs give equal bits
-    ordered = rows.groupBy("track_id").agg(F.sort_array(F.collect_list(F.struct("clip", "factors"))).alias("clips"))
-    total = "aggregate(clips, 0D, (sum, x) -> sum + x.factors[i])"
-    size = model.settings.n_outputs
-    return ordered.select("track_id", F.expr(f"transform(sequence(0, {size - 1}), i -> {total} / size(clips))").alias("factors"))
+    means = build_clip_predictions(clips, "track_id", to_card(model.settings), model.weights)
+    return means.select("track_id", F.col("outputs").alias("factors"))

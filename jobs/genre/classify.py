@@ -1,6 +1,7 @@
-"""A genre for every track, and where it comes from: genre model (`audio_model`), else label, else artist's terms, else none.
+"""A genre for every track, and its source: `pmrs run classify --date D`.
 
-`pmrs run classify --date D`. What MongoDB shows as `classified_music` (PMRS Fig. 1, C_M of Eq. 5).
+Sources in order: the genre model (`audio_model`), the label, the artist's terms, none. MongoDB shows the result as
+`classified_music` (PMRS Fig. 1, C_M of Eq. 5).
 """
 
 from dataclasses import dataclass
@@ -13,17 +14,17 @@ from jobs.context import JobContext
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose: the order of the sources is the product's promise."""
+    """No settings: the order of the sources is fixed."""
 
 
 def one_hot(genre: str, genres: tuple[str, ...]) -> Column:
-    """A label counts as certain: 1 at its genre, 0 elsewhere."""
+    """Return probability 1 for the genre of a column, 0 for all others: labels count as certain."""
     return F.array(*[(F.col(genre) == F.lit(g)).cast("double") for g in genres])
 
 
 def build_track_genres(tracks: DataFrame, scores: DataFrame, genres: tuple[str, ...]) -> DataFrame:
-    """Table `track_genres`: one row for each row of `tracks`."""
-    heard = scores.select("track_id", F.col("probabilities").cast("array<double>").alias("audio_model"), "model")
+    """Return table `track_genres`, one row for each row of `tracks`."""
+    predicted = scores.select("track_id", F.col("probabilities").cast("array<double>").alias("audio_model"), "model")
     names = F.array(*[F.lit(g) for g in genres])
     source = (
         F.when(F.col("audio_model").isNotNull(), "audio_model")
@@ -37,16 +38,17 @@ def build_track_genres(tracks: DataFrame, scores: DataFrame, genres: tuple[str, 
         .when(F.col("terms_genre").isNotNull(), one_hot("terms_genre", genres))
         .otherwise(F.array().cast("array<double>"))
     )
-    joined = tracks.join(heard, "track_id", "left").select(
+    rows = tracks.join(predicted, "track_id", "left").select(
         "track_id", "model", source.alias("source"), probabilities.alias("probabilities")
     )
-    top = F.coalesce(F.array_max("probabilities"), F.lit(0.0))
-    # Of equal probabilities the first of the genre set wins: array_position finds the first.
-    place = F.array_position("probabilities", top).cast("int")
-    genre = F.when(F.col("source") != "none", F.element_at(names, place))
-    return joined.withColumn("confidence", top).withColumn("genre", genre)
+    confidence = F.coalesce(F.array_max("probabilities"), F.lit(0.0))
+    # array_position finds the first: ties go to the first genre of the set
+    position = F.array_position("probabilities", confidence).cast("int")
+    genre = F.when(F.col("source") != "none", F.element_at(names, position))
+    return rows.withColumn("confidence", confidence).withColumn("genre", genre)
 
 
 def run(ctx: JobContext) -> None:
-    """Reads `tracks` and `genre_scores`, writes `track_genres`."""
-    ctx.write("track_genres", build_track_genres(ctx.read_required("tracks"), ctx.read_required("genre_scores"), ctx.genres.genres))
+    """Read `tracks` and `genre_scores`, write `track_genres`."""
+    tracks, scores = ctx.read_required("tracks"), ctx.read_required("genre_scores")
+    ctx.write("track_genres", build_track_genres(tracks, scores, ctx.genres.genres))

@@ -1,4 +1,4 @@
-"""The registered genre model: which kinds there are, its name, its way between the registry and the jobs, and how good it is."""
+"""Genre models in the registry: kinds, names, and validation metrics for the model card."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,78 +10,85 @@ from numpy.typing import NDArray
 from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.lake.model_registry import RegisteredModel
+from models.types import F64
 
-HEAD = "head"
-MODELS = {"pmrs_cnn": "genre_cnn", "short_chunk": "short_chunk", HEAD: HEAD}
-"""What the job genre_train can be asked for, and what `pmrs evaluate genres` and the registry call it: the paper's network, a small
-modern one (both hear clips: models/genre_networks.py), and a classic model of descriptors (models/genre_logreg.py)."""
-DEFAULT_MODEL, DEFAULT_PRESET = "pmrs_cnn", "pmrs-4s"
-LEAST = 1e-6
-"""Least probability: no logarithm of it runs away."""
+LOGREG = "logreg"
+MODELS = ("genre_cnn", "short_chunk", LOGREG)
+"""Values of `model` under [jobs.genre_train]: the paper's network and a small modern one, both on clips
+(models/genre_networks.py), and logistic regression on descriptors (models/genre_logreg.py)."""
+DEFAULT_MODEL, DEFAULT_PRESET = "genre_cnn", "pmrs-4s"
+EPS = 1e-6
+"""Lower bound of probabilities, so that logarithms stay finite."""
 
 
 @dataclass(frozen=True)
 class GenreModel:
-    """A registered model and the genres that it tells apart (those of the set that had labelled audio)."""
+    """A registered model and its genres (those of the genre set that had labelled audio)."""
 
     registered: RegisteredModel
     genres: tuple[str, ...]
     preset: str
-    """Mel preset of the clips that it hears; empty: it hears none."""
+    """Mel preset of its clips; empty: it uses no clips."""
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """A trained model on its way to the registry."""
+class TrainedModel:
+    """A trained model that is not registered yet."""
 
     weights: bytes
-    """As safetensors."""
+    """Safetensors."""
     card: dict[str, Any]
 
 
-def kind_of(model: str) -> str:
-    """What the registry calls a model of this kind. Raises SourceError naming those there are."""
+def check_model(model: str) -> None:
+    """Raise SourceError, with the existing models, for another name."""
     if model not in MODELS:
-        raise SourceError(f"There is no genre model {model!r}; set `model` under [jobs.genre_train] to one of {', '.join(MODELS)}.")
-    return MODELS[model]
+        raise SourceError(
+            f"There is no genre model {model!r}; set `model` under [jobs.genre_train] to one of {', '.join(MODELS)}."
+        )
 
 
 def model_name(genre_set: str, model: str, preset: str) -> str:
-    """Registry name: one model per kind, genre set and, where it hears clips, preset."""
-    parts = (kind_of(model), genre_set) if model == HEAD else (kind_of(model), genre_set, preset)
+    """Return the registry name: one model per kind, genre set and, for networks, preset."""
+    check_model(model)
+    parts = (model, genre_set) if model == LOGREG else (model, genre_set, preset)
     return "-".join(parts)
 
 
 def registered_model(ctx: JobContext, model: str, preset: str) -> GenreModel | None:
-    """The model for the run's genre set, recorded as an input; None where none could be trained."""
+    """Return the model for the run's genre set, and record it as an input; None if none could be trained."""
     name = model_name(ctx.genres.name, model, preset)
     ctx.inputs[f"model|{name}"] = ctx.night.models.digest(name) or ""
-    found = ctx.night.models.load(name)
-    return GenreModel(found, tuple(found.card["genres"]), found.card.get("preset", "")) if found else None
+    registered = ctx.night.models.load(name)
+    if registered is None:
+        return None
+    return GenreModel(registered, tuple(registered.card["genres"]), registered.card.get("preset", ""))
 
 
-def on_held_tracks(
-    tracks: Sequence[str], truth: NDArray[np.floating], said: NDArray[np.float64], several: bool = False
+def validation_metrics(
+    tracks: Sequence[str], truth: NDArray[np.floating], probabilities: F64, multilabel: bool = False
 ) -> dict[str, Any]:
-    """What a card tells of H tracks that were held out, with genres `truth` [H, G], 1 or 0, and probabilities `said` [H, G].
+    """Return the card's metrics of V validation tracks with genres `truth` [V, G] (1 or 0) and `probabilities` [V, G].
 
-    `held_confusion` [G][G]: tracks by their genre (rows) and the one that the model gives them (columns), in the order of the
-    card's `genres`; a track of several genres stands in the row of the one that the model gives it, where that is one of its, else
-    of its first. `held_log_loss`: of the track's genre; with `several`, the mean over all genres, each there or not. Without such
-    tracks there are no figures.
+    `val_confusion` [G][G]: tracks by their genre (rows) and predicted genre (columns), in the order of the card's
+    `genres`. A track of several genres counts in the row of the predicted one if that is one of its genres, else of its
+    first. `val_log_loss`: of the track's genre; with `multilabel` the mean over all genres. Without validation tracks
+    there are no metrics.
     """
-    labels = "several" if several else "one"
+    labels = "several" if multilabel else "one"
     if not len(tracks):
-        return {"labels": labels, "held_tracks": []}
-    top, rows = said.argmax(1), np.arange(len(tracks))
-    counts = np.zeros((said.shape[1], said.shape[1]), np.int64)
-    np.add.at(counts, (np.where(truth[rows, top] > 0, top, truth.argmax(1)), top), 1)
-    right = np.where(truth > 0, said, 1 - said) if several else said[rows, truth.argmax(1)]
-    likelihood = np.maximum(right, LEAST)
+        return {"labels": labels, "val_tracks": []}
+    predicted, rows = probabilities.argmax(1), np.arange(len(tracks))
+    confusion = np.zeros((probabilities.shape[1], probabilities.shape[1]), np.int64)
+    np.add.at(confusion, (np.where(truth[rows, predicted] > 0, predicted, truth.argmax(1)), predicted), 1)
+    of_truth = (
+        np.where(truth > 0, probabilities, 1 - probabilities) if multilabel else probabilities[rows, truth.argmax(1)]
+    )
+    likelihood = np.maximum(of_truth, EPS)
     return {
         "labels": labels,
-        "held_tracks": list(tracks),
-        "held_accuracy": float(counts.trace() / counts.sum()),
-        "held_log_loss": float(-np.log(likelihood).mean()),
-        "held_confusion": counts.tolist(),
+        "val_tracks": list(tracks),
+        "val_accuracy": float(confusion.trace() / confusion.sum()),
+        "val_log_loss": float(-np.log(likelihood).mean()),
+        "val_confusion": confusion.tolist(),
     }

@@ -11,7 +11,7 @@ from jobs.settings import Settings
 
 SHOWN = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
 """Metrics on the page; the card has all."""
-TOLD = frozenset({"tasks", "gate", "name", "digest", "title", "history", "synthetic", "protocol", "method", "held_confusion"})
+TOLD = frozenset({"tasks", "gate", "name", "digest", "title", "history", "synthetic", "protocol", "method", "val_confusion"})
 """What the page tells in its own way."""
 
 
@@ -28,7 +28,7 @@ def page_of(card: Card) -> str:
 def render(card: Card, live: bool) -> str:
     """The page."""
     facts = {key: plain(value) for key, value in sorted(card.items()) if key not in TOLD}
-    model = genre.told(card) if "held_tracks" in card else None
+    model = genre.told(card) if "val_tracks" in card else None
     return templates().get_template("card.html.j2").render(card=card, live=live, facts=facts, shown=SHOWN, model=model)
 
 

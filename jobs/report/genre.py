@@ -28,7 +28,7 @@ def held_rows(card: Card) -> list[Row]:
 
     Empty where the card has no confusion counts.
     """
-    counts = np.array(card.get("held_confusion", []))
+    counts = np.array(card.get("val_confusion", []))
     return [
         {"genre": genre, "tracks": int(counts[place].sum()),
          "precision": _share(counts[place, place], counts[:, place].sum()),
@@ -46,7 +46,7 @@ def told(card: Card | None) -> dict[str, Any] | None:
     if card is None:
         return None
     rows = held_rows(card)
-    picture = plots.confusion(np.array(card["held_confusion"], float), card["genres"], "confusion", "") if rows else ""
+    picture = plots.confusion(np.array(card["val_confusion"], float), card["genres"], "confusion", "") if rows else ""
     return {"card": card, "rows": rows, "picture": picture}
 
 

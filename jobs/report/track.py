@@ -160,7 +160,7 @@ def trusted(found: Known) -> str:
     told = f"Calibrated by {by}." if by else "Not calibrated: what the model says, the mean over the clips that it hears."
     if found.track["label_genre"] is None:
         return told
-    if found.track["track_id"] in found.card.get("held_tracks", ()):
+    if found.track["track_id"] in found.card.get("val_tracks", ()):
         return f"{told} The model did not learn from this track: it was held out."
     return f"{told} The model may have learned from this track and its label, and be surer of it than it should be."
 

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from jobs.catalogue.tracks import label_genres, merge_sources, remove_mismatched_songs, top_genre
 from jobs.errors import SourceError
 from jobs.genre.classify import build_track_genres
-from jobs.genre.labels import evenly, in_order, with_enough
+from jobs.genre.labels import drop_rare_genres, encode_labels, sample_balanced
 from jobs.genres import genre_set
 from jobs.recommenders.training_data import genre_shares
 from jobs.settings import REPOSITORY
@@ -80,20 +80,20 @@ def test_no_track_weighs_more_because_several_genres_are_told_of_it(spark: Spark
 def test_genres_of_too_few_tracks_are_left_out_and_a_track_with_them_alone(spark: SparkSession) -> None:
     rows = [("a", 0, ["Rock", "Jazz"]), ("a", 1, ["Rock", "Jazz"]), ("b", 0, ["Rock"]), ("c", 0, ["Folk"])]
     clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>")
-    left = with_enough(clips, 2).orderBy("track_id", "clip").collect()
+    left = drop_rare_genres(clips, 2).orderBy("track_id", "clip").collect()
     assert [tuple(row) for row in left] == [("a", 0, ["Rock"]), ("a", 1, ["Rock"]), ("b", 0, ["Rock"])]
-    genres, truth = in_order(("Jazz", "Rock", "Soul"), [["Rock"], ["Rock", "Jazz"]])
+    genres, truth = encode_labels(("Jazz", "Rock", "Soul"), [["Rock"], ["Rock", "Jazz"]])
     assert (genres, truth.tolist()) == (["Jazz", "Rock"], [[0, 1], [1, 1]])
 
 
 def test_of_too_many_labelled_tracks_each_genre_keeps_its_share_and_a_rare_one_all(spark: SparkSession) -> None:
     rows = [(f"r{n}", ["Rock", "Trance"]) for n in range(40)] + [(f"t{n}", ["Trance"]) for n in range(9)] + [("b", ["Breakbeat"])]
     tracks = spark.createDataFrame(rows, "track_id string, genres array<string>")
-    kept = [row["track_id"][0] for row in evenly(tracks, 11).collect()]
+    kept = [row["track_id"][0] for row in sample_balanced(tracks, 11).collect()]
     assert {first: kept.count(first) for first in "rtb"} == {"r": 5, "t": 5, "b": 1}
-    again = evenly(tracks.repartition(3), 11).collect()
-    assert sorted(row["track_id"] for row in again) == sorted(row["track_id"] for row in evenly(tracks, 11).collect())
-    assert evenly(tracks, 100).count() == 50
+    again = sample_balanced(tracks.repartition(3), 11).collect()
+    assert sorted(row["track_id"] for row in again) == sorted(row["track_id"] for row in sample_balanced(tracks, 11).collect())
+    assert sample_balanced(tracks, 100).count() == 50
 
 
 def test_the_fullest_description_wins_and_its_gaps_are_filled(spark: SparkSession) -> None:

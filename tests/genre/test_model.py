@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from jobs.context import JobContext, Night
 from jobs.errors import SourceError
 from jobs.genre import score, train
-from jobs.genre.model import model_name, on_held_tracks
+from jobs.genre.model import model_name, validation_metrics
 from jobs.lake.adapters.descriptors import NAMES, matrix
 from jobs.lake.schemas import table
 from jobs.registry import jobs_named
@@ -31,18 +31,18 @@ Described = Callable[..., Night]
 
 def test_held_tracks_are_counted_by_genre_and_by_what_they_are_called() -> None:
     said = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [0.5, 0.1, 0.4]])
-    found = on_held_tracks(["a", "b", "c", "d"], np.eye(3)[[0, 1, 1, 2]], said)
-    assert found["held_confusion"] == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
-    assert found["held_accuracy"] == 0.5
-    assert found["held_log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
-    assert on_held_tracks([], np.empty((0, 3)), np.empty((0, 3))) == {"labels": "one", "held_tracks": []}
+    found = validation_metrics(["a", "b", "c", "d"], np.eye(3)[[0, 1, 1, 2]], said)
+    assert found["val_confusion"] == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
+    assert found["val_accuracy"] == 0.5
+    assert found["val_log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
+    assert validation_metrics([], np.empty((0, 3)), np.empty((0, 3))) == {"labels": "one", "val_tracks": []}
 
 
 def test_of_several_genres_one_that_is_right_is_enough() -> None:
     said = np.array([[0.9, 0.8, 0.1], [0.2, 0.3, 0.7]])
-    found = on_held_tracks(["a", "b"], np.array([[0, 1, 0], [1, 0, 1]]), said, several=True)
-    assert found["held_confusion"] == [[0, 0, 0], [1, 0, 0], [0, 0, 1]]
-    assert found["held_log_loss"] == pytest.approx(-np.log([0.1, 0.8, 0.9, 0.2, 0.7, 0.7]).mean())
+    found = validation_metrics(["a", "b"], np.array([[0, 1, 0], [1, 0, 1]]), said, multilabel=True)
+    assert found["val_confusion"] == [[0, 0, 0], [1, 0, 0], [0, 0, 1]]
+    assert found["val_log_loss"] == pytest.approx(-np.log([0.1, 0.8, 0.9, 0.2, 0.7, 0.7]).mean())
 
 
 @pytest.fixture
@@ -92,26 +92,26 @@ def ran(night: Night, job: Any, name: str) -> JobContext:
     return ctx
 
 
-HEAD = '[jobs.genre_train]\nmodel = "head"\n'
+HEAD = '[jobs.genre_train]\nmodel = "logreg"\n'
 
 
 def test_the_head_is_trained_told_of_and_asked_where_the_sources_file_names_it(described: Described) -> None:
     night = described(HEAD)
     ran(night, train, "genre_train")
-    card = night.models.card("head-pmrs7")
+    card = night.models.card("logreg-pmrs7")
     assert card is not None
     assert card["genres"] == [*GENRES]
-    assert len(card["held_tracks"]) == sum(map(sum, card["held_confusion"])) == 4, "0.15 of 12 tracks of each genre"
-    assert card["held_accuracy"] == 1.0
+    assert len(card["val_tracks"]) == sum(map(sum, card["val_confusion"])) == 4, "0.15 of 12 tracks of each genre"
+    assert card["val_accuracy"] == 1.0
     assert "temperature" in card["calibration"]
     ctx = ran(night, score, "genre_score")
     rows = {row["track_id"]: row for row in ctx.read("genre_scores").collect()}
     assert len(rows) == TRACKS + 1
     assert rows["twin"]["probabilities"] == rows["t0"]["probabilities"]
     assert {row["model"] for row in rows.values()} == {card["digest"]}
-    registered = night.models.load("head-pmrs7")
+    registered = night.models.load("logreg-pmrs7")
     assert registered is not None
-    head = genre_logreg.from_bytes(GenreLogRegConfig(**card["head"]), registered.weights)
+    head = genre_logreg.from_bytes(GenreLogRegConfig(**card["logreg"]), registered.weights)
     wanted = head.predict(matrix(ctx.read("track_descriptors").where("track_id = 't3'").toArrow()))[0]
     places = [night.genres.genres.index(genre) for genre in GENRES]
     np.testing.assert_allclose(np.array(rows["t3"]["probabilities"])[places], wanted, atol=1e-4)
@@ -121,9 +121,9 @@ def test_the_head_is_trained_told_of_and_asked_where_the_sources_file_names_it(d
 def test_tracks_of_several_genres_are_learned_and_told_each_genre_by_itself(described: Described) -> None:
     night = described(HEAD, also={f"t{n}": [*GENRES] for n in range(0, TRACKS, 4)})
     ran(night, train, "genre_train")
-    card = night.models.card("head-pmrs7")
+    card = night.models.card("logreg-pmrs7")
     assert card is not None
-    assert (card["labels"], card["head"]["multi_label"]) == ("several", True)
+    assert (card["labels"], card["logreg"]["multi_label"]) == ("several", True)
     ctx = ran(night, score, "genre_score")
     rows = {row["track_id"]: row["probabilities"] for row in ctx.read("genre_scores").collect()}
     rock, trance = (night.genres.genres.index(genre) for genre in GENRES)
@@ -156,11 +156,11 @@ def test_another_choice_of_model_is_no_unchanged_night(described: Described) -> 
 
 def test_a_model_that_there_is_not_is_named_with_those_there_are(described: Described) -> None:
     night = described('[jobs.genre_train]\nmodel = "oracle"\n')
-    with pytest.raises(SourceError, match=r"'oracle'.*pmrs_cnn, short_chunk, head"):
+    with pytest.raises(SourceError, match=r"'oracle'.*genre_cnn, short_chunk, logreg"):
         ran(night, train, "genre_train")
 
 
-@pytest.mark.parametrize("setting", ["workers = -1", 'workers = 2\nmodel = "head"'])
+@pytest.mark.parametrize("setting", ["workers = -1", 'workers = 2\nmodel = "logreg"'])
 def test_workers_that_can_train_nothing_are_refused(described: Described, setting: str) -> None:
     night = described(f"[jobs.genre_train]\n{setting}\n")
     with pytest.raises(SourceError, match="workers"):
@@ -168,5 +168,5 @@ def test_workers_that_can_train_nothing_are_refused(described: Described, settin
 
 
 def test_a_model_that_was_registered_before_keeps_its_name() -> None:
-    assert model_name("pmrs7", "pmrs_cnn", "pmrs-4s") == "genre_cnn-pmrs7-pmrs-4s"
-    assert model_name("pmrs7", "head", "pmrs-4s") == "head-pmrs7"
+    assert model_name("pmrs7", "genre_cnn", "pmrs-4s") == "genre_cnn-pmrs7-pmrs-4s"
+    assert model_name("pmrs7", "logreg", "pmrs-4s") == "logreg-pmrs7"

@@ -50,7 +50,7 @@ def test_two_processes_learn_what_one_does(nights: list[Night], monkeypatch: pyt
     for night, workers in zip(nights, (0, 2), strict=True):
         train.run(JobContext(night, "genre_train", train.Config(workers=workers)))
     alone, together = (night.models.card(NAME) or {} for night in nights)
-    assert alone["held_tracks"] == together["held_tracks"] != []
+    assert alone["val_tracks"] == together["val_tracks"] != []
     assert together["history"] == [pytest.approx(one, rel=1e-5) for one in alone["history"]]
     weights = [load(one.weights) for night in nights if (one := night.models.load(NAME))]
     # of weights that hardly matter, rounding makes Adam take other steps

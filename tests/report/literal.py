@@ -10,9 +10,9 @@ DATE, RUN, METRIC = "2026-11-14", "20261114_1", "NDCG@20"
 
 CARD: dict[str, Any] = {
     "name": "head-pmrs7", "digest": "abc", "method": "Genre head: <logistic>", "genres": ["Rock", "Trance", "Hip Hop"],
-    "tracks": 40, "calibration": "one temperature, 1.20, found on 4 folds", "held_tracks": ["t1", "t2", "t3", "t4", "t5", "t6"],
-    "held_accuracy": 4 / 6, "held_log_loss": 0.8, "held_confusion": [[3, 1, 0], [1, 1, 0], [0, 0, 0]],
-    "held_use": "nothing was learned or chosen on these tracks",
+    "tracks": 40, "calibration": "one temperature, 1.20, found on 4 folds", "val_tracks": ["t1", "t2", "t3", "t4", "t5", "t6"],
+    "val_accuracy": 4 / 6, "val_log_loss": 0.8, "val_confusion": [[3, 1, 0], [1, 1, 0], [0, 0, 0]],
+    "val_use": "nothing was learned or chosen on these tracks",
 }  # fmt: skip
 """Of a genre model: four tracks of Rock and two of Trance held out, a third of them called by the other's name."""
 

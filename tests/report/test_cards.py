@@ -49,8 +49,8 @@ def test_a_classifier_needs_none_of_that() -> None:
         "name": "genre_cnn-pmrs7-pmrs-4s",
         "digest": "def",
         "method": "PMRS genre CNN",
-        "held_accuracy": 0.7,
-        "held_tracks": list("abcdefghijklmnop"),
+        "val_accuracy": 0.7,
+        "val_tracks": list("abcdefghijklmnop"),
     }
     page = render(card, live=True)
     for told in ("PMRS genre CNN", ">live<", "0.7", "a, b, c, d, e, f, g, h, i, j, k, l and 4 more"):

@@ -18,7 +18,7 @@ DATE = dt.date(2026, 11, 14)
 def test_precision_and_recall_by_genre_and_nothing_where_there_is_nothing_to_divide_by() -> None:
     rows = {row["genre"]: (row["tracks"], row["precision"], row["recall"]) for row in genre.held_rows(CARD)}
     assert rows == {"Rock": (4, 0.75, 0.75), "Trance": (2, 0.5, 0.5), "Hip Hop": (0, None, None)}
-    unknown = {key: value for key, value in CARD.items() if key != "held_confusion"}
+    unknown = {key: value for key, value in CARD.items() if key != "val_confusion"}
     assert genre.held_rows(unknown) == []
 
 
@@ -33,7 +33,7 @@ def test_the_page_shows_the_counts_and_says_what_the_model_was_calibrated_by() -
 
 
 def test_a_card_of_an_older_program_says_what_to_do() -> None:
-    old = {key: value for key, value in CARD.items() if key not in {"held_confusion", "held_log_loss", "calibration"}}
+    old = {key: value for key, value in CARD.items() if key not in {"val_confusion", "val_log_loss", "calibration"}}
     page = page_of(night(seen=seen(model=old)))
     assert "genre_train --force" in page
     assert "not calibrated" in page

@@ -1,0 +1,105 @@
+"""The genre model without a network: logistic regression on all descriptors (models/genre_logreg.py), trained and
+scored in jobs.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.ml.functions import predict_batch_udf
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType
+
+from jobs.context import JobContext
+from jobs.genre.labels import drop_rare_genres, encode_labels, labelled
+from jobs.genre.model import GenreModel, TrainedModel, validation_metrics
+from jobs.lake.adapters.descriptors import ROW_BYTES, matrix
+from jobs.lake.collect import collect_arrow
+from jobs.lake.schemas import audio
+from models import genre_logreg
+from models.data.clips import split_tracks
+from models.genre_logreg import GenreLogReg, GenreLogRegConfig
+from models.training.objectives import Multilabel
+from models.types import F32
+
+VAL_SHARE = 0.15
+"""Share of each genre's tracks that validates; the networks have the same."""
+LOGREG_CARD = "logreg"
+"""Key of the configuration in the model card."""
+
+
+def training_rows(descriptors: DataFrame, tracks: DataFrame, min_tracks: int) -> DataFrame:
+    """Return rows of `track_descriptors` with `genres`, by track id, without genres of too few tracks."""
+    return drop_rare_genres(descriptors.join(labelled(tracks), "track_id"), min_tracks).orderBy("track_id")
+
+
+def fit(ctx: JobContext, min_tracks: int) -> TrainedModel | None:
+    """Fit on the night's labelled tracks without those that validate. Returns None for fewer than two genres."""
+    rows = training_rows(ctx.read_required("track_descriptors"), ctx.read_required("tracks"), min_tracks)
+    table = collect_arrow(rows, ROW_BYTES, "descriptors of labelled tracks")
+    genres, truth = encode_labels(ctx.genres.genres, table["genres"].to_pylist())
+    if len(genres) < 2:
+        return None
+    multilabel = bool((truth.sum(1) > 1).any())
+    config, tracks = GenreLogRegConfig(multi_label=multilabel), np.array(table["track_id"].to_pylist())
+    features = matrix(table)
+    val_mask = split_tracks(tracks, Multilabel(truth).strata, VAL_SHARE, config.seed)
+    model = genre_logreg.fit(features[~val_mask], truth[~val_mask].astype(np.float64), tracks[~val_mask], config)
+    ctx.night.on_progress("fitted the genre model", 1, 1)
+    probabilities = model.predict(features[val_mask])
+    card = {
+        "method": "Logistic regression on all descriptors of the audio",
+        "genres": genres,
+        LOGREG_CARD: genre_logreg.to_card(config),
+        "tracks": len(tracks),
+        "calibration": _calibration(model, len(set(tracks[~val_mask]))),
+        **validation_metrics(tracks[val_mask].tolist(), truth[val_mask], probabilities, multilabel),
+        "val_use": "nothing was fitted or chosen on these tracks",
+    }
+    return TrainedModel(genre_logreg.to_bytes(model), card)
+
+
+def _calibration(model: GenreLogReg, n_tracks: int) -> str:
+    """Describe the calibration; empty if there were too few training tracks."""
+    folds = model.config.folds
+    unseen = f"fitted on {folds} cross-validation folds of whole tracks (Guo et al. 2017)"
+    return f"one temperature, {model.temperature:.2f}, {unseen}" if 2 <= folds <= n_tracks else ""
+
+
+def features() -> Column:
+    """Return all descriptors of a row as one array, in the order of `jobs.lake.adapters.descriptors.NAMES`."""
+    numbers = F.array(*[F.col(column.name).cast("double") for column in audio.NUMBERS])
+    return F.concat(numbers, *[F.col(column.name).cast("array<double>") for column in audio.VECTORS])
+
+
+def predictor(config: dict[str, Any], weights: Any) -> Callable[[], Callable[[NDArray[Any]], F32]]:
+    """Return a function for `predict_batch_udf` that loads the model once per worker. `weights`: broadcast bytes."""
+
+    def load() -> Callable[[NDArray[Any]], F32]:
+        model = genre_logreg.from_bytes(GenreLogRegConfig(**config), weights.value)
+        return lambda batch: model.predict(batch.astype(np.float64)).astype(np.float32)
+
+    return load
+
+
+def build_scores(descriptors: DataFrame, model: GenreModel, batch_size: int, decimals: int) -> DataFrame:
+    """Return `content_hash`, `probabilities` (in the order of the model's genres) and an empty `embedding`.
+
+    `descriptors`: rows of `track_descriptors`, each content once.
+    """
+    weights = descriptors.sparkSession.sparkContext.broadcast(model.registered.weights)
+    config = model.registered.card[LOGREG_CARD]
+    width = len(genre_logreg.from_bytes(GenreLogRegConfig(**config), model.registered.weights).mean)
+    score = predict_batch_udf(
+        predictor(config, weights),
+        return_type=ArrayType(FloatType()),
+        batch_size=batch_size,
+        input_tensor_shapes=[[width]],
+    )
+    scored = descriptors.select("content_hash", score(features()).alias("probabilities"))
+    rounded = F.transform("probabilities", lambda value: F.round(value.cast("double"), decimals).cast("float"))
+    return scored.select(
+        "content_hash", rounded.alias("probabilities"), F.array().cast("array<float>").alias("embedding")
+    )
