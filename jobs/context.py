@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -20,8 +20,10 @@ from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.registry import JOBS
 from jobs.settings import Settings
-from jobs.sources.config import Sources
 from jobs.spark import run_parallel
+
+if TYPE_CHECKING:
+    from jobs.sources.config import Sources
 
 ProgressCallback = Callable[[str, int, int], None]
 """on_progress(step, done, total)."""
@@ -33,7 +35,7 @@ class Night:
 
     date: dt.date
     run_id: str
-    sources: Sources
+    sources: "Sources"
     settings: Settings
     session: SparkSession | Callable[[], SparkSession]
     """The Spark session, or a function that starts it: a night whose rows are all reused needs none."""
@@ -147,6 +149,11 @@ class JobContext:
         folder, digest = self.night.lake.write(part, date, frame)
         self.pending.append(self._manifest(part, date, folder, digest, inputs))
         return self.night.lake.read_folder(self.spark, part, folder)
+
+    def write_records(self, part: str, records: list[dict[str, Any]]) -> None:
+        """Write the partition of the night from rows that the driver holds, without a Spark job."""
+        date = self.night.date.isoformat()
+        self.write_local(part, {date: records}, {date: dict(self.inputs)})
 
     def write_partitioned(self, part: str, frame: DataFrame, days: Mapping[str, dict[str, str]]) -> None:
         """Write rows of several dates (column `dt`); `days` holds the inputs of every date, of dates without rows too."""

@@ -5,13 +5,15 @@ artist terms are mapped to the run's genre set (jobs/genres.toml).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.genres import GenreSet
-from jobs.lake.join_drops import counted, loss_table
+from jobs.lake.collect import one_row
+from jobs.lake.join_drops import join_drop
 from jobs.lake.partitions import Partitions
 
 FIELDS = ("song_id", "title", "artist_id", "artist")
@@ -137,6 +139,14 @@ def build_song_tracks(tracks: DataFrame) -> DataFrame:
     return tracks.where("song_id IS NOT NULL").groupBy("song_id").agg(F.min("track_id").alias("track_id"))
 
 
+TRACK_COUNTS = {
+    "tracks": "true",
+    "catalogue": "origin = 'catalogue'",
+    "without artist": "origin = 'catalogue' AND artist_id IS NULL",
+    "only played": "origin = 'plays'",
+}
+
+
 def _null() -> Column:
     return F.lit(None).cast("string")
 
@@ -157,19 +167,21 @@ def run(ctx: JobContext) -> None:
     )
     written = ctx.write("tracks", tracks)
     songs = ctx.write("song_tracks", build_song_tracks(written))
-    with_song = merged.where("song_id IS NOT NULL").count()
-    with_song_left = linked.where("song_id IS NOT NULL").count()
-    catalogue = written.where("origin = 'catalogue'")
-    losses = [
-        counted("track-song pairs named in the mismatch list", with_song, with_song - with_song_left),
-        counted(
-            "further tracks of a song that another track stands for", with_song_left, with_song_left - songs.count()
-        ),
-        counted(
-            "catalogue tracks whose artist has no id", catalogue.count(), catalogue.where("artist_id IS NULL").count()
-        ),
-        counted(
-            "played tracks that no catalogue describes", written.count(), written.where("origin = 'plays'").count()
-        ),
+    ctx.write_records("join_drops/catalogue", build_join_drops(merged, linked, written, songs))
+
+
+def build_join_drops(merged: DataFrame, linked: DataFrame, tracks: DataFrame, songs: DataFrame) -> list[dict[str, Any]]:
+    """Return rows of table `join_drops`, from one Spark job; `linked`: `merged` without mismatched songs."""
+    aggregates = [
+        merged.agg(F.count_if(F.col("song_id").isNotNull()).alias("merged")),
+        linked.agg(F.count_if(F.col("song_id").isNotNull()).alias("linked")),
+        songs.agg(F.count("*").alias("songs")),
+        tracks.agg(*[F.count_if(F.expr(condition)).alias(name) for name, condition in TRACK_COUNTS.items()]),
     ]
-    ctx.write("join_drops/catalogue", loss_table(ctx.spark, losses))
+    rows = one_row(aggregates)
+    return [
+        join_drop("track-song pairs named in the mismatch list", rows["merged"], rows["merged"] - rows["linked"]),
+        join_drop("further tracks of a song that another track stands for", rows["linked"], rows["linked"] - rows["songs"]),
+        join_drop("catalogue tracks whose artist has no id", rows["catalogue"], rows["without artist"]),
+        join_drop("played tracks that no catalogue describes", rows["tracks"], rows["only played"]),
+    ]

@@ -5,13 +5,15 @@ Night D uses what was received up to D and happened up to D. Deletion requests a
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.lake.collect import one_row
 from jobs.lake.deletion_requests import without_forgotten
-from jobs.lake.join_drops import counted, loss_table
+from jobs.lake.join_drops import join_drop
 from jobs.lake.partitions import Partitions
 
 
@@ -104,10 +106,17 @@ def run(ctx: JobContext) -> None:
     history = ctx.write("history", build_history(timed, untimed))
     users = without_forgotten(ctx.read("users").select("user_id"), deletions)
     ctx.write("eligible_users", build_eligible_users(history, users))
-    late = events.where("NOT within_late_window").count()
-    songless = retained_counts.join(F.broadcast(songs), "song_id", "left_anti").count()
-    losses = [
-        counted("events received more than 3 days after they happened", events.count(), late),
-        counted("play counts whose song has no track in the catalogue", retained_counts.count(), songless),
+    matched = retained_counts.join(F.broadcast(songs.withColumn("matched", F.lit(True))), "song_id", "left")
+    ctx.write_records("join_drops/history", build_join_drops(events, matched))
+
+
+def build_join_drops(events: DataFrame, matched_counts: DataFrame) -> list[dict[str, Any]]:
+    """Return rows of table `join_drops`, from one Spark job; `matched_counts`: play counts, `matched` null without a track."""
+    counts = one_row([
+        events.agg(F.count("*").alias("events"), F.count_if(~F.col("within_late_window")).alias("late")),
+        matched_counts.agg(F.count("*").alias("counts"), F.count_if(F.col("matched").isNull()).alias("unmatched")),
+    ])  # fmt: skip
+    return [
+        join_drop("events received more than 3 days after they happened", counts["events"], counts["late"]),
+        join_drop("play counts whose song has no track in the catalogue", counts["counts"], counts["unmatched"]),
     ]
-    ctx.write("join_drops/history", loss_table(ctx.spark, losses))

@@ -1,7 +1,8 @@
 """The only functions that bring rows or counts to the driver; rows pass a size check."""
 
-from collections.abc import Mapping
-from functools import reduce
+from collections.abc import Mapping, Sequence
+from functools import partial, reduce
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -36,6 +37,13 @@ def count_rows(frames: Mapping[str, DataFrame]) -> dict[str, int]:
     """Return the number of rows of each frame, all counted in one Spark job."""
     counts = [frame.agg(F.count("*").alias("rows")).select(F.lit(name).alias("name"), "rows") for name, frame in frames.items()]
     return {row["name"]: row["rows"] for row in reduce(DataFrame.unionByName, counts).collect()}
+
+
+def one_row(aggregates: Sequence[DataFrame]) -> dict[str, Any]:
+    """Return the values of several one-row frames, whose columns have different names, from one Spark job."""
+    union = partial(DataFrame.unionByName, allowMissingColumns=True)
+    rows = reduce(union, aggregates).collect()
+    return {name: value for row in rows for name, value in row.asDict().items() if value is not None}
 
 
 def _check(rows: int, row_bytes: int, what: str, limit: int) -> None:

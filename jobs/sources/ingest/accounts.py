@@ -5,10 +5,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from jobs.errors import SourceError
@@ -17,7 +17,6 @@ from jobs.sources.contract import Parsed, Source
 from jobs.sources.event_format import DELETE
 from jobs.sources.ingest.deduplicate import COUNTS, WrittenEvents
 from jobs.sources.reading.lines import locate_lines, truncated_files
-from jobs.spark import run_parallel
 
 KINDS = ("good", "quarantined", "blank")
 Counts = dict[str, Any]
@@ -38,8 +37,7 @@ def account_snapshot(source: Source, counted: Mapping[str, int], parsed: Parsed,
     `distinct`: accepted rows without duplicates, each with the first `file` that has it. A duplicate counts for the
     later file. Raises SourceError if a file's counts do not add up, or if too many lines were rejected.
     """
-    queries = (partial(count_by_file, parsed), partial(_rows_by_file, parsed.rows), partial(_rows_by_file, distinct))
-    by_file, accepted, unique = run_parallel(distinct.sparkSession, *queries)
+    by_file, accepted, unique = _count_snapshot(parsed, distinct)
     rows = []
     for file, lines_in in counted.items():
         lines = by_file.get(file, FileCounts())
@@ -49,9 +47,20 @@ def account_snapshot(source: Source, counted: Mapping[str, int], parsed: Parsed,
     return _checked_rows(source, rows, parsed, {})
 
 
-def _rows_by_file(frame: DataFrame) -> dict[str, int]:
-    """Count rows by file."""
-    return {row["file"]: row["count"] for row in frame.groupBy("file").count().collect()}
+def _count_snapshot(parsed: Parsed, distinct: DataFrame) -> tuple[dict[str, "FileCounts"], dict[str, int], dict[str, int]]:
+    """Return (line counts, accepted rows, distinct rows) by file, from one Spark job."""
+    queries = {
+        "lines": _kinds_by_file(parsed),
+        "accepted": parsed.rows.groupBy("file").agg(F.count("*").alias("n_rows")),
+        "distinct": distinct.groupBy("file").agg(F.count("*").alias("n_rows")),
+    }
+    tagged = [frame.withColumn("query", F.lit(name)) for name, frame in queries.items()]
+    rows = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), tagged).collect()
+    lines = {row["file"]: _file_counts(row) for row in rows if row["query"] == "lines"}
+    accepted, unique = (
+        {row["file"]: row["n_rows"] for row in rows if row["query"] == name} for name in ("accepted", "distinct")
+    )
+    return lines, accepted, unique
 
 
 @dataclass(frozen=True)
@@ -69,10 +78,17 @@ class FileCounts:
 
 def count_by_file(parsed: Parsed) -> dict[str, FileCounts]:
     """Count the lines of each file with lines in `parsed`, in one pass."""
+    return {row["file"]: _file_counts(row) for row in _kinds_by_file(parsed).collect()}
+
+
+def _kinds_by_file(parsed: Parsed) -> DataFrame:
     is_deletion = F.col("event") == DELETE if parsed.deletions is not None else F.lit(False)
     requests = F.sum(F.when(is_deletion & (F.col("kind") == "good"), 1).otherwise(0)).alias("deletion_requests")
-    counts = parsed.count_kinds(requests).collect()
-    return {row["file"]: FileCounts(*[row[counter.name] for counter in fields(FileCounts)]) for row in counts}
+    return parsed.count_kinds(requests)
+
+
+def _file_counts(row: Row) -> FileCounts:
+    return FileCounts(*[row[counter.name] for counter in fields(FileCounts)])
 
 
 def account_events(
