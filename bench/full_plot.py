@@ -6,7 +6,7 @@ from fractions import Fraction
 import matplotlib.pyplot as plt
 
 from bench.harness import RESULTS, ROOT
-from jobs.report.plots import STYLE
+from jobs.plots import STYLE
 
 GOAL_MINUTES = 60
 COLOURS = ("#3465a4", "#7ba0cf", "#4f9d69", "#a9d3b8", "#c9ccd1", "#e08a1e", "#f2c48d", "#8d5aa6")

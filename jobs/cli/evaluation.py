@@ -13,7 +13,8 @@ from jobs.errors import PmrsError
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 
 if TYPE_CHECKING:
-    from jobs.evaluate.report import EvaluationReport, ProgressCallback, ReportPage
+    from jobs.context import ProgressCallback
+    from jobs.evaluate.report import EvaluationReport, ReportPage
 
 app = typer.Typer()
 evaluate_app = typer.Typer()

@@ -139,10 +139,10 @@ def track(
 ) -> None:
     """Show a track as a night knows it: its genre and where that comes from, its sound as picture and in figures."""
     from jobs.cli.progress import bar
-    from jobs.cli.track import one_track, print_track
+    from jobs.cli.track import print_track, write_track_page
 
-    with bar("looking the track up"):
-        details, page = one_track(settings_with(sources), track_id, day(date) if date else None, html)
+    with bar("reading the track"):
+        details, page = write_track_page(settings_with(sources), track_id, day(date) if date else None, html)
     print_track(details, page)
 
 

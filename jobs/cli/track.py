@@ -1,4 +1,4 @@
-"""`pmrs track`: one track as a night knows it, on the terminal and as a page."""
+"""`pmrs track`: a track's details on the terminal and as a page."""
 
 import datetime as dt
 from pathlib import Path
@@ -16,37 +16,41 @@ from jobs.sources.config import load_sources, newest_date
 from jobs.spark import session
 
 
-def one_track(settings: Settings, track_id: str, date: dt.date | None, html: Path | None) -> tuple[track.Known, Path]:
-    """Return the details of a track on a date (None: the newest in the data), and write its page.
+def write_track_page(
+    settings: Settings, track_id: str, date: dt.date | None, html: Path | None
+) -> tuple[track.TrackDetails, Path]:
+    """Write a track's page, and return the details and the path.
 
-    Raises LakeError for a track, or a night, that is not there.
+    Raises LakeError for an unknown track or night. `date`: None for the newest in the data; `html`: None for the folder of
+    the night's reports.
     """
     sources = load_sources(settings.sources_file)
-    night = date or newest_date(sources)
-    spark = session(f"pmrs track {night}", settings)
-    found = track.known(JobContext(Night(night, "track", sources, settings, spark), "track", track.Config()), track_id)
-    place = html or track_file(settings, sources.name, found.date, track_id)
-    write_whole(place, track.render(found))
-    return found, place
+    night_date = date or newest_date(sources)
+    spark = session(f"pmrs track {night_date}", settings)
+    night = Night(night_date, "track", sources, settings, spark)
+    details = track.read_details(JobContext(night, "track", track.Config()), track_id)
+    path = html or track_file(settings, sources.name, details.date, track_id)
+    write_whole(path, track.render(details))
+    return details, path
 
 
-def print_track(found: track.Known, page: Path) -> None:
-    """Its genre and where that comes from, the probabilities, the descriptors, and where the page lies."""
-    out, name = console(), found.track["title"] or found.track["track_id"]
-    by = f" by {found.track['artist']}" if found.track["artist"] else ""
-    out.print(Text(f"{name}{by} ({found.track['track_id']}), night {found.date}"))
-    sure = f", {found.genre['confidence']:.0%} sure" if found.genre["genre"] else ""
-    out.print(Text(f"Genre: {found.genre['genre'] or 'unknown'}{sure}; from {track.SOURCES[found.genre['source']]}"))
-    for note in (track.trusted(found), track.without_sound(found)):
+def print_track(details: track.TrackDetails, page: Path) -> None:
+    """Print the genre and its origin, the probabilities, the descriptors, and the path of the page."""
+    out, row, genre = console(), details.track, details.genre
+    artist = f" by {row['artist']}" if row["artist"] else ""
+    out.print(Text(f"{row['title'] or row['track_id']}{artist} ({row['track_id']}), night {details.date}"))
+    probability = f", probability {genre['confidence']:.0%}" if genre["genre"] else ""
+    out.print(Text(f"Genre: {genre['genre'] or 'unknown'}{probability}; origin: {track.SOURCES[genre['source']]}"))
+    for note in (track.calibration_note(details), track.no_audio_note(details)):
         if note:
             out.print(Text(note))
-    likely = Table("genre", "probability")
-    for genre, share in sorted(found.probabilities, key=lambda one: -one[1]):
-        likely.add_row(genre, f"{share:.1%}")
-    described = Table("descriptor", "value", "more than")
-    for row in track.descriptors(found):
-        described.add_row(row["words"], row["value"], row["among"])
-    for table in (likely, described):
+    probabilities = Table("genre", "probability")
+    for name, share in sorted(details.probabilities, key=lambda pair: -pair[1]):
+        probabilities.add_row(name, f"{share:.1%}")
+    descriptors = Table("descriptor", "value", "quantile")
+    for descriptor in track.descriptor_rows(details):
+        descriptors.add_row(descriptor["display_name"], descriptor["value"], descriptor["quantile"])
+    for table in (probabilities, descriptors):
         if table.row_count:
             out.print(table)
     print(f"Page: {page}")

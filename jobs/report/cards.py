@@ -1,4 +1,4 @@
-"""A page for each registered model, from its card: what it is, what it learned from, how good it was, what the gate said."""
+"""A page for each registered model, built from its card: method, training data, figures, promotion checks."""
 
 from pathlib import Path
 from typing import Any
@@ -9,49 +9,53 @@ from jobs.report import genre
 from jobs.report.templates import templates
 from jobs.settings import Settings
 
-SHOWN = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
+METRICS = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
 """Metrics on the page; the card has all."""
-TOLD = frozenset({"tasks", "gate", "name", "digest", "title", "history", "synthetic", "protocol", "method", "val_confusion"})
-"""What the page tells in its own way."""
+RENDERED_KEYS = frozenset(
+    {"tasks", "gate", "name", "digest", "title", "history", "synthetic", "protocol", "method", "val_confusion"}
+)
+"""Keys with a section of their own; the others are rows of a table."""
+MAX_VALUES = 12
 
 
 def folder_of(settings: Settings, sources_name: str) -> Path:
-    """VAR/reports/NAME/models."""
+    """Return VAR/reports/NAME/models."""
     return settings.var.resolve() / "reports" / sources_name / "models"
 
 
 def page_of(card: Card) -> str:
-    """File name of a card's page."""
+    """Return the file name of a card's page."""
     return f"{card['name']}-{card['digest']}.html"
 
 
 def render(card: Card, live: bool) -> str:
-    """The page."""
-    facts = {key: plain(value) for key, value in sorted(card.items()) if key not in TOLD}
-    model = genre.told(card) if "val_tracks" in card else None
-    return templates().get_template("card.html.j2").render(card=card, live=live, facts=facts, shown=SHOWN, model=model)
+    """Return the page as HTML."""
+    facts = {key: plain_text(value) for key, value in sorted(card.items()) if key not in RENDERED_KEYS}
+    model = genre.model_section(card) if "val_tracks" in card else None
+    template = templates().get_template("card.html.j2")
+    return template.render(card=card, live=live, facts=facts, metrics=METRICS, model=model)
 
 
-def plain(value: Any) -> str:
-    """A value of a card in words."""
+def plain_text(value: Any) -> str:
+    """Return a value of a card as text."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {plain(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key} {plain_text(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
-        some = ", ".join(plain(inner) for inner in value[:12])
-        return f"{some} and {len(value) - 12:,} more" if len(value) > 12 else some
+        first = ", ".join(plain_text(inner) for inner in value[:MAX_VALUES])
+        return f"{first} and {len(value) - MAX_VALUES:,} more" if len(value) > MAX_VALUES else first
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def write_pages(settings: Settings, sources_name: str, registry: ModelRegistry) -> list[Path]:
-    """A page for every card, each whole or not at all; pages of models that are gone go. Returns their paths."""
+    """Write a page for every card atomically, and delete pages of models that are gone. Return the paths."""
     folder = folder_of(settings, sources_name)
     pages = []
     for card, live in registry.cards():
         target = folder / page_of(card)
         write_whole(target, render(card, live))
         pages.append(target)
-    for old in set(folder.glob("*.html")) - set(pages):
-        old.unlink()
+    for stale in set(folder.glob("*.html")) - set(pages):
+        stale.unlink()
     return pages

@@ -1,4 +1,4 @@
-"""The night's facts as documents of MongoDB's `quality`, and in short in the run's own document. They name no user."""
+"""The night's facts as documents of MongoDB's `quality`, and a summary in the run's document. They contain no user ids."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,15 +12,16 @@ from jobs.report.facts import Facts, Row, ratio
 from jobs.report.verdict import HEADLINES, Finding, level
 
 KINDS = ("night", "nightly", "product")
-"""What this module writes into `quality`; `evaluation` is another's."""
+"""Kinds that this module writes into `quality`; `pmrs evaluate` writes the others."""
 FIGURES = ("users", "mean", "low", "high", "delta", "delta_ci_low", "delta_ci_high")
 
 
-def compact(facts: Facts, findings: list[Finding], metric: str) -> Row:
-    """The few figures by which nights are compared: the next report reads them from the run's document."""
-    lines, refused = (sum(row[key] for row in facts.tonight) for key in ("lines_in", "quarantined"))
-    seen, lists = facts.coverage, facts.lists
-    live = next((row for row in quality.of_day(facts.quality, facts.seen.date, metric) if row["model"] == quality.LIVE), None)
+def summarize(facts: Facts, findings: list[Finding], metric: str) -> Row:
+    """Return the figures by which nights are compared; the next report reads them from the run's document."""
+    lines, quarantined = (sum(row[key] for row in facts.current_counts) for key in ("lines_in", "quarantined"))
+    coverage, lists = facts.coverage, facts.lists
+    evaluated = quality.evaluated_on(facts.quality, facts.run.date, metric)
+    live = next((row for row in evaluated if row["model"] == quality.LIVE), None)
     events = next((row for row in facts.products if row["product"] == "events"), None)
     return {
         "verdict": level(findings),
@@ -28,52 +29,54 @@ def compact(facts: Facts, findings: list[Finding], metric: str) -> Row:
         "findings": [finding.text for finding in findings],
         "users": lists["users"], "listeners": lists["listeners"], "full": lists["full"], "unchanged": lists["unchanged"],
         "overlap_10": lists["overlap_10"], "overlap_20": lists["overlap_20"],
-        "tracks": seen["tracks"], "offered": seen["offered"], "offered_share": ratio(seen["offered"], seen["tracks"]),
-        "hit_share": ratio(seen["hit_places"], seen["places"]),
-        "lines": lines, "quarantined": refused,
+        "tracks": coverage["tracks"], "offered": coverage["offered"],
+        "offered_share": ratio(coverage["offered"], coverage["tracks"]),
+        "hit_share": ratio(coverage["hit_places"], coverage["places"]),
+        "lines": lines, "quarantined": quarantined,
         "lag_hours": events["lag_hours"] if events else None,
         "quality": {"metric": metric, **{key: live[key] for key in FIGURES[:4]}} if live else None,
     }  # fmt: skip
 
 
-def documents(facts: Facts, findings: list[Finding], metric: str) -> list[Document]:
-    """All documents of the run: one `night`, a `nightly` per model and metric, a `product` per product."""
-    seen = facts.seen
-    head = {"run_id": seen.run_id, "date": seen.date}
-    judged = quality.of_day(facts.quality, seen.date)
-    return [
-        {"_id": f"night|{seen.run_id}", "kind": "night", **head, **_night(facts, findings, metric)},
-        *[
-            {"_id": f"nightly|{seen.run_id}|{row['model']}|{row['metric']}", "kind": "nightly", **head,
-             **_picked(row, ("model", "metric", "lists_date", *FIGURES))}
-            for row in judged
-        ],
-        *[{"_id": f"product|{seen.run_id}|{row['product']}", "kind": "product", **head, **row} for row in facts.products],
+def build_documents(facts: Facts, findings: list[Finding], metric: str) -> list[Document]:
+    """Return all documents of the run: one `night`, a `nightly` per model and metric, a `product` per product."""
+    run_id = facts.run.run_id
+    head = {"run_id": run_id, "date": facts.run.date}
+    night = {"_id": f"night|{run_id}", "kind": "night", **head, **_night_fields(facts, findings, metric)}
+    nightly = [
+        {"_id": f"nightly|{run_id}|{row['model']}|{row['metric']}", "kind": "nightly", **head,
+         **_select(row, ("model", "metric", "lists_date", *FIGURES))}
+        for row in quality.evaluated_on(facts.quality, facts.run.date)
     ]  # fmt: skip
+    products = [
+        {"_id": f"product|{run_id}|{row['product']}", "kind": "product", **head, **row} for row in facts.products
+    ]
+    return [night, *nightly, *products]
 
 
-def _night(facts: Facts, findings: list[Finding], metric: str) -> Row:
-    """All but what names users or repeats lines of the input."""
-    refused = [_picked(row, ("source", "rule", "count")) for row in facts.rejected]
+def _night_fields(facts: Facts, findings: list[Finding], metric: str) -> Row:
+    """Return all facts except user ids and lines of the input."""
+    run = facts.run
     return {
-        "sources": facts.seen.sources, "synthetic": facts.seen.synthetic, "live": facts.seen.is_live, "code": facts.seen.code,
-        **compact(facts, findings, metric),
+        "sources": run.sources, "synthetic": run.synthetic, "live": run.is_live, "code": run.code,
+        **summarize(facts, findings, metric),
         "findings": [asdict(finding) for finding in findings],
-        "accounts": facts.accounts, "tonight": facts.tonight, "rejected": refused, "losses": facts.losses,
+        "accounts": facts.accounts, "current_counts": facts.current_counts,
+        "rejected": [_select(row, ("source", "rule", "count")) for row in facts.rejected],
+        "join_drops": facts.join_drops,
         "genre_sources": facts.genre_sources, "genres": facts.genres, "confidence": facts.confidence, "tiers": facts.tiers,
-        "coverage": facts.coverage,
-        "popularity": facts.popularity, "lists": facts.lists, "artists": facts.artists,
-        "stages": [asdict(stage) for stage in facts.seen.stages],
+        "coverage": facts.coverage, "popularity": facts.popularity, "lists": facts.lists, "artists": facts.artists,
+        "stages": [asdict(stage) for stage in run.stages],
     }  # fmt: skip
 
 
-def _picked(row: Mapping[str, Any], keys: tuple[str, ...]) -> Row:
+def _select(row: Mapping[str, Any], keys: tuple[str, ...]) -> Row:
     return {key: row[key] for key in keys}
 
 
-def store_documents(store: MongoDatabase, made: list[Document], run_id: str, short: Row) -> None:
-    """Write them in place of what an earlier try of the same run wrote, and `short` into the run's document."""
-    store.quality.bulk_write([ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in made])
-    ids = [one["_id"] for one in made]
+def store_documents(store: MongoDatabase, documents: list[Document], run_id: str, summary: Row) -> None:
+    """Replace the documents of an earlier report of the run, and write `summary` into the run's document."""
+    store.quality.bulk_write([ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in documents])
+    ids = [doc["_id"] for doc in documents]
     store.quality.delete_many({"run_id": run_id, "kind": {"$in": [*KINDS]}, "_id": {"$nin": ids}})
-    store.runs.update_one({"_id": run_id}, {"$set": {"report": short}})
+    store.runs.update_one({"_id": run_id}, {"$set": {"report": summary}})

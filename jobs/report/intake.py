@@ -1,4 +1,4 @@
-"""What came in and what was refused, as the report tells it: accounts per source, rejected lines, events per day."""
+"""Input figures of the report: counts per source, quarantined lines, events per day."""
 
 from functools import reduce
 
@@ -12,69 +12,77 @@ from jobs.report.facts import Row, rows_of
 from jobs.sources.contract import Source
 from jobs.sources.formats import FORMATS
 
-SAMPLES = 3
-"""Rejected lines shown per rule."""
-BY = ("source", "rule")
+N_SAMPLES = 3
+"""Quarantined lines that are shown per rule."""
+KEY = ("source", "rule")
 AUDIO = "audio"
-"""What the job `mel` calls the source of files that it could not decode."""
+"""Name under which the job `mel` quarantines files that it could not decode."""
 
 
 def accounts(counts: DataFrame) -> list[Row]:
-    """Per source, largest first."""
+    """Return the counts per source, the largest first."""
     sums = [F.sum(c).alias(c) for c in ("lines_in", "good", "quarantined", "blank", "duplicates", "late", "over_limit")]
-    cut = F.count_if("truncated").alias("truncated")
-    per_source = counts.groupBy("source").agg(F.count("*").alias("files"), *sums, cut)
+    truncated = F.count_if("truncated").alias("truncated")
+    per_source = counts.groupBy("source").agg(F.count("*").alias("files"), *sums, truncated)
     return rows_of(per_source.orderBy(F.desc("lines_in"), "source"))
 
 
 def rejected(quarantine: DataFrame) -> list[Row]:
-    """Per source and rule, most frequent first, with SAMPLES examples: the first by file and line, and never more are held."""
+    """Return the count per source and rule, the largest first, with the first N_SAMPLES lines by file and line number."""
     example = F.struct("file", "line", "reason")
-    shown = first_of_each(quarantine, SAMPLES).groupBy(*BY).agg(F.sort_array(F.collect_list(example)).alias("samples"))
-    counted = quarantine.groupBy(*BY).agg(F.count("*").alias("count"))
-    return rows_of(counted.join(shown, [*BY]).orderBy(F.desc("count"), *BY))
+    first = (
+        first_of_each(quarantine, N_SAMPLES).groupBy(*KEY).agg(F.sort_array(F.collect_list(example)).alias("samples"))
+    )
+    counts = quarantine.groupBy(*KEY).agg(F.count("*").alias("count"))
+    return rows_of(counts.join(first, [*KEY]).orderBy(F.desc("count"), *KEY))
 
 
-def first_of_each(quarantine: DataFrame, most: int) -> DataFrame:
-    """The first `most` rows per source and rule; Spark leaves the others out before it sorts and sends them."""
-    order = Window.partitionBy(*BY).orderBy(F.col("file"), F.col("line").asc_nulls_first(), F.col("reason"))
-    placed = quarantine.select(*BY, "file", "line", "reason").withColumn("place", F.row_number().over(order))
-    return placed.where(F.col("place") <= most)
+def first_of_each(quarantine: DataFrame, n: int) -> DataFrame:
+    """Return the first `n` rows per source and rule; Spark drops the others before it sorts and shuffles them."""
+    by_line = Window.partitionBy(*KEY).orderBy(F.col("file"), F.col("line").asc_nulls_first(), F.col("reason"))
+    numbered = quarantine.select(*KEY, "file", "line", "reason").withColumn("position", F.row_number().over(by_line))
+    return numbered.where(F.col("position") <= n)
 
 
 def activity(events: DataFrame, night: str, days: int = 60) -> list[Row]:
-    """Events per day and kind of the last `days` days, and `newest`: Unix time (s) of the last of them.
+    """Return events per day and kind of the last `days` days, and `newest`: Unix time [s] of the last of them.
 
-    What was received on several dates counts once, as everywhere.
+    An event that was received on several dates counts once.
     """
     day = F.to_date("played_at")
     recent = events.where(day.between(F.date_sub(F.lit(night).cast("date"), days), F.lit(night).cast("date")))
-    once = recent.dropDuplicates(list(table("events").key))
-    counted = once.groupBy(day.cast("string").alias("day"), "event").agg(
+    distinct = recent.dropDuplicates(list(table("events").key))
+    counts = distinct.groupBy(day.cast("string").alias("day"), "event").agg(
         F.count("*").alias("count"), F.max(F.unix_seconds("played_at")).alias("newest")
     )
-    return rows_of(counted.orderBy("day", "event"))
+    return rows_of(counts.orderBy("day", "event"))
 
 
-def of_present_sources(ctx: JobContext, name: str, of_the_night: bool = False) -> DataFrame:
-    """A table about the input of the sources that are still read: of timed ones all that ever came, of snapshots the last.
+def read_current_sources(ctx: JobContext, name: str, night_only: bool = False) -> DataFrame:
+    """Read a table about input, for the sources in the sources file: all dates of dated sources, the last of snapshots.
 
-    `of_the_night`: of timed ones what was received on its date; where rows tell their dates, all that was read.
+    `night_only`: of dated sources only what was received on the night's date. A source whose rows carry their dates has no
+    received dates, so that all of it is read.
     """
     sources = ctx.night.sources.sources
     dated = [source.name for source in sources if FORMATS[source.format].dated]
-    told = [source.name for source in sources if source.name in dated and not (of_the_night and _has_dates(ctx, source))]
-    others = [*(source.name for source in sources if source.name not in dated), AUDIO]
-    picks = {
-        Partitions.DATE: sorted(set(dated) - set(told)), Partitions.UP_TO: told, Partitions.LATEST: others,
+    all_dates = [s.name for s in sources if s.name in dated and not (night_only and _has_received_dates(ctx, s))]
+    snapshots = [*(source.name for source in sources if source.name not in dated), AUDIO]
+    names_by_partitions = {
+        Partitions.DATE: sorted(set(dated) - set(all_dates)), Partitions.UP_TO: all_dates, Partitions.LATEST: snapshots,
     }  # fmt: skip
-    return reduce(DataFrame.unionByName, [ctx.read(name, rule).where(F.col("source").isin(some)) for rule, some in picks.items()])
+    frames = [
+        ctx.read(name, partitions).where(F.col("source").isin(names))
+        for partitions, names in names_by_partitions.items()
+    ]
+    return reduce(DataFrame.unionByName, frames)
 
 
-def _has_dates(ctx: JobContext, source: Source) -> bool:
-    """Whether the files of a timed source each belong to a received date, as those say that were last read."""
+def _has_received_dates(ctx: JobContext, source: Source) -> bool:
+    """Return whether the files of a dated source, as last read, each belong to a received date."""
     part = f"ingest_counts/{source.name}"
     dates = ctx.night.lake.dates(part)
-    read = ctx.night.lake.manifest(part, dates[-1]) if dates else None
-    paths = [label.removeprefix("file|") for label in (read.inputs if read else ()) if label.startswith("file|")]
+    manifest = ctx.night.lake.manifest(part, dates[-1]) if dates else None
+    labels = manifest.inputs if manifest else ()
+    paths = [label.removeprefix("file|") for label in labels if label.startswith("file|")]
     return any(FORMATS[source.format].receipt_date(path) for path in paths)

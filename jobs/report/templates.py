@@ -1,4 +1,4 @@
-"""The pages' templates, which lie in this folder."""
+"""The Jinja environment of the pages; the templates are in this folder."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def templates() -> Environment:
-    """All of them: what they show is escaped, and what they miss is an error."""
+    """Return the environment: values are escaped, and undefined variables raise."""
     return Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)

@@ -1,4 +1,4 @@
-"""One track as the night knows it: where its genre comes from, what the model hears, the picture of its sound. `pmrs track ID`."""
+"""A track's page (`pmrs track ID`): the origin of its genre, the genre model's prediction, its spectrogram and descriptors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,177 +22,195 @@ from jobs.report.templates import templates
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose."""
+    """No settings."""
 
 
-SHOWN_PRESET = "pmrs-4s"
-"""Of the mel picture, where no model says which clips it hears: fine in time."""
+DEFAULT_PRESET = "pmrs-4s"
+"""Preset of the spectrogram if no model defines one: it has a fine time resolution."""
 UNITS = {
     "loudness": ("dB", 1), "intensity": ("dB", 1), "dynamics": ("dB", 1), "tempo": ("beats a minute", 0),
     "onset_rate": ("a second", 1), "onset_strength": ("dB", 2), "centroid": ("Hz", 0), "centroid_std": ("Hz", 0),
     "bandwidth": ("Hz", 0), "bandwidth_std": ("Hz", 0), "rolloff": ("Hz", 0), "rolloff_std": ("Hz", 0), "flatness": ("", 3),
     "zero_crossings": ("", 3), "zero_crossings_std": ("", 3),
 }  # fmt: skip
-"""Unit and decimals of every number among the descriptors."""
+"""Unit and decimals of every scalar descriptor."""
 PITCHES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SOURCES = {
-    "audio_model": "what the genre model hears in its audio",
+    "audio_model": "the genre model's prediction from its audio",
     "label": "the annotators' label, which counts as certain",
     "terms": "the vote of its artist's terms, which counts as certain",
-    "none": "nothing: no audio that could be heard, no label, no term of its artist",
+    "none": "nothing: there is no usable audio, no label and no artist term",
 }
-"""Where a genre comes from, in words; by `source` of table `track_genres`."""
+"""Descriptions of the origin of a genre, by `source` of table `track_genres`."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """Everything that the page shows of a track."""
+class TrackDetails:
+    """Everything on a track's page."""
 
     date: str
     sources: str
     synthetic: bool
     track: Row
-    """Its row of `tracks`, and `path` of its file."""
+    """Its row of `tracks`, with `path`, the path of its file."""
     genre: Row
     """Its row of `track_genres`."""
     probabilities: list[tuple[str, float]]
-    """Every genre of the set with its probability; empty where none is known."""
-    heard: str | None
-    """The genre that the model hears, whatever stands; None: it has not heard the track."""
+    """Every genre of the set with its probability; empty if there are none."""
+    predicted: str | None
+    """The model's prediction, even if a label has precedence; None: the model has not scored the track."""
     card: Card | None
-    """Of that model."""
+    """Card of that model."""
     clips: Row | None
-    """Its row of `track_clips`; None: it has no audio that can be used."""
-    refused: str | None
-    """Why its audio could not be used."""
-    pictures: list[Row]
+    """Its row of `track_clips`; None: it has no usable audio."""
+    audio_error: str | None
+    """Why its audio is unusable."""
+    mels: list[Row]
     """Its clips of one preset, rows of `mel`."""
-    described: Row | None
+    descriptors: Row | None
     """Its row of `track_descriptors`."""
-    among: dict[str, float]
-    """By descriptor: share of the tracks with audio that have less of it."""
+    quantiles: dict[str, float]
+    """By descriptor: share of the tracks with audio that have a smaller value."""
 
 
-def known(ctx: JobContext, track_id: str) -> Known:
-    """Read the lake. Raises LakeError for a track that the night does not know, with what to do."""
-    track = _track(ctx, track_id)
-    own = F.col("track_id") == track_id
-    made = ctx.night.lake.manifest("track_genres", ctx.night.date.isoformat())
-    if made is not None and made.inputs.get("genres|", ctx.genres.name) != ctx.genres.name:
-        told = f"The genres of {made.date} are of the set {made.inputs['genres|']}; the sources file names {ctx.genres.name} now"
-        raise LakeError(f"{told}: `pmrs run genre --date {made.date}`.")
-    genres, scores = _one(ctx.read_required("track_genres").where(own)), _one(ctx.read("genre_scores").where(own))
-    clips, described = _one(ctx.read("track_clips").where(own)), _one(ctx.read("track_descriptors").where(own))
-    card = genre.heard_with(ctx) if scores else None
+def read_details(ctx: JobContext, track_id: str) -> TrackDetails:
+    """Read a track's details from the lake. Raises LakeError with a remedy for a track that is not in the catalogue."""
+    _require_current_genres(ctx)
+    track = _read_track(ctx, track_id)
+    is_track = F.col("track_id") == track_id
+    genres, scores = (
+        _first_row(ctx.read_required("track_genres").where(is_track)),
+        _first_row(ctx.read("genre_scores").where(is_track)),
+    )
+    clips, descriptors = (
+        _first_row(ctx.read("track_clips").where(is_track)),
+        _first_row(ctx.read("track_descriptors").where(is_track)),
+    )
+    card = genre.model_of_night(ctx) if scores else None
     names = ctx.genres.genres
-    return Known(
+    return TrackDetails(
         date=ctx.night.date.isoformat(), sources=ctx.night.sources.name, synthetic=ctx.night.sources.synthetic,
         track=track, genre=genres or {"genre": None, "source": "none", "confidence": 0.0},
         probabilities=list(zip(names, genres["probabilities"], strict=True)) if genres and genres["probabilities"] else [],
-        heard=names[int(np.argmax(scores["probabilities"]))] if scores else None,
-        card=card, clips=clips, refused=None if clips else _refusal(ctx, track),
-        pictures=_pictures(ctx, clips, (card or {}).get("preset") or SHOWN_PRESET) if clips else [],
-        described=described, among=_among(ctx.read("track_descriptors"), described) if described else {},
+        predicted=names[int(np.argmax(scores["probabilities"]))] if scores else None,
+        card=card, clips=clips, audio_error=None if clips else _read_audio_error(ctx, track),
+        mels=_read_mels(ctx, clips, (card or {}).get("preset") or DEFAULT_PRESET) if clips else [],
+        descriptors=descriptors,
+        quantiles=_quantiles(ctx.read("track_descriptors"), descriptors) if descriptors else {},
     )  # fmt: skip
 
 
-def _one(rows: DataFrame) -> Row | None:
-    found = rows_of(rows.limit(1))
-    return found[0] if found else None
+def _require_current_genres(ctx: JobContext) -> None:
+    """Raise LakeError if the night's genres are of another genre set than the sources file names."""
+    manifest = ctx.night.lake.manifest("track_genres", ctx.night.date.isoformat())
+    if manifest is not None and manifest.inputs.get("genres|", ctx.genres.name) != ctx.genres.name:
+        stored = f"The genres of {manifest.date} are of the set {manifest.inputs['genres|']}"
+        remedy = f"run `pmrs run genre --date {manifest.date}`"
+        raise LakeError(f"{stored}; the sources file names {ctx.genres.name}: {remedy}.")
 
 
-def _track(ctx: JobContext, track_id: str) -> Row:
+def _first_row(rows: DataFrame) -> Row | None:
+    first = rows_of(rows.limit(1))
+    return first[0] if first else None
+
+
+def _read_track(ctx: JobContext, track_id: str) -> Row:
     tracks = ctx.read_required("tracks")
-    found = _one(tracks.where(F.col("track_id") == track_id))
-    if found is None:
+    track = _first_row(tracks.where(F.col("track_id") == track_id))
+    if track is None:
         date = ctx.night.date.isoformat()
-        # the two ways in which an id is usually mistaken
-        alike = (F.lower("track_id") == track_id.lower()) | F.col("track_id").endswith(f":{track_id}")
-        near = rows_of(tracks.where(alike).select("track_id").orderBy("track_id").limit(3))
-        next_ = f"did you mean {' or '.join(row['track_id'] for row in near)}?" if near else "`pmrs top USER --json` shows some."
-        told = f"Track {track_id!r} is not in the catalogue of {date}; ids are exact, with their source's namespace"
-        raise LakeError(f"{told}: {next_}")
-    file = _one(ctx.read("audio_files").where(F.col("track_id") == track_id).select("path"))
-    return {**found, "path": file["path"] if file else None}
+        # the two usual mistakes in an id
+        similar = (F.lower("track_id") == track_id.lower()) | F.col("track_id").endswith(f":{track_id}")
+        suggestions = rows_of(tracks.where(similar).select("track_id").orderBy("track_id").limit(3))
+        ids = " or ".join(row["track_id"] for row in suggestions)
+        remedy = f"did you mean {ids}?" if ids else "`pmrs top USER --json` shows some."
+        missing = f"Track {track_id!r} is not in the catalogue of {date}; ids are exact, with their source's namespace"
+        raise LakeError(f"{missing}: {remedy}")
+    file = _first_row(ctx.read("audio_files").where(F.col("track_id") == track_id).select("path"))
+    return {**track, "path": file["path"] if file else None}
 
 
-def _refusal(ctx: JobContext, track: Row) -> str | None:
-    bad = ctx.read("quarantine").where((F.col("source") == "audio") & (F.col("file") == track["path"]))
-    found = _one(bad.select("reason").orderBy("reason"))
-    return str(found["reason"]) if found else None
+def _read_audio_error(ctx: JobContext, track: Row) -> str | None:
+    rejected = ctx.read("quarantine").where((F.col("source") == "audio") & (F.col("file") == track["path"]))
+    first = _first_row(rejected.select("reason").orderBy("reason"))
+    return str(first["reason"]) if first else None
 
 
-def _pictures(ctx: JobContext, clips: Row, preset: str) -> list[Row]:
-    own = [F.col(name) == clips[name] for name in KEY]
-    return rows_of(ctx.read("mel", Partitions.CACHE).where(own[0] & own[1] & (F.col("preset") == preset)).orderBy("clip"))
+def _read_mels(ctx: JobContext, clips: Row, preset: str) -> list[Row]:
+    content, producer = (F.col(name) == clips[name] for name in KEY)
+    return rows_of(
+        ctx.read("mel", Partitions.CACHE).where(content & producer & (F.col("preset") == preset)).orderBy("clip")
+    )
 
 
-def _among(everybody: DataFrame, own: Row) -> dict[str, float]:
-    less = [F.avg((F.col(name) < own[name]).cast("double")).alias(name) for name in UNITS]
-    return rows_of(everybody.agg(*less))[0]
+def _quantiles(all_tracks: DataFrame, descriptors: Row) -> dict[str, float]:
+    below = [F.avg((F.col(name) < descriptors[name]).cast("double")).alias(name) for name in UNITS]
+    return rows_of(all_tracks.agg(*below))[0]
 
 
-def render(found: Known) -> str:
-    """The page: one file, no network."""
+def render(details: TrackDetails) -> str:
+    """Return the page as HTML; it loads nothing from the network."""
     pages = templates()
     pages.filters |= FILTERS
     return pages.get_template("track.html.j2").render(
-        found=found, came_from=SOURCES[found.genre["source"]], chart=probabilities(found), rows=descriptors(found),
-        pitches=strongest_pitches(found.described) if found.described else "",
-        vectors={column.name: found.described[column.name] for column in audio.VECTORS} if found.described else {},
+        details=details, came_from=SOURCES[details.genre["source"]], chart=probability_chart(details),
+        rows=descriptor_rows(details),
+        pitches=strongest_pitches(details.descriptors) if details.descriptors else "",
+        vectors={column.name: details.descriptors[column.name] for column in audio.VECTORS} if details.descriptors else {},
         meanings={column.name: column.metadata["comment"] for column in (*audio.NUMBERS, *audio.VECTORS)},
-        words=in_words, trusted=trusted(found), silent=without_sound(found),
-        picture=sound.picture(found.pictures) if found.pictures else "",
+        display_name=display_name, calibration=calibration_note(details), no_audio=no_audio_note(details),
+        spectrogram=sound.plot(details.mels) if details.mels else "",
     )  # fmt: skip
 
 
-def probabilities(found: Known) -> Chart:
-    """A bar per genre, the most probable first; as long as the probability."""
-    ordered = sorted(found.probabilities, key=lambda one: -one[1])
-    return Chart("Probability of each genre", [(name, [Bar(share, percent(round(share, 4)))]) for name, share in ordered])
+def probability_chart(details: TrackDetails) -> Chart:
+    """Return a chart of the genres' probabilities, the most probable first."""
+    ordered = sorted(details.probabilities, key=lambda pair: -pair[1])
+    return Chart(
+        "Probability of each genre", [(name, [Bar(share, percent(round(share, 4)))]) for name, share in ordered]
+    )
 
 
-def trusted(found: Known) -> str:
-    """What the probabilities were calibrated by, in a sentence, and whether the model had seen the track's label."""
-    if found.genre["source"] != "audio_model" or found.card is None:
+def calibration_note(details: TrackDetails) -> str:
+    """Return how the probabilities were calibrated, and whether the model was trained on the track."""
+    if details.genre["source"] != "audio_model" or details.card is None:
         return ""
-    by = found.card.get("calibration")
-    told = f"Calibrated by {by}." if by else "Not calibrated: what the model says, the mean over the clips that it hears."
-    if found.track["label_genre"] is None:
-        return told
-    if found.track["track_id"] in found.card.get("val_tracks", ()):
-        return f"{told} The model did not learn from this track: it was held out."
-    return f"{told} The model may have learned from this track and its label, and be surer of it than it should be."
+    method = details.card.get("calibration")
+    note = f"Calibrated by {method}." if method else "Not calibrated: these are means over the track's clips."
+    if details.track["label_genre"] is None:
+        return note
+    if details.track["track_id"] in details.card.get("val_tracks", ()):
+        return f"{note} The model was not trained on this track: it was held out."
+    return f"{note} The model may have been trained on this track, so that its probability may be too high."
 
 
-def without_sound(found: Known) -> str:
-    """Why nothing is known of its sound, in a sentence; empty where it has some."""
-    if found.clips:
+def no_audio_note(details: TrackDetails) -> str:
+    """Return why there is no audio data; empty if there is some."""
+    if details.clips:
         return ""
-    if found.refused:
-        return f"Its audio could not be used: {found.refused}."
-    if found.track["has_audio"]:
-        return f"Its audio was not decoded on this night: pmrs run audio --date {found.date}."
-    return "No audio of this track is known: no picture, no descriptors."
+    if details.audio_error:
+        return f"Its audio is unusable: {details.audio_error}."
+    if details.track["has_audio"]:
+        return f"Its audio was not decoded on this night: pmrs run audio --date {details.date}."
+    return "There is no audio of this track: no spectrogram, no descriptors."
 
 
-def descriptors(found: Known) -> list[Row]:
-    """Per number: `name`, its name in words, `value` with its unit, `among` in words."""
-    row = found.described or {}
+def descriptor_rows(details: TrackDetails) -> list[Row]:
+    """Return a row per scalar descriptor: `name`, `display_name`, `value` with its unit, `quantile`."""
+    row = details.descriptors or {}
     return [
-        {"name": name, "words": in_words(name), "value": f"{row[name]:,.{digits}f} {unit}".strip(),
-         "among": percent(found.among[name])}
+        {"name": name, "display_name": display_name(name), "value": f"{row[name]:,.{digits}f} {unit}".strip(),
+         "quantile": percent(details.quantiles[name])}
         for name, (unit, digits) in UNITS.items() if row
     ]  # fmt: skip
 
 
-def in_words(name: str) -> str:
-    """A column's name for people."""
-    return name.replace("_std", " deviation").replace("_", " ")
+def display_name(column: str) -> str:
+    """Return a column's name for the page."""
+    return column.replace("_std", " deviation").replace("_", " ")
 
 
-def strongest_pitches(row: Mapping[str, Any], most: int = 3) -> str:
-    """Names of the strongest pitch classes, the strongest first."""
-    order = np.argsort(-np.array(row["chroma"]), kind="stable")[:most]
-    return ", ".join(PITCHES[place] for place in order)
-
+def strongest_pitches(row: Mapping[str, Any], n: int = 3) -> str:
+    """Return the names of the `n` strongest pitch classes, the strongest first."""
+    order = np.argsort(-np.array(row["chroma"]), kind="stable")[:n]
+    return ", ".join(PITCHES[index] for index in order)

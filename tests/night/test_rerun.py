@@ -92,7 +92,7 @@ def test_an_older_night_is_published_beside_the_live_one(world: World) -> None:
         assert run["jobs"]["genre_score"]["reused"]
         assert documents(store, older)
         told = store.quality.find_one({"_id": f"night|{older}"})
-        assert (told["live"], told["findings"][0]["anchor"]) == (False, "top")
+        assert (told["live"], told["findings"][0]["section"]) == (False, "top")
 
 
 def test_a_second_run_of_one_date_is_refused_while_the_first_lives(world: World) -> None:

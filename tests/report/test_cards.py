@@ -1,4 +1,4 @@
-"""A model's page says what its card says, of any kind of model, and takes nothing from anywhere else."""
+"""Pages of models: figures of the card, for every kind of model, without external resources."""
 
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ REFUSAL = {
 }  # fmt: skip
 
 
-def test_a_recommender_tells_its_figures_and_a_refusal_its_reason() -> None:
+def test_recommender_page_has_figures_and_failed_checks() -> None:
     page = render({**RANKER, "gate": [REFUSAL]}, live=False)
-    for told in (
+    for text in (
         "&lt;EASE&gt;",
         "a candidate",
         "synthetic sample",
@@ -37,14 +37,14 @@ def test_a_recommender_tells_its_figures_and_a_refusal_its_reason() -> None:
         "0.4567",
         "regularisation 100",
     ):
-        assert told in page, told
+        assert text in page, text
     assert "0.1 against 0.2; must not be worse" in page
     assert "users 12,000" in page
     assert "None" not in page
     assert "http" not in page
 
 
-def test_a_classifier_needs_none_of_that() -> None:
+def test_classifier_page_needs_no_ranking_figures() -> None:
     card = {
         "name": "genre_cnn-pmrs7-pmrs-4s",
         "digest": "def",
@@ -53,12 +53,12 @@ def test_a_classifier_needs_none_of_that() -> None:
         "val_tracks": list("abcdefghijklmnop"),
     }
     page = render(card, live=True)
-    for told in ("PMRS genre CNN", ">live<", "0.7", "a, b, c, d, e, f, g, h, i, j, k, l and 4 more"):
-        assert told in page, told
-    assert "gate" not in page
+    for text in ("PMRS genre CNN", ">live<", "0.7", "a, b, c, d, e, f, g, h, i, j, k, l and 4 more"):
+        assert text in page, text
+    assert "Promotion" not in page
 
 
-def test_every_model_has_a_page_and_one_that_is_gone_has_none(settings: Settings, tmp_path: Path) -> None:
+def test_write_pages_deletes_pages_of_deleted_models(settings: Settings, tmp_path: Path) -> None:
     registry = registry_of(str(tmp_path), "small")
     first = registry.register("ranking", b"one", RANKER)
     second = registry.add("ranking", b"two", RANKER)

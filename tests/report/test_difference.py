@@ -1,4 +1,4 @@
-"""How lists differ from those of the night before, counted by hand."""
+"""Comparison of lists with the previous night; expected counts are computed by hand."""
 
 import datetime as dt
 from pathlib import Path
@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
 from jobs.ranking.rank import Config as RankConfig
-from jobs.report.difference import compare, listeners_lists
-from jobs.report.gather import list_length, night_before
+from jobs.report.difference import compare, user_lists
+from jobs.report.gather import list_length, previous_ranked
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 
@@ -20,33 +20,35 @@ TRACKS = [f"t{n}" for n in range(1, 13)]
 
 
 def ranked(spark: SparkSession, lists: dict[str, list[str]], tiers: dict[str, list[str]] | None = None) -> DataFrame:
-    """Overall lists by user, and a place in a genre's list that counts for nothing here."""
+    """Return overall lists by user, and an entry of a genre's list, which has no effect."""
     rows: list[tuple[Any, ...]] = []
     for user, tracks in lists.items():
-        of = (tiers or {}).get(user, ["personal"] * len(tracks))
-        places = enumerate(zip(tracks, of, strict=True), 1)
-        rows += [(user, "overall", n, track, 0.5, "pmrs_cf", tier, "why") for n, (track, tier) in places]
+        user_tiers = (tiers or {}).get(user, ["personal"] * len(tracks))
+        entries = enumerate(zip(tracks, user_tiers, strict=True), 1)
+        rows += [(user, "overall", n, track, 0.5, "pmrs_cf", tier, "why") for n, (track, tier) in entries]
         rows.append((user, "Rock", 1, "t12", 0.5, "pmrs_cf", "personal", "why"))
     return spark.createDataFrame(rows[::-1], RANKED).repartition(2)
 
 
 @pytest.fixture(scope="module")
-def people(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
-    listeners = [("moved", 9), ("same", 4), ("newcomer", 0), ("listless", 3), ("turned", 2), ("long", 30)]
+def users(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
+    eligible = [("moved", 9), ("same", 4), ("newcomer", 0), ("listless", 3), ("turned", 2), ("long", 30)]
     profiles = [("moved",), ("newcomer",), ("listless",), ("stranger",)]
-    return spark.createDataFrame(listeners, "user_id string, heard long"), spark.createDataFrame(profiles, "user_id string")
+    return spark.createDataFrame(eligible, "user_id string, n_seen long"), spark.createDataFrame(
+        profiles, "user_id string"
+    )
 
 
-NOW = {"moved": ["t1", "t2", "t3", "t4"], "same": ["t1", "t2", "t3", "t4"], "newcomer": ["t1", "t2"], "turned": ["t2", "t1"],
+CURRENT = {"moved": ["t1", "t2", "t3", "t4"], "same": ["t1", "t2", "t3", "t4"], "newcomer": ["t1", "t2"], "turned": ["t2", "t1"],
        "long": TRACKS}  # fmt: skip
-THEN = {"moved": ["t2", "t1", "t3", "t5"], "same": ["t1", "t2", "t3", "t4"], "gone": ["t1"], "turned": ["t1", "t2"],
+PREVIOUS = {"moved": ["t2", "t1", "t3", "t5"], "same": ["t1", "t2", "t3", "t4"], "gone": ["t1"], "turned": ["t1", "t2"],
         "long": [*TRACKS[:9], "t12", "t10", "t11"]}  # fmt: skip
 TIERS = {"newcomer": ["popular", "fallback_unplayed"], "turned": ["personal", "popular"]}
 
 
-def test_every_figure_is_as_counted_by_hand(spark: SparkSession, people: tuple[DataFrame, DataFrame]) -> None:
-    found = compare(listeners_lists(*people, ranked(spark, NOW, TIERS), ranked(spark, THEN)), 4, False)
-    assert found == {
+def test_compare_equals_hand_computed_counts(spark: SparkSession, users: tuple[DataFrame, DataFrame]) -> None:
+    figures = compare(user_lists(*users, ranked(spark, CURRENT, TIERS), ranked(spark, PREVIOUS)), 4, False)
+    assert figures == {
         "first": False, "length": 4, "users": 5, "listeners": 6, "heard": 5, "profiled": 2, "full": 3, "short": 2, "listless": 1,
         "personal": 3, "partly": 1, "popular": 1, "both": 4, "new": 1, "gone": 1, "unchanged": 1,
         # 3 of moved's, 4 of same's, 2 of turned's, 12 of long's; they moved by 1+1+0, 0, 1+1 and 1+1+2 ranks
@@ -56,14 +58,20 @@ def test_every_figure_is_as_counted_by_hand(spark: SparkSession, people: tuple[D
     }  # fmt: skip
 
 
-def test_a_first_night_has_nothing_to_compare_with(spark: SparkSession, people: tuple[DataFrame, DataFrame]) -> None:
-    found = compare(listeners_lists(*people, ranked(spark, NOW), None), 4, True)
-    assert (found["first"], found["both"], found["gone"], found["stayed"], found["shift"]) == (True, 0, 0, 0, 0)
-    assert found["overlap_10"] is None
-    assert found["users"] == 5
+def test_compare_without_previous_night(spark: SparkSession, users: tuple[DataFrame, DataFrame]) -> None:
+    figures = compare(user_lists(*users, ranked(spark, CURRENT), None), 4, True)
+    assert (figures["first"], figures["both"], figures["gone"], figures["stayed"], figures["shift"]) == (
+        True,
+        0,
+        0,
+        0,
+        0,
+    )
+    assert figures["overlap_10"] is None
+    assert figures["users"] == 5
 
 
-def test_only_the_very_day_before_is_compared_with(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+def test_previous_ranked_is_exactly_the_day_before(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "sources.toml"
     file.write_text('name = "small"\ngenres = "pmrs7"\n[[source]]\nname = "app"\nformat = "app_log"\npath = "/logs"\n')
     day = dt.date(2026, 11, 14)
@@ -72,11 +80,11 @@ def test_only_the_very_day_before_is_compared_with(spark: SparkSession, settings
     for back, user in ((0, "today"), (2, "older")):
         ctx.write("ranked", ranked(spark, {user: ["t1"]}), on=day - dt.timedelta(days=back))
     ctx.commit()
-    assert night_before(ctx) is None
-    before = JobContext(night, "report", RankConfig(overall=7))
-    before.write("ranked", ranked(spark, {"yesterday": ["t1"]}), on=day - dt.timedelta(days=1))
-    before.commit()
-    found = night_before(ctx)
-    assert found is not None
-    assert {row["user_id"] for row in found.collect()} == {"yesterday"}
+    assert previous_ranked(ctx) is None
+    previous = JobContext(night, "report", RankConfig(overall=7))
+    previous.write("ranked", ranked(spark, {"yesterday": ["t1"]}), on=day - dt.timedelta(days=1))
+    previous.commit()
+    lists = previous_ranked(ctx)
+    assert lists is not None
+    assert {row["user_id"] for row in lists.collect()} == {"yesterday"}
     assert list_length(ctx) == 7

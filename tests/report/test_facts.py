@@ -1,4 +1,4 @@
-"""What the report shows of the input: the sources that are read, and of what was refused a few lines of the night itself."""
+"""Input figures of the report: current sources, and sample lines of the night's quarantine."""
 
 import datetime as dt
 from pathlib import Path
@@ -57,21 +57,21 @@ def ctx(spark: SparkSession, settings: Settings, tmp_path: Path) -> JobContext:
     return ctx
 
 
-def test_only_sources_that_are_read_are_shown_and_of_the_refused_those_of_the_night(ctx: JobContext) -> None:
-    shown = intake.accounts(intake.of_present_sources(ctx, "ingest_counts"))
+def test_counts_are_of_current_sources_and_quarantine_of_the_night(ctx: JobContext) -> None:
+    shown = intake.accounts(intake.read_current_sources(ctx, "ingest_counts"))
     assert {row["source"]: row["files"] for row in shown} == {"app": 2, "plays": 1, "labels": 1}
-    refused = intake.rejected(intake.of_present_sources(ctx, "quarantine", of_the_night=True))
+    refused = intake.rejected(intake.read_current_sources(ctx, "quarantine", night_only=True))
     assert {row["source"]: row["samples"][0]["file"] for row in refused} == {
         "app": f"/logs/dt={DAY}/a", "plays": "/plays.csv", "labels": "/labels.cls", "audio": "/x.mp3",
     }  # fmt: skip
     assert {row["count"] for row in refused} == {1}
 
 
-def test_samples_are_the_first_ones_and_few_however_many_were_refused(spark: SparkSession) -> None:
+def test_samples_are_the_first_lines_and_limited(spark: SparkSession) -> None:
     rows = [("app", f"file {n % 7}", n, f"rule {n % 2}", "reason", "cmF3") for n in range(2_000)]
     refused = spark.createDataFrame(rows[::-1], SHAPE).repartition(3)
-    found = intake.rejected(refused)
-    assert found == [
+    rows_ = intake.rejected(refused)
+    assert rows_ == [
         {"source": "app", "rule": f"rule {odd}", "count": 1_000, "samples": [
             {"file": "file 0", "line": line, "reason": "reason"} for line in lines
         ]} for odd, lines in ((0, (0, 14, 28)), (1, (7, 21, 35)))

@@ -1,4 +1,4 @@
-"""What the report says of the genre model: figures of the tracks held out, and the confidence score over the last nights."""
+"""The genre model in the report: validation figures, and the confidence score over the last nights."""
 
 import datetime as dt
 from typing import Any
@@ -9,45 +9,45 @@ from pyspark.sql import SparkSession
 from jobs.lake.schemas import table
 from jobs.report import genre
 from jobs.report.cards import render as card_page
-from tests.report.literal import CARD, night, seen
+from tests.report.literal import CARD, night, run_info
 from tests.report.test_page import page_of, read
 
 DATE = dt.date(2026, 11, 14)
 
 
-def test_precision_and_recall_by_genre_and_nothing_where_there_is_nothing_to_divide_by() -> None:
-    rows = {row["genre"]: (row["tracks"], row["precision"], row["recall"]) for row in genre.held_rows(CARD)}
+def test_precision_and_recall_are_none_if_undefined() -> None:
+    rows = {row["genre"]: (row["tracks"], row["precision"], row["recall"]) for row in genre.validation_rows(CARD)}
     assert rows == {"Rock": (4, 0.75, 0.75), "Trance": (2, 0.5, 0.5), "Hip Hop": (0, None, None)}
     unknown = {key: value for key, value in CARD.items() if key != "val_confusion"}
-    assert genre.held_rows(unknown) == []
+    assert genre.validation_rows(unknown) == []
 
 
-def test_the_page_shows_the_counts_and_says_what_the_model_was_calibrated_by() -> None:
-    page = page_of(night(seen=seen(model=CARD)))
-    told = " ".join(" ".join(read(page).shown).split())
-    assert "Of 6 labelled tracks held out, 67 % are given their own genre" in told
-    assert "Rock 0.75 0.75 4" in told
-    assert "Calibrated by one temperature, 1.20" in told
+def test_page_shows_confusion_matrix_and_calibration() -> None:
+    page = page_of(night(run=run_info(genre_model=CARD)))
+    text = " ".join(" ".join(read(page).text).split())
+    assert "Of 6 labelled tracks held out, 67 % are classified correctly" in text
+    assert "Rock 0.75 0.75 4" in text
+    assert "Calibrated by one temperature, 1.20" in text
     assert 'aria-label="Confusion matrix' in page
-    assert "an older program" not in page
+    assert "an older version" not in page
 
 
-def test_a_card_of_an_older_program_says_what_to_do() -> None:
+def test_card_without_confusion_counts_names_the_remedy() -> None:
     old = {key: value for key, value in CARD.items() if key not in {"val_confusion", "val_log_loss", "calibration"}}
-    page = page_of(night(seen=seen(model=old)))
+    page = page_of(night(run=run_info(genre_model=old)))
     assert "genre_train --force" in page
     assert "not calibrated" in page
     assert 'aria-label="Confusion' not in page
 
 
-def test_the_model_s_own_page_shows_them_too() -> None:
+def test_model_page_shows_confusion_matrix() -> None:
     page = card_page(CARD, live=True)
     read(page)
     assert 'aria-label="Confusion matrix' in page
     assert "held confusion" not in page
 
 
-def test_the_confidence_score_is_the_mean_over_users_of_all_nights(spark: SparkSession) -> None:
+def test_confidence_is_the_mean_over_users_of_all_nights(spark: SparkSession) -> None:
     def row(lists_date: str, model: str, name: str, users: int, score: float) -> tuple[Any, ...]:
         return (model, name, lists_date, users, score)
 
@@ -58,9 +58,9 @@ def test_the_confidence_score_is_the_mean_over_users_of_all_nights(spark: SparkS
         row("2026-11-01", "live", "Hip Hop", 90, 1.0), row("2026-11-01", "popularity", "Hip Hop", 90, 1.0),
     ]  # fmt: skip
     frame = spark.createDataFrame(rows, table("genre_confidence").schema)
-    found = genre.confidence(frame, DATE, 7, ("Hip Hop", "Rock", "Trance"))
-    assert found == [{"genre": "Rock", "users": 40, "live": pytest.approx(0.4), "popularity": pytest.approx(0.15)}]
-    page = page_of(night(confidence=found))
+    scores = genre.confidence(frame, DATE, 7, ("Hip Hop", "Rock", "Trance"))
+    assert scores == [{"genre": "Rock", "users": 40, "live": pytest.approx(0.4), "popularity": pytest.approx(0.15)}]
+    page = page_of(night(confidence=scores))
     assert "PMRS&#39;s confidence score by genre" in page
     assert "0.40" in page
     assert "confidence score by genre" not in page_of(night())

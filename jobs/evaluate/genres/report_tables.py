@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jobs import plots
 from jobs.evaluate.genres.figures import BASELINES
 from jobs.evaluate.report import (
     EvaluationReport,
@@ -12,7 +13,6 @@ from jobs.evaluate.report import (
     format_interval,
     page_title,
 )  # fmt: skip
-from jobs.report import plots
 
 COLUMNS = ("model", "clips", "accuracy", "95 %", "spread over seeds", "macro F1", "log loss", "s a fold")
 MIN_WIDTHS = {"spread over seeds": 130, "s a fold": 110, "log loss": 100, "macro F1": 100}
