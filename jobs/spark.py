@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pyspark import inheritable_thread_target
+from pyspark import SparkContext, inheritable_thread_target
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from jobs.errors import PmrsError
@@ -31,8 +32,11 @@ def session(
     settings: Settings,
     overrides: Mapping[str, str] | None = None,
     profile: SparkProfile | None = None,
+    log_file: Path | None = None,
 ) -> SparkSession:
     """Return the process's Spark session. `overrides` win over spark_conf/.
+
+    `log_file`: file for the warnings of Java and of Python workers, instead of stderr; it is overwritten.
 
     Under spark-submit the JVM runs already, with spark-submit's master; in plain Python it is started here, in the same
     environment. Raises PmrsError where another Spark than this project's answers.
@@ -44,6 +48,8 @@ def session(
         _end_with_the_jvm()
     else:
         os.environ.update(spark_environment(settings, profile.java_flags))
+        if log_file is not None:
+            _start_java(log_file)
     os.environ["TZ"] = "UTC"
     time.tzset()
     builder = SparkSession.builder.appName(app_name)
@@ -54,6 +60,14 @@ def session(
     running = builder.getOrCreate()
     _remember_classes(running)
     return running
+
+
+def _start_java(log_file: Path) -> None:
+    """Start the process's JVM with stderr in a file, unless it runs already."""
+    if SparkContext._gateway is None:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("wb") as stderr:
+            SparkContext._ensure_initialized(gateway=launch_gateway(popen_kwargs={"stderr": stderr}))  # type: ignore[no-untyped-call]
 
 
 def run_parallel(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:

@@ -10,7 +10,7 @@ a grow with the length of the history. So queries with short histories get popul
 not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,21 +104,43 @@ class Blend:
         return arrays | {f"{c.name}.weight": np.array([c.weight]) for c in components}
 
 
-def fit(ratings: csr_array, config: BlendConfig) -> Blend:
-    """Fit every component to `ratings` [U, I] and scale it. Raises CatalogTooLargeError where EASE does."""
-    linear = ease.fit(ratings, ease.EASEConfig(config.min_rating, config.ease_regularization))
-    als = ALSModel(ials.fit(ratings, config.als), config.als.objective, config.min_rating)
-    popular = popularity.fit(ratings, popularity.PopularityConfig(config.min_rating))
+class ComponentCache:
+    """The last fitted components of blends of the same ratings: settings and seeds that share one do not fit it again."""
+
+    def __init__(self) -> None:
+        self._components: dict[str, tuple[object, csr_array, Recommender, float]] = {}
+
+    def get(
+        self, name: str, config: object, ratings: csr_array, fit_model: Callable[[], Recommender]
+    ) -> tuple[Recommender, float]:
+        """Return a component and the root mean square of its scores; fit it unless the last one has the same settings."""
+        cached = self._components.get(name)
+        if cached is None or cached[0] != config or cached[1] is not ratings:
+            self._components.pop(name, None)  # frees the memory before the next fit
+            model = fit_model()
+            cached = self._components[name] = config, ratings, model, rms_score(model, ratings)
+        return cached[2], cached[3]
+
+
+def fit(ratings: csr_array, config: BlendConfig, cache: ComponentCache | None = None) -> Blend:
+    """Fit each component on `ratings` [U, I], then scale their scores. Raises CatalogTooLargeError if EASE does."""
+    components = cache or ComponentCache()
+    linear = ease.EASEConfig(config.min_rating, config.ease_regularization)
+    popular = popularity.PopularityConfig(config.min_rating)
+
+    def component(name: str, settings: object, share: float, fit_model: Callable[[], Recommender]) -> Component:
+        model, scale = components.get(name, settings, ratings, fit_model)
+        return Component(name, model, share / scale if scale else 0.0)
+
+    def fit_als() -> ALSModel:
+        return ALSModel(ials.fit(ratings, config.als), config.als.objective, config.min_rating)
+
     personal = (
-        _scaled("ease", linear, 1.0 - config.als_share, ratings),
-        _scaled("als", als, config.als_share, ratings),
+        component("ease", linear, 1.0 - config.als_share, lambda: ease.fit(ratings, linear)),
+        component("als", config.als, config.als_share, fit_als),
     )
-    return Blend(personal, _scaled("popularity", popular, config.popularity_weight, ratings))
-
-
-def _scaled(name: str, model: Recommender, share: float, ratings: csr_array) -> Component:
-    scale = rms_score(model, ratings)
-    return Component(name, model, share / scale if scale else 0.0)
+    prior = component("popularity", popular, config.popularity_weight, lambda: popularity.fit(ratings, popular))
+    return Blend(personal, prior)
 
 
 def rms_score(model: Recommender, ratings: csr_array) -> float:

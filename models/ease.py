@@ -9,22 +9,23 @@ p = 0 is EASE. p > 0 is EDLAE (Steck 2020, "Autoencoders that don't overfit towa
 autoencoder that hides each interaction with probability p, in expectation. It keeps a prediction from resting on a
 single popular track.
 
-B is dense. The fit takes up to 2 x 8 I^2 bytes: 6.4 GB for 20,000 tracks (measured with 5,000 tracks that all have
-common users). The model keeps 1.6 GB of them.
+B is dense: 1.6 GB for 20,000 tracks. If there are fewer users than tracks, models/ease_by_users.py computes it from a
+U x U system. Otherwise the fit inverts X'X + L, which takes up to 2 x 8 I^2 bytes: 6.4 GB for 20,000 tracks (measured
+with 5,000 tracks that all have common users).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError
-from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.sparse import csr_array
 
+from models import ease_by_users
 from models.explain import contributions_from_weights
 from models.interactions import binarize
 from models.protocol import CatalogTooLargeError, Tensors
-from models.types import F32, F64, I64
+from models.threads import thread_pool
+from models.types import F32, I64
 
 MAX_TRACKS = 20_000
 """Larger catalogues need a sparse item-item model."""
@@ -73,21 +74,14 @@ def fit(ratings: csr_array, config: EASEConfig) -> EASE:
     if not n_tracks:
         return EASE(np.zeros((0, 0), np.float32), config.min_rating)
     interactions = binarize(ratings, config.min_rating).astype(np.float64)
+    counts = np.asarray(interactions.sum(axis=0)).ravel()
+    penalty = config.regularization + config.dropout / (1.0 - config.dropout) * counts
+    if interactions.shape[0] < n_tracks:
+        with thread_pool(0) as pool:
+            return EASE(ease_by_users.weights(interactions, penalty, pool), config.min_rating)
     gram = (interactions.T @ interactions).toarray(order="F")
-    dropout_odds = config.dropout / (1.0 - config.dropout)
-    gram[np.diag_indices(n_tracks)] += config.regularization + dropout_odds * gram.diagonal()
-    weights = _inverse(gram)
+    gram[np.diag_indices(n_tracks)] += penalty
+    weights = ease_by_users.invert(gram)
     weights /= -weights.diagonal()  # column j by P[j, j]
     weights[np.diag_indices(n_tracks)] = 0.0
     return EASE(weights.astype(np.float32), config.min_rating)
-
-
-def _inverse(matrix: F64) -> F64:
-    """Invert a symmetric positive definite matrix in Fortran order, in place."""
-    factor, not_definite = dpotrf(matrix, lower=1, overwrite_a=1)
-    inverse, singular = dpotri(factor, lower=1, overwrite_c=1)
-    if not_definite or singular:
-        raise LinAlgError("X'X + lambda I is singular; set a regularization above 0.")
-    for row in range(len(inverse)):
-        inverse[row, row + 1 :] = inverse[row + 1 :, row]
-    return np.asarray(inverse)

@@ -36,7 +36,14 @@ def exposure(lists: DataFrame, tracks: DataFrame, k: int) -> dict[str, float]:
     return {"coverage": sums["covered"] / n, "gini": 2 * sums["weighted"] / (n * total) - (n + 1) / n}
 
 
-def per_query(lists: DataFrame, inputs: DataFrame, train: DataFrame, tracks: DataFrame, k: int) -> DataFrame:
+def build_popularity(train: DataFrame, tracks: DataFrame) -> DataFrame:
+    """Return `track_id`, `artist`, `n_users` of every track of the catalogue; users include those who skipped it."""
+    counts = train.groupBy("track_id").agg(F.count("*").alias("n_users"))
+    joined = tracks.select("track_id", "artist").join(counts, "track_id", "left")
+    return joined.withColumn("n_users", F.coalesce("n_users", F.lit(0)))
+
+
+def per_query(lists: DataFrame, inputs: DataFrame, popularity: DataFrame, n_users: int, k: int) -> DataFrame:
     """Return `query_id` with these metrics of the first `k` ranks of its list.
 
     `novelty` [bits]: mean of -log2 of the share of users who have rated the track, skips included. One user is assumed
@@ -44,24 +51,21 @@ def per_query(lists: DataFrame, inputs: DataFrame, train: DataFrame, tracks: Dat
     `popularity_lift`: mean number of users of the listed tracks, divided by that of the query's input tracks, minus 1.
     0 means that the list is as popular as the user's own history.
     `artist_repetition`: share of ranks whose artist is at a better rank already; null if no artist is known.
+
+    `popularity`: rows of `build_popularity`; `n_users`: number of training users.
     """
-    n_users = max(1, train.select("user_id").distinct().count())
-    user_counts = train.groupBy("track_id").agg(F.count("*").alias("n_users"))
-    catalogue = (
-        tracks.select("track_id", "artist")
-        .join(user_counts, "track_id", "left")
-        .withColumn("n_users", F.coalesce("n_users", F.lit(0)))
-    )
     by_artist = Window.partitionBy("query_id", "artist").orderBy("rank")
     repeated = F.when(F.col("artist").isNotNull(), (F.row_number().over(by_artist) > 1).cast("double"))
-    ranked = lists.where(F.col("rank") <= k).join(catalogue, "track_id").withColumn("repeated", repeated)
-    self_information = -F.log2(F.greatest("n_users", F.lit(1)) / F.lit(n_users))
+    ranked = lists.where(F.col("rank") <= k).join(popularity, "track_id").withColumn("repeated", repeated)
+    self_information = -F.log2(F.greatest("n_users", F.lit(1)) / F.lit(max(1, n_users)))
     list_means = ranked.groupBy("query_id").agg(
         F.avg(self_information).alias("novelty"),
         F.avg("n_users").alias("list_popularity"),
         F.avg("repeated").alias("artist_repetition"),
     )
-    input_means = inputs.join(catalogue, "track_id").groupBy("query_id").agg(F.avg("n_users").alias("input_popularity"))
+    input_means = (
+        inputs.join(popularity, "track_id").groupBy("query_id").agg(F.avg("n_users").alias("input_popularity"))
+    )
     ratio = F.col("list_popularity") / F.col("input_popularity")
     lift = F.when(F.col("input_popularity") > 0, ratio - 1).alias("popularity_lift")
     return list_means.join(input_means, "query_id", "left").select("query_id", "novelty", lift, "artist_repetition")

@@ -10,14 +10,14 @@ from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
 
 from jobs.atomic_io import write_whole
-from jobs.context import JobContext
+from jobs.context import JobContext, ProgressCallback
 from jobs.errors import EvaluationError
 from jobs.evaluate import metrics
 from jobs.evaluate.evaluator import EvaluatedModel, Evaluator
 from jobs.evaluate.model_card import register_models
 from jobs.evaluate.model_specs import MODEL_SPECS, select_models
 from jobs.evaluate.published_results import published_results_for
-from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, evaluation_path, report_head
+from jobs.evaluate.report import EvaluationReport, Row, evaluation_path, report_head
 from jobs.evaluate.result import Result, add_differences
 from jobs.evaluate.setup import Config, prepare
 from jobs.evaluate.splits import Split

@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.context import ProgressCallback
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond_accuracy, metrics, segments
 from jobs.evaluate.bootstrap import intervals
 from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.external_rankings import validate_rankings
 from jobs.evaluate.model_specs import ModelSpec
-from jobs.evaluate.report import ProgressCallback, no_progress
+from jobs.evaluate.report import no_progress
 from jobs.evaluate.result import PRIMARY_METRIC, Result
 from jobs.evaluate.splits import Split, Task, require_no_leak
+from jobs.evaluate.tuning import SETTING_SEPARATOR, read_lists, score_settings
 from jobs.lake.collect import collect_arrow
 from jobs.recommenders.training_data import TrainingData, collect_training_data
 from jobs.spark import run_parallel
@@ -149,6 +151,15 @@ class Evaluator:
         split = self.split.inner()
         return split, self._load_training_data(split)
 
+    @cached_property
+    def _popularity(self) -> DataFrame:
+        """Number of training users per track of the catalogue, computed once for all models."""
+        return beyond_accuracy.build_popularity(self.split.train, self.metadata.tracks).localCheckpoint()
+
+    @cached_property
+    def _n_users(self) -> int:
+        return self.split.train.select("user_id").distinct().count()
+
     def _tune(self, spec: ModelSpec) -> Any:
         """Return the settings with the best NDCG@20 on the first supported task of the inner split; ties: the first."""
         split, training_data = self._inner
@@ -157,13 +168,14 @@ class Evaluator:
             raise EvaluationError(
                 f"There are no tuning queries ({split.protocol}); use --no-tune, or other --days of a temporal split."
             )
-        scores = []
-        for number, config in enumerate(spec.grid, 1):
-            self._report(f"{spec.name}: tuning, setting {number} of {len(spec.grid)}")
-            lists = self._rank(spec.method.fit(training_data, config, spec.seeds[0]), training_data, task)
-            query_metrics = metrics.add_metrics(metrics.hit_ranks(lists, task.truth, task.inputs))
-            scores.append(query_metrics.agg(F.avg(f"`{PRIMARY_METRIC}`")).collect()[0][0])
-        return spec.grid[int(np.argmax(scores))]
+        files = []
+        for number, config in enumerate(spec.grid):
+            self._report(f"{spec.name}: tuning, setting {number + 1} of {len(spec.grid)}")
+            model = spec.method.fit(training_data, config, spec.seeds[0])
+            files.append(self._write_lists(model, training_data, task, f"{number}{SETTING_SEPARATOR}"))
+        scores = score_settings(files, task)
+        # rounded, so that the order of a sum does not decide between settings with the same lists
+        return spec.grid[int(np.argmax([round(scores[str(number)], 12) for number in range(len(spec.grid))]))]
 
     def _evaluate_model(self, spec: ModelSpec, config: Any) -> EvaluatedModel:
         start = time.monotonic()
@@ -191,9 +203,13 @@ class Evaluator:
         return EvaluatedModel(results, reduce(DataFrame.unionByName, rows), fitted[0][1], first_lists)
 
     def _rank(self, model: Recommender, training_data: TrainingData, task: Task) -> DataFrame:
-        """Rank the candidates of every query of a task, DEPTH ranks each; the lists are written to a Parquet file."""
+        """Return lists of every query of a task, DEPTH ranks each."""
+        return read_lists([self._write_lists(model, training_data, task)], task)
+
+    def _write_lists(self, model: Recommender, training_data: TrainingData, task: Task, prefix: str = "") -> Path:
+        """Rank the candidates of every query, and write the lists to a Parquet file; query ids begin with `prefix`."""
         queries, inputs = training_data.queries(task.inputs)
-        query_ids, tracks = pa.array(queries), pa.array(training_data.tracks)
+        query_ids, tracks = pa.array([prefix + query for query in queries]), pa.array(training_data.tracks)
         file = self.folder / f"lists-{uuid.uuid4().hex[:12]}.parquet"
         with pq.ParquetWriter(file, LISTS_SCHEMA) as writer:
             for row, item, score in recommend(model, inputs, metrics.DEPTH, task.offered):
@@ -205,7 +221,7 @@ class Evaluator:
                     score.astype(np.float64),
                 ]
                 writer.write_table(pa.table(columns, schema=LISTS_SCHEMA))
-        return task.inputs.sparkSession.read.parquet(file.resolve().as_uri())
+        return file
 
     def _score_lists(self, name: str, title: str, task: Task, lists: SeedLists) -> tuple[Result, DataFrame]:
         """Return the figures of lists and their rows of `evaluated`. All but the ranking metrics use the first seed's lists."""
@@ -241,7 +257,7 @@ class Evaluator:
 
     def _beyond_accuracy(self, lists: DataFrame, task: Task) -> dict[str, float]:
         tracks, k = self.metadata.tracks, BEYOND_ACCURACY_AT
-        by_query = beyond_accuracy.per_query(lists, task.inputs, self.split.train, tracks, k)
+        by_query = beyond_accuracy.per_query(lists, task.inputs, self._popularity, self._n_users, k)
         means = by_query.agg(*[F.avg(c).alias(c) for c in by_query.columns if c != "query_id"]).collect()[0].asDict()
         figures = {name: float(value) for name, value in means.items() if value is not None}
         figures |= beyond_accuracy.exposure(lists, tracks, k)

@@ -16,10 +16,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.special import expit, logit
 
+from jobs.context import ProgressCallback
 from jobs.errors import EvaluationError
 from jobs.evaluate.bootstrap import F64, SEED, TAILS
 from jobs.evaluate.pointwise import average_precision, prediction_errors, roc_auc
-from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, report_head, store_documents
+from jobs.evaluate.report import EvaluationReport, Row, report_head, store_documents
 from jobs.evaluate.setup import open_context
 from jobs.lake.collect import collect_arrow
 from jobs.lake.partitions import Partitions

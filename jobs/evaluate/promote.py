@@ -8,13 +8,13 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.context import ProgressCallback
 from jobs.errors import EvaluationError, LakeError
 from jobs.evaluate import metrics
 from jobs.evaluate.evaluator import BEYOND_ACCURACY_AT, EvaluatedModel, Evaluator
 from jobs.evaluate.gate import Verdict, check_gate, mean_churn
 from jobs.evaluate.model_specs import ModelSpec, select_models
 from jobs.evaluate.promotion_criteria import PromotionCriteria
-from jobs.evaluate.report import ProgressCallback
 from jobs.evaluate.setup import Config, EvaluationSetup, prepare
 from jobs.lake.collect import collect_arrow
 from jobs.lake.model_registry import Card, ModelRegistry, registry_of

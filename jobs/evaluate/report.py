@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,6 @@ from jobs.settings import Settings
 EvaluationReport = dict[str, Any]
 """An evaluation as JSON: facts about the data, and a row for each model under `results`."""
 Row = dict[str, Any]
-ProgressCallback = Callable[[str, int, int], object]
-"""Called with (step, done, total); total 0: unknown."""
 
 
 def no_progress(step: str, done: int, total: int) -> None:

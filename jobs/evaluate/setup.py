@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext, Night
@@ -57,16 +57,21 @@ def prepare(settings: Settings, config: Config) -> EvaluationSetup:
 
 
 def open_context(settings: Settings, on: str, config: AnyConfig) -> JobContext:
-    """Return the lake as of a date, with Spark; starts the embedded MongoDB if no other is set.
+    """Return the lake as of a date; starts the embedded MongoDB if no other is set.
 
-    `on`: ISO date; empty: the newest date in the data.
+    Spark starts with the first read, and logs to VAR/logs/evaluate-spark.log. `on`: ISO date; empty: the newest date in
+    the data.
     """
     sources = load_sources(settings.sources_file)
     if settings.embedded:
         embedded.start(settings)
     date = dt.date.fromisoformat(on) if on else newest_date(sources)
-    night = Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, session(f"pmrs evaluate {date}", settings))
-    return JobContext(night, "evaluate", config)
+
+    def start() -> SparkSession:
+        # never the profile of small nights: an evaluation has some 100 rows per user, model and setting
+        return session(f"pmrs evaluate {date}", settings, log_file=settings.var / "logs" / "evaluate-spark.log")
+
+    return JobContext(Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, start), "evaluate", config)
 
 
 def make_split(ctx: JobContext, config: Config) -> Split:

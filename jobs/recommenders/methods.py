@@ -126,7 +126,7 @@ METHODS = {
     "sparse_ease": Method("sparse EASE", sparse_ease.SparseEASEConfig, lambda d, c, _: sparse_ease.fit(d.ratings, c)),
     "bpr": Method("BPR", bpr.BPRConfig, lambda d, c, seed: bpr.fit(d.ratings, replace(c, seed=seed))),
     "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorize),
-    "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed))),
+    "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed), d.blend_components)),
     "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorize),
     "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorize, uses_genre_profile=True),
 }

@@ -1,6 +1,6 @@
 """Ratings as the models take them: numbered, as a sparse matrix on the driver, behind a byte bound."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
 from jobs.lake.collect import collect_arrow
+from models.blend import ComponentCache
 from models.types import F32
 
 ROW_BYTES = 120
@@ -28,6 +29,8 @@ class TrainingData:
     """[U', I], of the last days; `ratings` itself where there are no times."""
     genres: F32
     """P(g|track) [I, G + 1]; the last is "unknown"."""
+    blend_components: ComponentCache = field(default_factory=ComponentCache, compare=False, repr=False)
+    """Components of the last blend that was fitted on `ratings`."""
 
     def queries(self, rows: DataFrame) -> tuple[list[str], csr_array]:
         """Ids of the queries, upwards, and what each has rated [Q, I]; tracks that nobody here has rated are not known.

@@ -183,7 +183,8 @@ def test_per_query_equals_hand_computed_novelty_lift_and_repetition(spark: Spark
     train = spark.createDataFrame([(u, "a") for u in "wxyz"] + [("w", "b")], "user_id string, track_id string")
     tracks = spark.createDataFrame([("a", "A"), ("b", "B"), ("c", "B")], "track_id string, artist string")
     inputs = inputs_of(spark, {"q": []}).drop("track_id").selectExpr("*", "'a' AS track_id")
-    (row,) = beyond_accuracy.per_query(ranked_lists(spark, {"q": ["a", "b", "c"]}), inputs, train, tracks, 20).collect()
+    popularity = beyond_accuracy.build_popularity(train, tracks)
+    (row,) = beyond_accuracy.per_query(ranked_lists(spark, {"q": ["a", "b", "c"]}), inputs, popularity, 4, 20).collect()
     assert row["novelty"] == pytest.approx((0 + 2 + 2) / 3)  # four of four users, one, and one assumed for none
     assert row["popularity_lift"] == pytest.approx((4 + 1 + 0) / 3 / 4 - 1)
     assert row["artist_repetition"] == pytest.approx(1 / 3)

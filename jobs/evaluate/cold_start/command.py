@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from jobs.context import ProgressCallback
 from jobs.evaluate.bootstrap import intervals, paired_difference
 from jobs.evaluate.cold_start.data import F64, ColdStartData, ColdStartSplit, hold_out, read, to_dense
 from jobs.evaluate.cold_start.models import ColdStartModel, build_models
-from jobs.evaluate.report import EvaluationReport, ProgressCallback, Row, report_head, store_documents
+from jobs.evaluate.report import EvaluationReport, Row, report_head, store_documents
 from jobs.evaluate.setup import open_context
 from jobs.settings import Settings
 from models import ials

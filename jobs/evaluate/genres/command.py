@@ -10,14 +10,14 @@ import numpy as np
 
 from jobs.atomic_io import write_whole
 from jobs.content_cache import program_version
-from jobs.context import JobContext
+from jobs.context import JobContext, ProgressCallback
 from jobs.errors import EvaluationError
 from jobs.evaluate.genres import data, model_specs
 from jobs.evaluate.genres.data import F64, LabelledTracks
 from jobs.evaluate.genres.figures import add_differences, metrics_row, track_accuracy
 from jobs.evaluate.genres.model_specs import Fold, GenreModelSpec, select_genre_models
 from jobs.evaluate.genres.report_tables import confusion_plot
-from jobs.evaluate.report import EvaluationReport, ProgressCallback, evaluation_path, report_head, store_documents
+from jobs.evaluate.report import EvaluationReport, evaluation_path, report_head, store_documents
 from jobs.evaluate.setup import open_context
 from jobs.lake.adapters import mels
 from jobs.lake.partitions import Partitions
