@@ -49,9 +49,10 @@ bench: setup ## measure against peers in the same run, into bench/results/  [ONL
 bench-full: setup ## a night of the Taste Profile's size, synthetic  SIZE=1|1/2|1/4|1/8|1/8-genres
 	@.venv/bin/python -m bench.full $(or $(SIZE),1/8)
 
-lint: setup ## ruff and mypy --strict
+lint: setup ## ruff, mypy --strict and the import layers
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
 
 docs: setup ## write docs/data-dictionary.md anew from the schemas
 	@mkdir -p docs

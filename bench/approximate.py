@@ -15,7 +15,7 @@ import torch
 from scipy.sparse import csr_array, load_npz
 
 from bench.data import SONGS, listening
-from bench.harness import WORK, Row, told
+from bench.harness import WORK, Row, run_and_read
 from models import exact_index, ials, ivf_index
 from models.ials import IALSConfig
 from models.interactions import confidence_weights
@@ -55,29 +55,29 @@ CATALOGUES = (
 
 def rows() -> list[Row]:
     """Per catalogue: seconds to build and to search, and the recall; each way once in a process of its own."""
-    made = []
+    rows_ = []
     for catalogue in CATALOGUES:
         known(catalogue)
-        found, memory = {}, {}
+        results, memory = {}, {}
         for way in ("approximate", "exact"):
             command = [sys.executable, "-m", "bench.approximate", way, str(catalogue.tracks), str(int(catalogue.even))]
-            found[way], _ = told(command)
-            memory[way] = int(found[way]["mib"])
-            print(f"  {catalogue.title}, {way}: {found[way]}", file=sys.stderr, flush=True)
-        ours, exact = found["approximate"], found["exact"]
+            results[way], _ = run_and_read(command)
+            memory[way] = int(results[way]["mib"])
+            print(f"  {catalogue.title}, {way}: {results[way]}", file=sys.stderr, flush=True)
+        ours, exact = results["approximate"], results["exact"]
         for what, key in (("to build", "build"), ("per 1,000 users", "search")):
             a, b = float(ours[key]), float(exact[key])
-            made.append(Row(f"{catalogue.title}: {what}", "s", a, b, "exact", a / b, "none", True, memory))
+            rows_.append(Row(f"{catalogue.title}: {what}", "s", a, b, "exact", a / b, "none", True, memory))
         share = recall(*(np.load(_lists(way)) for way in ("approximate", "exact")))
         title = f"{catalogue.title}: recall@{MOST}"
-        made.append(Row(title, "", share, 1.0, "exact", share, "at least 0.98", share >= 0.98, memory))
-    return made
+        rows_.append(Row(title, "", share, 1.0, "exact", share, "at least 0.98", share >= 0.98, memory))
+    return rows_
 
 
 def recall(ours: np.ndarray, exact: np.ndarray) -> float:
     """Mean share of each exact list [U, MOST] (-1: no place) that ours has too."""
     pairs = zip(ours, exact, strict=True)
-    return float(np.mean([np.isin(line[line >= 0], mine).mean() for mine, line in pairs if (line >= 0).any()]))
+    return float(np.mean([np.isin(line[line >= 0], truth).mean() for truth, line in pairs if (line >= 0).any()]))
 
 
 def _lists(way: str) -> Path:
@@ -97,10 +97,10 @@ def known(catalogue: Catalogue) -> tuple[Path, Path]:
         np.save(users, ials.fold_in(likes[asking(likes.shape[0])], factors, config, CORES))
     if not items.exists():
         factors = np.load(fitted)
-        found = enlarged(factors, catalogue.tracks)
+        factors_ = enlarged(factors, catalogue.tracks)
         if catalogue.even:
-            found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-30))
-        np.save(items, found)
+            factors_ /= np.maximum(np.linalg.norm(factors_, axis=1, keepdims=True), np.float32(1e-30))
+        np.save(items, factors_)
     return items, users
 
 
@@ -119,14 +119,14 @@ def enlarged(fitted: F32, tracks: int) -> F32:
     like = np.flatnonzero(lengths)
     ways = fitted / np.maximum(lengths, np.float32(1e-30))[:, None]
     spread = np.linalg.cholesky(ways[like].T @ ways[like] / like.size + 1e-6 * np.eye(RANK)).astype(np.float32)
-    whole = np.empty((tracks, RANK), np.float32)
-    whole[: len(fitted)] = fitted
+    factors_ = np.empty((tracks, RANK), np.float32)
+    factors_[: len(fitted)] = fitted
     for begin in range(len(fitted), tracks, DRAWN):
-        part = whole[begin : begin + DRAWN]
+        part = factors_[begin : begin + DRAWN]
         after = draw.choice(like, len(part))
         part[:] = ways[after] + draw.standard_normal(part.shape, dtype=np.float32) @ spread.T
         part *= (lengths[after] * draw.lognormal(0, 0.2, len(part)) / np.linalg.norm(part, axis=1))[:, None]
-    return whole
+    return factors_
 
 
 def main(way: str, catalogue: Catalogue) -> dict[str, float]:
@@ -137,8 +137,8 @@ def main(way: str, catalogue: Catalogue) -> dict[str, float]:
     torch.set_num_threads(1)
     items, users = (np.load(path) for path in known(catalogue))
     train = csr_array(load_npz(listening().train))
-    heard = train[asking(train.shape[0])]
-    heard = csr_array((heard.data, heard.indices, heard.indptr), shape=(len(users), len(items)))
+    queries = train[asking(train.shape[0])]
+    queries = csr_array((queries.data, queries.indices, queries.indptr), shape=(len(users), len(items)))
     began = time.process_time()
     shelf = exact_index.build_index(items) if way == "exact" else ivf_index.build_index(items)
     built = time.process_time() - began
@@ -146,8 +146,8 @@ def main(way: str, catalogue: Catalogue) -> dict[str, float]:
     def found(begin: int) -> TopK:
         block = slice(begin, begin + BLOCK)
         if isinstance(shelf, ivf_index.IVFIndex):
-            return ivf_index.search(users[block], shelf, heard[block], MOST)
-        return exact_index.search(users[block], shelf, heard[block], MOST)
+            return ivf_index.search(users[block], shelf, queries[block], MOST)
+        return exact_index.search(users[block], shelf, queries[block], MOST)
 
     for begin in range(0, WARM_UP, BLOCK):
         found(begin)
@@ -162,7 +162,7 @@ def main(way: str, catalogue: Catalogue) -> dict[str, float]:
 
 
 def peak() -> int:
-    """The most MiB that this process ever held. (What getrusage says counts in whoever started it.)"""
+    """Return this process's peak resident memory in MiB; getrusage would count its parent's."""
     told_by = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(told_by["VmHWM"].split()[0]) // 1024
 

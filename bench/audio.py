@@ -9,11 +9,17 @@ import sys
 
 import numpy as np
 
-from bench.harness import ROOT, Row, told
+from bench.harness import ROOT, Row, run_and_read
 
 PAIRS = (
     ("log-mel of a 4 s clip", "mel_ours", "mel_librosa", "librosa.feature.melspectrogram, a clip at a time", 1 / 2.5),
-    ("a 30 s MP3 to clips of both presets", "files_ours", "files_floor", "decoding and resampling alone, and bare FFTs", 1.3),
+    (
+        "a 30 s MP3 to clips of both presets",
+        "files_ours",
+        "files_floor",
+        "decoding and resampling alone, and bare FFTs",
+        1.3,
+    ),
     ("genres of a clip, through Spark", "score_spark", "score_torch", "models/genre_cnn.py alone", 1.25),
 )
 """What, ours, the peer's, who that is, largest share of its time that is good."""
@@ -35,11 +41,23 @@ def _compared(what: str, ours: str, peer: str, name: str, limit: float) -> list[
     for turn in range(RUNS):
         if turn >= FEW and max(map(max, seconds.values())) > LONG_SECONDS:
             break
-        for way, found in seconds.items():
-            one, peak = told([sys.executable, "-m", "bench.audio_ways", way])
-            found.append(one["seconds"])
+        for way, times in seconds.items():
+            one, peak = run_and_read([sys.executable, "-m", "bench.audio_ways", way])
+            times.append(one["seconds"])
             memory[way], speed[way] = max(memory[way], peak), one["a_second"] * one["seconds"]
             print(f"  {way}, run {turn + 1}: {one['seconds']:.2f} s, {peak:,} MiB", file=sys.stderr, flush=True)
-    mine, theirs = (speed[way] / float(np.median(seconds[way])) for way in (ours, peer))
-    ratio = theirs / mine
-    return [Row(what, "a second and core", mine, theirs, name, ratio, f"at most {limit:.3g} x its time", ratio <= limit, memory)]
+    our_speed, peer_speed = (speed[way] / float(np.median(seconds[way])) for way in (ours, peer))
+    ratio = peer_speed / our_speed
+    return [
+        Row(
+            what,
+            "a second and core",
+            our_speed,
+            peer_speed,
+            name,
+            ratio,
+            f"at most {limit:.3g} x its time",
+            ratio <= limit,
+            memory,
+        )
+    ]

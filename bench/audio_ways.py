@@ -49,9 +49,9 @@ def music() -> list[Path]:
     """FILES synthetic pieces: notes, beats and noise, seeded."""
     folder = WORK / "music"
     folder.mkdir(parents=True, exist_ok=True)
-    found = [folder / f"{number:03d}.mp3" for number in range(FILES)]
+    files = [folder / f"{number:03d}.mp3" for number in range(FILES)]
     time_of = np.arange(SECONDS * RATE) / RATE
-    for number, path in enumerate(found):
+    for number, path in enumerate(files):
         if path.exists():
             continue
         rng = np.random.default_rng(number)
@@ -59,7 +59,7 @@ def music() -> list[Path]:
         for pitch, beat in zip(rng.uniform(80, 4_000, 12), rng.uniform(0.2, 2.0, 12), strict=True):
             wave += 0.06 * (np.sin(2 * np.pi * pitch * time_of) * np.exp(-6 * (time_of % beat)))[:, None]
         soundfile.write(path, wave, RATE)
-    return found
+    return files
 
 
 def waves() -> NDArray[np.float32]:
@@ -76,7 +76,7 @@ def mel_ours() -> dict[str, float]:
 
 
 def mel_librosa() -> dict[str, float]:
-    """The plain loop."""
+    """Run the plain loop."""
     clips = waves()
 
     def one(wave: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -90,7 +90,7 @@ def mel_librosa() -> dict[str, float]:
 
 
 def files_ours() -> dict[str, float]:
-    """The work of the job `mel`, contents checked, both presets."""
+    """Run the work of the job `mel` for both presets."""
     config = mel.Config()
     files = [{"path": str(path), "content_hash": sha256(path.read_bytes()).hexdigest()} for path in music()]
     mel.extract_clips(files[0], config)
@@ -98,7 +98,7 @@ def files_ours() -> dict[str, float]:
 
 
 def files_floor() -> dict[str, float]:
-    """Reading, mixing and resampling alone, and beside it the bare FFT of the frames that the clips have."""
+    """Read, mix and resample, then compute the bare FFT of the clips' frames."""
     files, config = music(), mel.Config()
 
     def decoded(path: Path) -> NDArray[np.float32]:
@@ -122,28 +122,28 @@ def _frames(preset: MelPreset, samples: int, config: mel.Config) -> torch.Tensor
 
 
 def heard() -> tuple[GenreCNN, NDArray[np.float16]]:
-    """The network as it starts, and SCORED random clips."""
+    """Return the untrained network and SCORED random clips."""
     network = GenreCNN(GenreCNNConfig()).eval()
     return network, np.random.default_rng(2).uniform(0, 20, (SCORED, 599, 128)).astype(np.float16)
 
 
 def score_torch() -> dict[str, float]:
-    """The network on batches as large as Spark's."""
+    """Run the network on batches of Spark's size."""
     network, mels = heard()
     predict(network, mels[:32], 32)
     return timed(lambda: predict(network, mels, score.Config().batch), SCORED)
 
 
 def score_spark() -> dict[str, float]:
-    """The job's way: Parquet in, batches to the network, means over a content's clips, out."""
+    """Score as the job does: read Parquet, run batches, average over the clips of a content, write."""
     network, mels = heard()
     spark = session("bench", Settings(var=WORK, master="local[1]", driver_memory="4g"))
-    place = str(WORK / "scored.parquet")
+    output = str(WORK / "scored.parquet")
     rows = [(f"{number // 4:06d}", number % 4, bytearray(clip.tobytes())) for number, clip in enumerate(mels)]
-    spark.createDataFrame(rows, "content_hash string, clip int, mel binary").write.mode("overwrite").parquet(place)
-    told: dict[str, Any] = {"network": to_card(network.cfg)}
-    model = GenreModel(RegisteredModel("", told, to_bytes(network)), tuple("abcdefg"), FOUR.name)
-    clips = spark.read.parquet(place)
+    spark.createDataFrame(rows, "content_hash string, clip int, mel binary").write.mode("overwrite").parquet(output)
+    card: dict[str, Any] = {"network": to_card(network.cfg)}
+    model = GenreModel(RegisteredModel("", card, to_bytes(network)), tuple("abcdefg"), FOUR.name)
+    clips = spark.read.parquet(output)
 
     def once() -> None:
         with rows_per_batch(spark, score.Config().batch):

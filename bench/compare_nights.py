@@ -94,11 +94,11 @@ def _verdict(old: pd.DataFrame | None, new: pd.DataFrame | None) -> str:
         return f"only in the {'new' if old is None else 'old'} lake"
     if set(old.columns) - VOLATILE != set(new.columns) - VOLATILE:
         return f"columns differ: {sorted(set(old.columns) ^ set(new.columns))}"
-    ours, theirs = canonical(old), canonical(new)
-    if ours == theirs:
+    old_rows, new_rows = canonical(old), canonical(new)
+    if old_rows == new_rows:
         return "equal"
-    first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), ("", ""))
-    return f"{len(ours)} and {len(theirs)} rows differ, e.g. {first[0][:150]} / {first[1][:150]}"
+    first = next((pair for pair in zip(old_rows, new_rows, strict=False) if pair[0] != pair[1]), ("", ""))
+    return f"{len(old_rows)} and {len(new_rows)} rows differ, e.g. {first[0][:150]} / {first[1][:150]}"
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from bench.harness import HEAP, WORK, Row, house, measured
 def rows() -> list[Row]:
     """One comparison; that it comes in at all is the goal."""
     given = str(full(Fraction(1), WORK / "full-1").triplets)
-    found = measured({"ours": house("ours_counts", given, HEAP), "peer": house("peer_counts", given, HEAP)}, times=1)
-    ours, peer = found["ours"], found["peer"]
+    results = measured({"ours": house("ours_counts", given, HEAP), "peer": house("peer_counts", given, HEAP)}, times=1)
+    ours, peer = results["ours"], results["peer"]
     name = "spark.read.schema(S).csv -> parquet"
     memory = {"ours": ours.peak_mib, "peer": peer.peak_mib}
     goal = f"comes in with {HEAP.removesuffix('g')} GiB of heap"

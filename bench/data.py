@@ -57,11 +57,11 @@ def _events(draw: np.random.Generator, count: int, day: dt.date, users: int = US
     tracks = (TRACKS * draw.random(count) ** 3).astype(int)
     seconds = np.sort(draw.integers(0, 86_400, count))
     kinds = np.array(["play", "skip", "like"])[np.searchsorted([0.85, 0.95], draw.random(count))]
-    heard = draw.integers(1_000, 300_000, count)
+    ms_played = draw.integers(1_000, 300_000, count)
     lines = [
         f'{{"user_id": "u{u:06d}", "track_id": "TR{t:016X}", "event": "{e}", "ms_played": {ms}, '
         f'"played_at": "{day}T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}Z", "session_id": "s{u:06d}-{s // 3600}"}}'
-        for u, t, e, ms, s in zip(who, tracks, kinds, heard, seconds, strict=True)
+        for u, t, e, ms, s in zip(who, tracks, kinds, ms_played, seconds, strict=True)
     ]
     lines[-(count // 200) :] = lines[: count // 200]
     lines[count // 2 : count // 2 + count // 1000] = ['{"user_id": "u1", broken'] * (count // 1000)
@@ -74,7 +74,7 @@ class Listening:
 
     train: Path
     """Sparse matrix [U, I] of play counts, as scipy keeps it."""
-    held: Path
+    test_set: Path
     """The held-out likes of QUERIES users [U, I]."""
     pairs: Path
     """`train` as Parquet: `user`, `item`, `strength`."""
@@ -85,23 +85,23 @@ LISTENERS, SONGS, LIKES, TASTES, QUERIES = 200_000, 50_000, 5_190_000, 40, 10_00
 
 def listening(seed: int = 7) -> Listening:
     """Of QUERIES users with at least five likes a fifth is held out; the others' are LIKES in all."""
-    found = Listening(*(WORK / f"listening-{seed}-{name}" for name in ("train.npz", "held.npz", "pairs.parquet")))
-    if found.pairs.exists():
-        return found
+    files = Listening(*(WORK / f"listening-{seed}-{name}" for name in ("train.npz", "held.npz", "pairs.parquet")))
+    if files.pairs.exists():
+        return files
     WORK.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(seed)
     user, item = likes(draw, LIKES + 10 * QUERIES)
     counts = np.bincount(user, minlength=LISTENERS)
-    asked = np.zeros(LISTENERS, dtype=bool)
-    asked[draw.permutation(np.flatnonzero(counts >= 5))[:QUERIES]] = True
-    held = asked[user] & (draw.random(user.size) < 0.2)
+    is_query = np.zeros(LISTENERS, dtype=bool)
+    is_query[draw.permutation(np.flatnonzero(counts >= 5))[:QUERIES]] = True
+    test_set = is_query[user] & (draw.random(user.size) < 0.2)
     plays = np.minimum(draw.geometric(0.5, user.size), 999).astype(np.float32)
-    train = np.flatnonzero(~held)[:LIKES]
-    for path, rows in ((found.train, train), (found.held, np.flatnonzero(held))):
+    train = np.flatnonzero(~test_set)[:LIKES]
+    for path, rows in ((files.train, train), (files.test_set, np.flatnonzero(test_set))):
         save_npz(path, csr_array((plays[rows], (user[rows], item[rows])), shape=(LISTENERS, SONGS)))
     columns = {"user": user[train].astype(np.int32), "item": item[train].astype(np.int32)}
-    pq.write_table(pa.table({**columns, "strength": (1 + np.log2(plays[train])).astype(np.float32)}), found.pairs)
-    return found
+    pq.write_table(pa.table({**columns, "strength": (1 + np.log2(plays[train])).astype(np.float32)}), files.pairs)
+    return files
 
 
 def likes(draw: np.random.Generator, count: int, users: int = LISTENERS, songs: int = SONGS) -> tuple[Numbers, Numbers]:

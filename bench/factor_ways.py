@@ -46,10 +46,10 @@ def ours(given: str, lists: str) -> dict[str, float]:
     shelf = exact_index.build_index(items)
     parts = [slice(begin, begin + 10_000) for begin in range(0, len(users), 10_000)]
     with thread_pool(CORES) as pool:
-        found = list(pool.map(lambda part: exact_index.search(users[part], shelf, ratings[part], MOST), parts))
+        parts_found = list(pool.map(lambda part: exact_index.search(users[part], shelf, ratings[part], MOST), parts))
     took = time.monotonic() - began
     sizes = [min(10_000, len(users) - part.start) for part in parts]
-    np.save(lists, np.concatenate([_table(best, size) for best, size in zip(found, sizes, strict=True)]))
+    np.save(lists, np.concatenate([_table(best, size) for best, size in zip(parts_found, sizes, strict=True)]))
     speeds = {
         "half_steps": half_step_flops(likes, config) / alternated / 1e9,
         "scores": 2.0 * len(users) * len(items) * RANK / took / 1e9,
@@ -59,7 +59,7 @@ def ours(given: str, lists: str) -> dict[str, float]:
 
 
 def half_step_flops(likes: csr_array, config: IALSConfig) -> float:
-    """What all half-steps of a fit add and multiply: of each like, of each row with a Y'Y, and Y'Y itself."""
+    """Return the floating-point operations of all half-steps: per interaction, per row with Y'Y, and of Y'Y itself."""
     times, rows = config.cg_steps + 1, likes.shape[0] + likes.shape[1]  # a first residual, then the steps
     of_likes = 2 * likes.nnz * config.rank * (4 * times + 2)
     return float(config.iterations * (of_likes + rows * 2 * config.rank**2 * (times + 1)))
@@ -70,12 +70,12 @@ def product_flops() -> float:
     torch.set_num_threads(CORES)
     side = 4_096
     one, other = torch.rand(side, side), torch.rand(side, side)
-    found = []
+    flops = []
     for _ in range(5):
         began = time.monotonic()
         one @ other
-        found.append(time.monotonic() - began)
-    return 2.0 * side**3 / min(found)
+        flops.append(time.monotonic() - began)
+    return 2.0 * side**3 / min(flops)
 
 
 def mllib(given: str, lists: str) -> dict[str, float]:
@@ -101,24 +101,24 @@ def mllib(given: str, lists: str) -> dict[str, float]:
     # what is judged are lists without heard tracks, of its factors
     users, items = (_dense(frame, rows) for frame, rows in ((model.userFactors, LISTENERS), (model.itemFactors, SONGS)))
     known = pairs.toArrow()
-    heard = csr_array((known["strength"].to_numpy(), (known["user"], known["item"])), shape=(LISTENERS, SONGS))
-    np.save(lists, _table(exact_index.search(users, exact_index.build_index(items), heard, MOST), len(users)))
+    user_items = csr_array((known["strength"].to_numpy(), (known["user"], known["item"])), shape=(LISTENERS, SONGS))
+    np.save(lists, _table(exact_index.search(users, exact_index.build_index(items), user_items, MOST), len(users)))
     return {"fit": round(fitted, 2), "top": round(took, 2)}
 
 
 def _dense(frame: DataFrame, rows: int) -> F32:
     """[rows, RANK] of MLlib's `id` and `features`."""
-    told = frame.toArrow()
-    found = np.zeros((rows, RANK), np.float32)
-    found[told["id"].to_numpy()] = np.array(told["features"].to_pylist(), np.float32)
-    return found
+    table = frame.toArrow()
+    factors_ = np.zeros((rows, RANK), np.float32)
+    factors_[table["id"].to_numpy()] = np.array(table["features"].to_pylist(), np.float32)
+    return factors_
 
 
 def _table(best: TopK, users: int) -> I64:
     """Items [U, MOST], best first, -1 where there is none."""
-    whole = np.full((users, MOST), -1, np.int64)
-    whole[best.row, best.rank] = best.item
-    return whole
+    padded = np.full((users, MOST), -1, np.int64)
+    padded[best.row, best.rank] = best.item
+    return padded
 
 
 WAYS: dict[str, Callable[[str, str], dict[str, float]]] = {"ours": ours, "mllib": mllib}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.full_data import Full, full
-from bench.harness import RESULTS, WORK, Stolen, machine, told
+from bench.harness import RESULTS, WORK, Stolen, machine, run_and_read
 from jobs.artists import config as artists
 from jobs.collaborative import candidates
 from jobs.context import JobContext, Night
@@ -73,14 +73,14 @@ def main(size: str) -> None:
     sources = SOURCES + (LABELS if size.endswith(WITH_GENRES) else "")
     (folder / "sources.toml").write_text(sources.format(**vars(data)))
     result = RESULTS / f"full-{size.replace('/', '_')}.json"
-    kept: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
-    stages: dict[str, Any] = kept.get("stages", {}) if (folder / "lake").exists() else {}
+    document: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
+    stages: dict[str, Any] = document.get("stages", {}) if (folder / "lake").exists() else {}
     embedded.start(settings)
     try:
         for name in JOBS:
             if name not in stages:
                 stolen = Stolen()
-                took, peak = told([sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.paths_of(settings)))
+                took, peak = run_and_read([sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.paths_of(settings)))
                 stages[name] = {**took, "code": code_version(), "stolen": stolen.share, "peak_mib": peak, "disk_mib": _disk(folder)}
                 print(f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen", file=sys.stderr, flush=True)
                 _save(result, size, data, stages)
@@ -88,12 +88,12 @@ def main(size: str) -> None:
     finally:
         embedded.stop(settings)
     _save(result, size, data, stages, published)
-    whole = sum(stage["seconds"] for stage in stages.values())
-    print(f"from triplets to published lists: {whole / 60:.1f} min; {published}")
+    total = sum(stage["seconds"] for stage in stages.values())
+    print(f"from triplets to published lists: {total / 60:.1f} min; {published}")
 
 
 def _save(result: Path, size: str, data: Full, stages: dict[str, Any], published: dict[str, Any] | None = None) -> None:
-    whole = {
+    document = {
         "bench": "full",
         "command": f"make bench-full SIZE={size}",
         "machine": machine(),
@@ -107,7 +107,7 @@ def _save(result: Path, size: str, data: Full, stages: dict[str, Any], published
         "published": published,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
-    result.write_text(json.dumps(whole, indent=1) + "\n")
+    result.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _disk(folder: Path) -> dict[str, int]:
@@ -119,7 +119,7 @@ def _disk(folder: Path) -> dict[str, int]:
 
 
 def _published(settings: Settings) -> dict[str, Any]:
-    """What an analyst finds."""
+    """Query the published lists as an analyst does."""
     with connect(settings, "full") as store:
         lists = store["recommendations"]
         shown = {"n": {"$size": "$items"}, "whys": "$items.why"}

@@ -41,17 +41,17 @@ class Full:
 
 def full(size: Fraction, folder: Path) -> Full:
     """Made once, and kept. Users, songs and triplets shrink alike, so that users and songs keep as many triplets each."""
-    users, songs, rows = (round(whole * size) for whole in (USERS, SONGS, TRIPLETS))
+    users, songs, rows = (round(full_size * size) for full_size in (USERS, SONGS, TRIPLETS))
     files = folder / "train_triplets.txt", folder / "unique_tracks.txt", folder / "genres.cls"
-    found = Full(*files, users, songs, rows)
-    if found.triplets.exists():
-        return found
+    files_ = Full(*files, users, songs, rows)
+    if files_.triplets.exists():
+        return files_
     folder.mkdir(parents=True, exist_ok=True)
     numbers = [f"{n:016X}" for n in range(songs)]
-    found.tracks.write_text("".join(f"TR{n}<SEP>SO{n}<SEP>Artist {i % 9973}<SEP>Song {i}\n" for i, n in enumerate(numbers)))
+    files_.tracks.write_text("".join(f"TR{n}<SEP>SO{n}<SEP>Artist {i % 9973}<SEP>Song {i}\n" for i, n in enumerate(numbers)))
     kinds = np.random.default_rng(13).choice(GENRES, songs)
-    found.labels.write_text("".join(f"TR{n}\t{kind}\n" for n, kind in zip(numbers, kinds, strict=True)))
-    aside = found.triplets.with_suffix(".part")
+    files_.labels.write_text("".join(f"TR{n}\t{kind}\n" for n, kind in zip(numbers, kinds, strict=True)))
+    aside = files_.triplets.with_suffix(".part")
     draw = np.random.default_rng(12)
     counts = _counts(draw, users, rows, min(MOST, songs // 20))
     known = songs_of(draw, _weights(songs), TASTES)
@@ -64,13 +64,13 @@ def full(size: Fraction, folder: Path) -> Full:
             ids = pa.array([f"{one:040x}" for one in range(begin, min(begin + AT_ONCE, users))])
             plays = np.minimum(draw.geometric(0.5, user.size), 9_999)
             out.write_table(pa.table([ids.take(pa.array(user)), names.take(pa.array(song)), pa.array(plays)], schema=schema))
-    aside.rename(found.triplets)
-    return found
+    aside.rename(files_.triplets)
+    return files_
 
 
-def _counts(draw: np.random.Generator, users: int, rows: int, most: int) -> Numbers:
+def _counts(draw: np.random.Generator, users: int, rows: int, maximum: int) -> Numbers:
     """Songs of each user, `rows` in all: FEWEST and a lognormal number on top, `most` about."""
-    drawn = FEWEST + np.minimum(draw.lognormal(np.log(17), 1.256, users), most - FEWEST)
+    drawn = FEWEST + np.minimum(draw.lognormal(np.log(17), 1.256, users), maximum - FEWEST)
     counts: Numbers = np.maximum(FEWEST, np.floor(drawn * (rows / drawn.sum()))).astype(np.int64)
     # what rounding has left over or taken goes to the users with most
     order = np.argsort(-counts, kind="stable")
@@ -89,19 +89,19 @@ def _pairs(draw: np.random.Generator, counts: Numbers, known: Songs) -> tuple[Nu
     """(user, song), all different, as many as each user counts: drawn over and over, in the end without taste."""
     songs = known.fame[0].size
     taste = draw.integers(0, TASTES, counts.size)
-    found = np.empty(0, dtype=np.int64)
+    pairs = np.empty(0, dtype=np.int64)
     lacking = counts.copy()
     tries = 0
     while lacking.any():
         tries += 1
         user = np.repeat(np.arange(counts.size), lacking + lacking // 4)
         song = known.drawn(draw, taste[user]) if tries <= TASTEFUL else draw.integers(0, songs, user.size)
-        new = np.setdiff1d(np.unique(user * songs + song), found)
+        new = np.setdiff1d(np.unique(user * songs + song), pairs)
         new = new[np.argsort(draw.random(new.size))]
         new = new[np.argsort(new // songs, kind="stable")]
-        place = np.arange(new.size) - np.searchsorted(new // songs, new // songs)
-        new = new[place < lacking[new // songs]]
-        found = np.concatenate([found, new])
+        position = np.arange(new.size) - np.searchsorted(new // songs, new // songs)
+        new = new[position < lacking[new // songs]]
+        pairs = np.concatenate([pairs, new])
         lacking -= np.bincount(new // songs, minlength=counts.size)
-    found.sort()
-    return found // songs, found % songs
+    pairs.sort()
+    return pairs // songs, pairs % songs

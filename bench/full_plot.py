@@ -17,8 +17,8 @@ GROUPS = dict.fromkeys(("catalogue", "mel", "descriptors", "content", "genre_sco
 def main() -> None:
     """Bars of minutes, the smallest size first."""
     files = (path for path in RESULTS.glob("full-*.json") if "genres" not in path.stem)
-    found = {Fraction(path.stem.removeprefix("full-").replace("_", "/")): path for path in files}
-    nights = {size: json.loads(path.read_text()) for size, path in sorted(found.items())}
+    by_size = {Fraction(path.stem.removeprefix("full-").replace("_", "/")): path for path in files}
+    nights = {size: json.loads(path.read_text()) for size, path in sorted(by_size.items())}
     groups = list(dict.fromkeys(GROUPS.get(job, job) for night in nights.values() for job in night["stages"]))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7.2, 3.2), layout="constrained")
@@ -31,8 +31,8 @@ def main() -> None:
             ]
             axes.barh(labels, minutes, left=left, color=colour, label=group, height=0.62)
             left = [before + more for before, more in zip(left, minutes, strict=True)]
-        for place, whole in enumerate(left):
-            axes.text(whole + 0.4, place, f"{whole:.1f} min", va="center")
+        for x, total_height in enumerate(left):
+            axes.text(total_height + 0.4, x, f"{total_height:.1f} min", va="center")
         axes.axvline(GOAL_MINUTES, color="#8d959c", linestyle=":", linewidth=1)
         axes.set_xlim(0, max(GOAL_MINUTES * 1.04, max(left) * 1.12))
         axes.set_xlabel("minutes, from triplets to published lists, 2 cores (dotted: the goal for the whole)")

@@ -59,7 +59,7 @@ def house(*arguments: str) -> list[str]:
 
 
 def guest(*arguments: str) -> list[str]:
-    """A program of the peers', in theirs. Raises SystemExit where it was not made."""
+    """Return a program of the peers' environment. Raises SystemExit if it does not exist."""
     if not PEERS.is_file():
         raise SystemExit("The peers' environment is missing; requirements/peers.in says at its head how it is made.")
     return [str(PEERS), *arguments]
@@ -77,15 +77,15 @@ def measured(ways: Mapping[str, Sequence[str]], times: int = 2) -> dict[str, Mea
                 continue
             runs[name].append(_run([*arguments, str(times)]))
             seconds, peak = runs[name][-1]
-            told = ", ".join(f"{one:.1f} s" for one in seconds)
-            print(f"  {name}, run {turn + 1}: {told}, {peak:,} MiB", file=sys.stderr, flush=True)
+            text = ", ".join(f"{one:.1f} s" for one in seconds)
+            print(f"  {name}, run {turn + 1}: {text}, {peak:,} MiB", file=sys.stderr, flush=True)
     return {
         name: Measured(
-            statistics.median(seconds[0] for seconds, _ in found),
-            statistics.median(seconds[-1] for seconds, _ in found),
-            max(peak for _, peak in found),
+            statistics.median(seconds[0] for seconds, _ in seconds_),
+            statistics.median(seconds[-1] for seconds, _ in seconds_),
+            max(peak for _, peak in seconds_),
         )
-        for name, found in runs.items()
+        for name, seconds_ in runs.items()
     }
 
 
@@ -93,18 +93,18 @@ def compared(what: str, ours: Measured, peer: Measured, peer_name: str, limit: f
     """Ours against the peer's, by a fresh Spark and by one that has done it before; `limit`: the largest ratio that is good."""
     memory = {names[0]: ours.peak_mib, names[1]: peer.peak_mib}
     goal = f"at most {limit:.2g} x"
-    found = {"again in the same Spark": (ours.again, peer.again), "the first work of a Spark": (ours.first, peer.first)}
-    return [Row(f"{what}, {name}", "s", a, b, peer_name, a / b, goal, a / b <= limit, memory) for name, (a, b) in found.items()]
+    rows_ = {"again in the same Spark": (ours.again, peer.again), "the first work of a Spark": (ours.first, peer.first)}
+    return [Row(f"{what}, {name}", "s", a, b, peer_name, a / b, goal, a / b <= limit, memory) for name, (a, b) in rows_.items()]
 
 
 def _run(command: Sequence[str]) -> tuple[list[float], int]:
     """Seconds as the process tells them, and peak MiB as seen from outside."""
-    found, peak = told(command)
-    return [float(one) for one in found["seconds"]], peak
+    output, peak = run_and_read(command)
+    return [float(one) for one in output["seconds"]], peak
 
 
-def told(command: Sequence[str], beside: int | None = None) -> tuple[dict[str, Any], int]:
-    """The line of JSON that the process ends with, and its peak MiB as seen from outside, with that of process `beside`, if any."""
+def run_and_read(command: Sequence[str], beside: int | None = None) -> tuple[dict[str, Any], int]:
+    """Return the JSON line that the process prints last, and its peak MiB, measured from outside with process `beside`."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
     peak, others = 0, [] if beside is None else [beside]
     while process.poll() is None:
@@ -113,8 +113,8 @@ def told(command: Sequence[str], beside: int | None = None) -> tuple[dict[str, A
     out = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}; run it by itself.")
-    found: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return found, peak // 2**20
+    output: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return output, peak // 2**20
 
 
 class Stolen:
@@ -148,7 +148,7 @@ def _resident(pid: int) -> int:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
+    """Describe the machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cores": os.cpu_count(), "memory_gib": round(memory / 2**30), "cpu": _cpu(), "python": platform.python_version()}
 
@@ -161,7 +161,7 @@ def _cpu() -> str:
 def save(name: str, rows: Sequence[Row]) -> None:
     """Write `bench/results/<name>.json` and print the rows as a table."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT)
-    whole = {
+    document = {
         "bench": name,
         "command": f"make bench ONLY={name}",
         "commit": commit.stdout.strip(),
@@ -169,7 +169,7 @@ def save(name: str, rows: Sequence[Row]) -> None:
         "rows": [asdict(row) for row in rows],
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     for row in rows:
         memory = ", ".join(f"{who} {mib:,} MiB" for who, mib in row.peak_memory_mib.items())
         print(

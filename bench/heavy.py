@@ -10,6 +10,6 @@ GOAL = 1.2
 def rows() -> list[Row]:
     """One comparison: nobody's plays may stall a stage."""
     heavy, even = app_log_with_one_heavy_user(LINES), app_log(2 * LINES)
-    found = measured({"one heavy user": house("ours_log", str(heavy), HEAP), "even": house("ours_log", str(even), HEAP)})
+    results = measured({"one heavy user": house("ours_log", str(heavy), HEAP), "even": house("ours_log", str(even), HEAP)})
     what = "a million plays of one user and day in 2 M lines"
-    return compared(what, found["one heavy user"], found["even"], "2 M lines of many users", GOAL, ("one heavy user", "even"))
+    return compared(what, results["one heavy user"], results["even"], "2 M lines of many users", GOAL, ("one heavy user", "even"))

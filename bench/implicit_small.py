@@ -24,7 +24,7 @@ def main() -> None:
     plays[np.arange(USERS), np.arange(USERS) % ITEMS] = 2
     liked = plays > 0
     weight = np.where(liked, 1 + (1 + np.log2(np.maximum(plays, 1))) / UNOBSERVED, 1.0)
-    found = []
+    rows = []
     for seed in range(8):
         model = AlternatingLeastSquares(
             factors=FACTORS, regularization=REGULARISATION / UNOBSERVED, alpha=1.0, iterations=300, use_cg=False,
@@ -36,11 +36,16 @@ def main() -> None:
         size = (users**2).sum() + (items**2).sum()
         loss = UNOBSERVED * float((weight * (liked - scores) ** 2).sum() + REGULARISATION / UNOBSERVED * size)
         best = np.argsort(-np.where(liked, -np.inf, scores), axis=1)[:, :LISTED]
-        found.append((loss, best.tolist()))
-    loss, lists = min(found)
-    told = {"made_by": "bench/implicit_small.py", "factors": FACTORS, "unobserved": UNOBSERVED, "regularisation": REGULARISATION}
-    TARGET.write_text(json.dumps({**told, "loss": loss, "lists": lists, "plays": plays.tolist()}) + "\n")
-    print([round(one, 6) for one, _ in found])
+        rows.append((loss, best.tolist()))
+    loss, lists = min(rows)
+    metadata = {
+        "made_by": "bench/implicit_small.py",
+        "factors": FACTORS,
+        "unobserved": UNOBSERVED,
+        "regularisation": REGULARISATION,
+    }
+    TARGET.write_text(json.dumps({**metadata, "loss": loss, "lists": lists, "plays": plays.tolist()}) + "\n")
+    print([round(one, 6) for one, _ in rows])
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ SIZES = {LINES: 2, 5 * LINES: 1}
 
 
 def rows() -> list[Row]:
-    """A comparison for each size: what a night costs beside its lines is the same for both."""
+    """Compare each size: what a night costs besides its lines is the same for both."""
     return [row for lines, times in SIZES.items() for row in _rows(lines, times)]
 
 
 def _rows(lines: int, times: int) -> list[Row]:
-    """The full load leaves its lake behind, and the next night finds one day more."""
+    """Load everything, then run the next night with one more day."""
     root = app_log(lines, days=DAYS * lines // LINES)
     next_day = LAST_DAY + dt.timedelta(days=1)
     new = app_log(lines // 100, "new", next_day, 1) / f"dt={next_day}"

@@ -10,6 +10,6 @@ GOAL = 1.6
 def rows() -> list[Row]:
     """One comparison."""
     given = str(app_log(LINES))
-    found = measured({"ours": house("ours_log", given, HEAP), "peer": house("peer_log", given, HEAP)})
+    results = measured({"ours": house("ours_log", given, HEAP), "peer": house("peer_log", given, HEAP)})
     name = "spark.read.schema(S).json -> parquet"
-    return compared("10 M log lines", found["ours"], found["peer"], name, GOAL, ("ours", "peer"))
+    return compared("10 M log lines", results["ours"], results["peer"], name, GOAL, ("ours", "peer"))

@@ -24,8 +24,8 @@ def main(users: int = LISTENERS, tracks: int = SONGS, count: int = LIKES, neighb
     """Fit once."""
     pairs = likes(np.random.default_rng(7), count, users, tracks)
     ratings = csr_array((np.ones(count, np.float32), pairs), shape=(users, tracks))
-    longest, most = np.diff(ratings.indptr).max(), np.bincount(ratings.indices).max()
-    print(f"{ratings.nnz:,} likes; the longest history {longest:,}, the most listeners {most:,}; {peak():.2f} GiB")
+    longest, max_count = np.diff(ratings.indptr).max(), np.bincount(ratings.indices).max()
+    print(f"{ratings.nnz:,} likes; the longest history {longest:,}, the most listeners {max_count:,}; {peak():.2f} GiB")
     began, worked = time.monotonic(), time.process_time()
     model = sparse_ease.fit(ratings, sparse_ease.SparseEASEConfig(neighbors=neighbours), threads)
     wall, processors = time.monotonic() - began, time.process_time() - worked

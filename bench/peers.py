@@ -40,8 +40,8 @@ def load(folder: Path, prefix: str) -> Data:
     """From the tables of `--export`; the task is discovery."""
     train, truth = (pq.read_table(folder / f"{prefix}{name}") for name in ("train", "discovery_truth"))
     users, tracks = sorted(set(train["user_id"].to_pylist())), sorted(set(train["track_id"].to_pylist()))
-    place = [pc.index_in(train[k], pa.array(ids)).to_numpy() for k, ids in (("user_id", users), ("track_id", tracks))]
-    matrix = csr_matrix((train["rating"].to_numpy().astype(np.float32), tuple(place)), shape=(len(users), len(tracks)))
+    index = [pc.index_in(train[k], pa.array(ids)).to_numpy() for k, ids in (("user_id", users), ("track_id", tracks))]
+    matrix = csr_matrix((train["rating"].to_numpy().astype(np.float32), tuple(index)), shape=(len(users), len(tracks)))
     relevant: dict[str, set[str]] = {}
     for query, track in zip(truth["query_id"].to_pylist(), truth["track_id"].to_pylist(), strict=True):
         relevant.setdefault(query, set()).add(track)
@@ -54,10 +54,10 @@ def load(folder: Path, prefix: str) -> Data:
 
 def strengths(ratings: csr_matrix) -> csr_matrix:
     """1 + log2 R, as our own models take ratings; heard and not liked is nothing."""
-    found = ratings.copy()
-    found.data = np.where(found.data >= 1, 1 + np.log2(np.maximum(found.data, 1)), 0).astype(np.float32)
-    found.eliminate_zeros()
-    return found
+    confidence = ratings.copy()
+    confidence.data = np.where(confidence.data >= 1, 1 + np.log2(np.maximum(confidence.data, 1)), 0).astype(np.float32)
+    confidence.eliminate_zeros()
+    return confidence
 
 
 def als(data: Data, settings: dict[str, Any], seed: int) -> Any:
@@ -87,26 +87,26 @@ PEERS: dict[str, tuple[Callable[[Data, dict[str, Any], int], Any], Grid]] = {
 
 def lists(model: Any, data: Data) -> Iterator[tuple[str, list[str], list[float]]]:
     """Of each query the best DEPTH tracks that the user has not heard, with their scores."""
-    place = {user: row for row, user in enumerate(data.users)}
-    rows = np.array([place[query] for query in data.queries])
+    row_of = {user: row for row, user in enumerate(data.users)}
+    rows = np.array([row_of[query] for query in data.queries])
     items, scores = model.recommend(rows, data.train[rows], N=DEPTH, filter_already_liked_items=True)
     for query, line, score in zip(data.queries, items, scores, strict=True):
-        kept = [
+        ranked = [
             (data.tracks[i], float(s))
             for i, s in zip(line, score, strict=True)
             if i >= 0 and np.isfinite(s) and s > -1e30
         ]
-        yield query, [track for track, _ in kept], [s for _, s in kept]
+        yield query, [track for track, _ in ranked], [s for _, s in ranked]
 
 
 def ndcg(model: Any, data: Data) -> float:
     """Mean NDCG@TUNE_AT."""
     gains = 1 / np.log2(np.arange(2, TUNE_AT + 2))
-    found = []
+    values = []
     for query, tracks, _ in lists(model, data):
         hits = np.array([track in data.truth[query] for track in tracks[:TUNE_AT]])
-        found.append(gains[: hits.size][hits].sum() / gains[: min(TUNE_AT, len(data.truth[query]))].sum())
-    return float(np.mean(found))
+        values.append(gains[: hits.size][hits].sum() / gains[: min(TUNE_AT, len(data.truth[query]))].sum())
+    return float(np.mean(values))
 
 
 def main(export: Path, out: Path, names: list[str]) -> None:
@@ -115,19 +115,19 @@ def main(export: Path, out: Path, names: list[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in names or PEERS:
         fit, settings = PEERS[name]
-        found = [ndcg(fit(inner, one, SEED), inner) for one in settings]
-        best = settings[int(np.argmax(found))]
+        grid_scores = [ndcg(fit(inner, one, SEED), inner) for one in settings]
+        best = settings[int(np.argmax(grid_scores))]
         began = time.monotonic()
         model = fit(outer, best, SEED)
         rows = [
-            (query, place, track, score)
+            (query, rank, track, score)
             for query, tracks, scores in lists(model, outer)
-            for place, (track, score) in enumerate(zip(tracks, scores, strict=True), 1)
+            for rank, (track, score) in enumerate(zip(tracks, scores, strict=True), 1)
         ]
         columns = [list(column) for column in zip(*rows, strict=True)]
         pq.write_table(pa.table(columns, ["query_id", "rank", "track_id", "score"]), out / f"{name}.parquet")
         seconds = time.monotonic() - began
-        print(f"{name}: {best}, NDCG@20 {max(found):.4f} on the inner split; fit and lists {seconds:.1f} s", flush=True)
+        print(f"{name}: {best}, NDCG@20 {max(grid_scores):.4f} on the inner split; fit and lists {seconds:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

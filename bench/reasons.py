@@ -21,7 +21,7 @@ USERS, PLACES, FEWEST, MOST, SEED = 10, 5, 8, 40, 10
 
 
 def main() -> None:
-    """Prints histories, places and reasons."""
+    """Print histories, items and reasons."""
     folder = Path(os.environ["PMRS_REAL_DATA"]) / "taste_profile"
     triplets = pd.read_csv(folder / "topUsers_10000.txt", sep=r"[ \t]", engine="python", names=["user", "song", "plays"])
     user, _ = pd.factorize(triplets["user"], sort=True)
@@ -30,33 +30,33 @@ def main() -> None:
     plays.sort_indices()
     names = _names(folder / "songlist.txt", "latin-1") | _names(folder.parent / "msd" / "subset_unique_tracks.txt", "utf-8")
     print(f"{sum(one in names for one in songs):,} of {len(songs):,} songs have a name")
-    told = [names.get(one, one) for one in songs]
+    titles = [names.get(one, one) for one in songs]
     config = IALSConfig()
     model = ALSModel(ials.fit(plays, config), config.objective, config.min_rating)
     many = np.diff(plays.indptr)
     chosen = np.random.default_rng(SEED).choice(np.flatnonzero((many >= FEWEST) & (many <= MOST)), USERS, replace=False)
-    asked = plays[np.sort(chosen)]
-    lists = search_lists(model, exact_index.build_index(model.factors), asked, PLACES)
-    said, first = explain_lists(model, asked, lists), 0
-    for row, item, reason in zip(lists.row, lists.item, said, strict=True):
+    user_items = plays[np.sort(chosen)]
+    lists = search_lists(model, exact_index.build_index(model.factors), user_items, PLACES)
+    reasons, first = explain_lists(model, user_items, lists), 0
+    for row, item, reason in zip(lists.row, lists.item, reasons, strict=True):
         assert reason >= 0, "a place without a reason"
-        span = slice(asked.indptr[row], asked.indptr[row + 1])
-        heard, rated = asked.indices[span], asked.data[span]
+        span = slice(user_items.indptr[row], user_items.indptr[row + 1])
+        items, rated = user_items.indices[span], user_items.data[span]
         if item == lists.item[lists.row == row][0]:
-            best = sorted(zip(-rated, heard, strict=True))
-            print(f"\nuser {row}: " + " | ".join(f"{told[one]} x{-times:g}" for times, one in best))
-        place = 1 + int(np.flatnonzero(heard[np.argsort(-_falls(model, asked[[row]], item))] == reason)[0])
-        first += place == 1
-        print(f"    {told[item]}, because {told[reason]} ({place} of {heard.size})")
-    print(f"\nThe named track's absence costs most in {first} of {said.size} places.")
+            best = sorted(zip(-rated, items, strict=True))
+            print(f"\nuser {row}: " + " | ".join(f"{titles[one]} x{-times:g}" for times, one in best))
+        rank = 1 + int(np.flatnonzero(items[np.argsort(-_falls(model, user_items[[row]], item))] == reason)[0])
+        first += rank == 1
+        print(f"    {titles[item]}, because {titles[reason]} ({rank} of {items.size})")
+    print(f"\nThe named track's absence costs most in {first} of {reasons.size} places.")
 
 
-def _falls(model: ALSModel, asked: csr_array, item: int) -> F32:
+def _falls(model: ALSModel, user_items: csr_array, item: int) -> F32:
     """By how much the item's score falls where each track of the history [H] is left out."""
-    without = csr_array(np.repeat(asked.toarray(), asked.nnz, axis=0))
-    without[np.arange(asked.nnz), asked.indices] = 0
+    without = csr_array(np.repeat(user_items.toarray(), user_items.nnz, axis=0))
+    without[np.arange(user_items.nnz), user_items.indices] = 0
     scores = model.fold_in(without) @ model.factors[item]
-    return np.asarray(model.fold_in(asked)[0] @ model.factors[item] - scores)
+    return np.asarray(model.fold_in(user_items)[0] @ model.factors[item] - scores)
 
 
 def _names(file: Path, encoding: str) -> dict[str, str]:

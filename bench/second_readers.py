@@ -133,8 +133,8 @@ def lose_lines(spark: SparkSession, path: Path) -> None:
     """Print what the line count detects when Spark's reader drops one line in a thousand."""
     source = Source("app", "app_log", str(path.parent.parent))
     lines = app_log.FORMAT.parse(spark, source, [str(path)]).lines
-    kept = lines.where(F.xxhash64("raw", "user_id", "track_id", "played_at") % 1000 != 0).count()
-    print(f"text: reader {kept} lines, counter {counted(count_lines, path)}")
+    remaining = lines.where(F.xxhash64("raw", "user_id", "track_id", "played_at") % 1000 != 0).count()
+    print(f"text: reader {remaining} lines, counter {counted(count_lines, path)}")
 
 
 def lose_sqlite_rows(folder: Path) -> None:
@@ -171,8 +171,8 @@ def lose_members(folder: Path) -> None:
                 file.addfile(info, io.BytesIO(bytes(1000)))
         return stream.getvalue()
 
-    whole = archive("abcdef")
-    damaged = bytearray(whole)
+    packed = archive("abcdef")
+    damaged = bytearray(packed)
     damaged[3 * 1536 + 150] ^= 1  # the checksum of the fourth header
     for what, content in (("damaged header", bytes(damaged)), ("appended archive", archive("abc") + archive("def"))):
         path = folder / "a.tar"

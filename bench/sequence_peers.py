@@ -60,7 +60,7 @@ class Data:
     following: Ints
     """The track after each row of `past`."""
     queries: list[str]
-    asked: Sequences
+    query_sequences: Sequences
     answer: Ints
     """The next track of each query; 0 where training knows no such track."""
 
@@ -72,8 +72,8 @@ class Data:
 def windows(items: Ints, start: Ints, end: Ints) -> Sequences:
     """Of each row the last LOOK_BACK of items[start:end]."""
     begin = np.maximum(start, end - LOOK_BACK)
-    place = begin[:, None] + np.arange(LOOK_BACK)
-    return Sequences(np.where(place < end[:, None], items[np.minimum(place, items.size - 1)], 0), end - begin)
+    position = begin[:, None] + np.arange(LOOK_BACK)
+    return Sequences(np.where(position < end[:, None], items[np.minimum(position, items.size - 1)], 0), end - begin)
 
 
 def starts(keys: pa.ChunkedArray) -> Ints:
@@ -90,18 +90,18 @@ def load(folder: Path, prefix: str) -> Data:
     items = pc.index_in(plays["track_id"], tracks).to_numpy().astype(np.int64) + 1
     first, here = starts(plays["session"]), np.arange(items.size)
     has_past = here > first
-    told = pq.read_table(folder / f"{prefix}next_track_input_sequence")
-    told = told.filter(pc.is_in(told["track_id"], tracks)).sort_by([("query_id", "ascending"), ("position", "ascending")])
-    known_told = pc.index_in(told["track_id"], tracks).to_numpy().astype(np.int64) + 1
-    begin = np.unique(starts(told["query_id"]))
-    queries = told["query_id"].take(begin).to_pylist()
-    asked = windows(known_told, begin, np.r_[begin[1:], told.num_rows])
+    inputs = pq.read_table(folder / f"{prefix}next_track_input_sequence")
+    inputs = inputs.filter(pc.is_in(inputs["track_id"], tracks)).sort_by([("query_id", "ascending"), ("position", "ascending")])
+    known_told = pc.index_in(inputs["track_id"], tracks).to_numpy().astype(np.int64) + 1
+    begin = np.unique(starts(inputs["query_id"]))
+    queries = inputs["query_id"].take(begin).to_pylist()
+    query_sequences = windows(known_told, begin, np.r_[begin[1:], inputs.num_rows])
     truth = pq.read_table(folder / f"{prefix}next_track_truth")
     known = pc.fill_null(pc.index_in(truth["track_id"], tracks), -1).to_numpy() + 1
     right = dict(zip(truth["query_id"].to_pylist(), known, strict=True))
     answer = np.array([right[query] for query in queries], dtype=np.int64)
     past = windows(items, first[has_past], here[has_past])
-    return Data(tracks.to_pylist(), past, items[has_past], queries, asked, answer)
+    return Data(tracks.to_pylist(), past, items[has_past], queries, query_sequences, answer)
 
 
 def batches(data: Data, draw: np.random.Generator) -> Iterator[Ints]:
@@ -120,8 +120,8 @@ def epochs(kind: type, data: Data, settings: dict[str, Any]) -> Iterator[Any]:
     """The model after each epoch of training with Adam."""
     torch.manual_seed(SEED)
     draw = np.random.default_rng(SEED)
-    told = {"use_gpu": False, "MAX_ITEM_LIST_LENGTH": LOOK_BACK, "train_neg_sample_args": None, **settings}
-    model = kind(Config(model=kind.__name__, dataset="export", config_dict=told), data)
+    settings_ = {"use_gpu": False, "MAX_ITEM_LIST_LENGTH": LOOK_BACK, "train_neg_sample_args": None, **settings}
+    model = kind(Config(model=kind.__name__, dataset="export", config_dict=settings_), data)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
     while True:
         model.train()
@@ -141,13 +141,13 @@ def epochs(kind: type, data: Data, settings: dict[str, Any]) -> Iterator[Any]:
 def best(model: Any, data: Data, depth: int) -> tuple[Ints, NDArray[np.float32]]:
     """Of each query the best tracks of all and their scores."""
     model.eval()
-    found = []
+    ndcg_values = []
     for some in np.array_split(np.arange(len(data.queries)), len(data.queries) // BATCH + 1):
-        tracks, length = data.asked.batch(some)
+        tracks, length = data.query_sequences.batch(some)
         scores = model.full_sort_predict({model.ITEM_SEQ: tracks, model.ITEM_SEQ_LEN: length})
         scores[:, 0] = -torch.inf
-        found.append(scores.topk(min(depth, len(data.tracks))))
-    values, items = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+        ndcg_values.append(scores.topk(min(depth, len(data.tracks))))
+    values, items = (torch.cat(parts).numpy() for parts in zip(*ndcg_values, strict=True))
     return items, values
 
 
@@ -160,13 +160,13 @@ def ndcg(model: Any, data: Data) -> float:
 
 def tuned(kind: type, data: Data, settings: dict[str, Any]) -> tuple[float, int]:
     """The best NDCG of up to EPOCHS epochs, and their number; stops PATIENCE epochs after the best."""
-    found: list[float] = []
+    values: list[float] = []
     for model in itertools.islice(epochs(kind, data, settings), EPOCHS):
-        found.append(ndcg(model, data))
-        print(f"  {kind.__name__} {settings}, epoch {len(found)}: {found[-1]:.4f}", flush=True)
-        if len(found) - 1 - int(np.argmax(found)) >= PATIENCE:
+        values.append(ndcg(model, data))
+        print(f"  {kind.__name__} {settings}, epoch {len(values)}: {values[-1]:.4f}", flush=True)
+        if len(values) - 1 - int(np.argmax(values)) >= PATIENCE:
             break
-    return max(found), int(np.argmax(found)) + 1
+    return max(values), int(np.argmax(values)) + 1
 
 
 def table(data: Data, items: Ints, scores: NDArray[np.float32]) -> pa.Table:
@@ -190,9 +190,9 @@ def main(export: Path, out: Path, names: list[str]) -> None:
     for name in names or PEERS:
         kind, grid = PEERS[name]
         began = time.monotonic()
-        found = [tuned(kind, inner, settings) for settings in grid]
-        chosen = int(np.argmax([score for score, _ in found]))
-        score, passes = found[chosen]
+        results = [tuned(kind, inner, settings) for settings in grid]
+        chosen = int(np.argmax([score for score, _ in results]))
+        score, passes = results[chosen]
         tuning, began = time.monotonic() - began, time.monotonic()
         model = next(itertools.islice(epochs(kind, outer, grid[chosen]), passes - 1, None))
         pq.write_table(table(outer, *best(model, outer, DEPTH)), out / f"{name}.parquet")

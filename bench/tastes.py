@@ -26,7 +26,7 @@ class Songs:
         return len(self.groups)
 
     def drawn(self, draw: np.random.Generator, taste: Numbers) -> Numbers:
-        """A song for each taste [n]."""
+        """Draw a song for each taste [n]."""
         song = _places(draw, self.fame[0], taste.size)
         own = np.flatnonzero(draw.random(taste.size) < OWN)
         order = own[np.argsort(taste[own], kind="stable")]

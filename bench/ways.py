@@ -36,20 +36,20 @@ def peer_counts(spark: SparkSession, given: str) -> None:
 
 
 def ours_log(spark: SparkSession, given: str) -> None:
-    """The job `events`, from nothing, every received day."""
+    """Run the job `events` on all received days, from an empty lake."""
     shutil.rmtree(WORK / "lake", ignore_errors=True)
     _job(spark, events, "app_log", given)
 
 
 def ours_next_night(spark: SparkSession, given: str) -> None:
-    """The same where everything but one more day (1 % of the lines) was read the night before."""
+    """Run the job `events` after a night that has read all but one day (1 % of the lines)."""
     for read in WORK.glob("lake/bench/*/it/dt=2026-11-15"):
         shutil.rmtree(read)
     _job(spark, events, "app_log", given, dt.date(2026, 11, 15))
 
 
 def ours_counts(spark: SparkSession, given: str) -> None:
-    """The job `snapshots`, from nothing."""
+    """Run the job `snapshots` from an empty lake."""
     shutil.rmtree(WORK / "lake", ignore_errors=True)
     _job(spark, snapshots, "taste_profile", given)
 

@@ -20,7 +20,7 @@ from jobs.bin_packing import assign_to_bins
 from jobs.content_cache import append_new, cached_rows
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.lake.collect import collect_arrow
+from jobs.lake.collect import collect_arrow, count_rows
 from jobs.lake.content_keys import KEY
 from jobs.lake.quarantine import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT
 from jobs.lake.schemas import table
@@ -142,7 +142,8 @@ def quarantine_rows(statuses: DataFrame) -> DataFrame:
 
 
 def _require_usable(files: DataFrame, unusable: DataFrame) -> None:
-    total, count = files.count(), unusable.count()
+    counts = count_rows({"files": files, "unusable": unusable})
+    total, count = counts["files"], counts["unusable"]
     if count and (count == total or count > max(QUARANTINE_LIMIT * total, QUARANTINE_DAY_LINES)):
         first = unusable.orderBy("file").first()
         raise SourceError(

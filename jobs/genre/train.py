@@ -57,7 +57,7 @@ class Config:
     alone, which is faster for a few thousand clips than starting processes."""
     min_tracks: int = 2
     """Minimal number of labelled tracks of a genre; with four or more, some validate."""
-    most_tracks: int = 4_000
+    max_tracks: int = 4_000
     """Maximal number of labelled tracks to train a network on, balanced over genres: three clips each are 1.8 GB on the
     driver."""
     max_clips: int = TrainingConfig.max_clips
@@ -66,7 +66,7 @@ class Config:
 
     def check(self) -> None:
         """Raise SourceError for numbers that allow no training."""
-        for name in ("most_tracks", "max_clips"):
+        for name in ("max_tracks", "max_clips"):
             if getattr(self, name) < 1:
                 raise SourceError(f"{name} = {getattr(self, name)} under [jobs.genre_train] must be at least 1.")
         if self.workers < 0 or (self.workers and self.model == LOGREG):
@@ -79,7 +79,7 @@ class Config:
 def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, config: Config) -> DataFrame:
     """Return clips `track_id, clip, genres, mel` of labelled tracks, totally ordered; rare genres are left out."""
     with_audio = track_clips.select("track_id", *KEY).join(labelled(tracks), "track_id")
-    sampled = sample_balanced(drop_rare_genres(with_audio, config.min_tracks), config.most_tracks)
+    sampled = sample_balanced(drop_rare_genres(with_audio, config.min_tracks), config.max_tracks)
     clips = mel.where(F.col("preset") == config.preset).join(sampled, [*KEY])
     return clips.select("track_id", "clip", "genres", "mel").orderBy("track_id", "clip")
 
