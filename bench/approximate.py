@@ -22,7 +22,7 @@ from models.interactions import confidence_weights
 from models.topk import TopK
 from models.types import F32
 
-RANK, MOST, BLOCK = 64, 20, 250
+RANK, TOP_N, BLOCK = 64, 20, 250
 """Factors; places; users asked at once, as the job `candidates` does."""
 REGULARISATION, UNOBSERVED, CORES = 0.003, 0.3, 2
 """As bench/factor_ways.py fits."""
@@ -69,13 +69,13 @@ def rows() -> list[Row]:
             a, b = float(ours[key]), float(exact[key])
             rows_.append(Row(f"{catalogue.title}: {what}", "s", a, b, "exact", a / b, "none", True, memory))
         share = recall(*(np.load(_lists(way)) for way in ("approximate", "exact")))
-        title = f"{catalogue.title}: recall@{MOST}"
+        title = f"{catalogue.title}: recall@{TOP_N}"
         rows_.append(Row(title, "", share, 1.0, "exact", share, "at least 0.98", share >= 0.98, memory))
     return rows_
 
 
 def recall(ours: np.ndarray, exact: np.ndarray) -> float:
-    """Mean share of each exact list [U, MOST] (-1: no place) that ours has too."""
+    """Mean share of each exact list [U, TOP_N] (-1: no place) that ours has too."""
     pairs = zip(ours, exact, strict=True)
     return float(np.mean([np.isin(line[line >= 0], truth).mean() for truth, line in pairs if (line >= 0).any()]))
 
@@ -143,18 +143,18 @@ def main(way: str, catalogue: Catalogue) -> dict[str, float]:
     shelf = exact_index.build_index(items) if way == "exact" else ivf_index.build_index(items)
     built = time.process_time() - began
 
-    def found(begin: int) -> TopK:
+    def search(begin: int) -> TopK:
         block = slice(begin, begin + BLOCK)
         if isinstance(shelf, ivf_index.IVFIndex):
-            return ivf_index.search(users[block], shelf, queries[block], MOST)
-        return exact_index.search(users[block], shelf, queries[block], MOST)
+            return ivf_index.search(users[block], shelf, queries[block], TOP_N)
+        return exact_index.search(users[block], shelf, queries[block], TOP_N)
 
     for begin in range(0, WARM_UP, BLOCK):
-        found(begin)
-    lists = np.full((len(users), MOST), -1, np.int64)
+        search(begin)
+    lists = np.full((len(users), TOP_N), -1, np.int64)
     began = time.process_time()
     for begin in range(0, len(users), BLOCK):
-        best = found(begin)
+        best = search(begin)
         lists[best.row + begin, best.rank] = best.item
     took = time.process_time() - began
     np.save(_lists(way), lists)

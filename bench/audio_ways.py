@@ -121,7 +121,7 @@ def _frames(preset: MelPreset, samples: int, config: mel.Config) -> torch.Tensor
     return torch.randn(clips * preset.frames, preset.n_fft)
 
 
-def heard() -> tuple[GenreCNN, NDArray[np.float16]]:
+def untrained_network() -> tuple[GenreCNN, NDArray[np.float16]]:
     """Return the untrained network and SCORED random clips."""
     network = GenreCNN(GenreCNNConfig()).eval()
     return network, np.random.default_rng(2).uniform(0, 20, (SCORED, 599, 128)).astype(np.float16)
@@ -129,14 +129,14 @@ def heard() -> tuple[GenreCNN, NDArray[np.float16]]:
 
 def score_torch() -> dict[str, float]:
     """Run the network on batches of Spark's size."""
-    network, mels = heard()
+    network, mels = untrained_network()
     predict(network, mels[:32], 32)
     return timed(lambda: predict(network, mels, score.Config().batch), SCORED)
 
 
 def score_spark() -> dict[str, float]:
     """Score as the job does: read Parquet, run batches, average over the clips of a content, write."""
-    network, mels = heard()
+    network, mels = untrained_network()
     spark = session("bench", Settings(var=WORK, master="local[1]", driver_memory="4g"))
     output = str(WORK / "scored.parquet")
     rows = [(f"{number // 4:06d}", number % 4, bytearray(clip.tobytes())) for number, clip in enumerate(mels)]

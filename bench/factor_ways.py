@@ -26,7 +26,7 @@ from models.threads import thread_pool
 from models.topk import TopK
 from models.types import F32, I64
 
-RANK, ITERATIONS, CORES, MOST = 64, 5, 2, 20
+RANK, ITERATIONS, CORES, TOP_N = 64, 5, 2, 20
 REGULARISATION, UNOBSERVED = 0.003, 0.3
 """Chosen by hand, by NDCG@20 on another draw of the data (bench.data.listening(8))."""
 MLLIB_REGULARISATION, MLLIB_ALPHA = 0.05, 10.0
@@ -46,7 +46,7 @@ def ours(given: str, lists: str) -> dict[str, float]:
     shelf = exact_index.build_index(items)
     parts = [slice(begin, begin + 10_000) for begin in range(0, len(users), 10_000)]
     with thread_pool(CORES) as pool:
-        parts_found = list(pool.map(lambda part: exact_index.search(users[part], shelf, ratings[part], MOST), parts))
+        parts_found = list(pool.map(lambda part: exact_index.search(users[part], shelf, ratings[part], TOP_N), parts))
     took = time.monotonic() - began
     sizes = [min(10_000, len(users) - part.start) for part in parts]
     np.save(lists, np.concatenate([_table(best, size) for best, size in zip(parts_found, sizes, strict=True)]))
@@ -96,13 +96,13 @@ def mllib(given: str, lists: str) -> dict[str, float]:
     model = als.fit(pairs)
     fitted, began = time.monotonic() - began, time.monotonic()
     print(f"MLlib: fitted in {fitted:.1f} s, by {blas}", file=sys.stderr, flush=True)
-    model.recommendForAllUsers(MOST).write.format("noop").mode("overwrite").save()
+    model.recommendForAllUsers(TOP_N).write.format("noop").mode("overwrite").save()
     took = time.monotonic() - began
     # what is judged are lists without heard tracks, of its factors
     users, items = (_dense(frame, rows) for frame, rows in ((model.userFactors, LISTENERS), (model.itemFactors, SONGS)))
     known = pairs.toArrow()
     user_items = csr_array((known["strength"].to_numpy(), (known["user"], known["item"])), shape=(LISTENERS, SONGS))
-    np.save(lists, _table(exact_index.search(users, exact_index.build_index(items), user_items, MOST), len(users)))
+    np.save(lists, _table(exact_index.search(users, exact_index.build_index(items), user_items, TOP_N), len(users)))
     return {"fit": round(fitted, 2), "top": round(took, 2)}
 
 
@@ -115,8 +115,8 @@ def _dense(frame: DataFrame, rows: int) -> F32:
 
 
 def _table(best: TopK, users: int) -> I64:
-    """Items [U, MOST], best first, -1 where there is none."""
-    padded = np.full((users, MOST), -1, np.int64)
+    """Items [U, TOP_N], best first, -1 where there is none."""
+    padded = np.full((users, TOP_N), -1, np.int64)
     padded[best.row, best.rank] = best.item
     return padded
 

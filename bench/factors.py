@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, load_npz
 from bench.data import listening
 from bench.harness import ROOT, RUNS, WORK, Row, guest, run_and_read
 
-MOST = 20
+TOP_N = 20
 SLOW = frozenset({"mllib"})
 """Takes minutes: run once."""
 LIMITS = {"implicit": {"fit": 1.5, "top": 1.0}, "mllib": {"fit": 1 / 5, "top": 1 / 20}}
@@ -92,9 +92,9 @@ def _lists(name: str) -> str:
 
 def ndcg(lists: np.ndarray, test_set: csr_array) -> float:
     """Mean NDCG@20 of the users with held-out likes; `lists` [U, 20]: items, best first, -1 where there is none."""
-    gains = 1 / np.log2(np.arange(2, MOST + 2))
+    gains = 1 / np.log2(np.arange(2, TOP_N + 2))
     values = []
     for row in np.flatnonzero(np.diff(test_set.indptr)):
         wanted = test_set.indices[test_set.indptr[row] : test_set.indptr[row + 1]]
-        values.append(gains[np.isin(lists[row], wanted)].sum() / gains[: min(MOST, wanted.size)].sum())
+        values.append(gains[np.isin(lists[row], wanted)].sum() / gains[: min(TOP_N, wanted.size)].sum())
     return float(np.mean(values))

@@ -69,7 +69,10 @@ def main(size: str) -> None:
     settings = Settings(var=folder, lake=str(folder / "lake"), master=f"local[{CORES}]", driver_memory=HEAP)
     began = time.monotonic()
     data = full(Fraction(size.removesuffix(WITH_GENRES)), folder)
-    print(f"{data.rows:,} triplets, {data.users:,} users, {data.songs:,} songs ({time.monotonic() - began:.0f} s)", file=sys.stderr)
+    print(
+        f"{data.rows:,} triplets, {data.users:,} users, {data.songs:,} songs ({time.monotonic() - began:.0f} s)",
+        file=sys.stderr,
+    )
     sources = SOURCES + (LABELS if size.endswith(WITH_GENRES) else "")
     (folder / "sources.toml").write_text(sources.format(**vars(data)))
     result = RESULTS / f"full-{size.replace('/', '_')}.json"
@@ -80,9 +83,21 @@ def main(size: str) -> None:
         for name in JOBS:
             if name not in stages:
                 stolen = Stolen()
-                took, peak = run_and_read([sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.paths_of(settings)))
-                stages[name] = {**took, "code": code_version(), "stolen": stolen.share, "peak_mib": peak, "disk_mib": _disk(folder)}
-                print(f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen", file=sys.stderr, flush=True)
+                took, peak = run_and_read(
+                    [sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.paths_of(settings))
+                )
+                stages[name] = {
+                    **took,
+                    "code": code_version(),
+                    "stolen": stolen.share,
+                    "peak_mib": peak,
+                    "disk_mib": _disk(folder),
+                }
+                print(
+                    f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 _save(result, size, data, stages)
         published = _published(settings)
     finally:

@@ -12,7 +12,7 @@ from pyarrow import csv
 from bench.tastes import Numbers, Songs, songs_of
 
 USERS, SONGS, TRIPLETS = 1_019_318, 384_546, 48_373_586
-FEWEST, MOST = 10, 4_400
+MIN_PLAYS, MAX_PLAYS = 10, 4_400
 """Songs of a user; the median is 27 and the mean 47.5 (McFee et al. 2012). In small parts nobody has over a twentieth of all."""
 TASTES = 200
 TOP = 110_479
@@ -53,7 +53,7 @@ def full(size: Fraction, folder: Path) -> Full:
     files_.labels.write_text("".join(f"TR{n}\t{kind}\n" for n, kind in zip(numbers, kinds, strict=True)))
     aside = files_.triplets.with_suffix(".part")
     draw = np.random.default_rng(12)
-    counts = _counts(draw, users, rows, min(MOST, songs // 20))
+    counts = _counts(draw, users, rows, min(MAX_PLAYS, songs // 20))
     known = songs_of(draw, _weights(songs), TASTES)
     names = pa.array([f"SO{n}" for n in numbers])
     options = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
@@ -69,9 +69,9 @@ def full(size: Fraction, folder: Path) -> Full:
 
 
 def _counts(draw: np.random.Generator, users: int, rows: int, maximum: int) -> Numbers:
-    """Songs of each user, `rows` in all: FEWEST and a lognormal number on top, `most` about."""
-    drawn = FEWEST + np.minimum(draw.lognormal(np.log(17), 1.256, users), maximum - FEWEST)
-    counts: Numbers = np.maximum(FEWEST, np.floor(drawn * (rows / drawn.sum()))).astype(np.int64)
+    """Songs of each user, `rows` in all: MIN_PLAYS and a lognormal number on top, `most` about."""
+    drawn = MIN_PLAYS + np.minimum(draw.lognormal(np.log(17), 1.256, users), maximum - MIN_PLAYS)
+    counts: Numbers = np.maximum(MIN_PLAYS, np.floor(drawn * (rows / drawn.sum()))).astype(np.int64)
     # what rounding has left over or taken goes to the users with most
     order = np.argsort(-counts, kind="stable")
     rest = rows - int(counts.sum())

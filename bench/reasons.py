@@ -16,7 +16,7 @@ from models.ials import ALSModel, IALSConfig
 from models.recommendation_lists import explain_lists, search_lists
 from models.types import F32
 
-USERS, PLACES, FEWEST, MOST, SEED = 10, 5, 8, 40, 10
+USERS, PLACES, MIN_PLAYS, MAX_PLAYS, SEED = 10, 5, 8, 40, 10
 """Ten users of 8 to 40 songs, so that a person can read the histories; five places each."""
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     config = IALSConfig()
     model = ALSModel(ials.fit(plays, config), config.objective, config.min_rating)
     many = np.diff(plays.indptr)
-    chosen = np.random.default_rng(SEED).choice(np.flatnonzero((many >= FEWEST) & (many <= MOST)), USERS, replace=False)
+    chosen = np.random.default_rng(SEED).choice(np.flatnonzero((many >= MIN_PLAYS) & (many <= MAX_PLAYS)), USERS, replace=False)
     user_items = plays[np.sort(chosen)]
     lists = search_lists(model, exact_index.build_index(model.factors), user_items, PLACES)
     reasons, first = explain_lists(model, user_items, lists), 0

@@ -70,7 +70,7 @@ with DAG(
         execution_timeout=timedelta(minutes=10),
         trigger_rule="all_done",
     )
-    whole = EmptyOperator(task_id="night_is_whole")
+    complete = EmptyOperator(task_id="night_is_whole")
     for family in FAMILIES:
         task = SparkSubmitOperator(
             task_id=family,
@@ -81,7 +81,7 @@ with DAG(
             name=f"pmrs {family}",
             pool=POOLS.get(family, "default_pool"),
         )
-        before >> task >> whole
+        before >> task >> complete
         before = task
     opened >> closed
-    before >> closed >> whole
+    before >> closed >> complete

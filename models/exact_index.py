@@ -79,8 +79,8 @@ def _keep_best(users: Tensor, index: ExactIndex, row: Tensor, position: Tensor, 
     """Return the k best (row, position) pairs of each row, rows ascending, best first, with float64 scores."""
     score = np.asarray(_pair_scores(users, index, row, position, torch.float64).cpu().numpy())
     best = top_k_per_row(row.cpu().numpy(), index.item[position].cpu().numpy(), score, k)
-    kept = torch.from_numpy(best).to(row.device)
-    return row[kept], position[kept], score[best]
+    best_rows = torch.from_numpy(best).to(row.device)
+    return row[best_rows], position[best_rows], score[best]
 
 
 def _pair_scores(users: Tensor, index: ExactIndex, row: Tensor, position: Tensor, dtype: torch.dtype) -> Tensor:

@@ -192,8 +192,8 @@ class _Search:
         slack = 2 * ROUNDING * self._users.shape[1] * norms * self._index.max_norm
         # a query that did not probe all lists misses more than ties
         too_many_ties = truncated & (scores[:, -1] >= kth - slack) & exhaustive
-        kept = ~(too_few | too_many_ties)[row] & (score >= (kth - slack)[row])
-        return self._rescored(rows, row[kept], item[kept]), too_few, too_many_ties
+        retained = ~(too_few | too_many_ties)[row] & (score >= (kth - slack)[row])
+        return self._rescored(rows, row[retained], item[retained]), too_few, too_many_ties
 
     def _probe(self, rows: I64, n_requested: int, n_lists: int) -> tuple[F32, I64]:
         """Return scores and items [b, n_requested] of the best `n_lists` lists, best first; padded with item -1."""

@@ -67,15 +67,15 @@ def rank_in_row(rows: I64) -> I64:
 def _reaching_kth(rows: I64, scores: NDArray[np.floating], k: int) -> I64:
     """Return the positions of scores that are not below the k-th best of their row."""
     by_row = np.argsort(rows, kind="stable")
-    kept = []
+    retained = []
     for positions in np.split(by_row, np.flatnonzero(np.diff(rows[by_row])) + 1):
         row_scores = scores[positions]
         if positions.size > k:
             kth = np.partition(row_scores, positions.size - k)[positions.size - k]
-            kept.append(positions[row_scores >= kth])
+            retained.append(positions[row_scores >= kth])
         else:
-            kept.append(positions)
-    return np.concatenate(kept)
+            retained.append(positions)
+    return np.concatenate(retained)
 
 
 def seen_mask(user_items: csr_array) -> Mask:

@@ -46,19 +46,19 @@ class Watch:
             self._done.add(name)
             facts = jobs[name]
             note = " (taken over: equal inputs)" if facts.get("reused") else ""
-            line = f"  {self._place(name)} {name:<14} done in {facts['seconds']:6.1f} s{note}"
+            line = f"  {self._numbered(name)} {name:<14} done in {facts['seconds']:6.1f} s{note}"
             self._progress.console.print(line, highlight=False)
 
     def _show_current(self, name: str, run: Document) -> None:
         total = run.get("total") or None
-        what = f"{self._place(name)} {name}: {run.get('step', '')}"
+        what = f"{self._numbered(name)} {name}: {run.get('step', '')}"
         self._progress.update(self._bar, description=what, completed=run.get("done", 0), total=total)
         if name != self._job and name not in self._done:
             self._job = name
             if self._progress.disable:
-                self._progress.console.print(f"  {self._place(name)} {name:<14} {_title(name)}", highlight=False)
+                self._progress.console.print(f"  {self._numbered(name)} {name:<14} {_title(name)}", highlight=False)
 
-    def _place(self, name: str) -> str:
+    def _numbered(self, name: str) -> str:
         return f"[{self._numbers.get(name, 0):>2}/{len(JOBS)}]".replace("[", r"\[")
 
 

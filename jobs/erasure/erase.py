@@ -55,7 +55,9 @@ def run(ctx: JobContext) -> None:
         else:
             clean = _everything(ctx, lake, store, requests)
     if clean:
-        lake.store.write_json(CLEANED, {"wishes": requests.digest, "since": began.isoformat(), "run_id": ctx.night.run_id})
+        lake.store.write_json(
+            CLEANED, {"wishes": requests.digest, "since": began.isoformat(), "run_id": ctx.night.run_id}
+        )
 
 
 def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests) -> bool:
@@ -73,7 +75,10 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
         ("models", lambda: [*clean_models(lake.store, requests), *clean_checkpoints(lake.store)]),
         ("nights in MongoDB", lambda: published_nights.clean_nights(store, night.run_id, requests)),
         ("records in MongoDB", lambda: published_nights.clean_records(store, requests)),
-        ("reports", lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], requests)),
+        (
+            "reports",
+            lambda: clean_reports(report_file(night.settings, night.sources.name, night.date).parents[1], requests),
+        ),
     ]
     for done, (what, step) in enumerate(steps):
         night.on_progress(f"forgetting: {what}", done, len(steps) + 1)
@@ -82,7 +87,9 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
     night.on_progress("forgetting: what dead runs left", len(steps), len(steps) + 1)
     left = _sweep(lake, opened)
     if left or opened is None:
-        LOG.warning("not everything is clean yet; the next night goes over it again", left=left, other_runs=opened is None)
+        LOG.warning(
+            "not everything is clean yet; the next night goes over it again", left=left, other_runs=opened is None
+        )
     return opened is not None and not left
 
 
@@ -103,9 +110,20 @@ def _tables(ctx: JobContext, lake: Lake, named: Folders, requests: DeletionReque
     if not folders:
         return
     requester_rows = requesters(ctx.night, requests).cache()
-    affected = by_folder_name(rows.found(ctx.spark, [lake.store.pattern(f) for f in folders], requester_rows), folders)
+    affected = by_folder_name(
+        rows.count_affected(ctx.spark, [lake.store.pattern(f) for f in folders], requester_rows), folders
+    )
     note = partial(erasure_log.note, ctx, lake.store)
-    amend(ctx.spark, lake, ctx.night.run_id, named, affected, lambda frame: rows.cleaned(frame, requester_rows), alone, note)
+    amend(
+        ctx.spark,
+        lake,
+        ctx.night.run_id,
+        named,
+        affected,
+        lambda frame: rows.cleaned(frame, requester_rows),
+        alone,
+        note,
+    )
 
 
 def _columns(folder: str) -> list[str]:
@@ -113,7 +131,9 @@ def _columns(folder: str) -> list[str]:
     return list(table.schema.names) if table else []
 
 
-def _fresh_quarantine(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests, since: dt.datetime) -> bool:
+def _fresh_quarantine(
+    ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests, since: dt.datetime
+) -> bool:
     """Search what entered quarantine since the last cleaning: a log that is read again may name an erased user."""
     files = lake.store.walk(QUARANTINE)
     fresh = [file for file in files if lake_scan.written(file) >= since] + lake.store.walk("stage")
@@ -135,12 +155,16 @@ def _manifests_of(files: list[File], fresh: list[File]) -> list[File]:
     return [file for file in files if file.name.partition("/dt=")[0] in parts]
 
 
-def _quarantine(ctx: JobContext, lake: Lake, named: Folders, only: set[str], requests: DeletionRequests, alone: bool) -> None:
+def _quarantine(
+    ctx: JobContext, lake: Lake, named: Folders, only: set[str], requests: DeletionRequests, alone: bool
+) -> None:
     folders = sorted(f for f in set(named) & only if lake_scan.table_name(f) == QUARANTINE)
     if not folders:
         return
     spaces = tuple(sorted({source.namespace for source in ctx.night.sources.sources}))
-    affected = by_folder_name(quarantine.found(ctx.spark, [lake.store.pattern(f) for f in folders], requests, spaces), folders)
+    affected = by_folder_name(
+        quarantine.count_affected(ctx.spark, [lake.store.pattern(f) for f in folders], requests, spaces), folders
+    )
     if affected:
         lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
     redact = partial(quarantine.redacted, requests=requests, namespaces=spaces)

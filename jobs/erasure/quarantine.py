@@ -36,12 +36,14 @@ def _bytes(raw: str) -> bytes:
         return raw.encode()  # not ours, but perhaps somebody's name
 
 
-def found(spark: SparkSession, paths: list[str], requests: DeletionRequests, namespaces: tuple[str, ...]) -> dict[str, int]:
+def count_affected(
+    spark: SparkSession, paths: list[str], requests: DeletionRequests, namespaces: tuple[str, ...]
+) -> dict[str, int]:
     """Return the number of lines that name an erased user, by folder; one Spark job for all folders."""
     rows = spark.read.schema("raw string").parquet(*paths).where("raw IS NOT NULL")
-    placed = rows.select("raw", F.regexp_replace("_metadata.file_path", "/[^/]+$", "").alias("place"))
-    counted = marked(placed, requests, namespaces).where("__names").groupBy("place").agg(F.count("*").alias("rows"))
-    return {row["place"]: row["rows"] for row in counted.collect()}  # as many as folders at most
+    located = rows.select("raw", F.regexp_replace("_metadata.file_path", "/[^/]+$", "").alias("folder"))
+    counted = marked(located, requests, namespaces).where("__names").groupBy("folder").agg(F.count("*").alias("rows"))
+    return {row["folder"]: row["rows"] for row in counted.collect()}  # as many as folders at most
 
 
 def redacted(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, ...]) -> DataFrame:

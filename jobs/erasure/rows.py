@@ -38,15 +38,15 @@ def _within(value: Column, kind: str) -> Column:
     return F.coalesce(F.array_contains(F.col(f"{REQUESTER}.{kind}"), value), F.lit(False))
 
 
-def found(spark: SparkSession, paths: list[str], requesters: DataFrame) -> dict[str, int]:
+def count_affected(spark: SparkSession, paths: list[str], requesters: DataFrame) -> dict[str, int]:
     """Return the number of rows to be deleted or changed, by folder `dt=.../run=...`; one Spark job for all tables.
 
     Only the columns that name somebody are read; a table that lacks one reads as null.
     """
     rows = spark.read.schema(", ".join(f"{name} string" for name in NAMING)).parquet(*paths)
-    marked = flag_rows(rows.withColumn("place", F.regexp_replace("_metadata.file_path", "/[^/]+$", "")), requesters)
-    counted = marked.where("__gone OR __told").groupBy("place").agg(F.count("*").alias("rows"))
-    return {row["place"]: row["rows"] for row in counted.collect()}  # as many as folders at most
+    marked = flag_rows(rows.withColumn("folder", F.regexp_replace("_metadata.file_path", "/[^/]+$", "")), requesters)
+    counted = marked.where("__gone OR __told").groupBy("folder").agg(F.count("*").alias("rows"))
+    return {row["folder"]: row["rows"] for row in counted.collect()}  # as many as folders at most
 
 
 def cleaned(frame: DataFrame, requesters: DataFrame) -> DataFrame:
