@@ -56,7 +56,7 @@ lint: setup ## ruff, mypy --strict and the import layers
 
 docs: setup ## write docs/data-dictionary.md anew from the schemas
 	@mkdir -p docs
-	@$(PMRS) dictionary >docs/data-dictionary.md.part
+	@$(PMRS) schema >docs/data-dictionary.md.part
 	@mv docs/data-dictionary.md.part docs/data-dictionary.md
 
 clean: stop ## remove both environments and caches; var/ (your data) stays

@@ -1,4 +1,4 @@
-"""`pmrs`: every command with its options. The work itself is done elsewhere; here words become calls, errors become one line."""
+"""`pmrs`: the commands and their options. This module parses arguments and prints errors; other rooms do the work."""
 
 import json
 import sys
@@ -20,13 +20,15 @@ app = typer.Typer(
     help="PMRS: every night from play logs, a catalogue and audio to top-N lists per user in MongoDB.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )
-mongo_app = typer.Typer(help="The embedded MongoDB, which serves where PMRS_MONGO_URI is not set.", no_args_is_help=True)
+mongo_app = typer.Typer(help="The embedded MongoDB, used if PMRS_MONGO_URI is not set.", no_args_is_help=True)
+night_app = typer.Typer(help="Begin and end a night; the first and last task of the DAG.", no_args_is_help=True)
 app.add_typer(evaluation.app)
 app.add_typer(mongo_app, name="mongo")
+app.add_typer(night_app, name="night")
 
 
 def main() -> None:
-    """Entry point: an error that is written for people is printed alone, in one line, and exits with 1."""
+    """Run the command line. An error with a message for people is printed as one line, and the exit status is 1."""
     try:
         app(translate(sys.argv[1:]))
     except PmrsError as error:
@@ -43,7 +45,7 @@ def main() -> None:
 
 @app.command("jobs")
 def list_jobs() -> None:
-    """List the jobs in the order data flows, by family (what one spark-submit runs)."""
+    """List the jobs in the order of the data flow, by family (one spark-submit each)."""
     for family in FAMILIES:
         typer.echo(family)
         for job in JOBS:
@@ -55,10 +57,10 @@ def list_jobs() -> None:
 def run(
     name: Annotated[str, typer.Argument(help="A job or a family, as `pmrs jobs` lists them.")],
     date: Date,
-    run_id: Annotated[str | None, typer.Option(help="Run that holds the night's lease; default: open one of its own.")] = None,
+    run_id: Annotated[str | None, typer.Option(help="Run that holds the night's lease. Default: a run of its own.")] = None,
     sources: SourcesFile = None,
-    force: Annotated[bool, typer.Option("--force", help="Compute anew even where equal inputs gave rows already.")] = False,
-    backfill: Annotated[bool | None, typer.Option(help="A night of the past: no fit begins where another ended.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Recompute, even if rows of equal inputs exist.")] = False,
+    backfill: Annotated[bool | None, typer.Option(help="Night of a backfill: every fit starts cold.")] = None,
 ) -> None:
     """Run one job, or all jobs of a family, for one date."""
     from jobs.runner import run_named
@@ -69,9 +71,9 @@ def run(
     typer.echo(f"run {run_named(settings, name, day(date), run_id, force)}: {name} done")
 
 
-@app.command("open")
-def open_night(date: Date, sources: SourcesFile = None) -> None:
-    """Take the night's lease and print the run's id as the last line; the DAG's first task."""
+@night_app.command("begin")
+def begin_night(date: Date, sources: SourcesFile = None) -> None:
+    """Take the night's lease and print the run id as the last line."""
     from jobs.runner import open_run
     from jobs.sources.config import load_sources
 
@@ -79,11 +81,11 @@ def open_night(date: Date, sources: SourcesFile = None) -> None:
     typer.echo(open_run(settings, load_sources(settings.sources_file), day(date)))
 
 
-@app.command("close")
-def close_night(
-    run_id: Annotated[str, typer.Option(help="The id that `pmrs open` printed.")], sources: SourcesFile = None
+@night_app.command("end")
+def end_night(
+    run_id: Annotated[str, typer.Option(help="The id that `pmrs night begin` printed.")], sources: SourcesFile = None
 ) -> None:
-    """Give the night's lease back, whatever happened; the DAG's last task. Exits with 1 unless all of the run went well."""
+    """Release the night's lease. Exits with 1 unless the whole run succeeded."""
     from jobs.runner import close_run
     from jobs.sources.config import load_sources
 
@@ -97,7 +99,7 @@ def close_night(
 @app.command()
 def nightly(date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
             sources: SourcesFile = None) -> None:
-    """Run the real Airflow DAG for one date, without a scheduler, and show what came out."""
+    """Run the Airflow DAG for one date, without a scheduler, and print the result."""
     from jobs.cli.nightly import run_night
 
     raise typer.Exit(run_night(named_or_sample(sources), day(date) if date else None))
@@ -108,9 +110,9 @@ def backfill(
     first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="First date.")],
     last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Last date.")],
     sources: SourcesFile = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the nights without running them.")] = False,
 ) -> None:
-    """Run the nights of several dates, upwards; an older date is published beside the live night, never as it."""
+    """Run the nights of several dates in ascending order. A night older than the live one never becomes live."""
     from jobs.cli.nightly import run_backfill
 
     raise typer.Exit(run_backfill(named_or_sample(sources), day(first), day(last), dry_run))
@@ -123,7 +125,7 @@ def top(
     as_json: AsJson = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Show a user's list of the live night, each track with genre, score and reason."""
+    """Print a user's list of the live night: tracks with genre, score and reason."""
     from jobs.cli.show import one_list, print_list
 
     document = one_list(settings_with(sources), user, genre or "overall")
@@ -134,10 +136,10 @@ def top(
 def track(
     track_id: Annotated[str, typer.Argument(metavar="TRACK", help="A track's id.")],
     date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
-    html: Annotated[Path | None, typer.Option(help="File for its page. Default: among the night's reports.")] = None,
+    html: Annotated[Path | None, typer.Option(help="File of the page. Default: a file among the night's reports.")] = None,
     sources: SourcesFile = None,
 ) -> None:
-    """Show a track as a night knows it: its genre and where that comes from, its sound as picture and in figures."""
+    """Print a track's genre with its source and the track's descriptors, and write a page with its spectrogram."""
     from jobs.cli.progress import bar
     from jobs.cli.track import print_track, write_track_page
 
@@ -148,7 +150,7 @@ def track(
 
 @app.command()
 def runs(as_json: AsJson = False, sources: SourcesFile = None) -> None:
-    """List the runs, newest first; exactly one of the published ones is live."""
+    """List the runs, newest first; one of the published runs is live."""
     from jobs.cli.show import all_runs, print_runs
 
     documents = all_runs(settings_with(sources))
@@ -161,15 +163,15 @@ def sample(
     seed: Annotated[int, typer.Option(help="Seed: equal seeds, equal bytes.")] = 7,
     out: Annotated[Path | None, typer.Option(help="Folder to write. Default: VAR/sample.")] = None,
 ) -> None:
-    """Make the synthetic sample data: logs, catalogue, profiles and audio, in the field's formats."""
+    """Generate the synthetic sample data: logs, catalogue, profiles and audio, in standard formats."""
     from jobs.cli.sample import make_sample
 
-    typer.echo(f"The sample lies in {make_sample(out or Settings().var / 'sample', days, seed)}")
+    typer.echo(f"Sample data: {make_sample(out or Settings().var / 'sample', days, seed)}")
 
 
 @app.command()
-def dictionary() -> None:
-    """Print the data dictionary (docs/data-dictionary.md), made from the schemas."""
+def schema() -> None:
+    """Print the data dictionary of the lake (docs/data-dictionary.md)."""
     from jobs.lake.dictionary import data_dictionary
 
     typer.echo(data_dictionary(), nl=False)
@@ -177,7 +179,7 @@ def dictionary() -> None:
 
 @mongo_app.command("start")
 def mongo_start() -> None:
-    """Start the embedded MongoDB, or find it running, and say how to connect."""
+    """Start the embedded MongoDB if it does not run, and print how to connect."""
     from jobs.cli.summary import print_connection
     from jobs.mongo import embedded
 
@@ -196,7 +198,7 @@ def mongo_stop() -> None:
 
 @mongo_app.command("status")
 def mongo_status() -> None:
-    """Say whether the embedded MongoDB runs, and where."""
+    """Print whether the embedded MongoDB runs, and where."""
     from jobs.mongo import embedded
 
     typer.echo(embedded.status(Settings()))

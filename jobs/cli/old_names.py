@@ -7,6 +7,9 @@ COMMANDS = {
     "evaluate-pairs": ("evaluate", "pairs"),
     "evaluate-genres": ("evaluate", "genres"),
     "evaluate-new-tracks": ("evaluate", "cold-start"),
+    "open": ("night", "begin"),
+    "close": ("night", "end"),
+    "dictionary": ("schema",),
 }
 OPTIONS = {
     ("evaluate",): {"--lists": "--rankings", "--against": "--baseline"},

@@ -1,4 +1,4 @@
-"""What several commands share: options, and how words become dates and settings."""
+"""Options that several commands share, and the parsing of dates and settings."""
 
 import datetime as dt
 from pathlib import Path
@@ -9,12 +9,12 @@ import typer
 from jobs.errors import PmrsError
 from jobs.settings import Settings
 
-Date = Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="The night's date (UTC).")]
+Date = Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Date of the night (UTC).")]
 SourcesFile = Annotated[
     Path | None,
-    typer.Option("--sources", help="Sources file (TOML). Default: PMRS_SOURCES, else the last night's, else the sample."),
+    typer.Option("--sources", help="Sources file (TOML). Default: PMRS_SOURCES, else that of the last night, else the sample."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def day(text: str) -> dt.date:
@@ -26,7 +26,7 @@ def day(text: str) -> dt.date:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Names that were given by comma."""
+    """Split a comma-separated option."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 

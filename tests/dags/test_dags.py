@@ -89,7 +89,7 @@ def test_one_run_at_a_time_over_explicit_utc_days(dag: dict[str, Any]) -> None:
 
 
 def test_families_follow_each_other_as_the_registry_orders_them(dag: dict[str, Any]) -> None:
-    before = "open"
+    before = "begin"
     for family in FAMILIES:
         task = dag["tasks"][family]
         assert task["type"] == "SparkSubmitOperator"
@@ -111,10 +111,10 @@ def test_a_family_is_tried_again_and_ends_in_time_but_open_is_not_tried_again(da
 
 def test_close_runs_whatever_happened_and_no_failure_is_lost(dag: dict[str, Any]) -> None:
     tasks = dag["tasks"]
-    assert tasks["close"]["rule"] == "all_done"
-    assert tasks["close"]["after"] == ["open", "publish"]
+    assert tasks["end"]["rule"] == "all_done"
+    assert tasks["end"]["after"] == ["begin", "publish"]
     assert tasks["night_is_whole"]["rule"] == "all_success"
-    assert set(tasks["night_is_whole"]["after"]) == {*FAMILIES, "close"}
+    assert set(tasks["night_is_whole"]["after"]) == {*FAMILIES, "end"}
 
 
 def test_what_uses_a_gpu_waits_for_one(dag: dict[str, Any]) -> None:
