@@ -6,6 +6,7 @@ table differs. Rows are compared without order; it reads both sides into memory,
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -37,8 +38,10 @@ VALUES = {
         for table in ("similar_tracks", "similar_artists", "daily_mixes")
     },
 }
-VOLATILE = frozenset({"producer_version", "run_id", "erased_at", "at", "model"})
-"""Columns that hold a run, a time or the digest of a program or of weights with their card."""
+VOLATILE = frozenset({"producer_version", "run_id", "at", "model", "reason"})
+"""Columns that hold a run, a time, the digest of a program or model, or a sentence for people that was rewritten."""
+CHECKOUT = re.compile(r"^/.*/var/")
+"""Prefix of file names, which differs between two checkouts."""
 
 
 def partitions(lake: Path) -> dict[tuple[str, str], pd.DataFrame]:
@@ -68,6 +71,8 @@ def canonical(rows: pd.DataFrame) -> list[str]:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return CHECKOUT.sub("var/", value)
     return value.tolist() if hasattr(value, "tolist") else value
 
 
