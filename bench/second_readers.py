@@ -153,7 +153,8 @@ def lose_sqlite_rows(folder: Path) -> None:
     path.write_bytes(content)
     with contextlib.closing(sqlite3.connect(path)) as opened:
         try:
-            rows: Any = len(opened.execute("SELECT rowid, a FROM t").fetchall())
+            values = opened.execute("SELECT rowid, a FROM t").fetchall()
+            rows: Any = f"{len(values)} ({len(set(values))} distinct)"
         except sqlite3.Error as error:
             rows = f"error: {error}"
     print(f"SQLite, 2000 rows: SELECT gives {rows}, counter {counted(lambda p: count_rows(p, 2), path)}")

@@ -1,12 +1,16 @@
-"""Small files of VAR that appear whole or not at all."""
+"""Write files atomically: a reader sees the old content or the complete new one."""
 
 import os
+import uuid
 from pathlib import Path
 
 
-def write_whole(target: Path, text: str) -> None:
-    """Write aside and rename, so that nobody reads half of it; folders that are missing are made."""
+def write_atomic(target: Path, content: str | bytes) -> None:
+    """Write to a temporary file in the same folder and rename it; create missing folders. Text is encoded as UTF-8.
+
+    Several processes may write the same target at once: the last rename wins. Raises OSError.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_suffix(".part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, target)
+    temporary = target.with_name(f".{uuid.uuid4().hex}.part")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(temporary, target)

@@ -86,7 +86,7 @@ def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> D
 
 
 def decode_content(path: str, content_hash: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:
-    """Decode a file whose bytes have this SHA-256 (hex). Raises UnusableAudio like `decode`, or if they have another."""
+    """Decode a file whose bytes have this SHA-256 (hex). Raises UnusableAudio like `decode`, or if they differ."""
     check_content(path, content_hash)
     return decode(path, sample_rate, max_seconds, max_bytes)
 

@@ -1,6 +1,6 @@
 """Extract features from the night's audio files: each new content once, whatever the names of its files.
 
-A file that cannot be used is quarantined with the reason and does not affect others. If the file itself is at fault, the
+A file that cannot be used is quarantined with the reason and does not affect others. If the file is at fault, the
 result is stored like any other. If the machine may be at fault (RETRIED_RULES), the file is tried again every night.
 """
 
@@ -26,7 +26,7 @@ from jobs.lake.quarantine import QUARANTINE_DAY_LINES, QUARANTINE_LIMIT
 from jobs.lake.schemas import table
 
 RETRIED_RULES = ("unreadable", "changed", "too_large", "timed_out", "crashed", "failed")
-"""Rules that a file may break today and not tomorrow, or not with other settings: the result is not stored by content."""
+"""Rules that a file may break today and not tomorrow, or not with other settings: results are not stored."""
 FILE_OVERHEAD_BYTES = 1_000_000
 """Cost of a file besides its size, in bytes: for short files the transform is most of the work."""
 TARGET_TASK_BYTES = 64_000_000
@@ -148,5 +148,6 @@ def _require_usable(files: DataFrame, unusable: DataFrame) -> None:
         first = unusable.orderBy("file").first()
         raise SourceError(
             f"{count} of {total} audio files are unusable, more than {QUARANTINE_LIMIT:.0%}; the first is "
-            f"{first['file'] if first else ''}: {first['reason'] if first else ''}. Repair or remove them and run again."
+            f"{first['file'] if first else ''}: {first['reason'] if first else ''}. "
+            "Repair or remove them and run again."
         )

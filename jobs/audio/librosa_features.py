@@ -60,7 +60,7 @@ def warm_up() -> None:
 
 
 def loudness_features(wave: NDArray[np.float32]) -> dict[str, float]:
-    """Return loudness (of all frames), intensity (of the loudest tenth) and dynamics (10th to 95th percentile), in dB."""
+    """Return loudness (all frames), intensity (loudest tenth) and dynamics (10th to 95th percentile), in dB."""
     frames = librosa.feature.rms(y=wave, frame_length=N_FFT, hop_length=HOP)[0]
     level = np.maximum(20 * np.log10(np.maximum(frames, 1e-10)), MIN_LEVEL_DB)
     loud = np.sort(frames)[-max(1, round(LOUD_FRACTION * frames.size)) :]

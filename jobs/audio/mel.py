@@ -49,8 +49,8 @@ class Config:
         }
         for name in (name for name, is_so in wrong.items() if is_so):
             raise SourceError(
-                f"{name} = {getattr(self, name)!r} under [jobs.mel] is invalid; presets are {', '.join(PRESETS)}, choice is "
-                f"{', '.join(get_args(ClipSelection))}, numbers are above 0."
+                f"{name} = {getattr(self, name)!r} under [jobs.mel] is invalid; presets are {', '.join(PRESETS)}, "
+                f"choice is {', '.join(get_args(ClipSelection))}, numbers are above 0."
             )
 
 

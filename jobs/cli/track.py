@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from jobs.atomic_io import write_whole
+from jobs.atomic_io import write_atomic
 from jobs.cli.show import console
 from jobs.context import JobContext, Night
 from jobs.report import track
@@ -30,7 +30,7 @@ def write_track_page(
     night = Night(night_date, "track", sources, settings, spark)
     details = track.read_details(JobContext(night, "track", track.Config()), track_id)
     path = html or track_file(settings, sources.name, details.date, track_id)
-    write_whole(path, track.render(details))
+    write_atomic(path, track.render(details))
     return details, path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
 
-from jobs.atomic_io import write_whole
+from jobs.atomic_io import write_atomic
 from jobs.context import JobContext, ProgressCallback
 from jobs.errors import EvaluationError
 from jobs.evaluate import metrics
@@ -165,7 +165,7 @@ def _store(settings: Settings, report: EvaluationReport) -> None:
     replaced = {(row["task"], row["model"]) for row in report["results"]}
     retained = [row for row in earlier.get("results", []) if comparable and (row["task"], row["model"]) not in replaced]
     merged = {**report, "results": [*report["results"], *retained]}
-    write_whole(path, json.dumps(merged, indent=1, allow_nan=False) + "\n")
+    write_atomic(path, json.dumps(merged, indent=1, allow_nan=False) + "\n")
     head = {key: value for key, value in report.items() if key not in {"results", "tasks"}}
     documents: list[Row] = [{**head, **row} for row in json.loads(json.dumps(report["results"]))]
     same_split = {"kind": KIND, "date": report["date"], "split": report["split"]}

@@ -37,7 +37,7 @@ def usable_events(events: DataFrame, night: date) -> DataFrame:
 
 
 def aggregate_events(events: DataFrame, min_play_ms: int) -> DataFrame:
-    """Return per user and track: `plays`, `stars` (latest rating), `liked` (latest of like and unlike), `last_event_at`."""
+    """Return per user and track: `plays`, `stars` (latest rating), `liked` (latest like or unlike), `last_event_at`."""
     is_play = (F.col("event") == "play") & (F.coalesce("ms_played", F.lit(min_play_ms)) >= min_play_ms)
     opinion = F.when(F.col("event").isin("like", "unlike"), F.struct("played_at", "event"))
     rated = F.when(F.col("event") == "rate", F.struct("played_at", "rating"))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jobs.atomic_io import write_whole
+from jobs.atomic_io import write_atomic
 from jobs.lake.model_registry import Card, ModelRegistry
 from jobs.report import genre
 from jobs.report.templates import templates
@@ -54,7 +54,7 @@ def write_pages(settings: Settings, sources_name: str, registry: ModelRegistry) 
     pages = []
     for card, live in registry.cards():
         target = folder / page_of(card)
-        write_whole(target, render(card, live))
+        write_atomic(target, render(card, live))
         pages.append(target)
     for stale in set(folder.glob("*.html")) - set(pages):
         stale.unlink()

@@ -7,7 +7,7 @@ import datetime as dt
 import time
 from dataclasses import dataclass
 
-from jobs.atomic_io import write_whole
+from jobs.atomic_io import write_atomic
 from jobs.context import JobContext
 from jobs.lake.manifest import code_version
 from jobs.mongo import views
@@ -42,13 +42,13 @@ def run(ctx: JobContext) -> None:
     with connect(night.settings, name) as store:
         facts = collect(ctx, read_run_info(ctx, store), metric, config.nights)
         findings = find_problems(facts, Limits(), metric)
-        write_whole(report_file(night.settings, name, night.date), render(facts, findings, metric))
+        write_atomic(report_file(night.settings, name, night.date), render(facts, findings, metric))
         summary = documents.summarize(facts, findings, metric)
         built = documents.build_documents(facts, findings, metric)
         documents.store_documents(store, built, facts.run.run_id, summary)
     if facts.run.is_newest:
         text = prometheus.metrics_text(facts, findings, metric, time.time())
-        write_whole(prometheus.metrics_file(night.settings, name), text)
+        write_atomic(prometheus.metrics_file(night.settings, name), text)
     write_pages(night.settings, name, night.models)
 
 

@@ -93,8 +93,8 @@ def write_tables(out: Path, world: World, progress: OnProgress) -> list[Garbage]
     progress("files", 0, 4)
     bad = write_app_log(out, cfg, world.log.events + world.repeated)
     progress("files", 1, 4)
-    forgotten = {user.user_id for user in world.users if user.deleted_on >= 0}
-    bad += write_counts(out, cfg, world.counts, forgotten)
+    deleted_users = {user.user_id for user in world.users if user.deleted_on >= 0}
+    bad += write_counts(out, cfg, world.counts, deleted_users)
     progress("files", 2, 4)
     bad += write_msd(out, cfg, world.catalogue, world.plan)
     progress("files", 3, 4)

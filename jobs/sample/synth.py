@@ -26,7 +26,7 @@ class Grid:
     samples: int
 
     def at(self, bar: int, step: int, rng: Generator) -> int:
-        """Return the sample at which a step of a bar is played, with swing and a random deviation of some milliseconds."""
+        """Return the sample at which a step of a bar is played, with swing and a random deviation of some ms."""
         late = self.swing if step % 2 else 0.0
         return int((((bar * 16 + step) + late) * self.step + rng.normal(0, 0.002)) * self.rate)
 

@@ -30,12 +30,12 @@ def make_counts(cfg: SampleConfig, catalogue: Catalogue, users: list[User], tast
     return counts
 
 
-def write_counts(out: Path, cfg: SampleConfig, counts: Counts, forgotten: set[str]) -> list[Garbage]:
+def write_counts(out: Path, cfg: SampleConfig, counts: Counts, deleted_users: set[str]) -> list[Garbage]:
     """Write `user<TAB>song<TAB>count`, with garbage that names no user with a deletion request."""
     rng = cfg.rng(15)
     keys = sorted(counts)
     lines = [f"{user}\t{song}\t{counts[user, song]}".encode() for user, song in keys]
-    allowed = [key for key in keys if key[0] not in forgotten]
+    allowed = [key for key in keys if key[0] not in deleted_users]
     count = max(4, int(cfg.garbage * len(lines)) // 2)
     bad = []
     for n, i in enumerate(rng.choice(len(allowed), min(count, len(allowed)), replace=False)):

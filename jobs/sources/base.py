@@ -1,4 +1,4 @@
-"""Base classes with the defaults of `contract.Format`, so that a format's module defines only what is particular to it."""
+"""Base classes with the defaults of `contract.Format`, so that a format defines only its particulars."""
 
 from abc import ABC, abstractmethod
 from datetime import date

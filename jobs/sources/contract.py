@@ -58,7 +58,7 @@ class Parsed:
     blank: DataFrame
     """Columns `file`, `blank` (long): number of empty lines, comments and headers per file."""
     deletions: DataFrame | None = None
-    """Columns `user_hash`, `track_id`, `file`, `dt`: deletion requests in the lines. They are good lines, but no rows."""
+    """Columns `user_hash`, `track_id`, `file`, `dt`: deletion requests. They are good lines, but not in `rows`."""
     extra_tables: Mapping[str, DataFrame] = field(default_factory=dict)
     """Rows of further lake tables from the same lines, by table name, with `file` (snapshots only).
 

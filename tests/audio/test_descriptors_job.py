@@ -32,7 +32,7 @@ def test_every_usable_file_is_described_once(
     (tmp_path / "bad.mp3").write_text("no music")
     files = {"a": tmp_path / "a.wav", "b": tmp_path / "a.wav", "bad": tmp_path / "bad.mp3"}
     ctx, written = run_both_jobs(ingested(files))
-    # the bad file was told of by the job `mel` already
+    # the job `mel` has already quarantined the bad file
     assert written == {
         "audio_descriptors": 1, "audio_status/audio_descriptors": 1, "quarantine/descriptors": 0, "track_descriptors": 2,
     }  # fmt: skip

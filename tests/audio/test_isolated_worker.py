@@ -48,7 +48,7 @@ def test_a_bad_file_affects_no_other(path: str, rule: str, reason: str) -> None:
         assert error.value.rule == rule
         assert reason in error.value.reason
         second_reply = worker({"path": "good"})
-    # whoever reads is another process than this one, and another one where the first was lost
+    # the worker is another process, and a new one after the first has died
     assert str(os.getpid()) not in first_reply
     assert (first_reply == second_reply) == (rule in {"failed", "silent"})
     with pytest.raises(ProcessLookupError):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs.atomic_io import write_whole
+from jobs.atomic_io import write_atomic
 from jobs.report.facts import Facts
 from jobs.report.prometheus import metrics_file, metrics_text
 from jobs.report.verdict import Limits, find_problems
@@ -84,7 +84,7 @@ def test_labels_are_escaped() -> None:
 def test_metrics_file_is_written_atomically(settings: Settings, tmp_path: Path) -> None:
     target = metrics_file(settings, "small")
     assert target == settings.var.resolve() / "metrics" / "small.prom"
-    write_whole(target, "one\n")
-    write_whole(target, "two\n")
+    write_atomic(target, "one\n")
+    write_atomic(target, "two\n")
     assert [path.name for path in target.parent.iterdir()] == ["small.prom"]
     assert target.read_text() == "two\n"

@@ -166,7 +166,7 @@ def test_app_log_lines_break_the_expected_rules(spark: SparkSession, tmp_path: P
     assert parsed.deletions.count() == 1
     once = parsed.rows.dropDuplicates(["dt", "user_id", "track_id", "event", "played_at"])
     counted = FORMATS["app_log"].count(spark, Source("app", "app_log", str(file)), [str(file)])
-    # the one account that is too rotten to pass: ten of fifteen lines
+    # ten of fifteen lines are bad, so the account does not pass
     with pytest.raises(SourceError, match="10 of 15 lines break a rule"):
         account_snapshot(Source("app", "app_log", str(file)), counted, parsed, once)
 

@@ -107,7 +107,7 @@ def test_fast_and_slow_path_agree_on_every_plain_line(spark: SparkSession, tmp_p
     for row in fast.values():
         row["played_at"] = row["played_at"].replace(tzinfo=None)
         assert tuple(row[name] for name in keep) in expected
-    # the rows of the fast way, as often as they came, are among those of the long way
+    # the rows of the fast path, with their multiplicity, are among those of the slow path
     assert all(expected.count(row) >= count for row, count in counted(fast, keep).items())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.atomic_io import write_whole
+from jobs.atomic_io import write_atomic
 from jobs.content_cache import program_version
 from jobs.context import JobContext, ProgressCallback
 from jobs.errors import EvaluationError
@@ -128,7 +128,7 @@ class PredictionStore:
             probabilities = spec.fit_predict(fold)
             seconds = time.monotonic() - start
             row = {"tracks": fold.test.tolist(), "probabilities": probabilities.tolist(), "seconds": seconds}
-            write_whole(file, json.dumps(row) + "\n")
+            write_atomic(file, json.dumps(row) + "\n")
 
     def load(self, spec: GenreModelSpec) -> tuple[F64, float]:
         """Return the probabilities [S, N, G], NaN for tracks without a prediction, and the mean seconds of a fold."""
@@ -159,7 +159,7 @@ def _figures(
 
 
 def _store(settings: Settings, folder: Path, report: EvaluationReport) -> None:
-    write_whole(folder.with_suffix(".json"), json.dumps(report, indent=1, allow_nan=False) + "\n")
+    write_atomic(folder.with_suffix(".json"), json.dumps(report, indent=1, allow_nan=False) + "\n")
     for row in report["results"]:
-        write_whole(folder / f"{row['model']}.svg", confusion_plot(row, report["genres"]))
+        write_atomic(folder / f"{row['model']}.svg", confusion_plot(row, report["genres"]))
     store_documents(settings, report)

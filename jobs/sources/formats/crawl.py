@@ -37,8 +37,15 @@ from jobs.sources.reading.python_readers import (
 )
 from jobs.sources.reading.warc_files import AUDIO_SUFFIXES, WarcRecord, read_warc, url_suffix
 
-SUFFIX_OF_TYPE = {"audio/mpeg": ".mp3", "audio/ogg": ".ogg", "application/ogg": ".ogg", "audio/flac": ".flac", "audio/wav": ".wav",
-                  "audio/x-wav": ".wav", "audio/mp4": ".m4a"}  # fmt: skip
+SUFFIX_OF_TYPE = {
+    "audio/mpeg": ".mp3",
+    "audio/ogg": ".ogg",
+    "application/ogg": ".ogg",
+    "audio/flac": ".flac",
+    "audio/wav": ".wav",
+    "audio/x-wav": ".wav",
+    "audio/mp4": ".m4a",
+}
 AUDIO_ONLY = [field for field in AUDIO_FILES.schema if field.name not in SOURCE_TRACKS.schema.names]
 COLUMNS = StructType(
     [*SOURCE_TRACKS.schema, *AUDIO_ONLY, StructField("row_type", StringType()), StructField("link", StringType())]
@@ -58,7 +65,7 @@ class Crawl(SnapshotFormat):
     options = AudioFolder
 
     def files(self, source: Source) -> list[str]:
-        """List the file, or every .warc and .warc.gz under the folder. Raises SourceError if audio cannot be written."""
+        """List the file, or every .warc and .warc.gz under the folder. Raises SourceError if it cannot write audio."""
         make_audio_folder(source)
         return list_files(source, frozenset({".warc"}))
 

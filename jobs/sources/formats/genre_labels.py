@@ -1,4 +1,4 @@
-"""Genre labels of tracks: `track<TAB>genre[<TAB>second genre]`, `#` comments (the tagtraum .cls files, Schreiber 2015)."""
+"""Genre labels of tracks: `track<TAB>genre[<TAB>second genre]`, `#` comments (tagtraum .cls files, Schreiber)."""
 
 from pyspark.sql import functions as F
 

@@ -20,7 +20,7 @@ LAST, FIRST = 17, 40
 
 
 def line_format(source: Source) -> LineFormat:
-    """Return how a record is read. A song of KKBox is a track. An ISRC of another form has no year, but breaks no rule."""
+    """Return how a record is read. A song of KKBox is a track. An ISRC of another form has no year, but is valid."""
     track = cell(0)
     return csv_line_format(
         HEADER,

@@ -29,7 +29,7 @@ def frame_builder(from_track: bool) -> Callable[[Sequence[Row], str], Iterator[p
     """Return a function from rows of similars_src (`from_track`) or similars_dest to rows of table `track_similars`."""
     ends = ("track_id", "similar_id") if from_track else ("similar_id", "track_id")
 
-    def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
+    def to_frames(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
         bad: list[int] = []
         lines, kinds, track_ids, similar_ids, scores = list[int](), list[str](), list[str](), list[str](), list[float]()
         for number, named, listed in rows:
@@ -50,7 +50,7 @@ def frame_builder(from_track: bool) -> Callable[[Sequence[Row], str], Iterator[p
                 {"line": lines, "kind": kinds, ends[0]: track_ids, ends[1]: similar_ids, "score": scores}
             )
 
-    return frame
+    return to_frames
 
 
 def _query(name: str, from_track: bool) -> Query:

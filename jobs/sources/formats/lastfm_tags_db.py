@@ -10,7 +10,7 @@ import pandas as pd
 from jobs.sources.reading.sqlite import Query, Row, SqliteSnapshotFormat, split_rows, to_text
 
 
-def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
+def to_frames(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
     """Yield rows of table `track_tags`."""
     tagged = (
         (number, _prefixed(prefix, to_text(track)), to_text(tag), _weight(weight))
@@ -38,6 +38,6 @@ SELECT = (
 )
 FORMAT = SqliteSnapshotFormat(
     "track_tags",
-    (Query("tid_tag", frozenset({"tid", "tag", "val"}), SELECT, frame),),
+    (Query("tid_tag", frozenset({"tid", "tag", "val"}), SELECT, to_frames),),
     joined_tables=(("tids", frozenset({"tid"})), ("tags", frozenset({"tag"}))),
 )

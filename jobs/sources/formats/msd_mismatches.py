@@ -1,4 +1,4 @@
-"""The MSD's list of wrong matches: `ERROR: <SO... TR...> Artist  -  Title  !=  Artist  -  Title` (sid_mismatches.txt)."""
+"""The MSD's wrong matches (sid_mismatches.txt): `ERROR: <SO... TR...> Artist  -  Title  !=  Artist  -  Title`."""
 
 from pyspark.sql import functions as F
 

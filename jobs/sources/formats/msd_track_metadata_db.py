@@ -12,7 +12,7 @@ TEXTS = ("song_id", "title", "artist_id", "artist_name", "release")
 COLUMNS = ("track_id", *TEXTS, "year", "duration")
 
 
-def frame(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
+def to_frames(rows: Sequence[Row], prefix: str) -> Iterator[pd.DataFrame]:
     """Yield rows of table `source_tracks`; year 0 and length 0 mean unknown."""
     return split_rows(
         (_catalogue_row(row, prefix) for row in rows),
@@ -40,6 +40,6 @@ def _positive(value: Any, limit: float) -> float | None:
 
 
 QUERY = Query(
-    "songs", frozenset(COLUMNS), f"SELECT r.rowid, {', '.join(f'r.{name}' for name in COLUMNS)} FROM songs r", frame
+    "songs", frozenset(COLUMNS), f"SELECT r.rowid, {', '.join(f'r.{name}' for name in COLUMNS)} FROM songs r", to_frames
 )
 FORMAT = SqliteSnapshotFormat("source_tracks", (QUERY,))

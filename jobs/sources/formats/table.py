@@ -200,7 +200,7 @@ def _width_rule(names: Sequence[str], mark: str) -> Rule:
 
 
 def _cells(mark: str, width: int) -> Column:
-    """Split the line into fields. Tabs have no quoting, as titles hold stray quotes; other separators quote with `"`."""
+    """Split the line into fields. Tabs have no quoting, as titles hold stray quotes; others quote with `"`."""
     if mark == "\t":
         return F.split("text", "\t", -1)
     return csv_cells(mark, width)

@@ -1,4 +1,4 @@
-"""Echo Nest Taste Profile: `user song count`, separated by tabs or single spaces, without times (McFee et al., 2012)."""
+"""Echo Nest Taste Profile (McFee et al., 2012): `user song count`, separated by tabs or spaces, without times."""
 
 from pyspark.sql import functions as F
 

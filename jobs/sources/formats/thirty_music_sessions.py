@@ -22,7 +22,7 @@ MAX_SECONDS = 1e9
 
 
 def line_format(source: Source) -> LineFormat:
-    """Return how a line is read. A line with any number of plays is one good line; one bad track rejects its session."""
+    """Return how a line is read. A session is one line, whatever its number of plays; one bad track rejects it."""
     user, tracks = idomaar.linked_user(), F.col("links")["objects"]
 
     def play(track: Column) -> Column:

@@ -1,4 +1,4 @@
-"""30Music's tracks (entities/tracks.idomaar): named `Artist/_/Title` with the escapes of Last.fm's URLs, length in ms."""
+"""30Music's tracks (entities/tracks.idomaar): `Artist/_/Title` with the escapes of Last.fm's URLs, length in ms."""
 
 from pyspark.sql import functions as F
 

@@ -24,7 +24,7 @@ Counts = dict[str, Any]
 
 
 def quarantine_rows(parsed: Parsed, source: Source) -> DataFrame:
-    """Return rows of table `quarantine` (and `dt` for dated formats): rejected input with line numbers, raw in base64."""
+    """Return rows of table `quarantine` (and `dt` for dated formats), with line numbers and raw bytes in base64."""
     rejected = locate_lines(parsed.rejected)
     raw = F.base64(F.col("raw")).alias("raw")
     dated = [name for name in ("dt",) if name in rejected.columns]
@@ -118,12 +118,16 @@ def account_events(
 
 
 def _require_every_record(source: Source, counts: Counts, lines: FileCounts) -> None:
-    """Raise SourceError unless every good record became an event or a deletion request (formats of one event a record)."""
+    """Raise SourceError unless every good record became an event or a deletion request.
+
+    Only for formats with one event per record.
+    """
     records = counts["good"] - lines.continued
     if source.format in ("app_log", "table") and records != counts["accepted"] + lines.deletion_requests:
         raise SourceError(
-            f"Source {source.name}: {counts['file']} has {records} good records, but they gave {counts['accepted']} events "
-            f"and {lines.deletion_requests} deletion requests; run again, and report it if it happens again."
+            f"Source {source.name}: {counts['file']} has {records} good records, but "
+            f"{counts['accepted']} events and {lines.deletion_requests} deletion requests were written; "
+            "run again, and report it if it happens again."
         )
 
 
@@ -168,7 +172,8 @@ def _check_fraction(rows: list[Counts], what: str, parsed: Parsed) -> None:
         worst = max(rows, key=lambda row: (row["quarantined"], str(row["file"])))
         raise SourceError(
             f"{what}: {bad} of {lines} lines break a rule, more than {QUARANTINE_LIMIT:.0%}; most of them "
-            f"in {worst['file']}, most often: {_most_common_reason(parsed, worst['file'])}. Repair or remove it, and run again."
+            f"in {worst['file']}, most often: "
+            f"{_most_common_reason(parsed, worst['file'])}. Repair or remove it, and run again."
         )
 
 

@@ -76,7 +76,8 @@ def inputs_to_read(
     else:
         raise SourceError(
             f"Source {source.name}, {what}: {names} was read and is gone, while other files or settings have changed; "
-            "reading these now would lose its events. Put it back, or drop its events: `pmrs run events --date D --force`."
+            "reading these now would lose its events. "
+            "Put it back, or drop its events: `pmrs run events --date D --force`."
         )
     return inputs
 

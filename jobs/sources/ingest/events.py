@@ -85,7 +85,10 @@ def ingest_undated(ctx: JobContext, source: Source, files: list[str]) -> None:
 
 
 def _last_account(ctx: JobContext, source: Source) -> Manifest | None:
-    """Return the manifest of `ingest_counts` from the last read of an undated source; it is written after its events."""
+    """Return the manifest of `ingest_counts` from the last read of an undated source.
+
+    It is written after the source's events.
+    """
     part, lake = f"ingest_counts/{source.name}", ctx.night.lake
     manifests = [m for day in lake.dates(part) if (m := lake.manifest(part, day)) and m.folder]
     return max(manifests, key=lambda m: m.folder.rpartition("run=")[2], default=None)
@@ -103,7 +106,8 @@ def run(ctx: JobContext) -> None:
         if with_date and len(with_date) < len(files):
             stray = min(set(files) - set(with_date))
             raise SourceError(
-                f"Source {source.name}: {stray} has no date in its path, others do (dt=2026-11-14/); move it to its day."
+                f"Source {source.name}: {stray} has no date in its path, others do (dt=2026-11-14/); "
+                "move it to its day."
             )
         if with_date:
             read_later_deletion_requests(ctx, source, with_date)
@@ -132,5 +136,6 @@ def require_date_in_data(ctx: JobContext) -> None:
     newest = newest_date(ctx.night.sources)
     if ctx.night.date > newest:
         raise SourceError(
-            f"There is no data for {ctx.night.date}: the newest date in the sources is {newest}. Check the feed, or the date."
+            f"There is no data for {ctx.night.date}: the newest date in the sources is {newest}. "
+            "Check the feed, or the date."
         )

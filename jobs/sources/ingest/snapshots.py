@@ -63,7 +63,7 @@ def ingest_snapshot(ctx: JobContext, source: Source) -> None:
 
 
 def output_parts(source: Source) -> dict[str, date | None]:
-    """Return the parts that a source writes, that of its table first, with the date of each if it is not the night's."""
+    """Return the parts that a source writes, that of its table first, and their dates if not the night's."""
     handler = FORMATS[source.format]
     # counts belong to their as_of; the night reads everything else as it is now
     as_of = source.as_of if handler.table in COUNT_TABLES else None

@@ -1,7 +1,7 @@
 """Stage accepted events by received date, before duplicates are dropped: the first half of an ingest.
 
-Tasks write Arrow files themselves and report only the paths to the driver. So each line is read and parsed once, however
-its events are used. A repeated task writes files with other names; only files of finished tasks are ever read.
+Tasks write Arrow files themselves and report only the paths to the driver. So each line is read and parsed only once. A
+repeated task writes files with other names; only files of finished tasks are ever read.
 """
 
 import datetime as dt
@@ -44,12 +44,14 @@ SLOW_LINES_SCHEMA = pa.schema(
     [("file", pa.string()), ("folder_date", pa.date32()), ("name_date", pa.date32()), ("start", pa.int64()),
      ("line_in_range", pa.int64()), ("raw", pa.binary())]
 )  # fmt: skip
-"""A line that the fast path skipped: its file (and the dates in its path), the start of its range, and its 1-based number
-in the range."""
+"""A line that the fast path skipped: its file, the dates in its path, the start of its byte range, and its 1-based
+number in the range.
+"""
 SLOW_LINES_DDL = "file string, folder_date date, name_date date, start long, line_in_range long, raw binary"
 FastParser = Callable[[pa.LargeBinaryArray, str, dt.date | None], tuple[pa.Table, pa.BooleanArray]]
-"""Takes lines, namespace and the file's date. Returns the rows of the lines that are certainly good, and a mask of these
-lines (`app_log_fast_path.py`)."""
+"""Takes lines, namespace and the file's date. Returns rows of the certainly good lines, and a mask of these lines
+(`app_log_fast_path.py`).
+"""
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ class _Writer:
             self._report.append(("rows", day, count["values"], 0, path, count["counts"]))
 
     def _write(self, table: pa.Table, suffix: str) -> str:
-        """Write a table to a new file and return its path. The file is read once and soon, so lz4 is the fastest in all."""
+        """Write a table to a new file and return its path. It is read once and soon, so lz4 is the fastest."""
         name = f"{uuid.uuid4().hex}{suffix}"
         with self._fs.open_output_stream(posixpath.join(self._base, name)) as stream:
             if suffix == ".parquet":

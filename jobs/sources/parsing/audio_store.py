@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from jobs.atomic_io import write_atomic
 from jobs.errors import SourceError
 from jobs.sources.contract import Source
 from jobs.sources.options import Options
@@ -33,12 +33,12 @@ def make_audio_folder(source: Source) -> None:
 
 
 def store_audio(folder: str, body: bytes, suffix: str) -> dict[str, Any]:
-    """Write audio atomically, equal bytes to one file. Return its `path`, `bytes` and `content_hash`. Raises OSError."""
+    """Write audio atomically, equal bytes to one file. Raises OSError.
+
+    Returns its `path`, `bytes` and `content_hash`.
+    """
     content = hashlib.sha256(body).hexdigest()
     path = Path(folder) / content[:2] / f"{content}{suffix}"
     if not path.is_file() or path.stat().st_size != len(body):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{uuid.uuid4().hex}.part")
-        part.write_bytes(body)
-        os.replace(part, path)
+        write_atomic(path, body)
     return {"path": str(path), "bytes": len(body), "content_hash": content}

@@ -20,7 +20,7 @@ YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 
 
 def read_tags(path: str) -> dict[str, str | int]:
-    """Return `title`, `artist`, `release` and `label` (genre) as text and `year` as a number, where the file has them."""
+    """Return the file's `title`, `artist`, `release` and `label` (genre) as text, and `year` as a number."""
     try:
         opened = open_tags(path)
         tags = opened.tags if opened is not None else None

@@ -146,7 +146,10 @@ def _resolve(value: Any, nodes_by_id: Mapping[str, Node]) -> Any:
 
 
 def _audio_addresses(node: Node) -> Iterator[str]:
-    """Yield the addresses of a recording's audio: `contentUrl`, `audio`, `encoding`, each an address or an AudioObject."""
+    """Yield the addresses of a recording's audio.
+
+    `contentUrl`, `audio` and `encoding` are addresses or AudioObjects.
+    """
     yield from _as_texts(node.get("contentUrl"))
     for name in ("audio", "encoding", "associatedMedia"):
         yield from _as_texts(node.get(name))

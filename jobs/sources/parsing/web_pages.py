@@ -1,4 +1,4 @@
-"""Extract a web page's structured data: JSON-LD blocks, microdata as trees of the same form, and the canonical address."""
+"""Extract a web page's structured data: JSON-LD blocks, microdata, and the canonical address."""
 
 import codecs
 import json

@@ -43,7 +43,7 @@ def batch_from_records(records: Sequence[CsvRecord], strip: bool = True) -> Colu
 
 
 def batch_from_lines(first: int, data: bytes, separator: str, strip: bool = True) -> ColumnBatch | None:
-    """Convert complete lines, from line `first` on, to columns; None unless each line is certainly a record of its own."""
+    """Convert complete lines, from line `first` on, to columns; None unless each line is certainly a record."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
     offsets = np.concatenate([[0], ends]).astype(np.int32)
     if np.diff(offsets).max() > MAX_FIELD_BYTES:

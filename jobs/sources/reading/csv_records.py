@@ -47,7 +47,7 @@ class _LineFeed:
         self.truncated = truncated
         self.exhausted = False
         self.in_truncated_record = False
-        """The file is truncated within a record: the lines from its start on are no records, whatever they look like."""
+        """The file is truncated within a record: the lines from its start on are rejected."""
 
     def finish_record(self, n_lines: int) -> None:
         """End the current record after its first `n_lines` lines and put the other lines back."""

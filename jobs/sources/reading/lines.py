@@ -21,7 +21,7 @@ from jobs.sources.reading.files import folder_date, name_date
 from jobs.sources.reading.independent_counts.text_lines import count_lines
 
 DRIVER_COUNT_BYTES = 16 * 1024**2
-"""Files of this total size are counted on the driver: starting Spark's Python workers takes longer than reading them."""
+"""Files of this total size are counted on the driver: starting Spark's Python workers takes longer."""
 COUNT_SCHEMA = pa.schema([("file", pa.string()), ("lines_in", pa.int64()), ("error", pa.string())])
 READ_ERRORS = (OSError, EOFError, zlib.error)
 TruncatedFiles = Mapping[str, int]
@@ -97,9 +97,10 @@ def resolve_file_names(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
 
 
 def decode_text() -> Column:
-    """Decode `value` of `read_lines`: UTF-8, and latin-1 where the bytes are not UTF-8. Drops trailing carriage returns.
+    """Decode `value` of `read_lines`: UTF-8, and latin-1 where the bytes are not UTF-8.
 
-    Decodes by characters, not by lines: a catalogue merged from several sources has both encodings in one line.
+    Trailing carriage returns are dropped. The encoding is detected by characters, not by lines: a catalogue merged from
+    several sources has both encodings in one line.
     """
     pieces = F.regexp_extract_all(F.decode("raw", "ISO-8859-1"), F.lit(f"({raw_bytes.TEXT_PIECE})"))
     mixed = F.array_join(F.transform(pieces, _decode_piece), "")

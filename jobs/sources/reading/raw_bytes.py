@@ -39,7 +39,7 @@ def truncated_at_line(path: str) -> int | None:
     """Return the 1-based number of the line at which a gzip stream is truncated; None for other files.
 
     A damaged stream does not count as truncated: the bytes before the error may be wrong. If the stream ends directly
-    after a newline, the number is that of the next line. Cached while the file's size and modification time stay the same.
+    after a newline, the number is that of the next line. Cached while the file's size and modification time stay equal.
     """
     state = os.stat(path)
     return _truncated_at_line(path, state.st_size, state.st_mtime_ns) if is_gzip(path) else None

@@ -77,7 +77,8 @@ def _parquet_types(path: str, required: Sequence[str]) -> list[str]:
     for field in schema:
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
             raise OSError(
-                f'the column {field.name} has nanoseconds, which Spark does not read; write it with coerce_timestamps="us"'
+                f"the column {field.name} has nanoseconds, which Spark does not read; "
+                'write it with coerce_timestamps="us"'
             )
     return [str(schema.field(name).type) for name in required]
 
@@ -119,7 +120,7 @@ def newest_date_in_column(source: Source, path: str, column: str) -> date | None
 
 
 def _parquet_values(path: str, column: str) -> Iterator[Any]:
-    """Yield the maximum of each batch for numbers and times, whose order is that of the dates; otherwise every value."""
+    """Yield the maximum of each batch for numbers and times, which sort like dates; otherwise every value."""
     for batch in pq.ParquetFile(path).iter_batches(columns=[column]):
         values = batch.column(0)
         if (

@@ -71,7 +71,10 @@ def _read_extension(stream: ByteStream, kind: bytes, size: int, pax_size: int | 
 
 
 def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the pairs of a pax header. A record is `length key=value` and a newline; the length includes its own digits."""
+    """Yield the (key, value) pairs of a pax header.
+
+    A record is `length key=value` and a newline; the length includes its own digits.
+    """
     offset = 0
     while offset < len(data):
         head = re.compile(rb"([0-9]{1,9}) ([^=]+)=").match(data, offset)
