@@ -72,8 +72,8 @@ class SourcesFile(BaseModel):
 def load_sources(path: Path | str) -> Sources:
     """Read a sources file. `${NAME}` is expanded in every text; paths are relative to the file.
 
-    Raises SourceError, one sentence with the file, table and key, for a file that is missing or not TOML, an unset
-    variable, a missing, unknown or invalid key, or a duplicate name.
+    Raises SourceError, one sentence with the file, table and key. Causes: the file is missing or not TOML, a variable
+    is unset, a key is missing, unknown or invalid, or two sources have one name.
     """
     path = Path(path).resolve()
     file = validated(SourcesFile, _expand_variables(_read_toml(path), path), str(path))

@@ -1,7 +1,9 @@
 """Mutagen's tag readers with limits on memory: bytes, frames, and no compressed frames.
 
-Without limits a hostile file can allocate gigabytes: a compressed frame, a picture or chunk that claims any size, or a
-tag of a million empty frames, each of which copies the rest of the tag.
+Without limits a hostile file can allocate gigabytes:
+- a compressed frame
+- a picture or chunk that claims any size
+- a tag of a million empty frames, each of which copies the rest of the tag
 """
 
 from typing import IO, Any
