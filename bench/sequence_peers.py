@@ -46,7 +46,7 @@ class Sequences:
     length: Ints
 
     def batch(self, rows: Ints) -> tuple[torch.Tensor, torch.Tensor]:
-        """These rows, as wide as the longest of them."""
+        """Pad these rows to the longest."""
         length = self.length[rows]
         return torch.from_numpy(self.tracks[rows, : length.max()]), torch.from_numpy(length)
 
@@ -117,7 +117,7 @@ def batches(data: Data, draw: np.random.Generator) -> Iterator[Ints]:
 
 
 def epochs(kind: type, data: Data, settings: dict[str, Any]) -> Iterator[Any]:
-    """The model after each epoch of training with Adam."""
+    """Yield the model after each epoch of training with Adam."""
     torch.manual_seed(SEED)
     draw = np.random.default_rng(SEED)
     settings_ = {"use_gpu": False, "MAX_ITEM_LIST_LENGTH": LOOK_BACK, "train_neg_sample_args": None, **settings}
@@ -159,7 +159,7 @@ def ndcg(model: Any, data: Data) -> float:
 
 
 def tuned(kind: type, data: Data, settings: dict[str, Any]) -> tuple[float, int]:
-    """The best NDCG of up to EPOCHS epochs, and their number; stops PATIENCE epochs after the best."""
+    """Return the best NDCG of up to EPOCHS epochs, and their number; stops PATIENCE epochs after the best."""
     values: list[float] = []
     for model in itertools.islice(epochs(kind, data, settings), EPOCHS):
         values.append(ndcg(model, data))
@@ -170,7 +170,7 @@ def tuned(kind: type, data: Data, settings: dict[str, Any]) -> tuple[float, int]
 
 
 def table(data: Data, items: Ints, scores: NDArray[np.float32]) -> pa.Table:
-    """A ranking table."""
+    """Return a ranking table."""
     depth = items.shape[1]
     columns = {
         "query_id": pa.array(np.repeat(data.queries, depth)),

@@ -32,14 +32,14 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str, other_k
 def _sentence(model: type[BaseModel], error: ValidationError, where: str, other_keys: list[str]) -> str:
     # an unknown key first: it is often the misspelt name of one that is missing
     first = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
-    place, key = _split_location(first["loc"], where)
+    table, key = _split_location(first["loc"], where)
     owner, description = _lookup(model, first["loc"])
     if first["type"] == "extra_forbidden":
         known = [*(other_keys if owner is model else []), *owner.model_fields]
-        return f"{place}: the key {key} is unknown; known are {', '.join(known)}."
+        return f"{table}: the key {key} is unknown; known are {', '.join(known)}."
     if first["type"] == "missing":
-        return f"{place}: the key {key} is missing; it must be {description}."
-    return f"{place}: {key} must be {description}; it is {first['input']!r}."
+        return f"{table}: the key {key} is missing; it must be {description}."
+    return f"{table}: {key} must be {description}; it is {first['input']!r}."
 
 
 def _split_location(location: tuple[int | str, ...], where: str) -> tuple[str, str]:
