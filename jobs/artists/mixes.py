@@ -206,7 +206,7 @@ def rows_of(user_ids: pa.Array, mixes: list[list[Mix]], inputs: MixInputs) -> pa
 
     empty = np.empty(0, np.int64)
     track, reason, modality = (
-        np.concatenate([empty, *[getattr(mix, name) for _, _, mix in flat]]) for name in ("track", "because", "carried")
+        np.concatenate([empty, *[getattr(mix, name) for _, _, mix in flat]]) for name in ("track", "reason", "modality")
     )
     columns = {
         "user_id": user_ids.take(each([user for user, _, _ in flat], pa.int64())),
