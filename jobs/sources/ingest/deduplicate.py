@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from jobs.bin_packing import assign_to_bins
 from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.schemas import table as table_of
 from jobs.sources.ingest.staging import StagedEvents, read_staged
@@ -29,6 +31,8 @@ MAX_EVENTS_PER_USER_DAY = 10_000
 A broken client or a bot sends more; it must neither stall a task nor decide what is popular."""
 MAX_TASK_ROWS = 2_000_000
 """Rows of one date per task; the users of a larger date are divided into shares."""
+MIN_TASK_ROWS = 200_000
+"""Rows that a task should have at least, one second of work: small dates share a task."""
 KEY = ("user_id", "track_id", "event", "played_at")
 MERGED_BY_MAX = ("rating", "ms_played", "session_id", "within_late_window")
 COUNTS = ("accepted", "duplicates", "late", "over_limit")
@@ -77,14 +81,14 @@ def deduplicate(
     shares = [(day, share, n_shares) for day in sorted(folders) for share, n_shares in _shares_of_date(staged, day)]
     if not shares:
         return WrittenEvents({}, {})
-    tasks = spark.createDataFrame(shares, "dt string, share int, n_shares int").repartition(len(shares))
+    tasks = _distribute(spark, staged, shares)
     paths = {day: staged.arrow_files[day] for day in folders if day in staged.arrow_files}
     broadcast = spark.sparkContext.broadcast((paths, dict(folders), requests))
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         paths_by_day, targets, deletion_requests = broadcast.value
         for batch in batches:
-            for day, share, n_shares in zip(*batch.to_pydict().values(), strict=True):
+            for day, share, n_shares, _ in zip(*batch.to_pydict().values(), strict=True):
                 rows = _read_share(paths_by_day[day], share, n_shares)
                 if not len(rows):
                     # no user's hash fell into this share
@@ -94,6 +98,14 @@ def deduplicate(
                 yield pa.RecordBatch.from_pylist([row | {"name": name, "dt": day} for row in counts], REPORT_SCHEMA)
 
     return _collect_reports(staged, tasks.mapInArrow(run, from_arrow_schema(REPORT_SCHEMA)))
+
+
+def _distribute(spark: SparkSession, staged: StagedEvents, shares: list[tuple[str, int, int]]) -> DataFrame:
+    """Return the shares in tasks of similar cost. A task writes its shares one after the other, so that it holds one at a time."""
+    rows = [_rows_of_date(staged, day) // n_shares + 1 for day, _, n_shares in shares]
+    n_tasks = min(len(shares), max(spark.sparkContext.defaultParallelism, -(-sum(rows) // MIN_TASK_ROWS)))
+    work = [(*share, task) for share, task in zip(shares, assign_to_bins(rows, n_tasks), strict=True)]
+    return spark.createDataFrame(work, "dt string, share int, n_shares int, task int").repartitionById(n_tasks, F.col("task"))
 
 
 def distinct(rows: pa.Table) -> pa.Table:
@@ -166,9 +178,12 @@ def is_deleted(rows: pa.Table, requests: DeletionRequests) -> pa.Array:
 
 
 def _shares_of_date(staged: StagedEvents, day: str) -> list[tuple[int, int]]:
-    rows = sum(staged.rows_by_path[path] for path in staged.arrow_files.get(day, []))
-    n_shares = -(-rows // MAX_TASK_ROWS)
+    n_shares = -(-_rows_of_date(staged, day) // MAX_TASK_ROWS)
     return [(share, n_shares) for share in range(n_shares)]
+
+
+def _rows_of_date(staged: StagedEvents, day: str) -> int:
+    return sum(staged.rows_by_path[path] for path in staged.arrow_files.get(day, []))
 
 
 def _read_share(paths: list[str], share: int, n_shares: int) -> pa.Table:
