@@ -1,4 +1,4 @@
-"""Where a track's genre comes from, and that the maps lead into their sets."""
+"""Source of a track's genre, and the genre mappings."""
 
 import tomllib
 
@@ -19,7 +19,7 @@ SETS = TABLES["sets"]
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_map_leads_into_its_set(name: str) -> None:
+def test_every_genre_mapping_leads_into_its_set(name: str) -> None:
     genres = genre_set(name)
     assert set(genres.labels.values()) <= set(genres.genres)
     assert set(genres.terms.values()) <= set(genres.genres)
@@ -27,7 +27,7 @@ def test_every_map_leads_into_its_set(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_set_says_of_every_genre_of_the_others_what_it_is_there(name: str) -> None:
+def test_genre_set_maps_every_genre_of_the_other_sets(name: str) -> None:
     genres, unknown = genre_set(name), {genre.lower() for genre in TABLES["unknown"][name]}
     met = {genre.lower() for others in SETS.values() for genre in others}
     assert not unknown & set(genres.labels)
@@ -39,21 +39,21 @@ def test_an_unknown_set_is_named() -> None:
         genre_set("polka")
 
 
-def test_audio_goes_before_label_before_terms_before_nothing(spark: SparkSession) -> None:
+def test_genre_source_order_is_audio_label_terms_none(spark: SparkSession) -> None:
     rows = [("a", "Rock", "Rock"), ("b", "Rock", "Trance"), ("c", None, "Trance"), ("d", None, None)]
     tracks = spark.createDataFrame(rows, "track_id string, label_genre string, terms_genre string")
     scores = spark.createDataFrame(
         [("a", [0.1, 0.9], [0.0], "m")], "track_id string, probabilities array<float>, embedding array<float>, model string"
     )
-    found = {r["track_id"]: r for r in build_track_genres(tracks, scores, ("Rock", "Trance")).collect()}
-    assert {k: (r["genre"], r["source"]) for k, r in found.items()} == {
+    actual = {r["track_id"]: r for r in build_track_genres(tracks, scores, ("Rock", "Trance")).collect()}
+    assert {k: (r["genre"], r["source"]) for k, r in actual.items()} == {
         "a": ("Trance", "audio_model"), "b": ("Rock", "label"), "c": ("Trance", "terms"), "d": (None, "none"),
     }  # fmt: skip
-    assert found["a"]["confidence"] == pytest.approx(0.9)
-    assert (found["d"]["confidence"], found["d"]["probabilities"]) == (0.0, [])
+    assert actual["a"]["confidence"] == pytest.approx(0.9)
+    assert (actual["d"]["confidence"], actual["d"]["probabilities"]) == (0.0, [])
 
 
-def test_most_votes_win_and_ties_go_to_the_first_genre(spark: SparkSession) -> None:
+def test_majority_of_terms_wins_with_ties_to_the_first_genre(spark: SparkSession) -> None:
     mapping = {"rock": "Rock", "hard rock": "Rock", "trance": "Trance"}
     rows = [("x", "Rock"), ("x", "hard rock"), ("x", "trance"), ("y", "trance"), ("y", " rock "), ("z", "polka")]
     frame = spark.createDataFrame(rows, "artist_id string, term string").selectExpr("*", "1 AS weight")
@@ -65,19 +65,19 @@ def test_a_track_keeps_every_genre_that_annotators_give_it(spark: SparkSession) 
     rows = [("a", "Reggae", 1), ("a", "Rap", 2), ("a", "polka", 3), ("b", "hiphop", 1), ("b", "Rap", 2)]
     labels = spark.createDataFrame(rows, "track_id string, label string, place int")
     audio = spark.createDataFrame([("a", None), ("c", "Jazz")], "track_id string, label string")
-    found = {row["track_id"]: (row["label_genre"], row["label_genres"]) for row in label_genres(labels, audio, genres).collect()}
-    assert found == {"a": ("Reggae", ["Rap", "Reggae"]), "b": ("Rap", ["Rap"]), "c": ("Jazz", ["Jazz"])}
+    actual = {row["track_id"]: (row["label_genre"], row["label_genres"]) for row in label_genres(labels, audio, genres).collect()}
+    assert actual == {"a": ("Reggae", ["Rap", "Reggae"]), "b": ("Rap", ["Rap"]), "c": ("Jazz", ["Jazz"])}
 
 
-def test_no_track_weighs_more_because_several_genres_are_told_of_it(spark: SparkSession) -> None:
+def test_multilabel_probabilities_are_normalized_to_shares(spark: SparkSession) -> None:
     rows = [("a", [0.9, 0.9]), ("b", [0.7002, 0.3]), ("c", [0.2, 0.0]), ("d", [])]
     told = spark.createDataFrame(rows, "track_id string, probabilities array<double>")
-    found = genre_shares(told, ("Rock", "Trance"), ("a", "b", "c", "d", "e"))
-    wanted = [[0.5, 0.5, 0.0], [0.7002, 0.3, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    actual = genre_shares(told, ("Rock", "Trance"), ("a", "b", "c", "d", "e"))
+    expected = [[0.5, 0.5, 0.0], [0.7002, 0.3, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-def test_genres_of_too_few_tracks_are_left_out_and_a_track_with_them_alone(spark: SparkSession) -> None:
+def test_rare_genres_are_dropped_with_tracks_that_have_no_other(spark: SparkSession) -> None:
     rows = [("a", 0, ["Rock", "Jazz"]), ("a", 1, ["Rock", "Jazz"]), ("b", 0, ["Rock"]), ("c", 0, ["Folk"])]
     clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>")
     left = drop_rare_genres(clips, 2).orderBy("track_id", "clip").collect()
@@ -86,11 +86,11 @@ def test_genres_of_too_few_tracks_are_left_out_and_a_track_with_them_alone(spark
     assert (genres, truth.tolist()) == (["Jazz", "Rock"], [[0, 1], [1, 1]])
 
 
-def test_of_too_many_labelled_tracks_each_genre_keeps_its_share_and_a_rare_one_all(spark: SparkSession) -> None:
+def test_sampling_balances_genres_and_keeps_all_tracks_of_a_rare_one(spark: SparkSession) -> None:
     rows = [(f"r{n}", ["Rock", "Trance"]) for n in range(40)] + [(f"t{n}", ["Trance"]) for n in range(9)] + [("b", ["Breakbeat"])]
     tracks = spark.createDataFrame(rows, "track_id string, genres array<string>")
-    kept = [row["track_id"][0] for row in sample_balanced(tracks, 11).collect()]
-    assert {first: kept.count(first) for first in "rtb"} == {"r": 5, "t": 5, "b": 1}
+    sampled = [row["track_id"][0] for row in sample_balanced(tracks, 11).collect()]
+    assert {first: sampled.count(first) for first in "rtb"} == {"r": 5, "t": 5, "b": 1}
     again = sample_balanced(tracks.repartition(3), 11).collect()
     assert sorted(row["track_id"] for row in again) == sorted(row["track_id"] for row in sample_balanced(tracks, 11).collect())
     assert sample_balanced(tracks, 100).count() == 50

@@ -1,4 +1,4 @@
-"""Which model a night trains and asks, what its card tells of the tracks held out, and that a choice is never taken for another."""
+"""Which model a night trains and uses, the validation metrics of its card, and changes of the setting."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -29,27 +29,27 @@ TRACKS = 24
 Described = Callable[..., Night]
 
 
-def test_held_tracks_are_counted_by_genre_and_by_what_they_are_called() -> None:
-    said = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [0.5, 0.1, 0.4]])
-    found = validation_metrics(["a", "b", "c", "d"], np.eye(3)[[0, 1, 1, 2]], said)
-    assert found["val_confusion"] == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
-    assert found["val_accuracy"] == 0.5
-    assert found["val_log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
+def test_confusion_matrix_counts_validation_tracks() -> None:
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [0.5, 0.1, 0.4]])
+    metrics = validation_metrics(["a", "b", "c", "d"], np.eye(3)[[0, 1, 1, 2]], probabilities)
+    assert metrics["val_confusion"] == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
+    assert metrics["val_accuracy"] == 0.5
+    assert metrics["val_log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
     assert validation_metrics([], np.empty((0, 3)), np.empty((0, 3))) == {"labels": "one", "val_tracks": []}
 
 
-def test_of_several_genres_one_that_is_right_is_enough() -> None:
-    said = np.array([[0.9, 0.8, 0.1], [0.2, 0.3, 0.7]])
-    found = validation_metrics(["a", "b"], np.array([[0, 1, 0], [1, 0, 1]]), said, multilabel=True)
-    assert found["val_confusion"] == [[0, 0, 0], [1, 0, 0], [0, 0, 1]]
-    assert found["val_log_loss"] == pytest.approx(-np.log([0.1, 0.8, 0.9, 0.2, 0.7, 0.7]).mean())
+def test_multilabel_prediction_of_any_true_genre_is_correct() -> None:
+    probabilities = np.array([[0.9, 0.8, 0.1], [0.2, 0.3, 0.7]])
+    metrics = validation_metrics(["a", "b"], np.array([[0, 1, 0], [1, 0, 1]]), probabilities, multilabel=True)
+    assert metrics["val_confusion"] == [[0, 0, 0], [1, 0, 0], [0, 0, 1]]
+    assert metrics["val_log_loss"] == pytest.approx(-np.log([0.1, 0.8, 0.9, 0.2, 0.7, 0.7]).mean())
 
 
 @pytest.fixture
-def described(spark: SparkSession, settings: Settings, tmp_path: Path) -> Described:
-    """The night `days` after DAY of sources with these settings, whose tracks have labels and descriptors that tell them apart.
+def make_night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Described:
+    """Return a function that builds the night `days` after DAY; descriptors separate the labels.
 
-    Tracks n >= TRACKS have no label; t0 and twin are one content.
+    Tracks n >= TRACKS have no label; t0 and twin have the same content.
     """
 
     def night(toml: str, tracks: int = TRACKS, days: int = 0, also: dict[str, list[str]] | None = None) -> Night:
@@ -58,34 +58,34 @@ def described(spark: SparkSession, settings: Settings, tmp_path: Path) -> Descri
         one = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
         ctx = JobContext(one, "descriptors", train.Config())
         rng = np.random.default_rng(3)
-        drawn = [rng.normal(n % 2, 0.3, 200).tolist() for n in range(tracks)]
+        numbers = [rng.normal(n % 2, 0.3, 200).tolist() for n in range(tracks)]
         names = [*((f"t{n}", n) for n in range(tracks)), ("twin", 0)]
         labels = [(name, GENRES[n % 2] if n < TRACKS and name != "twin" else None) for name, n in names]
-        rows = [sounding(name, n, drawn[n]) for name, n in names]
+        rows = [sounding(name, n, numbers[n]) for name, n in names]
         schema = table("track_descriptors").read_schema
         ctx.write("track_descriptors", spark.createDataFrame([[row[field.name] for field in schema] for row in rows], schema))
         shape = table("tracks").read_schema
-        told: list[dict[str, Any]] = [
+        rows_of_tracks: list[dict[str, Any]] = [
             {"track_id": name, "has_audio": True, "label_genre": one, "label_genres": (also or {}).get(name), "origin": "audio"}
             for name, one in labels
         ]
-        ctx.write("tracks", spark.createDataFrame([[row.get(field.name) for field in shape] for row in told], shape))
+        ctx.write("tracks", spark.createDataFrame([[row.get(field.name) for field in shape] for row in rows_of_tracks], shape))
         ctx.commit()
         return one
 
     return night
 
 
-def sounding(track: str, content: int, drawn: list[float]) -> dict[str, Any]:
-    """A row of `track_descriptors`, of numbers drawn for its content."""
+def sounding(track: str, content: int, numbers: list[float]) -> dict[str, Any]:
+    """Return a row of `track_descriptors` with numbers of its content."""
     row: dict[str, Any] = {"track_id": track, "content_hash": f"c{content}", "producer_version": "m"}
-    left = iter(drawn)
+    left = iter(numbers)
     for name in NAMES:
         row[name] = [next(left) for _ in range(LENGTHS[name])] if name in LENGTHS else next(left)
     return row
 
 
-def ran(night: Night, job: Any, name: str) -> JobContext:
+def run_job(night: Night, job: Any, name: str) -> JobContext:
     ctx = JobContext(night, name, night.config_of(name))
     job.run(ctx)
     ctx.commit()
@@ -95,36 +95,36 @@ def ran(night: Night, job: Any, name: str) -> JobContext:
 HEAD = '[jobs.genre_train]\nmodel = "logreg"\n'
 
 
-def test_the_head_is_trained_told_of_and_asked_where_the_sources_file_names_it(described: Described) -> None:
-    night = described(HEAD)
-    ran(night, train, "genre_train")
+def test_logreg_is_trained_and_scored_if_the_sources_file_selects_it(make_night: Described) -> None:
+    night = make_night(HEAD)
+    run_job(night, train, "genre_train")
     card = night.models.card("logreg-pmrs7")
     assert card is not None
     assert card["genres"] == [*GENRES]
     assert len(card["val_tracks"]) == sum(map(sum, card["val_confusion"])) == 4, "0.15 of 12 tracks of each genre"
     assert card["val_accuracy"] == 1.0
     assert "temperature" in card["calibration"]
-    ctx = ran(night, score, "genre_score")
+    ctx = run_job(night, score, "genre_score")
     rows = {row["track_id"]: row for row in ctx.read("genre_scores").collect()}
     assert len(rows) == TRACKS + 1
     assert rows["twin"]["probabilities"] == rows["t0"]["probabilities"]
     assert {row["model"] for row in rows.values()} == {card["digest"]}
     registered = night.models.load("logreg-pmrs7")
     assert registered is not None
-    head = genre_logreg.from_bytes(GenreLogRegConfig(**card["logreg"]), registered.weights)
-    wanted = head.predict(matrix(ctx.read("track_descriptors").where("track_id = 't3'").toArrow()))[0]
-    places = [night.genres.genres.index(genre) for genre in GENRES]
-    np.testing.assert_allclose(np.array(rows["t3"]["probabilities"])[places], wanted, atol=1e-4)
+    model = genre_logreg.from_bytes(GenreLogRegConfig(**card["logreg"]), registered.weights)
+    expected = model.predict(matrix(ctx.read("track_descriptors").where("track_id = 't3'").toArrow()))[0]
+    positions = [night.genres.genres.index(genre) for genre in GENRES]
+    np.testing.assert_allclose(np.array(rows["t3"]["probabilities"])[positions], expected, atol=1e-4)
     assert sum(rows["t3"]["probabilities"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_tracks_of_several_genres_are_learned_and_told_each_genre_by_itself(described: Described) -> None:
-    night = described(HEAD, also={f"t{n}": [*GENRES] for n in range(0, TRACKS, 4)})
-    ran(night, train, "genre_train")
+def test_tracks_of_several_genres_train_a_multilabel_logreg(make_night: Described) -> None:
+    night = make_night(HEAD, also={f"t{n}": [*GENRES] for n in range(0, TRACKS, 4)})
+    run_job(night, train, "genre_train")
     card = night.models.card("logreg-pmrs7")
     assert card is not None
     assert (card["labels"], card["logreg"]["multi_label"]) == ("several", True)
-    ctx = ran(night, score, "genre_score")
+    ctx = run_job(night, score, "genre_score")
     rows = {row["track_id"]: row["probabilities"] for row in ctx.read("genre_scores").collect()}
     rock, trance = (night.genres.genres.index(genre) for genre in GENRES)
     # every other Rock track is Trance as well, and nothing in the sound tells which
@@ -135,38 +135,38 @@ def test_tracks_of_several_genres_are_learned_and_told_each_genre_by_itself(desc
     assert rows["t1"][rock] < 0.1
 
 
-def test_the_head_is_asked_for_what_is_new_alone(described: Described) -> None:
-    night = described(HEAD)
-    ran(night, train, "genre_train")
-    ran(night, score, "genre_score")
-    ctx = ran(described(HEAD, TRACKS + 2, days=1), score, "genre_score")
+def test_logreg_scores_only_new_contents(make_night: Described) -> None:
+    night = make_night(HEAD)
+    run_job(night, train, "genre_train")
+    run_job(night, score, "genre_score")
+    ctx = run_job(make_night(HEAD, TRACKS + 2, days=1), score, "genre_score")
     written = {manifest.table: manifest.rows for manifest in ctx.pending}
     assert written == {"audio_scores": 2, "genre_scores": TRACKS + 3}
 
 
-def test_another_choice_of_model_is_no_unchanged_night(described: Described) -> None:
-    night = described(HEAD)
-    ran(night, train, "genre_train")
+def test_scores_are_not_reused_after_the_model_setting_changed(make_night: Described) -> None:
+    night = make_night(HEAD)
+    run_job(night, train, "genre_train")
     (job,) = jobs_named("genre_score")
-    assert reusable(night, ran(night, score, "genre_score"), job)
-    other = described("")
+    assert reusable(night, run_job(night, score, "genre_score"), job)
+    other = make_night("")
     ctx = JobContext(other, "genre_score", other.config_of("genre_score"))
     assert not reusable(other, ctx, job), "the network, which nobody has trained"
 
 
-def test_a_model_that_there_is_not_is_named_with_those_there_are(described: Described) -> None:
-    night = described('[jobs.genre_train]\nmodel = "oracle"\n')
+def test_unknown_model_raises_an_error_with_the_existing_ones(make_night: Described) -> None:
+    night = make_night('[jobs.genre_train]\nmodel = "oracle"\n')
     with pytest.raises(SourceError, match=r"'oracle'.*genre_cnn, short_chunk, logreg"):
-        ran(night, train, "genre_train")
+        run_job(night, train, "genre_train")
 
 
 @pytest.mark.parametrize("setting", ["workers = -1", 'workers = 2\nmodel = "logreg"'])
-def test_workers_that_can_train_nothing_are_refused(described: Described, setting: str) -> None:
-    night = described(f"[jobs.genre_train]\n{setting}\n")
+def test_invalid_worker_counts_are_refused(make_night: Described, setting: str) -> None:
+    night = make_night(f"[jobs.genre_train]\n{setting}\n")
     with pytest.raises(SourceError, match="workers"):
-        ran(night, train, "genre_train")
+        run_job(night, train, "genre_train")
 
 
-def test_a_model_that_was_registered_before_keeps_its_name() -> None:
+def test_registry_name_contains_model_genre_set_and_preset() -> None:
     assert model_name("pmrs7", "genre_cnn", "pmrs-4s") == "genre_cnn-pmrs7-pmrs-4s"
     assert model_name("pmrs7", "logreg", "pmrs-4s") == "logreg-pmrs7"

@@ -1,4 +1,4 @@
-"""Scoring by content: what the model heard on one night it is not asked again on the next."""
+"""Scoring by content: contents that were scored on one night are not scored on the next."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ NETWORK = GenreCNNConfig(n_outputs=2, conv=(4, 4, 4, 4), dense=8)
 GENRES = ["Rock", "Trance"]
 
 
-def scored(night: Night) -> tuple[JobContext, dict[str, int]]:
-    """Both jobs of a night; rows written by the second."""
+def score_night(night: Night) -> tuple[JobContext, dict[str, int]]:
+    """Run both jobs of a night; return the rows that the second wrote."""
     for job, name, config in ((mel, "mel", MEL), (score, "genre_score", score.Config())):
         ctx = JobContext(night, name, config)
         job.run(ctx)
@@ -29,17 +29,17 @@ def scored(night: Night) -> tuple[JobContext, dict[str, int]]:
     return ctx, {manifest.table: manifest.rows for manifest in ctx.pending}
 
 
-def test_a_content_is_scored_once_and_as_the_network_does(ingested: Ingested, tmp_path: Path) -> None:
+def test_content_is_scored_once_with_the_networks_mean_prediction(ingested: Ingested, tmp_path: Path) -> None:
     for name, pitch in (("a", 300.0), ("b", 900.0), ("c", 2000.0)):
         wav(tmp_path / f"{name}.wav", tone(9.0, pitch=pitch))
     files = {name: tmp_path / f"{name}.wav" for name in "abc"}
     first = ingested({"x": files["a"], "y": files["b"]})
     network = GenreCNN(NETWORK).eval()
-    told = {"network": to_card(NETWORK), "genres": GENRES, "preset": "pmrs-4s"}
-    first.models.register("genre_cnn-pmrs7-pmrs-4s", to_bytes(network), told)
-    _, written = scored(first)
+    card = {"network": to_card(NETWORK), "genres": GENRES, "preset": "pmrs-4s"}
+    first.models.register("genre_cnn-pmrs7-pmrs-4s", to_bytes(network), card)
+    _, written = score_night(first)
     assert written == {"audio_scores": 2, "genre_scores": 2}
-    ctx, written = scored(ingested({"x": files["a"], "twin": files["a"], "z": files["c"]}, 1))
+    ctx, written = score_night(ingested({"x": files["a"], "twin": files["a"], "z": files["c"]}, 1))
     assert written == {"audio_scores": 1, "genre_scores": 3}
     rows = {row["track_id"]: row for row in ctx.read("genre_scores").collect()}
     assert rows["x"]["probabilities"] == rows["twin"]["probabilities"]

@@ -1,4 +1,4 @@
-"""The blend of EASE, implicit ALS and popularity: what it sums, and what carries it."""
+"""Blend of EASE, implicit ALS and popularity: score, contributions, scaling."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ CONFIG = BlendConfig(
 
 @pytest.fixture(scope="module")
 def ratings() -> csr_array:
-    """Who plays what falls off with the number of the track; the last user likes nothing, the one before has heard one track."""
-    draw = np.random.default_rng(5)
-    dense = (draw.random((USERS, TRACKS)) < np.linspace(0.6, 0.05, TRACKS)).astype(np.float32)
-    dense *= draw.integers(1, 9, dense.shape)
+    """Popularity falls with the track number. The last user has no ratings, the one before has one."""
+    rng = np.random.default_rng(5)
+    dense = (rng.random((USERS, TRACKS)) < np.linspace(0.6, 0.05, TRACKS)).astype(np.float32)
+    dense *= rng.integers(1, 9, dense.shape)
     dense[::7, 3] = 0.5  # heard and not liked
     dense[-2:] = 0.0
     dense[-2, 3] = 2.0
@@ -40,13 +40,13 @@ def blended(ratings: csr_array) -> Blend:
 
 
 def parts_of(ratings: csr_array) -> tuple[Recommender, Recommender, Recommender]:
-    """Each fitted by itself."""
+    """Return the components, fitted separately."""
     factors = ALSModel(ials.fit(ratings, CONFIG.als), CONFIG.als.objective)
     popular = popularity.fit(ratings, popularity.PopularityConfig())
     return ease.fit(ratings, ease.EASEConfig(regularization=5.0)), factors, popular
 
 
-def test_the_score_is_the_sum_of_the_parts_each_by_the_size_of_its_scores(ratings: csr_array, blended: Blend) -> None:
+def test_score_is_the_sum_of_components_scaled_by_their_rms(ratings: csr_array, blended: Blend) -> None:
     scores = [model.score(ratings).astype(np.float64) for model in parts_of(ratings)]
     sized = [each / np.sqrt((each**2).mean()) for each in scores]
     expected = 0.7 * sized[0] + 0.3 * sized[1] + 0.4 * sized[2]
@@ -54,18 +54,18 @@ def test_the_score_is_the_sum_of_the_parts_each_by_the_size_of_its_scores(rating
     np.testing.assert_allclose(blended.score(ratings), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_settings_reach_the_parts() -> None:
-    found = replace(CONFIG, min_rating=2.0, seed=3).als
-    assert (found.min_rating, found.rank, found.unobserved_weight, found.regularization, found.seed) == (2.0, 4, 0.1, 0.02, 3)
+def test_config_is_passed_to_the_components() -> None:
+    actual = replace(CONFIG, min_rating=2.0, seed=3).als
+    assert (actual.min_rating, actual.rank, actual.unobserved_weight, actual.regularization, actual.seed) == (2.0, 4, 0.1, 0.02, 3)
 
 
-def test_ratings_below_the_bound_are_no_likes_of_any_part(ratings: csr_array) -> None:
+def test_ratings_below_min_rating_are_ignored_by_all_components(ratings: csr_array) -> None:
     config = replace(CONFIG, min_rating=3.0)
     strict, same = blend.fit(ratings, config), blend.fit(ratings.multiply(ratings >= 3.0).tocsr(), config)
     np.testing.assert_allclose(strict.score(ratings), same.score(ratings), rtol=1e-4, atol=1e-6)
 
 
-def test_what_carried_adds_up_to_the_score_less_popularity(ratings: csr_array, blended: Blend) -> None:
+def test_contributions_sum_to_the_score_without_popularity(ratings: csr_array, blended: Blend) -> None:
     item_ids = [np.arange(row % 4, TRACKS, 3) for row in range(USERS)]
     prior = blended.prior.weight * blended.prior.model.score(ratings)
     scores = blended.score(ratings) - np.where(blended.score(ratings) != 0, prior, 0)
@@ -76,8 +76,8 @@ def test_what_carried_adds_up_to_the_score_less_popularity(ratings: csr_array, b
         np.testing.assert_allclose(shares.sum(axis=1), scores[row, item_ids[row]], rtol=1e-3, atol=1e-4)
 
 
-def test_popularity_weighs_less_the_more_a_history_holds(ratings: csr_array, blended: Blend) -> None:
-    """The prior stays as it is; what the likes say grows with them."""
+def test_popularity_weighs_less_for_longer_histories(ratings: csr_array, blended: Blend) -> None:
+    """The prior is constant; personal scores grow with the history."""
     lengths = np.diff(binarize(ratings, 1.0).indptr)
     personal = blended.score(ratings) - blended.prior.weight * blended.prior.model.score(ratings)
     size = np.sqrt((personal**2).mean(axis=1))
@@ -86,7 +86,7 @@ def test_popularity_weighs_less_the_more_a_history_holds(ratings: csr_array, ble
 
 @dataclass(frozen=True)
 class Fixed:
-    """A model whose scores are given: [I, I] from history to track."""
+    """A model with fixed item-item weights [I, I]."""
 
     weights: F32
 
@@ -100,18 +100,18 @@ class Fixed:
         return {"weights": self.weights}
 
 
-def test_popularity_alone_makes_no_track_known_and_orders_those_that_are() -> None:
+def test_popularity_gives_no_evidence_but_reorders_tracks_with_evidence() -> None:
     weights = np.zeros((4, 4), dtype=np.float32)
     weights[0, 1:3] = 1.0
     popular = popularity.Popularity(np.array([0.1, 0.2, 0.3, 0.9], dtype=np.float32))
-    found = Blend((Component("fixed", Fixed(weights), 2.0),), Component("popularity", popular, 0.5))
+    actual = Blend((Component("fixed", Fixed(weights), 2.0),), Component("popularity", popular, 0.5))
     user_items = csr_array(np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
-    np.testing.assert_allclose(found.score(user_items), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    (first, *_) = next(iter(recommend(found, user_items[:1], 2)))[1]
+    np.testing.assert_allclose(actual.score(user_items), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    (first, *_) = next(iter(recommend(actual, user_items[:1], 2)))[1]
     assert first == 2
 
 
-def test_the_size_of_many_users_scores_is_that_of_every_nth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rms_of_many_users_is_estimated_from_every_nth(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.eye(2, dtype=np.float32)
     ratings = csr_array(np.array([[3, 4], [100, 100], [0, 0], [100, 100]], dtype=np.float32))
     monkeypatch.setattr(blend, "MAX_SCALE_USERS", 2)
@@ -119,12 +119,12 @@ def test_the_size_of_many_users_scores_is_that_of_every_nth(monkeypatch: pytest.
     assert blend.rms_score(Fixed(weights), ratings) == pytest.approx(np.sqrt(25 / 4))
 
 
-def test_a_part_that_says_nothing_has_no_say() -> None:
-    """Nobody likes anything: no weight is a division by 0."""
+def test_component_without_scores_gets_weight_zero() -> None:
+    """Without interactions no weight is a division by 0."""
     nothing = blend.fit(csr_array(np.full((3, 4), 0.5, dtype=np.float32)), CONFIG)
     assert not nothing.score(csr_array(np.ones((1, 4), dtype=np.float32))).any()
 
 
-def test_it_refuses_what_ease_refuses() -> None:
+def test_catalogue_too_large_for_ease_is_refused() -> None:
     with pytest.raises(CatalogTooLargeError, match="20,000 tracks; this catalogue has 20,001"):
         blend.fit(csr_array((1, 20_001), dtype=np.float32), CONFIG)

@@ -1,4 +1,4 @@
-"""Factors predicted from content: what is in the content is found, what is not stays unknown."""
+"""Factors predicted from content features."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float((to_unit(a) * to_unit(b)).sum(1).mean())
 
 
-def test_factors_that_lie_in_the_content_are_found_of_tracks_never_seen() -> None:
+def test_linear_factors_are_predicted_for_unseen_tracks() -> None:
     model = fit(FEATURES[:200], FACTORS[:200])
     found = model.predict(FEATURES[200:])
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
@@ -25,7 +25,7 @@ def test_factors_that_lie_in_the_content_are_found_of_tracks_never_seen() -> Non
     assert model.baseline < 0.3
 
 
-def test_the_solution_is_ridge_regression_of_unit_factors() -> None:
+def test_solution_equals_ridge_regression_of_unit_factors() -> None:
     config = ContentFactorsConfig(alphas=(10.0,))
     model = fit(FEATURES, FACTORS, config)
     x = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
@@ -34,7 +34,7 @@ def test_the_solution_is_ridge_regression_of_unit_factors() -> None:
     np.testing.assert_allclose(model.predict(FEATURES), to_unit(theirs.predict(x)), atol=1e-9)
 
 
-def test_what_it_says_of_unseen_tracks_is_what_folds_fitted_one_by_one_say() -> None:
+def test_cross_validated_cosine_equals_that_of_separate_fits() -> None:
     config = ContentFactorsConfig(alphas=(100.0,), folds=3)
     fold = np.random.default_rng(config.seed).permutation(len(FEATURES)) % 3
     x, y = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0), to_unit(FACTORS)
@@ -44,19 +44,19 @@ def test_what_it_says_of_unseen_tracks_is_what_folds_fitted_one_by_one_say() -> 
     assert fit(FEATURES, FACTORS, config).cosine == pytest.approx(cosine(found, y), abs=1e-9)
 
 
-def test_noise_is_smoothed_away_and_said_to_be_worth_little() -> None:
+def test_noise_gets_the_largest_alpha_and_a_low_cosine() -> None:
     model = fit(RNG.normal(size=(300, 12)), FACTORS)
     assert model.alpha >= 1_000
     assert model.cosine < model.baseline + 0.02
 
 
-def test_few_tracks_and_dull_features_end_well() -> None:
+def test_few_tracks_and_constant_features_are_handled() -> None:
     model = fit(np.ones((3, 4)), FACTORS[:3])
     assert np.isnan(model.cosine)
     np.testing.assert_allclose(model.predict(np.ones((1, 4))), to_unit(to_unit(FACTORS[:3]).mean(0, keepdims=True)))
 
 
-def test_what_does_not_go_together_is_refused() -> None:
+def test_mismatching_or_infinite_inputs_are_refused() -> None:
     with pytest.raises(ValueError, match="the same number of rows"):
         fit(FEATURES, FACTORS[:5])
     with pytest.raises(ValueError, match="finite"):

@@ -1,4 +1,4 @@
-"""The exact best N does not look at every item; that it finds them all: tests/models/test_best.py."""
+"""The exact search prunes; tests/models/test_ivf_index.py checks its results."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from models import exact_index
 from models.exact_index import build_index, search
 
 
-def test_a_user_is_done_where_no_item_left_can_reach_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most of the catalogue is short: it must not be scored."""
+def test_search_stops_when_no_remaining_item_can_enter_the_top_k(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most items have a small norm and must not be scored."""
     draw = np.random.default_rng(4)
     y = draw.normal(size=(50_000, 8)).astype(np.float32)
     y[2_000:] *= 1e-3

@@ -1,4 +1,4 @@
-"""The genre network: its shapes as PMRS prints them, its training, and what it keeps."""
+"""Genre networks: layer shapes as PMRS prints them, training, serialization."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ Clips = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_]]
 
 
 def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
-    """Clips whose genre is how often a broad band pulses; their mean spectra are alike."""
+    """Clips whose genre is the rate of pulses; their mean spectra are equal."""
     rng = np.random.default_rng(seed)
     n = tracks * clips
     labels = np.repeat(np.arange(tracks) % 3, clips)
@@ -41,9 +41,9 @@ def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
 
 @pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.network_name)
 def small(request: pytest.FixtureRequest) -> TrainingConfig:
-    """Each network, small."""
-    found: TrainingConfig = request.param
-    return found
+    """Each network in a small size."""
+    config: TrainingConfig = request.param
+    return config
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def trained(small: TrainingConfig) -> TrainResult:
     return clip_training.train(*rhythms(), small)
 
 
-def test_every_layer_has_the_papers_shape() -> None:
+def test_layer_shapes_equal_those_of_the_paper() -> None:
     model = GenreCNN(GenreCNNConfig()).eval()
     shapes = []
     with torch.inference_mode():
@@ -76,7 +76,7 @@ def test_every_layer_has_the_papers_shape() -> None:
     assert model.embed(torch.randn(2, 599, 128)).shape == (2, 2048)
 
 
-def test_the_short_chunk_network_halves_until_one_bin_is_left() -> None:
+def test_short_chunk_blocks_halve_until_one_bin_is_left() -> None:
     model = ShortChunkCNN(ShortChunkConfig()).eval()
     shapes = []
     with torch.inference_mode():
@@ -94,7 +94,7 @@ def test_global_pool_is_mean_max_and_l2() -> None:
 
 
 @pytest.mark.smoke
-def test_learns_what_the_mean_spectrum_does_not_show(trained: TrainResult) -> None:
+def test_trained_network_classifies_rhythms_with_equal_mean_spectra(trained: TrainResult) -> None:
     mels, labels, _ = rhythms(seed=9)
     probs, embeddings = predict(trained.model, mels)
     assert (probs.argmax(axis=1) == labels).mean() > 0.8
@@ -108,18 +108,18 @@ def test_equal_seeds_equal_weights(trained: TrainResult, small: TrainingConfig) 
     assert again.history == trained.history
 
 
-def test_training_leaves_torch_as_it_found_it() -> None:
+def test_training_restores_torchs_seed_and_threads() -> None:
     torch.manual_seed(5)
-    want = torch.rand(3)
+    expected = torch.rand(3)
     torch.manual_seed(5)
     threads = torch.get_num_threads()
     mels, labels, tracks = rhythms(6)
     clip_training.train(mels, labels, tracks, replace(SMALL, epochs=1, augment=AugmentConfig()))
     assert torch.get_num_threads() == threads
-    torch.testing.assert_close(torch.rand(3), want)
+    torch.testing.assert_close(torch.rand(3), expected)
 
 
-def test_a_batch_equals_its_singles(trained: TrainResult) -> None:
+def test_batched_prediction_equals_single_predictions(trained: TrainResult) -> None:
     mels, _, _ = rhythms(6)
     together, _ = predict(trained.model, mels, batch_size=64)
     alone, _ = predict(trained.model, mels, batch_size=1)
@@ -136,23 +136,23 @@ def test_save_and_load_round_trip(trained: TrainResult, small: TrainingConfig) -
     np.testing.assert_array_equal(predict(loaded, mels)[0], predict(trained.model, mels)[0])
 
 
-def test_validation_holds_whole_tracks_of_every_genre(trained: TrainResult) -> None:
+def test_validation_split_has_whole_tracks_of_every_genre(trained: TrainResult) -> None:
     _, labels, tracks = rhythms()
-    held = split_tracks(tracks, labels, 0.25, seed=7)
-    assert set(tracks[held]).isdisjoint(tracks[~held])
-    assert [int((labels[held] == g).sum()) for g in range(3)] == [4, 4, 4]  # 2 of 8 tracks, 2 clips each
-    assert trained.val_tracks == tuple(sorted(set(tracks[held])))
+    val_mask = split_tracks(tracks, labels, 0.25, seed=7)
+    assert set(tracks[val_mask]).isdisjoint(tracks[~val_mask])
+    assert [int((labels[val_mask] == g).sum()) for g in range(3)] == [4, 4, 4]  # 2 of 8 tracks, 2 clips each
+    assert trained.val_tracks == tuple(sorted(set(tracks[val_mask])))
     order = np.random.default_rng(1).permutation(len(tracks))
-    np.testing.assert_array_equal(split_tracks(tracks[order], labels[order], 0.25, 7), held[order])
+    np.testing.assert_array_equal(split_tracks(tracks[order], labels[order], 0.25, 7), val_mask[order])
 
 
 @pytest.mark.parametrize("epochs", [1, 4])
-def test_so_few_steps_that_the_warm_up_has_none(epochs: int) -> None:
+def test_training_with_fewer_steps_than_the_warm_up_runs(epochs: int) -> None:
     result = clip_training.train(*rhythms(4), replace(SMALL, epochs=epochs, batch_size=1_000, max_clips=10_000, patience=epochs))
     assert len(result.history) == epochs
 
 
-def test_progress_and_best_epoch() -> None:
+def test_epochs_are_reported_and_the_best_is_kept() -> None:
     seen: list[EpochReport] = []
     result = clip_training.train(*rhythms(12), SMALL, on_epoch=seen.append)
     assert tuple(seen) == result.history
@@ -160,21 +160,21 @@ def test_progress_and_best_epoch() -> None:
     assert result.best_epoch == 1 + int(np.argmin(losses))
 
 
-def test_a_training_that_is_taken_up_gives_the_weights_of_one_that_was_never_interrupted(small: TrainingConfig) -> None:
-    """One thread: with several, sums are not always made in one order."""
+def test_resumed_training_gives_the_bits_of_an_uninterrupted_one(small: TrainingConfig) -> None:
+    """One thread: several may sum in varying order."""
     cfg = replace(small, threads=1, epochs=4, patience=2)
     clips, states = rhythms(8), []
-    whole = clip_training.train(*clips, cfg, save_checkpoint=lambda state: states.append(save(to_tensors(state))))
-    assert len(states) == len(whole.history) > 1
+    uninterrupted = clip_training.train(*clips, cfg, save_checkpoint=lambda state: states.append(save(to_tensors(state))))
+    assert len(states) == len(uninterrupted.history) > 1
     for done, state in enumerate(states, 1):
         seen: list[EpochReport] = []
         again = clip_training.train(*clips, cfg, seen.append, from_tensors(load_arrays(state)))
         assert [one.epoch for one in seen] == list(range(done + 1, len(states) + 1))
-        assert (again.history, again.best_epoch) == (whole.history, whole.best_epoch)
-        assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(whole.model)
+        assert (again.history, again.best_epoch) == (uninterrupted.history, uninterrupted.best_epoch)
+        assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(uninterrupted.model)
 
 
-def test_everything_can_be_trained_on() -> None:
+def test_without_validation_tracks_the_last_epoch_is_kept() -> None:
     cfg = GenreCNNConfig(n_outputs=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
     result = clip_training.train(*rhythms(6), cfg)
     assert result.val_tracks == ()
@@ -188,7 +188,7 @@ def test_class_weights_balance_and_ignore_absent_genres() -> None:
     assert float(weights[labels].sum()) == pytest.approx(4)
 
 
-def test_variation_keeps_shape_and_repeats_with_its_seed() -> None:
+def test_augmentation_keeps_the_shape_and_repeats_with_its_seed() -> None:
     x = torch.randn(4, 599, 128)
     first = augment(x, AugmentConfig(), torch.Generator().manual_seed(1))
     second = augment(x, AugmentConfig(), torch.Generator().manual_seed(1))
@@ -198,7 +198,7 @@ def test_variation_keeps_shape_and_repeats_with_its_seed() -> None:
     torch.testing.assert_close(still.sum(dim=1), x.sum(dim=1), atol=1e-3, rtol=0)  # only rolled
 
 
-def test_wrong_inputs_are_named() -> None:
+def test_invalid_inputs_raise_errors_that_name_them() -> None:
     mels, labels, tracks = rhythms(6)
     with pytest.raises(ValueError, match=r"genre numbers must lie in 0\.\.2: got 0\.\.5"):
         clip_training.train(mels, labels + 3 * (labels == 2), tracks, SMALL)

@@ -1,4 +1,4 @@
-"""Implicit ALS: each half-step solves its own least squares, the loss only falls, and what carried a score adds up to it."""
+"""Implicit ALS: half-steps solve least squares, the loss decreases, contributions sum to scores."""
 
 import json
 from pathlib import Path
@@ -25,48 +25,49 @@ EACH = pytest.mark.parametrize("objective", [HU, RENDLE, MLLIB], ids=["hu", "ren
 
 def listening(users: int = 60, tracks: int = 30, seed: int = 5) -> csr_array:
     """Plays of two tastes; user 3 and track 4 have none."""
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     near = np.add.outer(np.arange(users), np.arange(tracks)) % 2 == 0
-    heard = draw.random((users, tracks)) < np.where(near, 0.4, 0.05)
-    heard[3], heard[:, 4] = False, False
-    return csr_array(heard * draw.integers(1, 30, heard.shape).astype(np.float32))
+    n_seen = rng.random((users, tracks)) < np.where(near, 0.4, 0.05)
+    n_seen[3], n_seen[:, 4] = False, False
+    return csr_array(n_seen * rng.integers(1, 30, n_seen.shape).astype(np.float32))
 
 
 def plainly(strength: Floats, items: Floats, objective: ALSObjective) -> Floats:
-    """The users' factors by the book: one dense weighted ridge regression each."""
-    found = []
+    """The users' factors from the textbook: a dense weighted ridge regression each."""
+    actual = []
     for row in strength.astype(np.float64):
-        weight, likes = objective.unobserved_weight + row, row > 0
-        count = likes.sum() + (objective.unobserved_weight * len(items) if objective.frequency_includes_unobserved else 0.0)
+        weight, interactions = objective.unobserved_weight + row, row > 0
+        count = interactions.sum() + (objective.unobserved_weight * len(items) if objective.frequency_includes_unobserved else 0.0)
         left = (items.T * weight) @ items + objective.regularization * count**objective.exponent * np.eye(
             items.shape[1]
         )
-        found.append(np.linalg.solve(left, items.T @ (weight * likes)) if likes.any() else np.zeros(items.shape[1]))
-    return np.array(found)
+        actual.append(np.linalg.solve(left, items.T @ (weight * interactions)) if interactions.any() else np.zeros(items.shape[1]))
+    return np.array(actual)
 
 
 @EACH
 @pytest.mark.parametrize("compiles", [True, False])
-def test_solving_is_ridge_regression_and_steps_lead_there(
+def test_exact_solution_is_ridge_regression_and_cg_converges_to_it(
     objective: ALSObjective, compiles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(als_solver, "HAS_NUMBA", compiles)
-    likes = confidence_weights(listening(), 1.0)
+    interactions = confidence_weights(listening(), 1.0)
     items = np.random.default_rng(1).normal(size=(30, 6))
-    expected = plainly(likes.toarray(), items, objective)
+    expected = plainly(interactions.toarray(), items, objective)
     side = als_solver.with_gram(torch.from_numpy(items.astype(np.float32)))
-    np.testing.assert_allclose(als_solver.solve(likes, side, objective).numpy(), expected, atol=1e-5)
-    walked = als_solver.solve_cg(likes, side, torch.zeros(60, 6), objective, 12)
+    np.testing.assert_allclose(als_solver.solve(interactions, side, objective).numpy(), expected, atol=1e-5)
+    walked = als_solver.solve_cg(interactions, side, torch.zeros(60, 6), objective, 12)
     np.testing.assert_allclose(walked.numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("rank", [3, 6])
 @pytest.mark.parametrize("steps", [0, 1, 4])
-def test_compiled_and_batched_steps_are_the_same_steps(rank: int, steps: int) -> None:
-    likes, start = confidence_weights(listening(), 1.0), ials.init_factors(60, rank, 3)
+def test_compiled_and_batched_cg_agree(rank: int, steps: int) -> None:
+    interactions, start = confidence_weights(listening(), 1.0), ials.init_factors(60, rank, 3)
     side = als_solver.with_gram(ials.init_factors(30, rank, 4) * 20)
     compiled, batched = (
-        approach(likes, side, start, RENDLE, steps).numpy() for approach in (als_solver.solve_cg, als_solver.solve_cg_batched)
+        solve(interactions, side, start, RENDLE, steps).numpy()
+        for solve in (als_solver.solve_cg, als_solver.solve_cg_batched)
     )
     np.testing.assert_allclose(compiled, batched, rtol=2e-4, atol=2e-5)
     if not steps:
@@ -74,45 +75,45 @@ def test_compiled_and_batched_steps_are_the_same_steps(rank: int, steps: int) ->
     assert not compiled[3].any()  # likes nothing
 
 
-def test_a_row_of_many_likes_is_a_row_like_others() -> None:
-    """More than compiled code makes room for at first."""
+def test_row_longer_than_the_initial_buffer_is_solved() -> None:
+    """More interactions than the compiled code's initial buffer."""
     many = 3_000
-    likes = csr_array(np.random.default_rng(5).integers(0, 3, (4, many)).astype(np.float32))
+    interactions = csr_array(np.random.default_rng(5).integers(0, 3, (4, many)).astype(np.float32))
     side, start = als_solver.with_gram(ials.init_factors(many, 6, 1) * 20), torch.zeros(4, 6)
-    together = als_solver.solve_cg(likes, side, start, RENDLE, 6).numpy()
-    np.testing.assert_allclose(together, als_solver.solve(likes, side, RENDLE).numpy(), atol=1e-4)
+    together = als_solver.solve_cg(interactions, side, start, RENDLE, 6).numpy()
+    np.testing.assert_allclose(together, als_solver.solve(interactions, side, RENDLE).numpy(), atol=1e-4)
     for row in range(4):
-        alone = als_solver.solve_cg(likes[[row]], side, start[[row]], RENDLE, 6).numpy()
+        alone = als_solver.solve_cg(interactions[[row]], side, start[[row]], RENDLE, 6).numpy()
         np.testing.assert_array_equal(alone[0], together[row])
 
 
 @EACH
-def test_the_loss_is_the_sum_over_every_pair(objective: ALSObjective) -> None:
-    likes = confidence_weights(listening(), 1.0)
-    draw = np.random.default_rng(2)
-    users, items = draw.normal(size=(60, 5)), draw.normal(size=(30, 5))
-    dense = likes.toarray().astype(np.float64)
+def test_loss_equals_the_sum_over_all_pairs(objective: ALSObjective) -> None:
+    interactions = confidence_weights(listening(), 1.0)
+    rng = np.random.default_rng(2)
+    users, items = rng.normal(size=(60, 5)), rng.normal(size=(30, 5))
+    dense = interactions.toarray().astype(np.float64)
     errors = ((objective.unobserved_weight + dense) * ((dense > 0) - users @ items.T) ** 2).sum()
     for factors, counts, across in ((users, (dense > 0).sum(1), 30), (items, (dense > 0).sum(0), 60)):
         weight = counts + (objective.unobserved_weight * across if objective.frequency_includes_unobserved else 0.0)
         errors += objective.regularization * (weight**objective.exponent) @ (factors**2).sum(1)
-    assert ials.loss(likes, users, items, objective) == pytest.approx(errors)
+    assert ials.loss(interactions, users, items, objective) == pytest.approx(errors)
 
 
 @pytest.mark.parametrize("steps", [0, 3])
-def test_every_iteration_lessens_the_loss(steps: int) -> None:
+def test_loss_decreases_in_every_iteration(steps: int) -> None:
     ratings = listening()
-    likes, losses = confidence_weights(ratings, 1.0), []
+    interactions, losses = confidence_weights(ratings, 1.0), []
     for iterations in (1, 2, 4, 8, 16):
         config = IALSConfig(rank=6, iterations=iterations, cg_steps=steps)
         items = ials.fit(ratings, config)
-        users = als_solver.solve(likes, als_solver.with_gram(torch.from_numpy(items)), config.objective).numpy()
-        losses.append(ials.loss(likes, users, items, config.objective))
+        users = als_solver.solve(interactions, als_solver.with_gram(torch.from_numpy(items)), config.objective).numpy()
+        losses.append(ials.loss(interactions, users, items, config.objective))
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_a_warm_start_begins_where_the_last_fit_ended() -> None:
+def test_warm_start_continues_from_the_last_fit() -> None:
     ratings, config = listening(), IALSConfig(rank=6, iterations=30, cg_steps=0)
     settled = ials.fit(ratings, config)
     start = ials.ALSState(np.zeros((60, 6), np.float32), settled)
@@ -122,80 +123,81 @@ def test_a_warm_start_begins_where_the_last_fit_ended() -> None:
 
 
 @pytest.mark.smoke
-def test_equal_seeds_give_equal_factors_and_others_do_not() -> None:
+def test_equal_seeds_give_equal_factors_and_different_seeds_do_not() -> None:
     ratings, config = listening(), IALSConfig(rank=6, iterations=2)
     np.testing.assert_array_equal(ials.fit(ratings, config), ials.fit(ratings, config))
     assert not np.allclose(ials.fit(ratings, config), ials.fit(ratings, IALSConfig(rank=6, iterations=2, seed=8)))
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(1, 64))
-def test_every_row_with_a_like_is_solved_once(counts: list[int], least: int) -> None:
-    groups = als_solver._length_buckets(np.array(counts), 500, least)
+def test_length_buckets_contain_every_non_empty_row_once(counts: list[int], min_length: int) -> None:
+    groups = als_solver._length_buckets(np.array(counts), 500, min_length)
     rows = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
     assert sorted(rows) == [row for row, count in enumerate(counts) if count]
     assert all(max(counts[r] for r in group) <= 1.25 * min(counts[r] for r in group) for group in groups)
-    assert all(len(group) * max(least, *(counts[r] for r in group)) <= max(500, least, *counts) for group in groups)
+    assert all(len(group) * max(min_length, *(counts[r] for r in group)) <= max(500, min_length, *counts) for group in groups)
 
 
 @EACH
 @pytest.mark.parametrize("compiles", [True, False])
 @pytest.mark.parametrize("rank", [5, 8])
-def test_what_carried_a_score_adds_up_to_it(
+def test_contributions_sum_to_the_score(
     objective: ALSObjective, compiles: bool, rank: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is picked: for some rows all items, for some none, for others a few; user 3 likes nothing."""
+    """Chosen items: all for some rows, none for others, a few for the rest; user 3 has no interactions."""
     monkeypatch.setattr(als_solver, "HAS_NUMBA", compiles)
-    likes, draw = confidence_weights(listening(), 1.0), np.random.default_rng(4)
-    items = torch.from_numpy(draw.normal(size=(30, rank)).astype(np.float32))
+    interactions, rng = confidence_weights(listening(), 1.0), np.random.default_rng(4)
+    items = torch.from_numpy(rng.normal(size=(30, rank)).astype(np.float32))
     side = als_solver.with_gram(items)
-    scores = (als_solver.solve(likes, side, objective) @ items.double().T).numpy()
-    picked = [draw.permutation(30)[: draw.choice([0, 3, 30])] for _ in range(60)]
-    found = als_solver.contributions(likes, side, objective, picked)
-    for row, (shares, chosen) in enumerate(zip(found, picked, strict=True)):
-        assert shares.shape == (chosen.size, likes.indptr[row + 1] - likes.indptr[row])
-        np.testing.assert_allclose(shares.sum(1), scores[row, chosen], atol=2e-5)
+    scores = (als_solver.solve(interactions, side, objective) @ items.double().T).numpy()
+    item_ids = [rng.permutation(30)[: rng.choice([0, 3, 30])] for _ in range(60)]
+    actual = als_solver.contributions(interactions, side, objective, item_ids)
+    for row, (contributions, chosen) in enumerate(zip(actual, item_ids, strict=True)):
+        assert contributions.shape == (chosen.size, interactions.indptr[row + 1] - interactions.indptr[row])
+        np.testing.assert_allclose(contributions.sum(1), scores[row, chosen], atol=2e-5)
 
 
-def test_what_one_like_carried_is_what_is_missing_without_its_right_side() -> None:
-    """By the book: (y_i' W y_j) (a + s_j), W the inverse of the whole left side."""
-    likes, items = confidence_weights(listening(), 1.0), np.random.default_rng(4).normal(size=(30, 6)).astype(np.float32)
-    strength = likes[[7]].toarray()[0].astype(np.float64)
+def test_contribution_of_an_item_equals_the_closed_form() -> None:
+    """(y_i' W y_j) (a + s_j) with W the inverse of the left side."""
+    interactions, items = confidence_weights(listening(), 1.0), np.random.default_rng(4).normal(size=(30, 6)).astype(np.float32)
+    strength = interactions[[7]].toarray()[0].astype(np.float64)
     liked, wide = np.flatnonzero(strength), items.astype(np.float64)
     penalty = RENDLE.penalty(torch.tensor(float(liked.size)), 30).item()
     left = (wide.T * (RENDLE.unobserved_weight + strength)) @ wide + penalty * np.eye(6)
     expected = wide @ np.linalg.inv(left) @ wide[liked].T * (RENDLE.unobserved_weight + strength[liked])
-    (shares,) = als_solver.contributions(likes[[7]], als_solver.with_gram(torch.from_numpy(items)), RENDLE, [np.arange(30)])
-    np.testing.assert_allclose(shares, expected, atol=1e-5)
+    side = als_solver.with_gram(torch.from_numpy(items))
+    (contributions,) = als_solver.contributions(interactions[[7]], side, RENDLE, [np.arange(30)])
+    np.testing.assert_allclose(contributions, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [0, 3])
-def test_a_fit_that_goes_on_gives_the_bits_of_one_that_was_never_interrupted(steps: int) -> None:
-    likes, config = confidence_weights(listening(), 1.0), IALSConfig(rank=6, iterations=4, cg_steps=steps)
+def test_resumed_fit_gives_the_bits_of_an_uninterrupted_one(steps: int) -> None:
+    interactions, config = confidence_weights(listening(), 1.0), IALSConfig(rank=6, iterations=4, cg_steps=steps)
     states: list[ials.ALSState] = []
-    whole = ials.fit_als(likes, config, on_iteration=states.append)
+    whole = ials.fit_als(interactions, config, on_iteration=states.append)
     assert [state.iteration for state in states] == [1, 2, 3, 4]
     for state in states:
         further: list[ials.ALSState] = []
-        np.testing.assert_array_equal(ials.fit_als(likes, config, state, further.append), whole)
+        np.testing.assert_array_equal(ials.fit_als(interactions, config, state, further.append), whole)
         assert [state.iteration for state in further] == list(range(state.iteration + 1, 5))
 
 
-def test_loss_and_lists_are_implicits() -> None:
-    """Made by implicit in bench/implicit_small.py. Where a fit ends depends on where it began: the best counts."""
-    told = json.loads((Path(__file__).parent / "data" / "implicit_small.json").read_text())
-    likes = confidence_weights(csr_array(np.array(told["plays"], np.float32)), 1.0)
-    found = []
+def test_loss_and_lists_equal_those_of_implicit() -> None:
+    """Computed with implicit by bench/implicit_small.py. Fits depend on their start: the best of several counts."""
+    report = json.loads((Path(__file__).parent / "data" / "implicit_small.json").read_text())
+    interactions = confidence_weights(csr_array(np.array(report["plays"], np.float32)), 1.0)
+    actual = []
     for seed in range(4):
         config = IALSConfig(
-            rank=told["factors"], iterations=150, unobserved_weight=told["unobserved"], regularization=told["regularisation"],
+            rank=report["factors"], iterations=150, unobserved_weight=report["unobserved"], regularization=report["regularisation"],
             exponent=0.0, cg_steps=0, seed=seed,
         )  # fmt: skip
-        items = ials.fit_als(likes, config, threads=1)
-        users = ials.fold_in(likes, items, config, threads=1)
-        found.append((ials.loss(likes, users, items, config.objective), users @ items.T))
-    loss, scores = min(found, key=lambda one: one[0])
-    assert loss == pytest.approx(told["loss"], rel=1e-5)
-    scores[likes.todense() > 0] = -np.inf
-    ours = np.argsort(-scores, axis=1)[:, : len(told["lists"][0])]
-    same = [len(set(mine) & set(theirs)) for mine, theirs in zip(ours.tolist(), told["lists"], strict=True)]
+        items = ials.fit_als(interactions, config, threads=1)
+        users = ials.fold_in(interactions, items, config, threads=1)
+        actual.append((ials.loss(interactions, users, items, config.objective), users @ items.T))
+    loss, scores = min(actual, key=lambda one: one[0])
+    assert loss == pytest.approx(report["loss"], rel=1e-5)
+    scores[interactions.todense() > 0] = -np.inf
+    ours = np.argsort(-scores, axis=1)[:, : len(report["lists"][0])]
+    same = [len(set(mine) & set(theirs)) for mine, theirs in zip(ours.tolist(), report["lists"], strict=True)]
     assert np.mean(same) > 0.99 * ours.shape[1]

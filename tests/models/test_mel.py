@@ -1,4 +1,4 @@
-"""The mel front end against librosa, which is the oracle here and nowhere else."""
+"""The mel front end, compared with librosa."""
 
 import librosa
 import numpy as np
@@ -13,7 +13,7 @@ from tests.real_data import real
 
 
 def musical(p: MelPreset, seed: int) -> NDArray[np.float32]:
-    """Decaying notes over noise with some silence at the end: loud, quiet and empty frames in one clip."""
+    """Decaying notes over noise with silence at the end: loud, quiet and empty frames in one clip."""
     rng = np.random.default_rng(seed)
     t = np.arange(p.clip_samples) / p.sample_rate
     wave = 0.01 * rng.normal(size=t.size)
@@ -33,19 +33,19 @@ def oracle(wave: NDArray[np.float32], p: MelPreset) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("p", PRESETS.values(), ids=lambda p: p.name)
 def test_filters_equal_librosa(p: MelPreset) -> None:
-    ours = mel_filters(p.sample_rate, p.n_fft, p.n_mels)
+    actual = mel_filters(p.sample_rate, p.n_fft, p.n_mels)
     theirs = librosa.filters.mel(sr=p.sample_rate, n_fft=p.n_fft, n_mels=p.n_mels)
-    np.testing.assert_allclose(ours, theirs, atol=1e-7)
-    assert (ours.sum(axis=1) > 0).all(), "no mel filter may be empty"
+    np.testing.assert_allclose(actual, theirs, atol=1e-7)
+    assert (actual.sum(axis=1) > 0).all(), "no mel filter may be empty"
 
 
 @pytest.mark.parametrize("p", PRESETS.values(), ids=lambda p: p.name)
 def test_log_mel_equals_librosa_in_a_batch(p: MelPreset) -> None:
     waves = np.stack([musical(p, seed) for seed in (1, 2)])
-    ours = log_mel(torch.from_numpy(waves), p).numpy()
-    assert ours.shape == (2, 599, 128)
-    assert ours.dtype == np.float32
-    for got, wave in zip(ours, waves, strict=True):
+    actual = log_mel(torch.from_numpy(waves), p).numpy()
+    assert actual.shape == (2, 599, 128)
+    assert actual.dtype == np.float32
+    for got, wave in zip(actual, waves, strict=True):
         want = oracle(wave, p)
         assert np.abs(got - want).max() <= 1e-4 * want.max()
 
@@ -73,7 +73,7 @@ def test_silence_is_zero_and_finite() -> None:
     assert log_mel(torch.zeros(1, p.clip_samples), p).abs().max() == 0.0
 
 
-def test_a_short_clip_is_tiled_and_a_long_one_cut() -> None:
+def test_short_clip_is_tiled_and_long_clip_is_cut() -> None:
     p = preset("pmrs-4s")
     short = np.arange(1, 30_001, dtype=np.float32)
     clip, tiled = fit_clip(short, p)
@@ -87,7 +87,7 @@ def test_a_short_clip_is_tiled_and_a_long_one_cut() -> None:
     assert fit_clip(np.ones(1, dtype=np.float32), p)[0].size == p.clip_samples
 
 
-def test_errors_name_the_thing() -> None:
+def test_invalid_inputs_raise_errors_that_name_them() -> None:
     p = preset("pmrs-4s")
     with pytest.raises(ValueError, match="pmrs-4s takes clips of 88200 samples, these have 100"):
         log_mel(torch.zeros(1, 100), p)

@@ -1,4 +1,4 @@
-"""What a network can be trained to say, and how sure it may be."""
+"""Targets of clip networks, and calibration."""
 
 from dataclasses import replace
 
@@ -23,40 +23,40 @@ SMALL = GenreCNNConfig(
 
 
 def bands(loud: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Clips [N, FRAMES, 128] of noise, whose lower and upper half of the bins are raised as `loud` [N, 2] says."""
+    """Clips [N, FRAMES, 128] of noise; `loud` [N, 2] raises the lower and upper half of the bins."""
     mels = np.random.default_rng(seed).normal(0, 0.5, (len(loud), FRAMES, 128))
     mels[:, :, :64] += loud[:, 0, None, None]
     mels[:, :, 64:] += loud[:, 1, None, None]
     return mels.astype(np.float16)
 
 
-def test_a_clip_of_two_genres_is_told_both() -> None:
+def test_multilabel_network_predicts_both_genres_of_a_clip() -> None:
     loud = np.tile([[1, 0], [0, 1], [1, 1]], (12, 1)).astype(np.float32)
     names = [f"t{n}" for n in range(len(loud))]
-    found = clip_training.train(bands(loud), loud, names, replace(SMALL, task="multilabel"))
-    said, _ = predict(found.model, bands(loud[:3], seed=1))
-    np.testing.assert_array_equal(said > 0.5, loud[:3] > 0)
-    assert said[2].sum() > 1.2, "each by itself"
+    result = clip_training.train(bands(loud), loud, names, replace(SMALL, task="multilabel"))
+    probabilities, _ = predict(result.model, bands(loud[:3], seed=1))
+    np.testing.assert_array_equal(probabilities > 0.5, loud[:3] > 0)
+    assert probabilities[2].sum() > 1.2, "each by itself"
 
 
-def test_factors_are_learned_from_sound_and_from_what_is_told_beside_it() -> None:
+def test_side_features_improve_predicted_factors() -> None:
     rng = np.random.default_rng(2)
-    loud, told = rng.uniform(0, 2, (48, 2)), rng.normal(size=(48, 1)).astype(np.float32)
-    factors = to_unit(np.column_stack([loud[:, 0] - 1, loud[:, 1] - 1, told[:, 0]])).astype(np.float32)
+    loud, text = rng.uniform(0, 2, (48, 2)), rng.normal(size=(48, 1)).astype(np.float32)
+    factors = to_unit(np.column_stack([loud[:, 0] - 1, loud[:, 1] - 1, text[:, 0]])).astype(np.float32)
     names = [f"t{n}" for n in range(48)]
     cosine = {}
-    for beside in (None, told):
-        cfg = replace(SMALL, n_outputs=3, task="regression", n_side_features=0 if beside is None else 1, val_share=0.0, epochs=30)
+    for side in (None, text):
+        cfg = replace(SMALL, n_outputs=3, task="regression", n_side_features=0 if side is None else 1, val_share=0.0, epochs=30)
         use = slice(0, 36)
-        goal = EmbeddingRegression(factors[use], None if beside is None else beside[use])
-        model = clip_training.train(bands(loud)[use], goal, names[use], cfg).model
-        said, _ = predict(model, bands(loud)[36:], side_features=None if beside is None else beside[36:])
-        cosine[cfg.n_side_features] = float((to_unit(said.astype(np.float64)) * factors[36:]).sum(1).mean())
+        targets = EmbeddingRegression(factors[use], None if side is None else side[use])
+        model = clip_training.train(bands(loud)[use], targets, names[use], cfg).model
+        probabilities, _ = predict(model, bands(loud)[36:], side_features=None if side is None else side[36:])
+        cosine[cfg.n_side_features] = float((to_unit(probabilities.astype(np.float64)) * factors[36:]).sum(1).mean())
     assert cosine[1] > cosine[0] + 0.1 > 0.3
 
 
-def test_a_network_that_is_too_sure_is_calmed() -> None:
-    """A third of the labels are wrong; outputs made ten times as large say so of none."""
+def test_calibration_softens_overconfident_probabilities() -> None:
+    """A third of the labels are wrong; logits scaled by ten are overconfident."""
     rng = np.random.default_rng(3)
     truth = np.arange(96) % 2
     labels = np.where(rng.random(96) < 1 / 3, 1 - truth, truth)
@@ -65,13 +65,13 @@ def test_a_network_that_is_too_sure_is_calmed() -> None:
     with torch.no_grad():
         model.head.weight.mul_(10)
         model.head.bias.mul_(10)
-    goal, held = Multiclass(labels, 2), np.arange(96) % 3 == 0
+    targets, val_mask = Multiclass(labels, 2), np.arange(96) % 3 == 0
     losses, right = [], []
     for sure in (True, False):
         model.temperature.fill_(1.0)
         if not sure:
-            calibrate(model, mels, goal, names, held)
-        loss, share = goal.evaluate(predict(model, mels[held])[0].astype(np.float64), np.flatnonzero(held))
+            calibrate(model, mels, targets, names, val_mask)
+        loss, share = targets.evaluate(predict(model, mels[val_mask])[0].astype(np.float64), np.flatnonzero(val_mask))
         losses.append(loss)
         right.append(share)
     assert losses[1] < losses[0] - 0.1
@@ -80,20 +80,20 @@ def test_a_network_that_is_too_sure_is_calmed() -> None:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_genres_that_nothing_tells_apart_are_as_likely_as_they_are_frequent(several: bool) -> None:
-    """Rare ones weigh more in training; asked, a network must not say that they are no rarer."""
+def test_indistinguishable_genres_get_their_frequencies_as_probabilities(several: bool) -> None:
+    """Class weights of training must not affect predicted probabilities."""
     genre = np.array([0] * 80 + [1] * 16)
     labels = np.column_stack([np.ones(96), genre]).astype(np.float32) if several else genre
     cfg = replace(SMALL, task="multilabel" if several else SMALL.task, epochs=2, label_smoothing=0.0)
     model = clip_training.train(bands(np.ones((96, 2))), labels, [f"t{n:02d}" for n in range(96)], cfg).model
-    said, _ = predict(model, bands(np.ones((64, 2)), seed=1))
-    assert said[:, 1].mean() == pytest.approx(1 / 6, abs=0.08)
+    probabilities, _ = predict(model, bands(np.ones((64, 2)), seed=1))
+    assert probabilities[:, 1].mean() == pytest.approx(1 / 6, abs=0.08)
 
 
-def test_few_held_tracks_leave_the_temperature_alone() -> None:
+def test_few_validation_tracks_leave_the_temperature_at_one() -> None:
     loud = np.tile([[1, 0], [0, 1]], (8, 1)).astype(np.float32)
-    found = clip_training.train(bands(loud), loud.argmax(1), [f"t{n}" for n in range(16)], replace(SMALL, epochs=2))
-    assert float(found.model.temperature) == 1.0
+    result = clip_training.train(bands(loud), loud.argmax(1), [f"t{n}" for n in range(16)], replace(SMALL, epochs=2))
+    assert float(result.model.temperature) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,6 @@ def test_few_held_tracks_leave_the_temperature_alone() -> None:
         (EmbeddingRegression(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), "regression", "side features"),
     ],
 )
-def test_a_goal_that_does_not_fit_is_refused(goal: Objective, task: Task, message: str) -> None:
+def test_targets_that_do_not_fit_are_refused(targets: Objective, task: Task, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        clip_training.train(bands(np.zeros((4, 2))), goal, list("abcd"), replace(SMALL, task=task))
+        clip_training.train(bands(np.zeros((4, 2))), targets, list("abcd"), replace(SMALL, task=task))

@@ -1,4 +1,4 @@
-"""What every recommender must do, and what each must compute."""
+"""The contract of all recommenders, and the equations of each."""
 
 from collections.abc import Callable
 from unittest.mock import Mock
@@ -24,7 +24,7 @@ DRAW = np.random.default_rng(11)
 
 
 def checkerboard() -> csr_array:
-    """40 users, 20 tracks: even users play even tracks, odd ones odd tracks, each all but two of them."""
+    """40 users, 20 tracks: even users play even tracks, odd users odd ones, each all but two."""
     dense = np.zeros((40, 20), dtype=np.float32)
     for user in range(40):
         dense[user, user % 2 :: 2] = 1 + user % 3
@@ -37,7 +37,7 @@ def factors(ratings: csr_array) -> ALSModel:
 
 
 def learned(ratings: csr_array) -> TrainingData:
-    """What a night's methods are given; even and odd tracks are of two genres; no Spark."""
+    """Training data without Spark; even and odd tracks have different genres."""
     genres = np.tile(np.eye(3, dtype=np.float32)[:2], (10, 1))
     return TrainingData(Mock(), tuple(f"t{n:02d}" for n in range(20)), ratings, ratings, genres)
 
@@ -59,17 +59,17 @@ EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 
 
 def lists(
-    model: Recommender, asked: csr_array, most: int, offered: str = "exclude_seen", block: int = 7
+    model: Recommender, user_items: csr_array, most: int, candidates: str = "exclude_seen", block: int = 7
 ) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {row: [] for row in range(asked.shape[0])}
-    for rows, items, _ in recommend(model, asked, most, offered, block):  # type: ignore[arg-type]
+    actual: dict[int, list[int]] = {row: [] for row in range(user_items.shape[0])}
+    for rows, items, _ in recommend(model, user_items, most, candidates, block):  # type: ignore[arg-type]
         for row, item in zip(rows, items, strict=True):
-            found[int(row)].append(int(item))
-    return found
+            actual[int(row)].append(int(item))
+    return actual
 
 
 @EACH
-def test_many_asked_at_once_get_what_each_alone_gets(fit: Callable[[csr_array], Recommender]) -> None:
+def test_batched_scores_equal_single_scores(fit: Callable[[csr_array], Recommender]) -> None:
     ratings = checkerboard()
     model = fit(ratings)
     together = model.score(ratings)
@@ -78,7 +78,7 @@ def test_many_asked_at_once_get_what_each_alone_gets(fit: Callable[[csr_array], 
 
 
 @EACH
-def test_heard_tracks_are_absent_and_asking_for_too_many_gives_all_others(
+def test_seen_tracks_are_absent_and_too_large_n_gives_all_others(
     fit: Callable[[csr_array], Recommender],
 ) -> None:
     ratings = checkerboard()
@@ -87,21 +87,21 @@ def test_heard_tracks_are_absent_and_asking_for_too_many_gives_all_others(
 
 
 @EACH
-def test_only_heard_tracks_stand_where_only_those_are_offered(fit: Callable[[csr_array], Recommender]) -> None:
+def test_only_seen_filter_gives_only_seen_tracks(fit: Callable[[csr_array], Recommender]) -> None:
     ratings = checkerboard()
     for user, items in lists(fit(ratings), ratings, 1_000, "only_seen").items():
         assert sorted(items) == sorted(ratings[user : user + 1].indices)
 
 
 @EACH
-def test_the_size_of_a_block_changes_nothing(fit: Callable[[csr_array], Recommender]) -> None:
+def test_batch_size_does_not_change_lists(fit: Callable[[csr_array], Recommender]) -> None:
     ratings = checkerboard()
     model = fit(ratings)
     assert lists(model, ratings, 5, block=3) == lists(model, ratings, 5, block=100)
 
 
 @EACH
-def test_who_asks_without_ratings_gets_a_list_of_numbers(fit: Callable[[csr_array], Recommender]) -> None:
+def test_query_without_ratings_gets_finite_scores(fit: Callable[[csr_array], Recommender]) -> None:
     model = fit(checkerboard())
     nobody = csr_array((1, 20), dtype=np.float32)
     assert np.isfinite(model.score(nobody)).all()
@@ -109,7 +109,7 @@ def test_who_asks_without_ratings_gets_a_list_of_numbers(fit: Callable[[csr_arra
 
 
 @pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "als", "pmrs_cf", "blend"])
-def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> None:
+def test_checkerboard_user_gets_the_missing_tracks_of_its_color(name: str) -> None:
     ratings = checkerboard()
     for user, items in lists(FITS[name](ratings), ratings, 2).items():
         missing = set(range(user % 2, 20, 2)) - set(ratings[user : user + 1].indices)
@@ -117,7 +117,7 @@ def test_who_plays_even_tracks_is_offered_the_missing_even_ones(name: str) -> No
 
 
 def rebuilt(name: str, arrays: Tensors) -> Recommender:
-    """A model of what was stored of it."""
+    """Rebuild a model from its stored arrays."""
     if name == "popularity":
         return popularity.Popularity(arrays["user_share"])
     if name == "ease":
@@ -146,7 +146,7 @@ def rebuilt_blend(arrays: Tensors) -> blend.Blend:
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_what_is_stored_is_the_whole_model(name: str) -> None:
+def test_stored_arrays_rebuild_the_model(name: str) -> None:
     ratings = checkerboard()
     model = FITS[name](ratings)
     tracks = tuple(f"t\u00e9{n}" for n in range(20))
@@ -159,31 +159,31 @@ def test_what_is_stored_is_the_whole_model(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "factors", "als"])
-def test_what_carried_a_score_adds_up_to_it(name: str) -> None:
+def test_contributions_sum_to_the_score(name: str) -> None:
     ratings = checkerboard()
     ratings.data[::7] = 0.5  # heard and not liked: carries nothing
     model = FITS[name](ratings)
-    picked = [np.arange(row % 4, 20, 3) for row in range(40)]
+    item_ids = [np.arange(row % 4, 20, 3) for row in range(40)]
     scores = model.score(ratings)
-    for row, shares in enumerate(model.contributions(ratings, picked)):
+    for row, contributions in enumerate(model.contributions(ratings, item_ids)):
         mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
-        assert shares.shape == (picked[row].size, mine.size)
-        assert not shares[:, mine < 1].any()
-        np.testing.assert_allclose(shares.sum(axis=1), scores[row, picked[row]], rtol=1e-4, atol=1e-5)
+        assert contributions.shape == (item_ids[row].size, mine.size)
+        assert not contributions[:, mine < 1].any()
+        np.testing.assert_allclose(contributions.sum(axis=1), scores[row, item_ids[row]], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["item_knn", "ease", "sparse_ease", "bpr", "factors", "als", "pmrs_cf", "blend"])
-def test_tracks_of_ones_own_taste_carry_a_track(name: str) -> None:
+def test_contributors_have_the_color_of_the_recommended_track(name: str) -> None:
     dense = checkerboard().toarray()
     dense[4, 5] = 1.0  # a slip into the other taste
     ratings = csr_array(dense)
-    (shares,) = FITS[name](checkerboard()).contributions(ratings[4:5], [np.array([4, 6])])
-    (because,) = set(top_contributor(shares, ratings[4:5].indices, ratings[4:5].data) % 2)
+    (contributions,) = FITS[name](checkerboard()).contributions(ratings[4:5], [np.array([4, 6])])
+    (because,) = set(top_contributor(contributions, ratings[4:5].indices, ratings[4:5].data) % 2)
     assert because == 0
 
 
 @EACH
-def test_nobody_and_nothing_carry_nothing(fit: Callable[[csr_array], Recommender]) -> None:
+def test_empty_history_or_items_give_empty_contributions(fit: Callable[[csr_array], Recommender]) -> None:
     model = fit(checkerboard())
     (alone,) = model.contributions(csr_array((1, 20), dtype=np.float32), [np.array([1, 2])])
     assert alone.shape == (2, 0)
@@ -192,28 +192,28 @@ def test_nobody_and_nothing_carry_nothing(fit: Callable[[csr_array], Recommender
     assert nothing.shape[0] == 0
 
 
-def test_of_equal_carriers_the_best_rated_is_told() -> None:
-    shares = np.array([[0.2, 0.2, 0.1], [0.0, -0.1, 0.0]], dtype=np.float32)
-    assert top_contributor(shares, np.array([3, 7, 9]), np.array([1.0, 5.0, 9.0], np.float32)).tolist() == [7, -1]
+def test_equal_contributors_are_ordered_by_rating() -> None:
+    contributions = np.array([[0.2, 0.2, 0.1], [0.0, -0.1, 0.0]], dtype=np.float32)
+    assert top_contributor(contributions, np.array([3, 7, 9]), np.array([1.0, 5.0, 9.0], np.float32)).tolist() == [7, -1]
 
 
-def test_equal_scores_are_told_apart_by_the_items_number() -> None:
+def test_ties_are_broken_by_item_id() -> None:
     model = popularity.Popularity(np.ones(50, dtype=np.float32))
     assert lists(model, csr_array((1, 50), dtype=np.float32), 5)[0] == [0, 1, 2, 3, 4]
 
 
-def test_popularity_counts_listeners_and_not_plays() -> None:
+def test_popularity_counts_users_not_plays() -> None:
     dense = np.array([[1_000_000, 1, 0], [0, 1, 0.5]], dtype=np.float32)
-    found = popularity.fit(csr_array(dense), popularity.PopularityConfig())
-    np.testing.assert_allclose(found.user_share, [0.5, 1.0, 0.0])
+    actual = popularity.fit(csr_array(dense), popularity.PopularityConfig())
+    np.testing.assert_allclose(actual.user_share, [0.5, 1.0, 0.0])
 
 
 def random_ratings() -> csr_array:
     return csr_array((DRAW.random((60, 25)) < 0.2).astype(np.float32))
 
 
-def test_ease_solves_its_own_problem() -> None:
-    """Each column is the ridge regression of that track on all others."""
+def test_ease_columns_equal_ridge_regressions() -> None:
+    """Each column is the ridge regression of a track on all others."""
     ratings = random_ratings()
     weights = ease.fit(ratings, ease.EASEConfig(regularization=3.0)).weights
     dense = ratings.toarray().astype(np.float64)
@@ -225,8 +225,8 @@ def test_ease_solves_its_own_problem() -> None:
     assert not weights.diagonal().any()
 
 
-def test_what_ease_learns_with_dropout_is_what_it_learns_from_many_copies_with_likes_hidden() -> None:
-    """Each column is the ridge regression of that track on all others, where these are hidden by chance: here in all ways drawn."""
+def test_ease_with_dropout_equals_the_fit_on_many_masked_copies() -> None:
+    """Each column is the ridge regression of a track on all others, with random interactions masked."""
     ratings = random_ratings()
     weights = ease.fit(ratings, ease.EASEConfig(regularization=3.0, dropout=0.4)).weights
     dense, copies, track = ratings.toarray().astype(np.float64), 4_000, 7
@@ -242,32 +242,33 @@ def test_what_ease_learns_with_dropout_is_what_it_learns_from_many_copies_with_l
     assert np.abs(weights[others, track]).max() > 0.1
 
 
-def test_ease_refuses_a_catalogue_that_would_not_fit() -> None:
+def test_ease_refuses_a_too_large_catalogue() -> None:
     with pytest.raises(ValueError, match="20,000 tracks; this catalogue has 20,001"):
         ease.fit(csr_array((1, 20_001), dtype=np.float32), ease.EASEConfig())
 
 
-def test_item_knn_is_a_shrunken_cosine_of_the_nearest() -> None:
+def test_item_knn_weights_are_shrunken_cosines_of_the_nearest() -> None:
     ratings = random_ratings()
-    found = item_knn.fit(ratings, item_knn.ItemKNNConfig(neighbors=4, shrinkage=2.0)).weights.toarray()
+    actual = item_knn.fit(ratings, item_knn.ItemKNNConfig(neighbors=4, shrinkage=2.0)).weights.toarray()
     dense = ratings.toarray().astype(np.float64)
     common = dense.T @ dense
     length = np.sqrt(np.outer(common.diagonal(), common.diagonal()))
     similar = common / (length + 2.0) * (1 - np.eye(25))
     for track in range(25):
-        kept = np.flatnonzero(found[:, track])
-        np.testing.assert_allclose(found[kept, track], similar[kept, track], rtol=1e-5)
+        remaining = np.flatnonzero(actual[:, track])
+        np.testing.assert_allclose(actual[remaining, track], similar[remaining, track], rtol=1e-5)
         best: F32 = np.sort(similar[:, track])[::-1][:4]
-        np.testing.assert_allclose(np.sort(found[kept, track])[::-1], best[best > 0], rtol=1e-5)
+        np.testing.assert_allclose(np.sort(actual[remaining, track])[::-1], best[best > 0], rtol=1e-5)
 
 
-def test_folding_in_solves_the_weighted_least_squares_of_one_user() -> None:
+def test_fold_in_solves_the_weighted_least_squares_of_a_user() -> None:
     items = DRAW.normal(size=(25, 3)).astype(np.float32)
-    asked = np.zeros((1, 25), dtype=np.float32)
-    asked[0, [2, 5, 9]] = [1, 8, 0.5]  # the last is below T_R: heard, and not liked
-    found = ALSModel(items, ALSObjective(1 / 4.0, 0.1 / 4.0, frequency_includes_unobserved=False)).fold_in(csr_array(asked))[0]
+    user_items = np.zeros((1, 25), dtype=np.float32)
+    user_items[0, [2, 5, 9]] = [1, 8, 0.5]  # the last is below T_R: heard, and not liked
+    objective = ALSObjective(1 / 4.0, 0.1 / 4.0, frequency_includes_unobserved=False)
+    actual = ALSModel(items, objective).fold_in(csr_array(user_items))[0]
     wanted, confidence = np.zeros(25), np.ones(25)
     wanted[[2, 5]] = 1.0
     confidence[[2, 5]] += 4.0 * np.array([1.0, 4.0])  # strength 1 + log2 R
     left = items.T @ (items * confidence[:, None]) + 0.1 * 2 * np.eye(3)
-    np.testing.assert_allclose(found, np.linalg.solve(left, items.T @ (confidence * wanted)), rtol=1e-4)
+    np.testing.assert_allclose(actual, np.linalg.solve(left, items.T @ (confidence * wanted)), rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Sparse EASE: each track's regression on its neighbours, EASE where these are all, and the same whatever way it is cut up."""
+"""Sparse EASE: regressions on neighbors, EASE with all neighbors, independence of chunking."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ TRACKS = 30
 
 
 def listening(share: float = 0.15) -> csr_array:
-    """80 users; some tracks share no listener, nobody likes track 4, and user 7 has rated everything, half of it below T_R."""
-    draw = np.random.default_rng(5)
-    heard = (draw.random((80, TRACKS)) < share * draw.random(TRACKS)).astype(np.float32)
-    heard[7] = np.where(np.arange(TRACKS) % 2, 3.0, 0.5)
-    heard[:, 4] = 0.0
-    return csr_array(heard)
+    """80 users. Some tracks have no common user, nobody likes track 4, user 7 rated all tracks, half below T_R."""
+    rng = np.random.default_rng(5)
+    listened = (rng.random((80, TRACKS)) < share * rng.random(TRACKS)).astype(np.float32)
+    listened[7] = np.where(np.arange(TRACKS) % 2, 3.0, 0.5)
+    listened[:, 4] = 0.0
+    return csr_array(listened)
 
 
 def gram() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -28,18 +28,18 @@ def gram() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return np.asarray(dense.T @ dense)
 
 
-def test_where_everything_else_is_a_neighbour_it_is_ease() -> None:
+def test_with_all_neighbors_sparse_ease_equals_ease() -> None:
     expected = ease.fit(listening(), ease.EASEConfig(regularization=3.0)).weights
     assert (gram() == 0).any(), "tracks without a common listener have weights too"
     assert (expected[gram() == 0] < -1e-4).any()
     for most in (TRACKS - 1, 5_000):
-        found = sparse_ease.fit(listening(), SparseEASEConfig(neighbors=most, regularization=3.0)).weights.toarray()
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        actual = sparse_ease.fit(listening(), SparseEASEConfig(neighbors=most, regularization=3.0)).weights.toarray()
+        np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-def test_each_track_is_the_ridge_regression_on_its_nearest() -> None:
+def test_columns_equal_ridge_regressions_on_the_nearest_neighbors() -> None:
     config = SparseEASEConfig(neighbors=4, shrinkage=2.0, regularization=1.5)
-    found = sparse_ease.fit(listening(), config).weights.toarray()
+    actual = sparse_ease.fit(listening(), config).weights.toarray()
     common = gram()
     similar = common / (np.sqrt(np.outer(common.diagonal(), common.diagonal())) + 2.0) * (1 - np.eye(TRACKS))
     for track in range(TRACKS):
@@ -48,34 +48,34 @@ def test_each_track_is_the_ridge_regression_on_its_nearest() -> None:
         near = near[similar[near, track] > 0]
         expected = np.zeros(TRACKS)
         expected[near] = np.linalg.solve(common[np.ix_(near, near)] + 1.5 * np.eye(near.size), common[near, track])
-        np.testing.assert_allclose(found[:, track], expected, atol=1e-6)
+        np.testing.assert_allclose(actual[:, track], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(("sort_below", "at_once"), [(0, 1), (10**9, 4_000_000), (10**9, 1), (10**9, 20)])
-def test_sorted_counted_at_once_or_in_pieces_they_are_the_rows_of_the_gram(
+def test_cooccurrence_rows_equal_the_gram_matrix_for_all_counting_methods(
     monkeypatch: pytest.MonkeyPatch, sort_below: int, at_once: int
 ) -> None:
     monkeypatch.setattr(cooccurrence, "SORT_BELOW", sort_below)
     monkeypatch.setattr(cooccurrence, "CHUNK_INTERACTIONS", at_once)
     audience = CooccurrenceMatrix(binarize(listening(), 1.0))
     for track in range(TRACKS):
-        found, common = audience.row(track)
-        np.testing.assert_array_equal(found, np.flatnonzero(gram()[track]))
-        np.testing.assert_array_equal(common, gram()[track][found])
+        actual, common = audience.row(track)
+        np.testing.assert_array_equal(actual, np.flatnonzero(gram()[track]))
+        np.testing.assert_array_equal(common, gram()[track][actual])
 
 
-def test_neither_threads_nor_the_sizes_of_sets_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bits_do_not_depend_on_threads_or_batch_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     config = SparseEASEConfig(neighbors=5, regularization=2.0)
     expected = sparse_ease.fit(listening(), config, threads=1).tensors()
     monkeypatch.setattr(sparse_ease, "MAX_SYSTEM_BYTES", 4 * 5**2 * 7)  # sets of seven
     monkeypatch.setattr(sparse_ease, "MAX_SOLVE_CELLS", 60)  # solved by two
     for threads in (1, 3):
-        found = sparse_ease.fit(listening(), config, threads).tensors()
+        actual = sparse_ease.fit(listening(), config, threads).tensors()
         for name, values in expected.items():
-            np.testing.assert_array_equal(found[name], values)
+            np.testing.assert_array_equal(actual[name], values)
 
 
-def test_of_a_track_that_nobody_likes_nothing_is_known() -> None:
+def test_track_without_interactions_scores_zero() -> None:
     ratings = listening()
     model = sparse_ease.fit(ratings, SparseEASEConfig(neighbors=5))
     assert not model.score(ratings)[:, 4].any()
@@ -83,14 +83,14 @@ def test_of_a_track_that_nobody_likes_nothing_is_known() -> None:
     assert nothing.weights.nnz == 0
 
 
-def test_more_than_fits_is_refused_with_the_numbers() -> None:
+def test_too_large_catalogue_is_refused_with_the_numbers() -> None:
     with pytest.raises(CatalogTooLargeError, match="4,000,000 tracks with 200 neighbors need 18 GiB"):
         sparse_ease.fit(csr_array((1, 4_000_000), dtype=np.float32), SparseEASEConfig(neighbors=200))
     with pytest.raises(CatalogTooLargeError, match="20,000 tracks with 19,999 neighbors"):
         sparse_ease.fit(csr_array((1, 20_000), dtype=np.float32), SparseEASEConfig(neighbors=20_000))
 
 
-def test_equal_tracks_without_a_penalty_cannot_be_told_apart() -> None:
+def test_identical_tracks_without_regularization_are_singular() -> None:
     same = np.zeros((9, 4), dtype=np.float32)
     same[:5] = 1.0
     with pytest.raises(LinAlgError, match="set a regularization above 0"):

@@ -1,4 +1,4 @@
-"""The packaged encoder: what it says of a text is of the text alone, and like texts are near."""
+"""The packaged encoder: vectors depend on the text alone, similar texts are near."""
 
 from pathlib import Path
 
@@ -23,22 +23,22 @@ def encoder() -> TextEncoder:
     return TextEncoder(encoder_folder(PACKAGED))
 
 
-def test_vectors_are_one_long_and_like_texts_are_near(encoder: TextEncoder) -> None:
-    found = encoder.encode(TEXTS)
-    assert found.shape == (len(TEXTS), encoder.width)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    near, far = found[0] @ found[1], found[0] @ found[2]
+def test_vectors_have_unit_length_and_similar_texts_are_near(encoder: TextEncoder) -> None:
+    vectors = encoder.encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), encoder.width)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    near, far = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
     assert near > far + 0.3
 
 
-def test_a_text_has_one_vector_whoever_stands_beside_it(encoder: TextEncoder) -> None:
+def test_vector_does_not_depend_on_the_other_texts_of_a_batch(encoder: TextEncoder) -> None:
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
     np.testing.assert_allclose(encoder.encode(TEXTS, batch_size=2), alone, atol=2e-6)
     np.testing.assert_allclose(encoder.encode(TEXTS[::-1]), alone[::-1], atol=2e-6)
     assert encoder.encode([]).shape == (0, encoder.width)
 
 
-def test_what_stands_behind_the_most_tokens_is_not_read(encoder: TextEncoder) -> None:
+def test_text_beyond_max_tokens_is_ignored(encoder: TextEncoder) -> None:
     short = TextEncoder(encoder_folder(PACKAGED), max_tokens=6)
     long, other = "blues and soul and jazz", "blues and soul and polka, tango, waltz"
     one, two = short.encode([long, other])

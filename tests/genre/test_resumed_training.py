@@ -1,4 +1,4 @@
-"""A training of a network that died goes on from its last epoch, to the same weights."""
+"""An interrupted training of a network resumes after its last epoch, to the same weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,16 +22,16 @@ SMALL = GenreCNNConfig(2, conv=(4, 4, 4, 4), dense=8, epochs=3, batch_size=4, va
 
 
 class Died(Exception):
-    """As by a kill."""
+    """Simulates a kill."""
 
 
 @pytest.fixture
 def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Night]:
-    """Two nights with lakes of their own, of 8 tracks with a clip each; it sounds alike from end to end, wherever it begins."""
+    """Two nights with separate lakes and a clip per track, constant in time, so that rolling does not change it."""
     file = tmp_path / "sources.toml"
     file.write_text('name = "heard"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
-    draw = np.random.default_rng(1)
-    mels = [np.tile(draw.normal(n % 2, 0.5, 128).astype(np.float16), (599, 1)).tobytes() for n in range(9)]
+    rng = np.random.default_rng(1)
+    mels = [np.tile(rng.normal(n % 2, 0.5, 128).astype(np.float16), (599, 1)).tobytes() for n in range(9)]
     rows = [(f"t{n}", 0, [("Rock", "Trance")[n % 2]], bytearray(mel)) for n, mel in enumerate(mels)]
     clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>, mel binary")
     monkeypatch.setattr(train, "_clips", lambda ctx, config: clips)
@@ -41,8 +41,8 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without dropout and variation a batch's gradient is the same, however it is dealt out: to three steps and a rest of one."""
+def test_two_processes_train_the_weights_of_one(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without dropout and augmentation the gradient of a batch does not depend on how ranks share it."""
     calm = replace(SMALL, dropout=0.0, augment=AugmentConfig(0.0, 0.0, 0, 0, 0), epochs=1, batch_size=2, lr=1e-2)
     monkeypatch.setattr(train, "make_config", lambda kind, **given: replace(calm, **given))
     # the processes are to import this very code
@@ -59,23 +59,23 @@ def test_two_processes_learn_what_one_does(nights: list[Night], monkeypatch: pyt
     assert not list(nights[1].lake.store.walk("checkpoints"))
 
 
-def test_a_training_that_died_is_taken_up_and_ends_with_the_same_weights(nights: list[Night]) -> None:
-    whole, broken = nights
-    train.run(JobContext(whole, "genre_train", train.Config()))
+def test_interrupted_training_resumes_to_the_same_weights(nights: list[Night]) -> None:
+    uninterrupted, interrupted = nights
+    train.run(JobContext(uninterrupted, "genre_train", train.Config()))
 
     def dies(step: str, done: int, total: int) -> None:
         if done == 2:
             raise Died
 
-    broken.on_progress = dies
+    interrupted.on_progress = dies
     with pytest.raises(Died):
-        train.run(JobContext(broken, "genre_train", train.Config()))
-    assert broken.lake.store.exists("checkpoints/genre_train")
+        train.run(JobContext(interrupted, "genre_train", train.Config()))
+    assert interrupted.lake.store.exists("checkpoints/genre_train")
     seen: list[int] = []
-    broken.on_progress = lambda step, done, total: seen.append(done)
-    train.run(JobContext(broken, "genre_train", train.Config()))
+    interrupted.on_progress = lambda step, done, total: seen.append(done)
+    train.run(JobContext(interrupted, "genre_train", train.Config()))
     assert seen == [2, 3]
     weights = [one.weights for night in nights if (one := night.models.load(NAME))]
     assert len(weights) == 2
     assert weights[0] == weights[1]
-    assert not list(broken.lake.store.walk("checkpoints/genre_train"))
+    assert not list(interrupted.lake.store.walk("checkpoints/genre_train"))
