@@ -70,7 +70,9 @@ class ClipNetwork(nn.Module, ABC):
         return logits
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Return calibrated probabilities without the class weights (logit adjustment), or for regression the logits."""
+        """Return calibrated probabilities without the class weights (logit adjustment), or for regression the
+        logits.
+        """
         if self.cfg.task == "regression":
             return logits
         scaled = logits / self.temperature - self.log_class_weight

@@ -46,11 +46,12 @@ def train(
 ) -> TrainResult:
     """Train on clips [N, 599, 128] with the track of each [N], and return the model of the best epoch, calibrated.
 
-    `labels`: genre numbers [N], labels [N, n_outputs] of 1 and 0 for the multilabel task, or other targets. Classes are weighted by
-    their inverse clip count. `on_epoch`, `resume_from`, `save_checkpoint`: as in `models.training.loop.fit`.
+    `labels`: genre numbers [N], labels [N, n_outputs] of 1 and 0 for the multilabel task, or other targets. Classes are
+    weighted by their inverse clip count. `on_epoch`, `resume_from`, `save_checkpoint`: as in
+    `models.training.loop.fit`.
 
-    Equal arguments give equal weights on one kind of machine with one thread; more threads may change the last digits. All ranks of
-    a process group need the same arguments, and return the same model.
+    Equal arguments give equal weights on one kind of machine with one thread; more threads may change the last digits.
+    All ranks of a process group need the same arguments, and return the same model.
 
     Raises ValueError for wrong shapes, labels out of range, targets of another task, or numbers that are not finite.
     """
@@ -159,5 +160,3 @@ class ClipObjective:
         """Return the metrics of the validation tracks."""
         assert isinstance(model, ClipNetwork)
         return self.validation.metrics(model)
-
-

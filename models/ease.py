@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from models.explain import contributions_from_weights
 from models.interactions import binarize
 from models.protocol import CatalogTooLargeError, Tensors
+from models.queries import Queries
 from models.types import F32, F64, I64
 
 MAX_TRACKS = 20_000
@@ -50,9 +51,9 @@ class EASE:
     """B [I, I], diagonal 0."""
     min_rating: float
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """Return scores [Q, I]; they may be negative."""
-        return np.asarray(binarize(user_items, self.min_rating) @ self.weights, dtype=np.float32)
+        return np.asarray(binarize(queries.user_items, self.min_rating) @ self.weights, dtype=np.float32)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         """Return the weights that each score sums."""

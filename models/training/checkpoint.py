@@ -32,7 +32,10 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that the next epoch depends on. Random numbers are not part of it: they follow from (seed, epoch, rank)."""
+    """Everything that the next epoch depends on.
+
+    Generator states are not part of it: random numbers follow from (seed, epoch, rank).
+    """
 
     model: dict[str, Tensor]
     """Weights and buffers."""
@@ -79,7 +82,9 @@ def from_tensors(tensors: Tensors) -> TrainState:
 
     def with_prefix(prefix: str) -> dict[str, Tensor]:
         # copies: torch needs writable arrays
-        return {n.removeprefix(prefix): torch.from_numpy(np.array(v)) for n, v in tensors.items() if n.startswith(prefix)}
+        return {
+            n.removeprefix(prefix): torch.from_numpy(np.array(v)) for n, v in tensors.items() if n.startswith(prefix)
+        }
 
     optimizer: dict[int, dict[str, Tensor]] = {}
     for name, value in with_prefix(OPTIMIZER).items():

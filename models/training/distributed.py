@@ -51,7 +51,7 @@ class DistContext:
         return tensor
 
     def average_batchnorm_stats(self, model: nn.Module) -> None:
-        """Average the running means and variances of batch normalization over all ranks: each has seen other samples."""
+        """Average the running statistics of batch normalization over all ranks: each has seen other samples."""
         if self.world_size > 1:
             with torch.no_grad():
                 for name, buffer in model.named_buffers():

@@ -1,7 +1,8 @@
 """The training loop: any torch module and objective, in one process or several.
 
-Order, augmentation and dropout of an epoch follow from (seed, epoch, rank) alone. So a training that resumes after an epoch has the
-weights of an uninterrupted one, bit by bit on every rank. Several ranks compute the loss of one: the mean over the global batch.
+Order, augmentation and dropout of an epoch follow from (seed, epoch, rank) alone. So a training that resumes after an
+epoch has the weights of an uninterrupted one, bit by bit on every rank. Several ranks compute the loss of one: the mean
+over the global batch.
 """
 
 import copy
@@ -69,11 +70,11 @@ def fit(
     """Train `model` in place and leave it with the weights of the best epoch; without validation data with the last.
 
     `train`: a map-style dataset whose `__getitems__` returns a batch. If their number is no multiple of the world size,
-    DistributedSampler repeats up to world size - 1 samples per epoch. `on_epoch(report)` and `save_checkpoint(state)` run after every
-    epoch, on rank 0 only.
+    DistributedSampler repeats up to world size - 1 samples per epoch. `on_epoch(report)` and `save_checkpoint(state)`
+    run after every epoch, on rank 0 only.
 
-    Raises ValueError if the batch size is no multiple of the world size, and CheckpointMismatchError if `resume_from` is of another
-    configuration or world size.
+    Raises ValueError if the batch size is no multiple of the world size, and CheckpointMismatchError if `resume_from`
+    is of another configuration or world size.
     """
     run = _Run(model, objective, train, cfg)
     if resume_from:
@@ -95,7 +96,9 @@ class _Run:
         if cfg.batch_size % dist.world_size:
             raise ValueError(f"the batch size {cfg.batch_size} must be a multiple of the {dist.world_size} processes")
         self._model, self._net, self._objective, self._cfg = model, dist.wrap(model), objective, cfg
-        self._sampler: DistributedSampler[Any] = DistributedSampler(train, dist.world_size, dist.rank, shuffle=True, seed=cfg.seed)
+        self._sampler: DistributedSampler[Any] = DistributedSampler(
+            train, dist.world_size, dist.rank, shuffle=True, seed=cfg.seed
+        )
         self._loader: DataLoader[Any] = DataLoader(
             train, cfg.batch_size // dist.world_size, sampler=self._sampler, collate_fn=lambda batch: batch
         )
@@ -151,7 +154,9 @@ class _Run:
 
     def _fingerprint(self) -> str:
         shapes = {name: list(value.shape) for name, value in self._model.state_dict().items()}
-        return json.dumps({"config": asdict(self._cfg), "shapes": shapes, "world_size": self.dist.world_size}, sort_keys=True)
+        return json.dumps(
+            {"config": asdict(self._cfg), "shapes": shapes, "world_size": self.dist.world_size}, sort_keys=True
+        )
 
     def state(self) -> TrainState:
         """Return a copy of the current state."""

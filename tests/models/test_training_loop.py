@@ -26,7 +26,9 @@ class Points(Dataset[Batch]):
     def __init__(self) -> None:
         rng = np.random.default_rng(3)
         self.x = torch.from_numpy(rng.normal(size=(64, 3)))
-        self.y = self.x @ torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64) + 0.1 * torch.from_numpy(rng.normal(size=(64, 1)))
+        self.y = self.x @ torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64) + 0.1 * torch.from_numpy(
+            rng.normal(size=(64, 1))
+        )
 
     def __len__(self) -> int:
         return len(self.x)
@@ -106,8 +108,12 @@ def test_two_ranks_give_the_weights_and_losses_of_one(two_ranks: Path) -> None:
     for rank in range(2):
         weights, history = torch.load(two_ranks / f"silent-{rank}.pt")
         torch.testing.assert_close(weights, model.state_dict(), rtol=1e-12, atol=1e-12)
-        assert [report["train_loss"] for report in history] == pytest.approx([r.train_loss for r in result.history], rel=1e-12)
-        assert [r["metrics"]["loss"] for r in history] == pytest.approx([r.metrics["loss"] for r in result.history], rel=1e-12)
+        assert [report["train_loss"] for report in history] == pytest.approx(
+            [r.train_loss for r in result.history], rel=1e-12
+        )
+        assert [r["metrics"]["loss"] for r in history] == pytest.approx(
+            [r.metrics["loss"] for r in result.history], rel=1e-12
+        )
 
 
 def test_two_ranks_resume_bit_exactly_with_random_numbers_in_the_loss(two_ranks: Path) -> None:
@@ -126,7 +132,9 @@ def test_a_training_killed_after_an_epoch_resumes_to_the_same_bits(stop_after: i
     resumed, again = trained(CFG, SquaredError(noise=0.1), resume_from=state, on_epoch=reports.append)
     assert [report.epoch for report in reports] == list(range(stop_after + 1, 5))
     assert again == result
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
 
 
 def test_training_stops_after_patience_and_keeps_the_best_epoch() -> None:
@@ -144,7 +152,9 @@ def test_without_validation_the_last_epoch_is_kept() -> None:
             return {}
 
     states: list[TrainState] = []
-    model, result = trained(replace(CFG, patience=1), NoValidation(), save_checkpoint=lambda s: states.append(copied(s)))
+    model, result = trained(
+        replace(CFG, patience=1), NoValidation(), save_checkpoint=lambda s: states.append(copied(s))
+    )
     assert (result.best_epoch, len(result.history)) == (4, 4)
     torch.testing.assert_close(model.state_dict(), states[-1].model, rtol=0, atol=0)
 
