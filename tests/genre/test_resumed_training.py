@@ -30,8 +30,8 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Two nights with separate lakes and a clip per track, constant in time, so that rolling does not change it."""
     file = tmp_path / "sources.toml"
     file.write_text('name = "heard"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
-    draw = np.random.default_rng(1)
-    mels = [np.tile(draw.normal(n % 2, 0.5, 128).astype(np.float16), (599, 1)).tobytes() for n in range(10)]
+    rng = np.random.default_rng(1)
+    mels = [np.tile(rng.normal(n % 2, 0.5, 128).astype(np.float16), (599, 1)).tobytes() for n in range(10)]
     rows = [(f"t{n}", 0, [("Rock", "Trance")[n % 2]], bytearray(mel)) for n, mel in enumerate(mels)]
     clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>, mel binary")
     monkeypatch.setattr(train, "_clips", lambda ctx, config: clips)
@@ -41,7 +41,7 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_train_the_weights_of_one(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropout and augmentation the mean gradient of a batch does not depend on how ranks share it."""
     calm = replace(SMALL, dropout=0.0, augment=AugmentConfig(0.0, 0.0, 0, 0, 0), epochs=1, batch_size=2, lr=1e-2)
     monkeypatch.setattr(train, "make_config", lambda kind, **given: replace(calm, **given))

@@ -47,7 +47,7 @@ def parts_of(ratings: csr_array) -> tuple[Recommender, Recommender, Recommender]
     return ease.fit(ratings, ease.EASEConfig(regularization=5.0)), factors, popular
 
 
-def test_the_score_is_the_sum_of_the_parts_each_by_the_size_of_its_scores(ratings: csr_array, blended: Blend) -> None:
+def test_score_is_the_sum_of_components_scaled_by_their_rms(ratings: csr_array, blended: Blend) -> None:
     scores = [model.score(Queries(ratings)).astype(np.float64) for model in parts_of(ratings)]
     sized = [each / np.sqrt((each**2).mean()) for each in scores]
     expected = 0.7 * sized[0] + 0.3 * sized[1] + 0.4 * sized[2]
@@ -107,8 +107,8 @@ def test_popularity_gives_no_evidence_but_reorders_tracks_with_evidence() -> Non
     popular = popularity.Popularity(np.array([0.1, 0.2, 0.3, 0.9], dtype=np.float32))
     actual = Blend((Component("fixed", Fixed(weights), 2.0),), Component("popularity", popular, 0.5))
     user_items = csr_array(np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
-    np.testing.assert_allclose(found.score(Queries(user_items)), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    (first, *_) = next(iter(recommend(found, Queries(user_items[:1]), 2)))[1]
+    np.testing.assert_allclose(actual.score(Queries(user_items)), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    (first, *_) = next(iter(recommend(actual, Queries(user_items[:1]), 2)))[1]
     assert first == 2
 
 

@@ -117,15 +117,15 @@ def test_fold_in_reaches_the_minimum_of_the_loss() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 3, 30])
-def test_what_likes_carry_adds_up_to_the_score_without_the_bias(steps: int) -> None:
-    ratings, model = listening(), asked_of(steps)
-    picked = [np.arange(user % 4, 30, 3) for user in range(60)]
+def test_contributions_sum_to_the_score_without_the_bias(steps: int) -> None:
+    ratings, model = listening(), random_model(steps)
+    item_ids = [np.arange(user % 4, 30, 3) for user in range(60)]
     scores = model.score(Queries(ratings))
-    for user, shares in enumerate(model.contributions(ratings, picked)):
-        mine = ratings.data[ratings.indptr[user] : ratings.indptr[user + 1]]
-        assert not shares[:, mine < 1].any()
-        expected = scores[user, picked[user]] - model.biases[picked[user]]
-        np.testing.assert_allclose(shares.sum(axis=1), expected, atol=1e-5)
+    for user, contributions in enumerate(model.contributions(ratings, item_ids)):
+        positives = ratings.data[ratings.indptr[user] : ratings.indptr[user + 1]]
+        assert not contributions[:, positives < 1].any()
+        expected = scores[user, item_ids[user]] - model.biases[item_ids[user]]
+        np.testing.assert_allclose(contributions.sum(axis=1), expected, atol=1e-5)
 
 
 def test_track_without_interactions_scores_zero() -> None:

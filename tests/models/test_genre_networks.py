@@ -41,9 +41,9 @@ def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
 
 @pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.network_name)
 def small(request: pytest.FixtureRequest) -> ClipConfig:
-    """Each network, small."""
-    found: ClipConfig = request.param
-    return found
+    """Each network in a small size."""
+    config: ClipConfig = request.param
+    return config
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +160,8 @@ def test_epochs_are_reported_and_the_best_is_kept() -> None:
     assert result.best_epoch == 1 + int(np.argmin(losses))
 
 
-def test_a_training_that_is_taken_up_gives_the_weights_of_one_that_was_never_interrupted(small: ClipConfig) -> None:
-    """One thread: with several, sums are not always made in one order."""
+def test_resumed_training_gives_the_bits_of_an_uninterrupted_one(small: ClipConfig) -> None:
+    """One thread: several may sum in varying order."""
     cfg = replace(small, threads=1, epochs=4, patience=2)
     clips, states = rhythms(8), []
     uninterrupted = clip_training.train(*clips, cfg, save_checkpoint=lambda state: states.append(save(to_tensors(state))))

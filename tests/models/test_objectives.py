@@ -70,8 +70,8 @@ def test_calibration_softens_overconfident_probabilities() -> None:
     for sure in (True, False):
         model.temperature.fill_(1.0)
         if not sure:
-            Validation(mels, goal, names, np.flatnonzero(held)).calibrate(model)
-        metrics = goal.metrics(predict(model, mels[held])[0].astype(np.float64), np.flatnonzero(held))
+            Validation(mels, targets, names, np.flatnonzero(val_mask)).calibrate(model)
+        metrics = targets.metrics(predict(model, mels[val_mask])[0].astype(np.float64), np.flatnonzero(val_mask))
         losses.append(metrics["loss"])
         right.append(metrics["accuracy"])
     assert losses[1] < losses[0] - 0.1
@@ -107,6 +107,6 @@ def test_few_validation_tracks_leave_the_temperature_at_one() -> None:
         (EmbeddingRegression(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), "regression", "side features"),
     ],
 )
-def test_a_goal_that_does_not_fit_is_refused(goal: ClipTargets, task: Task, message: str) -> None:
+def test_targets_that_do_not_fit_are_refused(targets: ClipTargets, task: Task, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         clip_training.train(bands(np.zeros((4, 2))), targets, list("abcd"), replace(SMALL, task=task))

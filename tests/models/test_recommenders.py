@@ -62,8 +62,8 @@ EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 def lists(
     model: Recommender, user_items: csr_array, most: int, candidates: str = "exclude_seen", block: int = 7
 ) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {row: [] for row in range(asked.shape[0])}
-    for rows, items, _ in recommend(model, Queries(asked), most, offered, block):  # type: ignore[arg-type]
+    actual: dict[int, list[int]] = {row: [] for row in range(user_items.shape[0])}
+    for rows, items, _ in recommend(model, Queries(user_items), most, candidates, block):  # type: ignore[arg-type]
         for row, item in zip(rows, items, strict=True):
             actual[int(row)].append(int(item))
     return actual
@@ -164,9 +164,9 @@ def test_contributions_sum_to_the_score(name: str) -> None:
     ratings = checkerboard()
     ratings.data[::7] = 0.5  # heard and not liked: carries nothing
     model = FITS[name](ratings)
-    picked = [np.arange(row % 4, 20, 3) for row in range(40)]
+    item_ids = [np.arange(row % 4, 20, 3) for row in range(40)]
     scores = model.score(Queries(ratings))
-    for row, shares in enumerate(model.contributions(ratings, picked)):
+    for row, contributions in enumerate(model.contributions(ratings, item_ids)):
         mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
         assert contributions.shape == (item_ids[row].size, mine.size)
         assert not contributions[:, mine < 1].any()
