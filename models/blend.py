@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from models import ease, ials, popularity
 from models.ials import ALSModel, IALSConfig
 from models.protocol import Recommender, Tensors
+from models.queries import Queries
 from models.types import F32, I64
 
 MAX_SCALE_USERS = 2_000
@@ -78,13 +79,13 @@ class Blend:
     prior: Component
     """The model that does not."""
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """Return scores [Q, I]; 0 where the personal components have no evidence, whatever the prior says."""
-        scores = np.zeros(user_items.shape, dtype=np.float32)
+        scores = np.zeros(queries.user_items.shape, dtype=np.float32)
         for component in self.personal:
-            scores += np.float32(component.weight) * component.model.score(user_items)
+            scores += np.float32(component.weight) * component.model.score(queries)
         has_evidence = scores != 0
-        scores += np.float32(self.prior.weight) * self.prior.model.score(user_items)
+        scores += np.float32(self.prior.weight) * self.prior.model.score(queries)
         scores[~has_evidence] = 0.0
         return scores
 
@@ -147,5 +148,7 @@ def rms_score(model: Recommender, ratings: csr_array) -> float:
     """Return the root mean square of the scores of at most MAX_SCALE_USERS users of `ratings` [U, I]."""
     rows = ratings[:: max(1, -(-ratings.shape[0] // MAX_SCALE_USERS))]
     starts = range(0, rows.shape[0], BATCH_SIZE)
-    squares = sum(float(np.square(model.score(rows[n : n + BATCH_SIZE]), dtype=np.float64).sum()) for n in starts)
+    squares = sum(
+        float(np.square(model.score(Queries(rows[n : n + BATCH_SIZE])), dtype=np.float64).sum()) for n in starts
+    )
     return float(np.sqrt(squares / max(1, rows.shape[0] * rows.shape[1])))

@@ -24,6 +24,7 @@ from torch import Tensor
 from models.als_solver import padded_batches
 from models.interactions import binarize
 from models.protocol import Tensors
+from models.queries import Queries
 from models.types import F32, I64
 
 MAX_BATCH_CELLS = 2_000_000
@@ -83,9 +84,9 @@ class BPRModel:
             x[batch.rows] = self._combine(batch, self._coefficients(batch))
         return np.asarray(x.numpy())
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """Return scores [Q, I]; the biases alone for queries without interactions."""
-        return np.asarray(self.fold_in(user_items) @ self.factors.T + self.biases)
+        return np.asarray(self.fold_in(queries.user_items) @ self.factors.T + self.biases)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         """Return what each history item adds to a score; all of them and the item's bias sum to it."""

@@ -1,4 +1,4 @@
-"""Base class of the networks on log-mel clips: configuration, normalization, activation, prediction."""
+"""Base class of the networks on log-mel clips: configuration, normalization, augmentation, activation, prediction."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.data.clips import AugmentConfig
+from models.data.clips import AugmentConfig, augment
+from models.training.loop import TrainConfig
 from models.types import F16, F32
 
 Task = Literal["multiclass", "multilabel", "regression"]
@@ -17,7 +18,7 @@ Task = Literal["multiclass", "multilabel", "regression"]
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class ClipConfig(TrainConfig):
     """Input and output sizes, and training hyper-parameters; stored in the model card."""
 
     n_outputs: int = 7  # genres, or factors
@@ -25,17 +26,13 @@ class TrainingConfig:
     n_side_features: int = 0  # numbers per clip besides its sound, concatenated before the output layer
     n_mels: int = 128
     frames: int = 599
-    epochs: int = 8
     max_clips: int = 7_000  # clips shown over all epochs: bounds CPU time (about 60 clips/s on 2 idle cores)
     batch_size: int = 16
     lr: float = 5e-4  # peak of a one-cycle schedule
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
-    patience: int = 4  # epochs without a better validation loss before stopping
     val_share: float = 0.15  # of each genre's tracks; 0 trains on everything and keeps the last epoch
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    threads: int = 2  # the same on every machine; with 1, equal trainings give equal bits
-    seed: int = 7
 
 
 class ClipNetwork(nn.Module, ABC):
@@ -44,10 +41,10 @@ class ClipNetwork(nn.Module, ABC):
     mean: Tensor
     std: Tensor
     temperature: Tensor
-    weighed: Tensor
+    log_class_weight: Tensor
     head: nn.Linear
 
-    def __init__(self, cfg: TrainingConfig, width: int) -> None:
+    def __init__(self, cfg: ClipConfig, width: int) -> None:
         super().__init__()
         self.cfg = cfg
         self.width = width
@@ -57,7 +54,7 @@ class ClipNetwork(nn.Module, ABC):
         # fitted after training (models/calibration.py)
         self.register_buffer("temperature", torch.ones(()))
         # log class weights of training: a weight w multiplies the odds of a genre by w, which `activate` undoes
-        self.register_buffer("weighed", torch.zeros(cfg.n_outputs))
+        self.register_buffer("log_class_weight", torch.zeros(cfg.n_outputs))
 
     def normalize(self, mels: Tensor) -> Tensor:
         """Return log-mels of any float type as float32 with mean 0 and deviation 1 per mel bin."""
@@ -67,24 +64,24 @@ class ClipNetwork(nn.Module, ABC):
     def embed(self, x: Tensor) -> Tensor:
         """Return the last hidden layer [B, width] for normalized clips [B, frames, n_mels]."""
 
-    def apply_head(self, hidden: Tensor, side_features: F32 | None = None) -> Tensor:
+    def apply_head(self, hidden: Tensor, side_features: Tensor | None = None) -> Tensor:
         """Return logits [B, n_outputs] for embeddings [B, width] and side features [B, n_side_features]."""
-        if side_features is not None:
-            side = torch.from_numpy(np.ascontiguousarray(side_features)).to(hidden.device)
-            hidden = torch.cat([hidden, side], dim=1)
-        logits: Tensor = self.head(hidden)
+        logits: Tensor = self.head(hidden if side_features is None else torch.cat([hidden, side_features], dim=1))
         return logits
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Return calibrated probabilities without the class weights (logit adjustment), or for regression the logits."""
+        """Return calibrated probabilities without the class weights (logit adjustment), or for regression the
+        logits.
+        """
         if self.cfg.task == "regression":
             return logits
-        scaled = logits / self.temperature - self.weighed
+        scaled = logits / self.temperature - self.log_class_weight
         return torch.sigmoid(scaled) if self.cfg.task == "multilabel" else F.softmax(scaled, dim=1)
 
-    def forward(self, mels: Tensor) -> Tensor:
-        """Return logits for raw (not normalized) log-mels."""
-        return self.apply_head(self.embed(self.normalize(mels)))
+    def forward(self, mels: Tensor, side_features: Tensor | None = None) -> Tensor:
+        """Return logits for raw (not normalized) log-mels; in training mode for augmented ones."""
+        x = self.normalize(mels)
+        return self.apply_head(self.embed(augment(x, self.cfg.augment) if self.training else x), side_features)
 
 
 def predict(model: ClipNetwork, mels: F16, batch_size: int = 64, side_features: F32 | None = None) -> tuple[F32, F32]:
@@ -108,6 +105,6 @@ def predict_logits(
             x = torch.from_numpy(np.ascontiguousarray(mels[rows])).to(model.mean.device)
             hidden = model.embed(model.normalize(x))
             embeddings[rows] = hidden.cpu().numpy()
-            side = None if side_features is None else side_features[rows]
+            side = None if side_features is None else torch.from_numpy(side_features[rows]).to(hidden.device)
             logits[rows] = model.apply_head(hidden, side).cpu().numpy()
     return logits, embeddings

@@ -1,8 +1,7 @@
-"""Training of clip networks: split by track, augmentation, class weights, early stopping, calibration."""
+"""Training of clip networks: split by track, input normalization, class weights, the training loop, calibration."""
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,31 +10,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration import fit_temperature
-from models.clip_network import ClipNetwork, TrainingConfig, predict, predict_logits
-from models.data.clips import augment, check_clips, deterministic, mean_by_group, split_tracks
+from models.clip_network import ClipConfig, ClipNetwork, predict, predict_logits
+from models.data.clips import ClipBatch, ClipDataset, check_clips, deterministic, mean_by_group, split_tracks
 from models.genre_networks import build
 from models.torch_device import best_device
-from models.training.checkpoint import TrainState, restore, rng_states
+from models.training import loop
+from models.training.checkpoint import EpochReport, TrainState
 from models.training.distributed import DistContext
-from models.training.objectives import Objective, genre_objective
-from models.types import F16, F32, I64, Mask
+from models.training.loop import TrainConfig
+from models.training.objectives import ClipTargets, genre_targets
+from models.types import F16, F32, F64, I64
 
 MIN_CALIBRATION_TRACKS = 20
 """With fewer validation tracks the temperature would be noise."""
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """Metrics of an epoch.
-
-    Validation averages the clips of each track. Regression reports the mean cosine as accuracy.
-    """
-
-    epoch: int
-    epochs: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -50,178 +37,126 @@ class TrainResult:
 
 def train(
     mels: F16,
-    labels: I64 | F32 | Objective,
+    labels: I64 | F32 | ClipTargets,
     track_of: Sequence[str] | Sequence[int] | NDArray[Any],
-    cfg: TrainingConfig,
-    on_epoch: Callable[[EpochReport], None] | None = None,
+    cfg: ClipConfig,
+    on_epoch: Callable[[EpochReport], object] = lambda _: None,
     resume_from: TrainState | None = None,
     save_checkpoint: Callable[[TrainState], object] = lambda _: None,
 ) -> TrainResult:
     """Train on clips [N, 599, 128] with the track of each [N], and return the model of the best epoch, calibrated.
 
-    `labels`: genre numbers [N], labels [N, n_outputs] of 1 and 0 for the multilabel task, or an objective. Classes are
-    weighted by their inverse clip count. `resume_from`: state to continue from. `save_checkpoint(state)` runs after
-    every epoch, on rank 0.
+    `labels`: genre numbers [N], labels [N, n_outputs] of 1 and 0 for the multilabel task, or other targets. Classes are
+    weighted by their inverse clip count. `on_epoch`, `resume_from`, `save_checkpoint`: as in
+    `models.training.loop.fit`.
 
     Equal arguments give equal weights on one kind of machine with one thread; more threads may change the last digits.
-    All ranks of a process group need the same arguments; a resumed rank other than 0 draws new dropout and
-    augmentations.
+    All ranks of a process group need the same arguments, and return the same model.
 
-    Raises ValueError for wrong shapes, labels out of range, an objective for another task, or numbers that are not
-    finite.
+    Raises ValueError for wrong shapes, labels out of range, targets of another task, or numbers that are not finite.
     """
     tracks = np.asarray([str(t) for t in track_of])
-    objective = labels if isinstance(labels, Objective) else genre_objective(labels, cfg.n_outputs)
-    if objective.task != cfg.task:
-        raise ValueError(f"a {cfg.task} network cannot be trained with a {objective.task} objective")
+    targets = labels if isinstance(labels, ClipTargets) else genre_targets(labels, cfg.n_outputs)
+    if targets.task != cfg.task:
+        raise ValueError(f"a {cfg.task} network cannot be trained with {targets.task} targets")
     check_clips(mels, tracks, (cfg.frames, cfg.n_mels))
-    objective.check(len(mels), cfg.n_outputs, cfg.n_side_features)
+    targets.check(len(mels), cfg.n_outputs, cfg.n_side_features)
     with deterministic(cfg.threads, cfg.seed):
-        val_mask = split_tracks(tracks, objective.strata, cfg.val_share, cfg.seed)
-        model, dist = build(cfg), DistContext.current()
-        fit_normalization(model, mels, ~val_mask)
-        if dist.rank:
-            torch.manual_seed(cfg.seed + dist.rank)  # each rank has dropout of its own
+        val_mask = split_tracks(tracks, targets.strata, cfg.val_share, cfg.seed)
+        train_rows = np.flatnonzero(~val_mask)
+        model = build(cfg)
+        fit_normalization(model, mels, train_rows)
         model.to(best_device())
-        history, best_epoch = fit(model, mels, objective, tracks, val_mask, on_epoch, resume_from, save_checkpoint)
-        calibrate(model, mels, objective, tracks, val_mask)
+        validation = Validation(mels, targets, tracks, np.flatnonzero(val_mask))
+        objective = ClipObjective(targets, targets.class_weights(train_rows), cfg.label_smoothing, validation)
+        objective.remove_class_weights(model)
+        dataset = ClipDataset(mels, train_rows, model.mean.device)
+        run = loop.fit(
+            model, objective, dataset, _optimization(cfg, len(train_rows)), on_epoch, resume_from, save_checkpoint
+        )
+        validation.calibrate(model)
         val_tracks = tuple(sorted(set(tracks[val_mask].tolist())))
-    return TrainResult(model.cpu().eval(), tuple(history), best_epoch, val_tracks)
+    return TrainResult(model.cpu().eval(), run.history, run.best_epoch, val_tracks)
 
 
-def fit_normalization(model: ClipNetwork, mels: F16, train_mask: Mask) -> None:
-    """Write mean and deviation per mel bin of the training clips into the model's buffers."""
-    rows = np.flatnonzero(train_mask)
+def _optimization(cfg: ClipConfig, n_clips: int) -> TrainConfig:
+    """Return the loop's configuration, with as many epochs as `max_clips` allows, at least one."""
+    values = {field.name: getattr(cfg, field.name) for field in fields(TrainConfig)}
+    return replace(TrainConfig(**values), epochs=max(1, min(cfg.epochs, cfg.max_clips // n_clips)))
+
+
+def fit_normalization(model: ClipNetwork, mels: F16, rows: I64) -> None:
+    """Write mean and deviation per mel bin of clips `rows` into the model's buffers."""
     per_clip = [mels[i].astype(np.float64) for i in rows[:: max(1, len(rows) // 512)]]  # 512 clips suffice
     frames = np.concatenate(per_clip)  # [clips * 599, 128]
     model.mean.copy_(torch.tensor(frames.mean(axis=0)))
     model.std.copy_(torch.tensor(np.maximum(frames.std(axis=0), 1e-3)))
 
 
-def fit(
-    model: ClipNetwork,
-    mels: F16,
-    objective: Objective,
-    tracks: NDArray[np.str_],
-    val_mask: Mask,
-    on_epoch: Callable[[EpochReport], None] | None,
-    resume_from: TrainState | None = None,
-    save_checkpoint: Callable[[TrainState], object] = lambda _: None,
-) -> tuple[list[EpochReport], int]:
-    """Run the training loop. Leaves the best epoch's weights in `model`; returns the history and that epoch."""
-    cfg, rows, dist = model.cfg, np.flatnonzero(~val_mask), DistContext.current()
-    rng = torch.Generator().manual_seed(cfg.seed + dist.rank)
-    epochs = max(1, min(cfg.epochs, cfg.max_clips // len(rows)))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
-    steps_per_epoch = -(-len(rows) // cfg.batch_size)
-    # with fewer than five steps the warm-up has none, and OneCycleLR divides by that
-    total_steps = max(epochs * steps_per_epoch, 5) + 1
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.lr, total_steps=total_steps, pct_start=0.2)
-    weights = objective.class_weights(rows).to(model.mean.device)
-    model.weighed.copy_(torch.where(weights > 0, weights.log(), 0.0))
-    history: list[EpochReport] = []
-    best_loss, best_state, best_epoch = np.inf, model.state_dict(), 0
-    if resume_from:
-        restore(resume_from, model, optimizer, schedule, rng, resume_from.epochs * steps_per_epoch)
-        if dist.rank:
-            torch.manual_seed(
-                rng.manual_seed(cfg.seed + dist.rank + dist.world_size * resume_from.epochs).initial_seed()
-            )
-        best_loss, best_state, best_epoch = resume_from.best_loss, resume_from.best, resume_from.best_epoch
-        history = [EpochReport(done, epochs, *row) for done, row in enumerate(resume_from.history.tolist(), 1)]
-    for epoch in range(len(history) + 1, epochs + 1):
-        if len(history) - best_epoch >= cfg.patience:
-            break
-        train_loss = train_epoch(model, mels, objective, rows, optimizer, schedule, weights, rng)
-        dist.average_batchnorm_stats(model)
-        # broadcast, so that all ranks stop at the same epoch
-        metrics = validate(model, mels, objective, tracks, np.flatnonzero(val_mask)) if dist.rank == 0 else (0.0, 0.0)
-        val_loss, val_accuracy = dist.broadcast(
-            torch.tensor(metrics, dtype=torch.float64, device=model.mean.device)
-        ).tolist()
-        history.append(EpochReport(epoch, epochs, train_loss, val_loss, val_accuracy))
-        if on_epoch and dist.rank == 0:
-            on_epoch(history[-1])
-        if val_loss < best_loss or not val_mask.any():
-            best_loss, best_state, best_epoch = val_loss, copy.deepcopy(model.state_dict()), epoch
-        if dist.rank == 0:
-            save_checkpoint(state_of(model, optimizer, rng, history, (best_state, best_epoch, best_loss)))
-    model.load_state_dict(best_state)
-    return history, best_epoch
+class Validation:
+    """Validation clips; the prediction for a track is the mean over its clips."""
+
+    def __init__(self, mels: F16, targets: ClipTargets, tracks: NDArray[np.str_], rows: I64) -> None:
+        """`rows`: the validation clips among all clips [N] with `tracks` [N]."""
+        self._mels, self._targets, self._rows = mels, targets, rows
+        names, first, self._track = np.unique(tracks[rows], return_index=True, return_inverse=True)
+        self._first, self.n_tracks = rows[first], len(names)
+
+    def metrics(self, model: ClipNetwork) -> dict[str, float]:
+        """Return the metrics over all tracks, empty without any. Each rank predicts a part of the clips."""
+        if not self.n_tracks:
+            return {}
+        dist = DistContext.current()
+        predictions = torch.zeros(len(self._rows), model.cfg.n_outputs, device=model.mean.device)
+        part = np.arange(dist.rank, len(self._rows), dist.world_size)
+        rows = self._rows[part]
+        outputs, _ = predict(model, self._mels[rows], side_features=self._targets.side_features(rows))
+        predictions[torch.from_numpy(part)] = torch.from_numpy(outputs).to(predictions)
+        return self._metrics(dist.sum(predictions).cpu().numpy())
+
+    def calibrate(self, model: ClipNetwork) -> None:
+        """Set the temperature that minimizes the loss of the tracks' mean probabilities.
+
+        Leaves it at 1 for regression, and with fewer than MIN_CALIBRATION_TRACKS tracks.
+        """
+        if model.cfg.task == "regression" or self.n_tracks < MIN_CALIBRATION_TRACKS:
+            return
+        logits, _ = predict_logits(model, self._mels[self._rows], side_features=self._targets.side_features(self._rows))
+        scaled = torch.from_numpy(logits.astype(np.float64)).to(model.mean.device)
+
+        def loss(temperature: float) -> float:
+            return self._metrics(model.activate(scaled / temperature).cpu().numpy())["loss"]
+
+        model.temperature.fill_(fit_temperature(loss))
+
+    def _metrics(self, predictions: F32 | F64) -> dict[str, float]:
+        return self._targets.metrics(mean_by_group(self._track, predictions, self.n_tracks), self._first)
 
 
-def state_of(
-    model: ClipNetwork,
-    optimizer: torch.optim.Optimizer,
-    rng: torch.Generator,
-    history: list[EpochReport],
-    best: tuple[dict[str, Tensor], int, float],
-) -> TrainState:
-    """Return the state of a training; `best`: weights, epoch and loss."""
-    metrics = np.array([(report.train_loss, report.val_loss, report.val_accuracy) for report in history])
-    weights, moments = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict()["state"])
-    return TrainState(weights, best[0], best[1], best[2], moments, rng_states(rng, model.mean.device), metrics)
+@dataclass(frozen=True)
+class ClipObjective:
+    """The loop's objective for clip targets."""
 
+    targets: ClipTargets
+    class_weights: Tensor
+    """[n_outputs]"""
+    label_smoothing: float
+    validation: Validation
 
-def train_epoch(
-    model: ClipNetwork,
-    mels: F16,
-    objective: Objective,
-    rows: I64,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    weights: Tensor,
-    rng: torch.Generator,
-) -> float:
-    """Train for one pass over `rows` in random order and return the mean loss."""
-    cfg, device, dist = model.cfg, model.mean.device, DistContext.current()
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    model.train()
-    order = rows[dist.broadcast(torch.randperm(len(rows), generator=rng).to(device)).cpu().numpy()]
-    for start in range(0, len(order), cfg.batch_size):
-        batch = np.sort(order[start : start + cfg.batch_size])
-        shard = dist.shard(batch)
-        optimizer.zero_grad(set_to_none=True)
-        if len(shard):
-            x = augment(model.normalize(torch.from_numpy(mels[shard]).to(device)), cfg.augment, rng)
-            logits = model.apply_head(model.embed(x), objective.side_features(shard))
-            # the mean over the global batch, of which this is a part
-            loss = objective.loss(logits, shard, weights, cfg.label_smoothing) / objective.normalizer(batch, weights)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach().double() * len(batch)
-        dist.sum_gradients(model)
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        schedule.step()
-    dist.all_reduce_sum([total])
-    return float(total) / len(order)
+    def remove_class_weights(self, model: ClipNetwork) -> None:
+        """Make predictions undo the class weights of the loss."""
+        weights = self.class_weights
+        model.log_class_weight.copy_(torch.where(weights > 0, weights.log(), 0.0))
 
+    def loss(self, model: nn.Module, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        """Return loss sum and weight of a batch."""
+        weights = self.class_weights.to(batch.mels.device)
+        features = self.targets.side_features(batch.rows)
+        logits = model(batch.mels, None if features is None else torch.from_numpy(features).to(batch.mels.device))
+        loss_sum = self.targets.loss(logits, batch.rows, weights, self.label_smoothing)
+        return loss_sum, self.targets.normalizer(batch.rows, weights)
 
-def validate(
-    model: ClipNetwork, mels: F16, objective: Objective, tracks: NDArray[np.str_], rows: I64
-) -> tuple[float, float]:
-    """Return loss and accuracy over the tracks of validation clips `rows`, averaging the clips of each track."""
-    if rows.size == 0:
-        return float("nan"), float("nan")
-    predictions, _ = predict(model, mels[rows], side_features=objective.side_features(rows))
-    names, first, track = np.unique(tracks[rows], return_index=True, return_inverse=True)
-    return objective.evaluate(mean_by_group(track, predictions, len(names)), rows[first])
-
-
-def calibrate(model: ClipNetwork, mels: F16, objective: Objective, tracks: NDArray[np.str_], val_mask: Mask) -> None:
-    """Set the temperature that minimizes the loss of the validation tracks' mean probabilities.
-
-    Leaves it at 1 for regression, and with fewer than MIN_CALIBRATION_TRACKS validation tracks.
-    """
-    rows = np.flatnonzero(val_mask)
-    names, first, track = np.unique(tracks[rows], return_index=True, return_inverse=True)
-    if model.cfg.task == "regression" or len(names) < MIN_CALIBRATION_TRACKS:
-        return
-    logits, _ = predict_logits(model, mels[rows], side_features=objective.side_features(rows))
-    scaled = torch.from_numpy(logits.astype(np.float64)).to(model.mean.device)
-
-    def loss(temperature: float) -> float:
-        predictions = model.activate(scaled / temperature).cpu().numpy()
-        return objective.evaluate(mean_by_group(track, predictions, len(names)), rows[first])[0]
-
-    model.temperature.fill_(fit_temperature(loss))
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Return the metrics of the validation tracks."""
+        assert isinstance(model, ClipNetwork)
+        return self.validation.metrics(model)

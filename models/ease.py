@@ -24,6 +24,7 @@ from models import ease_by_users
 from models.explain import contributions_from_weights
 from models.interactions import binarize
 from models.protocol import CatalogTooLargeError, Tensors
+from models.queries import Queries
 from models.threads import thread_pool
 from models.types import F32, I64
 
@@ -51,9 +52,9 @@ class EASE:
     """B [I, I], diagonal 0."""
     min_rating: float
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """Return scores [Q, I]; they may be negative."""
-        return np.asarray(binarize(user_items, self.min_rating) @ self.weights, dtype=np.float32)
+        return np.asarray(binarize(queries.user_items, self.min_rating) @ self.weights, dtype=np.float32)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         """Return the weights that each score sums."""

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clip_network import ClipNetwork, TrainingConfig
+from models.clip_network import ClipConfig, ClipNetwork
 
 
 @dataclass(frozen=True)
-class GenreCNNConfig(TrainingConfig):
+class GenreCNNConfig(ClipConfig):
     """Shape of the network."""
 
     conv: tuple[int, int, int, int] = (256, 256, 512, 512)  # 4 frames each; pooled by 4, 2, 2, not at all

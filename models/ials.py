@@ -24,6 +24,7 @@ from models import als_solver
 from models.als_solver import ALSObjective, FixedSide, solve, solve_cg, with_gram
 from models.interactions import confidence_weights
 from models.protocol import Tensors
+from models.queries import Queries
 from models.threads import thread_pool
 from models.torch_device import best_device
 from models.types import F32, I64
@@ -84,9 +85,9 @@ class ALSModel:
         weights = confidence_weights(user_items, self.min_rating)
         return np.asarray(solve(weights, self._side, self.objective).float().numpy())
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """Return scores [Q, I]."""
-        return np.asarray(self.fold_in(user_items) @ self.factors.T)
+        return np.asarray(self.fold_in(queries.user_items) @ self.factors.T)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         """Return what each history item adds to x_u . y_i (Hu, Koren, Volinsky, section 5); 0 below `min_rating`."""

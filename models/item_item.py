@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from models.explain import contributions_from_weights
 from models.interactions import binarize
 from models.protocol import Tensors
+from models.queries import Queries
 from models.types import F32, I64
 
 
@@ -24,9 +25,9 @@ class ItemItemModel:
     min_rating: float
     """T_R: ratings from here on form the history."""
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """Return scores [Q, I]: sums of weights, 0 where no history item has the candidate as a neighbor."""
-        scores = binarize(user_items, self.min_rating) @ self.weights
+        scores = binarize(queries.user_items, self.min_rating) @ self.weights
         return np.asarray(scores.toarray(), dtype=np.float32)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:

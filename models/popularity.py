@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from models.interactions import binarize
 from models.protocol import Tensors
+from models.queries import Queries
 from models.types import F32, I64
 
 
@@ -30,9 +31,9 @@ class Popularity:
     user_share: F32
     """[I] share of users who like each track, 0 to 1."""
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """Return scores [Q, I], the same for every query."""
-        return np.broadcast_to(self.user_share, user_items.shape)
+        return np.broadcast_to(self.user_share, queries.user_items.shape)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         """Return zeros: no score depends on the history."""

@@ -1,8 +1,7 @@
-"""The interface of every recommender.
+"""Interfaces of recommenders and rerankers.
 
-A recommender is fitted on ratings R [U, I] and scores queries `user_items` [Q, I], which have the same columns. A query
-is a user of the training data, a new user, or the tracks of one session. A stored 0 marks a track that was played and
-not liked.
+A recommender is fitted on ratings R [U, I] and scores all I items for each query. A reranker scores candidates that a
+recommender has selected.
 """
 
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any, Literal, Protocol
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from models.queries import Queries
 from models.types import F32, I64
 
 CandidateFilter = Literal["exclude_seen", "only_seen", "all"]
@@ -24,12 +24,13 @@ class CatalogTooLargeError(ValueError):
 
 
 class Recommender(Protocol):
-    """A fitted model."""
+    """A fitted model that scores all items."""
 
-    def score(self, user_items: csr_array) -> F32:
-        """Return scores [Q, I] of all items for queries `user_items` [Q, I].
+    def score(self, queries: Queries) -> F32:
+        """Return scores [Q, I] of all items.
 
         Higher is better. Scores compare within a row only. A score of exactly 0 means that the model has no evidence.
+        Models of sequences read `queries.sequences`, all others `queries.user_items`.
         """
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
@@ -40,3 +41,10 @@ class Recommender(Protocol):
 
     def tensors(self) -> Tensors:
         """Return all learned arrays."""
+
+
+class Reranker(Protocol):
+    """A fitted model that scores candidates."""
+
+    def score(self, queries: Queries, candidates: I64) -> F32:
+        """Return scores [Q, C] of `candidates` [Q, C] (item ids; -1 for padding). Higher is better within a row."""

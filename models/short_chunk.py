@@ -12,11 +12,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clip_network import ClipNetwork, TrainingConfig
+from models.clip_network import ClipConfig, ClipNetwork
 
 
 @dataclass(frozen=True)
-class ShortChunkConfig(TrainingConfig):
+class ShortChunkConfig(ClipConfig):
     """Shape of the network."""
 
     channels: tuple[int, ...] = (16, 32, 32, 64, 64, 128)  # of each block; six halvings of 64 bins leave one
@@ -52,11 +52,11 @@ class Residual(nn.Module):
         self.norm1 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
-        self.across = (
+        self.shortcut = (
             nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else nn.Identity()
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         residual = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
-        return F.max_pool2d(F.relu(residual + self.across(x)), 2)
+        return F.max_pool2d(F.relu(residual + self.shortcut(x)), 2)

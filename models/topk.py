@@ -1,4 +1,4 @@
-"""Exact top-k selection with ties broken by item id, and top-n recommendation for a batch of queries."""
+"""Exact top-k selection with ties broken by item id; top-n recommendation and re-ranking of queries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models.protocol import CandidateFilter, Recommender
+from models.protocol import CandidateFilter, Recommender, Reranker
+from models.queries import Queries
 from models.types import F32, F64, I64, Mask
 
 PRUNE_FACTOR = 4
@@ -87,7 +88,7 @@ def seen_mask(user_items: csr_array) -> Mask:
 
 def recommend(
     model: Recommender,
-    user_items: csr_array,
+    queries: Queries,
     n: int,
     candidates: CandidateFilter = "exclude_seen",
     batch_size: int = 500,
@@ -97,11 +98,11 @@ def recommend(
     Yields one batch of queries at a time: scores of 500 queries x 50,000 tracks take 100 MB. A row with fewer
     candidates is shorter.
     """
-    for start in range(0, user_items.shape[0], batch_size):
-        batch = user_items[start : start + batch_size]
+    for start in range(0, len(queries), batch_size):
+        batch = queries[start : start + batch_size]
         scores = np.array(model.score(batch), dtype=np.float32)
         if candidates != "all":
-            seen = seen_mask(batch)
+            seen = seen_mask(batch.user_items)
             scores[seen if candidates == "exclude_seen" else ~seen] = -np.inf
         items = []
         for row_scores in scores:
@@ -110,3 +111,15 @@ def recommend(
         row = np.repeat(np.arange(len(items)), [row_items.size for row_items in items])
         item = np.concatenate(items)
         yield row + start, item, scores[row, item]
+
+
+def rerank(reranker: Reranker, queries: Queries, candidates: I64, n: int) -> tuple[I64, I64, F32]:
+    """Return (row, item, score) of the n best `candidates` [Q, C] of each query, best first, ties by item id.
+
+    `candidates`: item ids; -1 for padding.
+    """
+    scores = np.asarray(reranker.score(queries, candidates), dtype=np.float32)
+    row, column = np.nonzero(candidates >= 0)
+    item, score = candidates[row, column], scores[row, column]
+    best = top_k_per_row(row, item, score, n)
+    return row[best], item[best], score[best]

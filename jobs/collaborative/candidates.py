@@ -32,6 +32,7 @@ from models import exact_index, ivf_index
 from models.ials import ALSModel
 from models.pmrs_cf import Catalogue, top_lists
 from models.protocol import CatalogTooLargeError, Recommender
+from models.queries import Queries
 from models.recommendation_lists import OVERALL as OVERALL_LIST
 from models.recommendation_lists import RankedLists, explain_lists, search_lists
 from models.torch_device import best_device
@@ -100,7 +101,7 @@ class ServingModel:
         """Return the lists of users with ratings `user_items` [B, I]."""
         if isinstance(self.model, ALSModel) and self.searches(config) and self._factors:
             return search_lists(self.model, self._factors, user_items, config.overall)
-        scores = self.model.score(user_items)
+        scores = self.model.score(Queries(user_items))
         sizes = (config.overall, config.per_genre)
         return top_lists(scores, user_items, self.catalogue, self.min_rating, *sizes, self.uses_genre_profile)
 

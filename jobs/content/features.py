@@ -20,10 +20,10 @@ from jobs.log import logger
 from jobs.spark import rows_per_batch
 from jobs.training.clip_inference import BATCH_SIZE, side_features
 from models import content_factors
-from models.clip_training import EpochReport
 from models.content_factors import to_unit
 from models.genre_networks import NETWORKS
 from models.mel import PRESETS
+from models.training.checkpoint import EpochReport
 from models.types import F32, F64
 
 LOG = logger(__name__)

@@ -14,10 +14,11 @@ from jobs.lake.adapters.factors import factors_in
 from jobs.lake.adapters.mels import MEL_BYTES, to_mels
 from jobs.lake.collect import collect_arrow
 from jobs.training.clip_inference import build_clip_predictions, side_features
-from models.clip_network import TrainingConfig
-from models.clip_training import EpochReport, train
+from models.clip_network import ClipConfig
+from models.clip_training import train
 from models.content_factors import to_unit
 from models.genre_networks import make_config, to_bytes, to_card
+from models.training.checkpoint import EpochReport
 from models.training.objectives import EmbeddingRegression
 from models.types import F32
 
@@ -26,7 +27,7 @@ from models.types import F32
 class AudioFactorModel:
     """A trained network that predicts factors."""
 
-    settings: TrainingConfig
+    settings: ClipConfig
     weights: bytes
     cosine: float
     """Mean cosine of predicted and real factors of validation tracks; NaN: there were none."""
@@ -42,7 +43,7 @@ def most_popular(factors: DataFrame, history: DataFrame, limit: int) -> DataFram
 
 
 def fit(
-    clips: DataFrame, name: str, max_clips: int, on_epoch: Callable[[EpochReport], None] | None = None
+    clips: DataFrame, name: str, max_clips: int, on_epoch: Callable[[EpochReport], object] = lambda _: None
 ) -> AudioFactorModel | None:
     """Train the network of this name on rows `track_id`, `clip`, `mel`, `factors` and, with text, `vector`.
 
@@ -71,7 +72,7 @@ def _validation(tracks: list[str], targets: F32, val_tracks: tuple[str, ...], be
         return float("nan"), float("nan"), len(names)
     constant = to_unit(units[~in_validation].mean(0)[None])
     baseline = float((units[in_validation] @ constant[0]).mean())
-    return best.val_accuracy, baseline, int((~in_validation).sum())
+    return best.metrics["cosine"], baseline, int((~in_validation).sum())
 
 
 def build_predictions(clips: DataFrame, model: AudioFactorModel) -> DataFrame:

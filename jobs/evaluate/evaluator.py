@@ -208,11 +208,11 @@ class Evaluator:
 
     def _write_lists(self, model: Recommender, training_data: TrainingData, task: Task, prefix: str = "") -> Path:
         """Rank the candidates of every query, and write the lists to a Parquet file; query ids begin with `prefix`."""
-        queries, inputs = training_data.queries(task.inputs)
-        query_ids, tracks = pa.array([prefix + query for query in queries]), pa.array(training_data.tracks)
+        ids, queries = training_data.queries(task.inputs, task.input_sequence)
+        query_ids, tracks = pa.array([prefix + query for query in ids]), pa.array(training_data.tracks)
         file = self.folder / f"lists-{uuid.uuid4().hex[:12]}.parquet"
         with pq.ParquetWriter(file, LISTS_SCHEMA) as writer:
-            for row, item, score in recommend(model, inputs, metrics.DEPTH, task.offered):
+            for row, item, score in recommend(model, queries, metrics.DEPTH, task.offered):
                 rank = (np.arange(row.size) - np.searchsorted(row, row) + 1).astype(np.int32)
                 columns = [
                     query_ids.take(pa.array(row)),

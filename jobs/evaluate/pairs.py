@@ -80,15 +80,15 @@ def predict_rates(train: pa.Table, test: pa.Table, shrinkage: float) -> tuple[F6
 
 def score_pairs(model: Recommender, training_data: TrainingData, inputs: DataFrame, test: pa.Table) -> F64:
     """Return a recommender's scores [N] of the test pairs; 0 for an unknown user or track."""
-    queries, ratings = training_data.queries(inputs.select(F.col("user_id").alias("query_id"), "track_id", "rating"))
-    user = pc.fill_null(pc.index_in(test["user_id"], pa.array(queries, pa.string())), -1).to_numpy()
+    users, queries = training_data.queries(inputs.select(F.col("user_id").alias("query_id"), "track_id", "rating"))
+    user = pc.fill_null(pc.index_in(test["user_id"], pa.array(users, pa.string())), -1).to_numpy()
     item = pc.fill_null(pc.index_in(test["track_id"], pa.array(training_data.tracks, pa.string())), -1).to_numpy()
     scores = np.zeros(test.num_rows)
     scorable = (user >= 0) & (item >= 0)
     for start in range(0, len(queries), USERS_PER_BLOCK):
         in_block = np.flatnonzero(scorable & (user >= start) & (user < start + USERS_PER_BLOCK))
         if in_block.size:
-            block = model.score(ratings[start : start + USERS_PER_BLOCK])
+            block = model.score(queries[start : start + USERS_PER_BLOCK])
             scores[in_block] = block[user[in_block] - start, item[in_block]]
     return scores
 

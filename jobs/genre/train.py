@@ -28,11 +28,11 @@ from jobs.lake.manifest import code_version
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.training.distributed import load_state, log_epoch, train_distributed
-from models.clip_network import TrainingConfig, predict
-from models.clip_training import EpochReport, TrainResult, train
+from models.clip_network import ClipConfig, predict
+from models.clip_training import TrainResult, train
 from models.data.clips import mean_by_group
 from models.genre_networks import make_config, to_bytes, to_card
-from models.training.checkpoint import to_tensors
+from models.training.checkpoint import EpochReport, to_tensors
 from models.types import F16, F32
 
 LOG = logger(__name__)
@@ -60,7 +60,7 @@ class Config:
     max_tracks: int = 4_000
     """Maximal number of labelled tracks to train a network on, balanced over genres: three clips each are 1.8 GB on the
     driver."""
-    max_clips: int = TrainingConfig.max_clips
+    max_clips: int = ClipConfig.max_clips
     """Maximal number of clips shown to a network over all epochs (1 to 8): two minutes of two cores. Above 1,400
     training clips that leaves fewer than five epochs, too few to stop early; raise it with a GPU or an hour of time."""
 
@@ -181,7 +181,7 @@ def _calibration(temperature: float) -> str:
     return f"one temperature, {temperature:.2f}, fitted on {tracks}"
 
 
-def _card(config: Config, network: TrainingConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
+def _card(config: Config, network: ClipConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
     return {
         "method": METHODS[config.model],
         "genres": genres,

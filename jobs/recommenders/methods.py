@@ -21,6 +21,7 @@ from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
 from models.ials import ALSModel, IALSConfig
 from models.protocol import Recommender, Tensors
+from models.queries import Queries
 from models.types import F32, I64
 
 Fit = Callable[[TrainingData, Any, int], Recommender]
@@ -86,10 +87,10 @@ class PmrsCf:
     collaborative: ALSModel
     catalogue: pmrs_cf.Catalogue
 
-    def score(self, user_items: csr_array) -> F32:
+    def score(self, queries: Queries) -> F32:
         """[Q, I]."""
-        share = pmrs_cf.percentiles(self.collaborative.score(user_items), user_items)
-        genre_profile = pmrs_cf.genre_profiles(user_items, self.catalogue, self.collaborative.min_rating)
+        share = pmrs_cf.percentiles(self.collaborative.score(queries), queries.user_items)
+        genre_profile = pmrs_cf.genre_profiles(queries.user_items, self.catalogue, self.collaborative.min_rating)
         # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
         scores = genre_profile @ self.catalogue.genre_probabilities.T * share + 1e-6 * share
         return np.where(share < 0, np.float32(0), scores).astype(np.float32)

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
 from jobs.lake.collect import collect_arrow
 from models.blend import ComponentCache
+from models.queries import Queries, Sequences
 from models.types import F32
 
 ROW_BYTES = 120
@@ -32,14 +34,29 @@ class TrainingData:
     blend_components: ComponentCache = field(default_factory=ComponentCache, compare=False, repr=False)
     """Components of the last blend that was fitted on `ratings`."""
 
-    def queries(self, rows: DataFrame) -> tuple[list[str], csr_array]:
-        """Ids of the queries, upwards, and what each has rated [Q, I]; tracks that nobody here has rated are not known.
+    def queries(self, rows: DataFrame, sequence: DataFrame | None = None) -> tuple[list[str], Queries]:
+        """Return the ids of the queries, ascending, and the queries; tracks without a training rating are dropped.
 
-        `rows`: `query_id`, `track_id`, `rating`.
+        `rows`: `query_id`, `track_id`, `rating`. `sequence`: `query_id`, `position`, `track_id`, the plays behind them; None if
+        their order is unknown.
         """
-        rows_ = collect_arrow(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "what is told of whoever asks")
-        queries = sorted(set(rows_["query_id"].to_pylist()))
-        return queries, _matrix(rows_, "query_id", queries, self.tracks)
+        ratings = collect_arrow(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "the ratings of the queries")
+        ids = sorted(set(ratings["query_id"].to_pylist()))
+        user_items = _matrix(ratings, "query_id", ids, self.tracks)
+        if sequence is None:
+            return ids, Queries(user_items)
+        plays = collect_arrow(sequence.select("query_id", "position", "track_id"), ROW_BYTES, "the plays of the queries")
+        return ids, Queries(user_items, _sequences(plays, ids, self.tracks))
+
+
+def _sequences(plays: pa.Table, ids: list[str], tracks: tuple[str, ...]) -> Sequences:
+    """Return the plays of each query in the order of their positions."""
+    plays = plays.sort_by([("query_id", "ascending"), ("position", "ascending")])
+    row = pc.fill_null(pc.index_in(plays["query_id"], pa.array(ids, pa.string())), -1).to_numpy().astype(np.int64)
+    item = pc.fill_null(pc.index_in(plays["track_id"], pa.array(tracks, pa.string())), -1).to_numpy().astype(np.int64)
+    rated = (row >= 0) & (item >= 0)
+    counts = np.bincount(row[rated], minlength=len(ids))
+    return Sequences(np.append(0, np.cumsum(counts)), item[rated])
 
 
 def collect_training_data(

@@ -10,7 +10,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ from jobs.lake.checkpoints import CLIPS, FOLDER, Checkpoint, clear
 from jobs.lake.files import FileStore
 from jobs.log import logger
 from models import genre_networks
-from models.clip_network import TrainingConfig
-from models.clip_training import EpochReport, TrainResult, train
-from models.training.checkpoint import TrainState, from_tensors, to_tensors
+from models.clip_network import ClipConfig
+from models.clip_training import TrainResult, train
+from models.training.checkpoint import EpochReport, TrainState, from_tensors, to_tensors
 from models.types import F16
 
 LOG = logger(__name__)
@@ -49,7 +49,7 @@ def train_distributed(
     spark: SparkSession,
     workers: int,
     clips: tuple[F16, NDArray[Any], list[str]],
-    config: TrainingConfig,
+    config: ClipConfig,
     store: FileStore,
     checkpoint: str,
     determined_by: Mapping[str, Any],
@@ -76,9 +76,9 @@ def train_distributed(
         # the processes have deleted it unless one died
         with suppress(FileNotFoundError):
             store.remove(file)
-    history = tuple(EpochReport(**epoch) for epoch in output["history"])
     model = genre_networks.from_bytes(config, output["weights"])
-    return TrainResult(model.eval(), history, output["best_epoch"], tuple(output["val_tracks"]))
+    history = tuple(EpochReport(**report) for report in output["history"])
+    return TrainResult(model, history, output["best_epoch"], tuple(output["val_tracks"]))
 
 
 def run_worker(task: WorkerTask) -> dict[str, Any]:
@@ -99,10 +99,10 @@ def run_worker(task: WorkerTask) -> dict[str, Any]:
             store.remove(task.clips_file)
         result = train(
             clips["mels"], clips["labels"], json.loads(clips["tracks"].tobytes()),
-            genre_networks.from_card(task.network_card), log_epoch if is_first else None,
+            genre_networks.from_card(task.network_card), log_epoch,
             load_state(checkpoint), lambda state: checkpoint.keep(to_tensors(state)),
         )  # fmt: skip
-        history = [vars(epoch) for epoch in result.history]
+        history = [asdict(report) for report in result.history]
         return {
             "weights": genre_networks.to_bytes(result.model), "history": history,
             "best_epoch": result.best_epoch, "val_tracks": result.val_tracks,
@@ -111,9 +111,10 @@ def run_worker(task: WorkerTask) -> dict[str, Any]:
         torch.distributed.destroy_process_group()
 
 
-def log_epoch(epoch: EpochReport) -> None:
+def log_epoch(report: EpochReport) -> None:
     """Write an epoch's metrics to the log."""
-    LOG.info("epoch", **{name: round(value, 4) for name, value in vars(epoch).items()})
+    metrics = {f"val_{name}": round(value, 4) for name, value in report.metrics.items()}
+    LOG.info("epoch", epoch=report.epoch, epochs=report.epochs, train_loss=round(report.train_loss, 4), **metrics)
 
 
 def load_state(checkpoint: Checkpoint) -> TrainState | None:
@@ -121,5 +122,5 @@ def load_state(checkpoint: Checkpoint) -> TrainState | None:
     if (tensors := checkpoint.load()) is None:
         return None
     state = from_tensors(tensors)
-    LOG.info("resuming an interrupted training", epochs_done=state.epochs)
+    LOG.info("resuming an interrupted training", epochs_done=state.epoch)
     return state

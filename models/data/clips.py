@@ -1,4 +1,4 @@
-"""Log-mel clips as training data: validation, split by track, augmentation, class weights."""
+"""Log-mel clips as training data: dataset, split by track, augmentation, class weights."""
 
 import zlib
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
 from models.types import F16, F32, F64, I64, Mask
 
@@ -25,6 +26,34 @@ class AugmentConfig:
     mels: int = 8  # widest masked band
 
 
+@dataclass(frozen=True)
+class ClipBatch:
+    """B clips."""
+
+    rows: I64
+    """[B] their numbers among all clips, ascending."""
+    mels: Tensor
+    """[B, T, M] raw log-mels."""
+
+
+class ClipDataset(Dataset[ClipBatch]):
+    """Clips `rows` of an array of log-mels [N, T, M], which may be memory-mapped, as batches on a device."""
+
+    def __init__(self, mels: F16, rows: I64, device: torch.device) -> None:
+        self._mels, self._rows, self._device = mels, rows, device
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> ClipBatch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> ClipBatch:
+        """Return a batch; DataLoader calls this with the indices of each batch."""
+        rows = np.sort(self._rows[indices])
+        return ClipBatch(rows, torch.from_numpy(self._mels[rows]).to(self._device))
+
+
 def split_tracks(tracks: NDArray[np.str_], labels: I64, share: float, seed: int) -> Mask:
     """Return a mask of validation clips: complete tracks, `share` of each genre, by a hash of seed and track."""
     validation: set[str] = set()
@@ -34,11 +63,11 @@ def split_tracks(tracks: NDArray[np.str_], labels: I64, share: float, seed: int)
     return np.isin(tracks, sorted(validation))
 
 
-def augment(x: Tensor, config: AugmentConfig, rng: torch.Generator) -> Tensor:
+def augment(x: Tensor, config: AugmentConfig, rng: torch.Generator | None = None) -> Tensor:
     """Return augmented copies of normalized clips [B, T, M]: time roll, random EQ, pitch shift, one masked stretch and
     band.
 
-    Random numbers come from the CPU, so that a GPU run sees the same augmentations.
+    Random numbers come from a generator of the CPU (default: torch's), so that a GPU run sees the same augmentations.
     """
     B, T, M = x.shape
     roll = torch.randint(T, (B, 1), generator=rng)
@@ -52,7 +81,7 @@ def augment(x: Tensor, config: AugmentConfig, rng: torch.Generator) -> Tensor:
     return (x + curve.to(x.device)) * keep_mask(B, T, M, config, rng).to(x.device)
 
 
-def keep_mask(B: int, T: int, M: int, config: AugmentConfig, rng: torch.Generator) -> Tensor:
+def keep_mask(B: int, T: int, M: int, config: AugmentConfig, rng: torch.Generator | None) -> Tensor:
     """Return [B, T, M] of 0 (masked: the mean of normalized input) and 1: one stretch and one band per clip."""
     keep = torch.ones(B, T, M)
     for size, longest, axis in ((T, config.frames, 1), (M, config.mels, 2)):
@@ -78,7 +107,7 @@ def deterministic(threads: int, seed: int) -> Iterator[None]:
         torch.set_num_threads(previous)
 
 
-def mean_by_group(group: I64, values: F32, n_groups: int) -> F64:
+def mean_by_group(group: I64, values: F32 | F64, n_groups: int) -> F64:
     """Return the means [n_groups, D] of the rows of `values` [N, D] by their `group` [N]; zeros for empty groups."""
     sums = np.zeros((n_groups, values.shape[1]))
     np.add.at(sums, group, values)

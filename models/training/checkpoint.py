@@ -1,26 +1,41 @@
-"""State of a training after an epoch.
+"""State of a training after an epoch, and its conversion to named arrays (safetensors; nothing is pickled)."""
 
-A single-threaded training that resumes from it gives the weights of an uninterrupted one.
-"""
-
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.protocol import Tensors
-from models.types import F64
 
-MODEL, BEST, ADAM, RNG = "model.", "best.", "adam.", "drawn."
-"""Prefixes of the tensors in a checkpoint."""
+MODEL, BEST, OPTIMIZER, META = "model.", "best.", "optimizer.", "meta"
+"""Prefixes of the arrays in a checkpoint, and the name of its JSON."""
+
+
+class CheckpointMismatchError(ValueError):
+    """A checkpoint belongs to another configuration, network or number of processes."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """Metrics of an epoch."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    metrics: dict[str, float]
+    """Validation metrics; `loss` decides about the best epoch. Empty without validation data."""
 
 
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that the next epoch depends on."""
+    """Everything that the next epoch depends on.
+
+    Generator states are not part of it: random numbers follow from (seed, epoch, rank).
+    """
 
     model: dict[str, Tensor]
     """Weights and buffers."""
@@ -29,29 +44,30 @@ class TrainState:
     best_epoch: int
     best_loss: float
     optimizer: dict[int, dict[str, Tensor]]
-    """AdamW's moments by parameter number."""
-    rng: dict[str, Tensor]
-    """Generator states: `own` (order and augmentation), `torch` and, on a GPU, `cuda` (dropout)."""
-    history: F64
-    """[E, 3] training loss, validation loss, validation accuracy."""
+    """Optimizer state by parameter number."""
+    history: tuple[EpochReport, ...]
+    fingerprint: str
+    """Configuration, parameter shapes and number of processes."""
 
     @property
-    def epochs(self) -> int:
+    def epoch(self) -> int:
         """The number of completed epochs."""
         return len(self.history)
 
 
 def to_tensors(state: TrainState) -> Tensors:
-    """Return the state as named arrays for a checkpoint."""
-    tensors: Tensors = {
-        "best_epoch": np.array(state.best_epoch),
-        "best_loss": np.array(state.best_loss),
-        "history": state.history,
+    """Return the state as named arrays."""
+    meta = {
+        "best_epoch": state.best_epoch,
+        "best_loss": state.best_loss,
+        "history": [asdict(report) for report in state.history],
+        "fingerprint": state.fingerprint,
     }
-    for prefix, values in ((MODEL, state.model), (BEST, state.best), (RNG, state.rng)):
+    tensors: Tensors = {META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+    for prefix, values in ((MODEL, state.model), (BEST, state.best)):
         tensors |= {prefix + name: _to_array(value) for name, value in values.items()}
-    for number, moments in state.optimizer.items():
-        tensors |= {f"{ADAM}{number}.{name}": _to_array(value) for name, value in moments.items()}
+    for number, values in state.optimizer.items():
+        tensors |= {f"{OPTIMIZER}{number}.{name}": _to_array(value) for name, value in values.items()}
     return tensors
 
 
@@ -61,7 +77,8 @@ def _to_array(value: Tensor) -> NDArray[Any]:
 
 
 def from_tensors(tensors: Tensors) -> TrainState:
-    """Return the state that `to_tensors` saved. Raises KeyError for other tensors."""
+    """Return the state that `to_tensors` converted. Raises KeyError for other arrays."""
+    meta = json.loads(tensors[META].tobytes())
 
     def with_prefix(prefix: str) -> dict[str, Tensor]:
         # copies: torch needs writable arrays
@@ -70,37 +87,9 @@ def from_tensors(tensors: Tensors) -> TrainState:
         }
 
     optimizer: dict[int, dict[str, Tensor]] = {}
-    for name, value in with_prefix(ADAM).items():
-        number, _, moment = name.partition(".")
-        optimizer.setdefault(int(number), {})[moment] = value
-    best_epoch, best_loss = int(tensors["best_epoch"]), float(tensors["best_loss"])
-    history = np.array(tensors["history"])
-    return TrainState(
-        with_prefix(MODEL), with_prefix(BEST), best_epoch, best_loss, optimizer, with_prefix(RNG), history
-    )
-
-
-def rng_states(rng: torch.Generator, device: torch.device) -> dict[str, Tensor]:
-    """Return the current states of all generators."""
-    states = {"own": rng.get_state(), "torch": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def restore(
-    state: TrainState,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    rng: torch.Generator,
-    steps: int,
-) -> None:
-    """Load the state after `steps` into a new model, optimizer, schedule and generators."""
-    model.load_state_dict(state.model)
-    optimizer.load_state_dict({"state": state.optimizer, "param_groups": optimizer.state_dict()["param_groups"]})
-    # learning rates depend on the step number only
-    schedule.load_state_dict({**schedule.state_dict(), "last_epoch": steps - 1, "_step_count": steps})
-    schedule.step()
-    rng.set_state(state.rng["own"])
-    torch.set_rng_state(state.rng["torch"])
-    if "cuda" in state.rng and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state.rng["cuda"], next(model.parameters()).device)
+    for name, value in with_prefix(OPTIMIZER).items():
+        number, _, key = name.partition(".")
+        optimizer.setdefault(int(number), {})[key] = value
+    history = tuple(EpochReport(**report) for report in meta["history"])
+    best_epoch, best_loss, fingerprint = meta["best_epoch"], meta["best_loss"], meta["fingerprint"]
+    return TrainState(with_prefix(MODEL), with_prefix(BEST), best_epoch, best_loss, optimizer, history, fingerprint)

@@ -1,4 +1,4 @@
-"""Data-parallel training: each process computes its share of every batch, and gradients are summed over processes.
+"""Position of a process in data-parallel training, and what the processes exchange.
 
 Without an initialized process group of `torch.distributed` there is one process, and nothing is sent.
 """
@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
-
-from models.types import I64
+from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
 class DistContext:
-    """Position of this process in the group."""
+    """Rank of this process, and the number of processes."""
 
     rank: int = 0
-    """Rank 0 validates, reports progress and writes checkpoints."""
+    """Rank 0 reports progress and writes checkpoints."""
     world_size: int = 1
 
     @classmethod
@@ -26,33 +25,35 @@ class DistContext:
             return cls(distributed.get_rank(), distributed.get_world_size())
         return cls()
 
-    def shard(self, rows: I64) -> I64:
-        """Return this rank's part of a batch; it is empty on some ranks if there are fewer rows than processes."""
-        return rows[self.rank :: self.world_size]
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return the model as DistributedDataParallel, or as it is for a single process.
+
+        Buffers stay local during an epoch; `average_batchnorm_stats` aligns them afterwards.
+        """
+        if self.world_size == 1:
+            return model
+        device = next(model.parameters()).device
+        device_ids = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=device_ids, broadcast_buffers=False)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Return the sum of `tensor` over all ranks; the same bits on every rank."""
+        if self.world_size > 1:
+            tensor = tensor.clone()
+            distributed.all_reduce(tensor)
+        return tensor
 
     def broadcast(self, tensor: Tensor) -> Tensor:
-        """Replace `tensor` by that of rank 0 and return it."""
+        """Return `tensor` of rank 0."""
         if self.world_size > 1:
+            tensor = tensor.clone()
             distributed.broadcast(tensor, 0)
         return tensor
 
-    def all_reduce_sum(self, tensors: list[Tensor]) -> None:
-        """Replace each tensor by its sum over all ranks."""
-        if self.world_size > 1:
-            for tensor in tensors:
-                distributed.all_reduce(tensor)
-
-    def sum_gradients(self, model: nn.Module) -> None:
-        """Sum the gradients of every parameter; ranks without rows add zeros."""
-        if self.world_size > 1:
-            for parameter in model.parameters():
-                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            self.all_reduce_sum([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
-
     def average_batchnorm_stats(self, model: nn.Module) -> None:
-        """Average the running means and variances of batch normalization over all ranks: each has seen other clips."""
+        """Average the running statistics of batch normalization over all ranks: each has seen other samples."""
         if self.world_size > 1:
-            stats = [buffer for name, buffer in model.named_buffers() if "running_" in name]
-            self.all_reduce_sum(stats)
-            for buffer in stats:
-                buffer.div_(self.world_size)
+            with torch.no_grad():
+                for name, buffer in model.named_buffers():
+                    if name.endswith(("running_mean", "running_var")):
+                        buffer.copy_(self.sum(buffer) / self.world_size)

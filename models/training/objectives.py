@@ -1,4 +1,4 @@
-"""Training objectives of clip networks: one genre per clip, several genres, or the factors of its track."""
+"""Targets of clip networks, with loss and metrics: one genre per clip, several genres, or the factors of its track."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ EPS = 1e-9
 """Lower bound of probabilities and norms, so that logarithms and quotients stay finite."""
 
 
-class Objective(ABC):
+class ClipTargets(ABC):
     """Targets of N clips, with loss and validation metrics."""
 
     task: Task
@@ -43,8 +43,8 @@ class Objective(ABC):
         """Return the number that turns the summed loss of `rows` into a mean."""
 
     @abstractmethod
-    def evaluate(self, predictions: F64, rows: I64) -> tuple[float, float]:
-        """Return (loss, accuracy or cosine) of `predictions` [V, n_outputs] for V tracks; `rows` [V]: a clip of each."""
+    def metrics(self, predictions: F64, rows: I64) -> dict[str, float]:
+        """Return `loss` and others of `predictions` [V, n_outputs] for V tracks; `rows` [V]: a clip of each."""
 
     def side_features(self, rows: I64) -> F32 | None:
         """Return the side features [B, E] of these clips; None: there are none."""
@@ -53,7 +53,7 @@ class Objective(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Multiclass(Objective):
+class Multiclass(ClipTargets):
     """Softmax cross-entropy with classes weighted by their inverse frequency."""
 
     labels: I64
@@ -88,18 +88,19 @@ class Multiclass(Objective):
         """Return the sum of the clips' weights."""
         return weights[self._targets(rows, weights.device)].sum()
 
-    def evaluate(self, predictions: F64, rows: I64) -> tuple[float, float]:
+    def metrics(self, predictions: F64, rows: I64) -> dict[str, float]:
         """Return the mean negative log-likelihood, and the accuracy of the most probable genre."""
         targets = self.labels[rows]
         likelihood = predictions[np.arange(len(targets)), targets]
-        return float(-np.log(likelihood + EPS).mean()), float((predictions.argmax(axis=1) == targets).mean())
+        accuracy = (predictions.argmax(axis=1) == targets).mean()
+        return {"loss": float(-np.log(likelihood + EPS).mean()), "accuracy": float(accuracy)}
 
     def _targets(self, rows: I64, device: torch.device) -> Tensor:
         return torch.from_numpy(self.labels[rows].astype(np.int64)).to(device)
 
 
 @dataclass(frozen=True, eq=False)
-class Multilabel(Objective):
+class Multilabel(ClipTargets):
     """Sigmoid cross-entropy per genre, with positives weighted by their inverse frequency."""
 
     labels: F32
@@ -139,16 +140,16 @@ class Multilabel(Objective):
         """Return the number of clips."""
         return torch.tensor(float(len(rows)), device=weights.device)
 
-    def evaluate(self, predictions: F64, rows: I64) -> tuple[float, float]:
+    def metrics(self, predictions: F64, rows: I64) -> dict[str, float]:
         """Return the mean cross-entropy per genre, and the accuracy of the most probable genre."""
         labels = self.labels[rows] > 0
         likelihood = np.where(labels, predictions, 1 - predictions)
         top = labels[np.arange(len(labels)), predictions.argmax(1)]
-        return float(-np.log(likelihood + EPS).mean()), float(top.mean())
+        return {"loss": float(-np.log(likelihood + EPS).mean()), "accuracy": float(top.mean())}
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddingRegression(Objective):
+class EmbeddingRegression(ClipTargets):
     """Squared distance from factors of length 1 (van den Oord, Dieleman, Schrauwen 2013, Eq. 4)."""
 
     factors: F32
@@ -187,20 +188,21 @@ class EmbeddingRegression(Objective):
         """Return the number of clips."""
         return torch.tensor(float(len(rows)), device=weights.device)
 
-    def evaluate(self, predictions: F64, rows: I64) -> tuple[float, float]:
+    def metrics(self, predictions: F64, rows: I64) -> dict[str, float]:
         """Return the mean squared distance, and the mean cosine."""
         factors = self.factors[rows].astype(np.float64)
         norms = np.linalg.norm(predictions, axis=1) * np.linalg.norm(factors, axis=1)
         cosine = (predictions * factors).sum(1) / np.maximum(norms, EPS)
-        return float(((predictions - factors) ** 2).sum(1).mean()), float(cosine.mean())
+        distance = ((predictions - factors) ** 2).sum(1)
+        return {"loss": float(distance.mean()), "cosine": float(cosine.mean())}
 
     def side_features(self, rows: I64) -> F32 | None:
         """Return the clips' rows of `features`."""
         return None if self.features is None else self.features[rows]
 
 
-def genre_objective(labels: I64 | F32, n_classes: int) -> Objective:
-    """Return the objective of genre numbers [N], or of labels [N, G] of 1 and 0."""
+def genre_targets(labels: I64 | F32, n_classes: int) -> ClipTargets:
+    """Return the targets of genre numbers [N], or of labels [N, G] of 1 and 0."""
     if labels.ndim == 1:
         return Multiclass(np.asarray(labels, np.int64), n_classes)
     return Multilabel(np.asarray(labels, np.float32))

@@ -14,6 +14,7 @@ from jobs.recommenders.confidence import build_confidence, numbered
 from jobs.recommenders.training_data import TrainingData, collect_training_data
 from models import pmrs_cf
 from models.ials import ALSModel, IALSConfig
+from models.queries import Queries
 from models.recommendation_lists import OVERALL
 from models.topk import recommend
 
@@ -58,7 +59,7 @@ def test_pmrs_cf_ranks_as_the_night_does(training_data: TrainingData) -> None:
     (spec,) = select_models(["pmrs_cf"])
     model = spec.method.fit(training_data, CONFIG, 7)
     lists: dict[int, list[int]] = {}
-    for row, item, _ in recommend(model, training_data.ratings, 10):
+    for row, item, _ in recommend(model, Queries(training_data.ratings), 10):
         for user, track in zip(row, item, strict=True):
             lists.setdefault(int(user), []).append(int(track))
     (plain,) = select_models(["als"])
@@ -66,7 +67,7 @@ def test_pmrs_cf_ranks_as_the_night_does(training_data: TrainingData) -> None:
     assert isinstance(factors, ALSModel)
     catalogue = pmrs_cf.Catalogue(training_data.genres, training_data.genres.argmax(axis=1))
     user_items = training_data.ratings
-    expected = pmrs_cf.top_lists(factors.score(user_items), user_items, catalogue, CONFIG.min_rating, 10, 1)
+    expected = pmrs_cf.top_lists(factors.score(Queries(user_items)), user_items, catalogue, CONFIG.min_rating, 10, 1)
     for user in range(user_items.shape[0]):
         assert lists[user] == expected.item[(expected.row == user) & (expected.genre == OVERALL)].tolist()
 
@@ -74,5 +75,5 @@ def test_pmrs_cf_ranks_as_the_night_does(training_data: TrainingData) -> None:
 def test_windowed_popularity_counts_recent_ratings_only(training_data: TrainingData) -> None:
     (windowed,) = select_models(["popularity_window"])
     recent = replace(training_data, recent=training_data.ratings[:1])
-    found = windowed.method.fit(recent, windowed.grid[0], 0).score(training_data.ratings[:1])
+    found = windowed.method.fit(recent, windowed.grid[0], 0).score(Queries(training_data.ratings[:1]))
     assert set(np.flatnonzero(found[0])) == set(training_data.ratings[:1].indices)

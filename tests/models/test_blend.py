@@ -13,6 +13,7 @@ from models.explain import contributions_from_weights
 from models.ials import ALSModel
 from models.interactions import binarize
 from models.protocol import CatalogTooLargeError, Recommender, Tensors
+from models.queries import Queries
 from models.topk import recommend
 from models.types import F32, I64
 
@@ -47,11 +48,11 @@ def parts_of(ratings: csr_array) -> tuple[Recommender, Recommender, Recommender]
 
 
 def test_score_is_the_sum_of_components_scaled_by_their_rms(ratings: csr_array, blended: Blend) -> None:
-    scores = [model.score(ratings).astype(np.float64) for model in parts_of(ratings)]
+    scores = [model.score(Queries(ratings)).astype(np.float64) for model in parts_of(ratings)]
     sized = [each / np.sqrt((each**2).mean()) for each in scores]
     expected = 0.7 * sized[0] + 0.3 * sized[1] + 0.4 * sized[2]
     expected[-1] = 0.0
-    np.testing.assert_allclose(blended.score(ratings), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(blended.score(Queries(ratings)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_config_is_passed_to_the_components() -> None:
@@ -62,13 +63,13 @@ def test_config_is_passed_to_the_components() -> None:
 def test_ratings_below_min_rating_are_ignored_by_all_components(ratings: csr_array) -> None:
     config = replace(CONFIG, min_rating=3.0)
     strict, same = blend.fit(ratings, config), blend.fit(ratings.multiply(ratings >= 3.0).tocsr(), config)
-    np.testing.assert_allclose(strict.score(ratings), same.score(ratings), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(strict.score(Queries(ratings)), same.score(Queries(ratings)), rtol=1e-4, atol=1e-6)
 
 
 def test_contributions_sum_to_the_score_without_popularity(ratings: csr_array, blended: Blend) -> None:
     item_ids = [np.arange(row % 4, TRACKS, 3) for row in range(USERS)]
-    prior = blended.prior.weight * blended.prior.model.score(ratings)
-    scores = blended.score(ratings) - np.where(blended.score(ratings) != 0, prior, 0)
+    prior = blended.prior.weight * blended.prior.model.score(Queries(ratings))
+    scores = blended.score(Queries(ratings)) - np.where(blended.score(Queries(ratings)) != 0, prior, 0)
     for row, shares in enumerate(blended.contributions(ratings, item_ids)):
         mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
         assert shares.shape == (item_ids[row].size, mine.size)
@@ -79,7 +80,7 @@ def test_contributions_sum_to_the_score_without_popularity(ratings: csr_array, b
 def test_popularity_weighs_less_for_longer_histories(ratings: csr_array, blended: Blend) -> None:
     """The prior is constant; personal scores grow with the history."""
     lengths = np.diff(binarize(ratings, 1.0).indptr)
-    personal = blended.score(ratings) - blended.prior.weight * blended.prior.model.score(ratings)
+    personal = blended.score(Queries(ratings)) - blended.prior.weight * blended.prior.model.score(Queries(ratings))
     size = np.sqrt((personal**2).mean(axis=1))
     assert size[lengths > 10].mean() > 2 * size[-2]
 
@@ -90,8 +91,8 @@ class Fixed:
 
     weights: F32
 
-    def score(self, user_items: csr_array) -> F32:
-        return np.asarray(user_items @ self.weights, dtype=np.float32)
+    def score(self, queries: Queries) -> F32:
+        return np.asarray(queries.user_items @ self.weights, dtype=np.float32)
 
     def contributions(self, user_items: csr_array, item_ids: Sequence[I64]) -> list[F32]:
         return contributions_from_weights(user_items, item_ids, lambda history, items: self.weights[np.ix_(history, items)], 0.0)
@@ -106,8 +107,8 @@ def test_popularity_gives_no_evidence_but_reorders_tracks_with_evidence() -> Non
     popular = popularity.Popularity(np.array([0.1, 0.2, 0.3, 0.9], dtype=np.float32))
     actual = Blend((Component("fixed", Fixed(weights), 2.0),), Component("popularity", popular, 0.5))
     user_items = csr_array(np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
-    np.testing.assert_allclose(actual.score(user_items), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    (first, *_) = next(iter(recommend(actual, user_items[:1], 2)))[1]
+    np.testing.assert_allclose(actual.score(Queries(user_items)), [[0.0, 2.1, 2.15, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    (first, *_) = next(iter(recommend(actual, Queries(user_items[:1]), 2)))[1]
     assert first == 2
 
 
@@ -122,7 +123,7 @@ def test_rms_of_many_users_is_estimated_from_every_nth(monkeypatch: pytest.Monke
 def test_component_without_scores_gets_weight_zero() -> None:
     """Without interactions no weight is a division by 0."""
     nothing = blend.fit(csr_array(np.full((3, 4), 0.5, dtype=np.float32)), CONFIG)
-    assert not nothing.score(csr_array(np.ones((1, 4), dtype=np.float32))).any()
+    assert not nothing.score(Queries(csr_array(np.ones((1, 4), dtype=np.float32)))).any()
 
 
 def test_catalogue_too_large_for_ease_is_refused() -> None:

@@ -12,6 +12,7 @@ from models import bpr
 from models.bpr import BPRConfig
 from models.bpr_model import BPRModel, FoldInConfig
 from models.interactions import binarize
+from models.queries import Queries
 
 CONFIG = BPRConfig(rank=6, epochs=30)
 
@@ -87,7 +88,7 @@ def test_equal_seeds_give_equal_bits_and_different_seeds_do_not() -> None:
 
 def test_held_out_tracks_of_the_same_taste_rank_above_the_other_taste() -> None:
     ratings = listening()
-    scores = bpr.fit(ratings, CONFIG).score(ratings)
+    scores = bpr.fit(ratings, CONFIG).score(Queries(ratings))
     unheard = ratings.toarray() == 0
     unheard[:, 4] = False
     right = []
@@ -119,7 +120,7 @@ def test_fold_in_reaches_the_minimum_of_the_loss() -> None:
 def test_contributions_sum_to_the_score_without_the_bias(steps: int) -> None:
     ratings, model = listening(), random_model(steps)
     item_ids = [np.arange(user % 4, 30, 3) for user in range(60)]
-    scores = model.score(ratings)
+    scores = model.score(Queries(ratings))
     for user, contributions in enumerate(model.contributions(ratings, item_ids)):
         positives = ratings.data[ratings.indptr[user] : ratings.indptr[user + 1]]
         assert not contributions[:, positives < 1].any()
@@ -129,8 +130,8 @@ def test_contributions_sum_to_the_score_without_the_bias(steps: int) -> None:
 
 def test_track_without_interactions_scores_zero() -> None:
     model = bpr.fit(listening(), CONFIG)
-    assert not model.score(listening())[:, 4].any()
+    assert not model.score(Queries(listening()))[:, 4].any()
     assert 4 not in model.negatives
     assert model.biases[:4].all()
     nothing = bpr.fit(csr_array((3, 30), dtype=np.float32), CONFIG)
-    assert not nothing.score(listening()).any()
+    assert not nothing.score(Queries(listening())).any()

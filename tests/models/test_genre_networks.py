@@ -13,15 +13,15 @@ from safetensors.torch import load
 from torch.nn import functional as F
 
 from models import clip_training, genre_cnn, genre_networks
-from models.clip_network import TrainingConfig, predict
-from models.clip_training import EpochReport, TrainResult
+from models.clip_network import ClipConfig, predict
+from models.clip_training import TrainResult
 from models.data.clips import AugmentConfig, augment, class_weights, split_tracks
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
-from models.training.checkpoint import from_tensors, to_tensors
+from models.training.checkpoint import EpochReport, from_tensors, to_tensors
 
-SMALL = GenreCNNConfig(3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch_size=8, val_share=0.25, lr=2e-3)
-SHORT = ShortChunkConfig(3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch_size=8, val_share=0.25, lr=1e-2)
+SMALL = GenreCNNConfig(n_outputs=3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch_size=8, val_share=0.25, lr=2e-3)
+SHORT = ShortChunkConfig(n_outputs=3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch_size=8, val_share=0.25, lr=1e-2)
 Clips = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_]]
 
 
@@ -40,14 +40,14 @@ def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
 
 
 @pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.network_name)
-def small(request: pytest.FixtureRequest) -> TrainingConfig:
+def small(request: pytest.FixtureRequest) -> ClipConfig:
     """Each network in a small size."""
-    config: TrainingConfig = request.param
+    config: ClipConfig = request.param
     return config
 
 
 @pytest.fixture(scope="module")
-def trained(small: TrainingConfig) -> TrainResult:
+def trained(small: ClipConfig) -> TrainResult:
     return clip_training.train(*rhythms(), small)
 
 
@@ -102,7 +102,7 @@ def test_trained_network_classifies_rhythms_with_equal_mean_spectra(trained: Tra
     assert embeddings.shape == (len(mels), trained.model.width)
 
 
-def test_equal_seeds_equal_weights(trained: TrainResult, small: TrainingConfig) -> None:
+def test_equal_seeds_equal_weights(trained: TrainResult, small: ClipConfig) -> None:
     again = clip_training.train(*rhythms(), small)
     assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(trained.model)
     assert again.history == trained.history
@@ -126,7 +126,7 @@ def test_batched_prediction_equals_single_predictions(trained: TrainResult) -> N
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_save_and_load_round_trip(trained: TrainResult, small: TrainingConfig) -> None:
+def test_save_and_load_round_trip(trained: TrainResult, small: ClipConfig) -> None:
     cfg = genre_networks.from_card(json.loads(json.dumps(genre_networks.to_card(small))))
     assert cfg == small
     blob = genre_networks.to_bytes(trained.model)
@@ -156,11 +156,11 @@ def test_epochs_are_reported_and_the_best_is_kept() -> None:
     seen: list[EpochReport] = []
     result = clip_training.train(*rhythms(12), SMALL, on_epoch=seen.append)
     assert tuple(seen) == result.history
-    losses = [report.val_loss for report in seen]
+    losses = [report.metrics["loss"] for report in seen]
     assert result.best_epoch == 1 + int(np.argmin(losses))
 
 
-def test_resumed_training_gives_the_bits_of_an_uninterrupted_one(small: TrainingConfig) -> None:
+def test_resumed_training_gives_the_bits_of_an_uninterrupted_one(small: ClipConfig) -> None:
     """One thread: several may sum in varying order."""
     cfg = replace(small, threads=1, epochs=4, patience=2)
     clips, states = rhythms(8), []

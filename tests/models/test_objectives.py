@@ -8,16 +8,16 @@ import torch
 
 from models import clip_training
 from models.clip_network import Task, predict
-from models.clip_training import calibrate
+from models.clip_training import Validation
 from models.content_factors import to_unit
 from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNNConfig
-from models.training.objectives import EmbeddingRegression, Multiclass, Multilabel, Objective
+from models.training.objectives import ClipTargets, EmbeddingRegression, Multiclass, Multilabel
 
 AS_IT_IS = AugmentConfig(0.0, 0.0, 0, 0, 0)
 FRAMES = 150
 SMALL = GenreCNNConfig(
-    2, frames=FRAMES, conv=(8, 8, 16, 16), dense=16, epochs=20, batch_size=8, val_share=0.25, lr=4e-3, patience=30,
+    n_outputs=2, frames=FRAMES, conv=(8, 8, 16, 16), dense=16, epochs=20, batch_size=8, val_share=0.25, lr=4e-3, patience=30,
     augment=AS_IT_IS, threads=1,
 )  # fmt: skip
 
@@ -70,10 +70,10 @@ def test_calibration_softens_overconfident_probabilities() -> None:
     for sure in (True, False):
         model.temperature.fill_(1.0)
         if not sure:
-            calibrate(model, mels, targets, names, val_mask)
-        loss, share = targets.evaluate(predict(model, mels[val_mask])[0].astype(np.float64), np.flatnonzero(val_mask))
-        losses.append(loss)
-        right.append(share)
+            Validation(mels, targets, names, np.flatnonzero(val_mask)).calibrate(model)
+        metrics = targets.metrics(predict(model, mels[val_mask])[0].astype(np.float64), np.flatnonzero(val_mask))
+        losses.append(metrics["loss"])
+        right.append(metrics["accuracy"])
     assert losses[1] < losses[0] - 0.1
     assert losses[1] < np.log(2) + 0.01, "not worse than to say nothing"
     assert right[0] == right[1], "which genre comes first is as it was"
@@ -97,7 +97,7 @@ def test_few_validation_tracks_leave_the_temperature_at_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "task", "message"),
+    ("targets", "task", "message"),
     [
         (Multiclass(np.zeros(4, np.int64), 2), "multilabel", "cannot be trained"),
         (Multilabel(np.zeros((4, 2), np.float32)), "multilabel", "a 1 in every row"),
@@ -107,6 +107,6 @@ def test_few_validation_tracks_leave_the_temperature_at_one() -> None:
         (EmbeddingRegression(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), "regression", "side features"),
     ],
 )
-def test_targets_that_do_not_fit_are_refused(targets: Objective, task: Task, message: str) -> None:
+def test_targets_that_do_not_fit_are_refused(targets: ClipTargets, task: Task, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         clip_training.train(bands(np.zeros((4, 2))), targets, list("abcd"), replace(SMALL, task=task))

@@ -12,6 +12,7 @@ from models import exact_index, ivf_index
 from models.als_solver import ALSObjective
 from models.ials import ALSModel
 from models.pmrs_cf import Catalogue, genre_profiles, percentiles, top_lists
+from models.queries import Queries
 from models.recommendation_lists import OVERALL, RankedLists, explain_lists, search_lists
 from models.types import F32
 
@@ -139,7 +140,7 @@ def test_search_lists_equal_top_lists_of_all_scores(
     model = ALSModel(factors, ALSObjective())
     user_items = csr_array((draw.random((30, 60)) < 0.2) * draw.integers(0, 4, (30, 60)).astype(np.float32))
     catalogue = Catalogue(np.ones((60, 1), np.float32), np.zeros(60, np.int64))
-    slowly = top_lists(model.score(user_items), user_items, catalogue, LEAST, 10, 0, uses_genre_profile=False)
+    slowly = top_lists(model.score(Queries(user_items)), user_items, catalogue, LEAST, 10, 0, uses_genre_profile=False)
     quickly = search_lists(model, arranged(factors), user_items, 10)
     for name in ("row", "genre", "item", "genre_profile"):
         np.testing.assert_array_equal(getattr(quickly, name), getattr(slowly, name))

@@ -16,6 +16,7 @@ from models.explain import top_contributor
 from models.ials import ALSModel
 from models.item_item import ItemItemModel
 from models.protocol import Recommender, Tensors
+from models.queries import Queries
 from models.serialization import from_bytes, to_bytes
 from models.topk import recommend
 from models.types import F32
@@ -62,7 +63,7 @@ def lists(
     model: Recommender, user_items: csr_array, most: int, candidates: str = "exclude_seen", block: int = 7
 ) -> dict[int, list[int]]:
     actual: dict[int, list[int]] = {row: [] for row in range(user_items.shape[0])}
-    for rows, items, _ in recommend(model, user_items, most, candidates, block):  # type: ignore[arg-type]
+    for rows, items, _ in recommend(model, Queries(user_items), most, candidates, block):  # type: ignore[arg-type]
         for row, item in zip(rows, items, strict=True):
             actual[int(row)].append(int(item))
     return actual
@@ -72,9 +73,9 @@ def lists(
 def test_batched_scores_equal_single_scores(fit: Callable[[csr_array], Recommender]) -> None:
     ratings = checkerboard()
     model = fit(ratings)
-    together = model.score(ratings)
+    together = model.score(Queries(ratings))
     for row in range(0, 40, 9):
-        np.testing.assert_allclose(together[row], model.score(ratings[row : row + 1])[0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(together[row], model.score(Queries(ratings[row : row + 1]))[0], rtol=1e-5, atol=1e-6)
 
 
 @EACH
@@ -104,7 +105,7 @@ def test_batch_size_does_not_change_lists(fit: Callable[[csr_array], Recommender
 def test_query_without_ratings_gets_finite_scores(fit: Callable[[csr_array], Recommender]) -> None:
     model = fit(checkerboard())
     nobody = csr_array((1, 20), dtype=np.float32)
-    assert np.isfinite(model.score(nobody)).all()
+    assert np.isfinite(model.score(Queries(nobody))).all()
     assert len(lists(model, nobody, 5)[0]) == 5
 
 
@@ -153,7 +154,7 @@ def test_stored_arrays_rebuild_the_model(name: str) -> None:
     stored = to_bytes(model, tracks, name, {"k": 5})
     arrays, ids = from_bytes(stored)
     assert ids == tracks
-    np.testing.assert_array_equal(rebuilt(name, arrays).score(ratings), model.score(ratings))
+    np.testing.assert_array_equal(rebuilt(name, arrays).score(Queries(ratings)), model.score(Queries(ratings)))
     assert stored == to_bytes(FITS[name](ratings), tracks, name, {"k": 5}), "equal models, equal bytes"
     assert stored != to_bytes(model, tracks, name, {"k": 6})
 
@@ -164,7 +165,7 @@ def test_contributions_sum_to_the_score(name: str) -> None:
     ratings.data[::7] = 0.5  # heard and not liked: carries nothing
     model = FITS[name](ratings)
     item_ids = [np.arange(row % 4, 20, 3) for row in range(40)]
-    scores = model.score(ratings)
+    scores = model.score(Queries(ratings))
     for row, contributions in enumerate(model.contributions(ratings, item_ids)):
         mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
         assert contributions.shape == (item_ids[row].size, mine.size)

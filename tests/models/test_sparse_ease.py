@@ -9,6 +9,7 @@ from models import cooccurrence, ease, sparse_ease
 from models.cooccurrence import CooccurrenceMatrix
 from models.interactions import binarize
 from models.protocol import CatalogTooLargeError
+from models.queries import Queries
 from models.sparse_ease import SparseEASEConfig
 
 TRACKS = 30
@@ -78,7 +79,7 @@ def test_bits_do_not_depend_on_threads_or_batch_sizes(monkeypatch: pytest.Monkey
 def test_track_without_interactions_scores_zero() -> None:
     ratings = listening()
     model = sparse_ease.fit(ratings, SparseEASEConfig(neighbors=5))
-    assert not model.score(ratings)[:, 4].any()
+    assert not model.score(Queries(ratings))[:, 4].any()
     nothing = sparse_ease.fit(csr_array((3, TRACKS), dtype=np.float32), SparseEASEConfig(neighbors=5))
     assert nothing.weights.nnz == 0
 
