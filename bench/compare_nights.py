@@ -26,6 +26,7 @@ COLUMNS = {
 }  # fmt: skip
 COLUMNS_OF = {
     "eligible_users": {"heard": "n_seen"}, "daily_mixes": {"heard": "seen"}, "candidate_fingerprints": {"inputs": "fingerprint"},
+    "genre_labels": {"place": "label_rank"}, "evaluation_queries": {"places": "hit_ranks", "listed": "list_length"},
 }  # fmt: skip
 VALUES = {
     "track_genres": {"source": {"cnn": "audio_model"}},

@@ -56,23 +56,23 @@ def top_genre(rows: DataFrame, key: str, word: str, mapping: dict[str, str], gen
 
     `rows`: `key`, `word`, `weight` (votes of the row, an integer). Words that the mapping does not have are ignored.
     """
-    best = F.max(F.struct("votes", (-F.col("place")).alias("order"), "genre"))
+    best = F.max(F.struct("votes", (-F.col("genre_index")).alias("order"), "genre"))
     return genre_votes(rows, key, word, mapping, genres).groupBy(key).agg(best["genre"].alias("genre"))
 
 
 def all_genres(rows: DataFrame, key: str, word: str, mapping: dict[str, str], genres: tuple[str, ...]) -> DataFrame:
     """Return `key` -> `genres`: all with a vote among the rows' words, in the order of the set."""
-    placed = F.array_sort(F.collect_list(F.struct("place", "genre")))
+    placed = F.array_sort(F.collect_list(F.struct("genre_index", "genre")))
     ranked = genre_votes(rows, key, word, mapping, genres).groupBy(key).agg(placed.alias("placed"))
     return ranked.select(key, F.col("placed.genre").alias("genres"))
 
 
 def genre_votes(rows: DataFrame, key: str, word: str, mapping: dict[str, str], genres: tuple[str, ...]) -> DataFrame:
-    """Return `key`, `genre`, its `place` in the set, and `votes`; see `top_genre`."""
+    """Return `key`, `genre`, its 0-based `genre_index` in the set, and `votes`; see `top_genre`."""
     pairs = [(w, g, genres.index(g)) for w, g in sorted(mapping.items())]
-    table = F.broadcast(rows.sparkSession.createDataFrame(pairs, "word string, genre string, place int"))
+    table = F.broadcast(rows.sparkSession.createDataFrame(pairs, "word string, genre string, genre_index int"))
     cast = rows.withColumn("word", F.lower(F.trim(word))).join(table, "word")
-    return cast.groupBy(key, "genre", "place").agg(F.sum("weight").alias("votes"))
+    return cast.groupBy(key, "genre", "genre_index").agg(F.sum("weight").alias("votes"))
 
 
 def label_genres(labels: DataFrame, audio: DataFrame, genres: GenreSet) -> DataFrame:
@@ -81,7 +81,7 @@ def label_genres(labels: DataFrame, audio: DataFrame, genres: GenreSet) -> DataF
     `label_genre` has the most votes: a first label has two votes, a second one has one, the name of an audio folder
     two.
     """
-    first = F.when(F.col("place") == 1, 2).otherwise(1)
+    first = F.when(F.col("label_rank") == 1, 2).otherwise(1)
     rows = labels.select("track_id", "label", first.alias("weight")).unionByName(
         audio.where("label IS NOT NULL").select("track_id", "label", F.lit(2).alias("weight"))
     )

@@ -28,7 +28,7 @@ CUTOFF_METRICS = ("P", "R", "R_liang", "HR", "F1", "NDCG", "MRR", "MAP")
 
 
 def hit_ranks(lists: DataFrame, truth: DataFrame, inputs: DataFrame, depth: int = DEPTH) -> DataFrame:
-    """Return `query_id`, `user_id`, `relevant` (n), `places` (hit ranks, ascending) and `listed` (length) of every query.
+    """Return `query_id`, `user_id`, `relevant` (n), `hit_ranks` (ascending) and `list_length` of every query.
 
     `lists`: `query_id`, `rank`, `track_id`, `score`; with a null score the ranks count. Ties count against the model: of
     tracks with equal scores the relevant ones rank last. If several tracks tie at the end of a full list, none of them is
@@ -44,16 +44,16 @@ def hit_ranks(lists: DataFrame, truth: DataFrame, inputs: DataFrame, depth: int 
     ranked = marked.select(
         "query_id",
         "hit",
-        F.row_number().over(pessimistic).alias("place"),
-        F.count("*").over(by_query).alias("listed"),
+        F.row_number().over(pessimistic).alias("hit_rank"),
+        F.count("*").over(by_query).alias("list_length"),
         (F.col("score") == F.min("score").over(by_query)).alias("has_last_score"),
         F.count("*").over(Window.partitionBy("query_id", "score")).alias("n_tied"),
     )
-    tied_at_end = F.coalesce("has_last_score", F.lit(False)) & (F.col("n_tied") > 1) & (F.col("listed") >= depth)
+    tied_at_end = F.coalesce("has_last_score", F.lit(False)) & (F.col("n_tied") > 1) & (F.col("list_length") >= depth)
     is_hit = F.col("hit").isNotNull() & ~tied_at_end
     per_query = ranked.groupBy("query_id").agg(
-        F.sort_array(F.collect_list(F.when(is_hit, F.col("place")))).alias("places"),
-        F.max("listed").cast("int").alias("listed"),
+        F.sort_array(F.collect_list(F.when(is_hit, F.col("hit_rank")))).alias("hit_ranks"),
+        F.max("list_length").cast("int").alias("list_length"),
     )
     all_queries = relevant.join(query_users, "query_id").join(per_query, "query_id", "left")
     no_hits = F.array().cast("array<int>")
@@ -61,8 +61,8 @@ def hit_ranks(lists: DataFrame, truth: DataFrame, inputs: DataFrame, depth: int 
         "query_id",
         "user_id",
         "relevant",
-        F.coalesce("places", no_hits).alias("places"),
-        F.coalesce("listed", F.lit(0)).alias("listed"),
+        F.coalesce("hit_ranks", no_hits).alias("hit_ranks"),
+        F.coalesce("list_length", F.lit(0)).alias("list_length"),
     )
 
 
@@ -70,7 +70,7 @@ def add_metrics(hits: DataFrame, cutoffs: Sequence[int] = CUTOFFS) -> DataFrame:
     """Return rows of `hit_ranks` with a column for every metric, such as `NDCG@10`, and `AP`."""
     # as SQL text: the same expressions as Column objects cost thousands of calls into Java
     columns = [f"{_metric_sql(name, cutoff)} AS `{name}@{cutoff}`" for cutoff in cutoffs for name in CUTOFF_METRICS]
-    return hits.selectExpr("*", *columns, f"{_precision_sum_sql('places')} / relevant AS AP")
+    return hits.selectExpr("*", *columns, f"{_precision_sum_sql('hit_ranks')} / relevant AS AP")
 
 
 def metric_names(cutoffs: Sequence[int] = CUTOFFS) -> list[str]:
@@ -79,8 +79,8 @@ def metric_names(cutoffs: Sequence[int] = CUTOFFS) -> list[str]:
 
 
 def _metric_sql(name: str, cutoff: int) -> str:
-    """Return SQL for one metric of a row with `places` and `relevant`."""
-    ranks = f"filter(places, rank -> rank <= {cutoff})"
+    """Return SQL for one metric of a row with `hit_ranks` and `relevant`."""
+    ranks = f"filter(hit_ranks, rank -> rank <= {cutoff})"
     n_hits, max_hits = f"CAST(size({ranks}) AS DOUBLE)", f"least({cutoff}, relevant)"
     by_name = {
         "P": f"{n_hits} / {cutoff}",

@@ -126,7 +126,7 @@ def build_genre_confidence(
 
 
 def build_user_metrics(lists: DataFrame, truth: DataFrame, config: Config) -> DataFrame:
-    """Return `model`, `user_id`, `listed` (length) and a column per metric, for every model and user of `truth`.
+    """Return `model`, `user_id`, `list_length` and a column per metric, for every model and user of `truth`.
 
     `lists`: `model`, `user_id`, `rank`, `track_id`.
     """
@@ -136,7 +136,7 @@ def build_user_metrics(lists: DataFrame, truth: DataFrame, config: Config) -> Da
     hits = metrics.hit_ranks(lists.select(query, "rank", "track_id", no_score), queries, queries, config.list_length)
     model = F.substring_index("query_id", "|", 1).alias("model")
     with_metrics = metrics.add_metrics(hits, config.cutoffs)
-    return with_metrics.select(model, "user_id", "listed", *[f"`{name}`" for name in _metric_names(config)])
+    return with_metrics.select(model, "user_id", "list_length", *[f"`{name}`" for name in _metric_names(config)])
 
 
 def _explode_models(*models: str) -> Column:
@@ -151,7 +151,7 @@ def _metric_names(config: Config) -> list[str]:
 def build_quality(user_metrics: pa.Table, names: list[str], lists_date: dt.date) -> list[Row]:
     """Return rows of table `quality`. `user_metrics`: rows of `build_user_metrics`, of every model for the same users."""
     by_user = user_metrics.sort_by([("user_id", "ascending")])  # the bootstrap depends on the order
-    model, listed = by_user["model"].to_numpy(), by_user["listed"].to_numpy()
+    model, listed = by_user["model"].to_numpy(), by_user["list_length"].to_numpy()
     matrix = np.stack([by_user[name].to_numpy() for name in names], axis=1)
     live = matrix[model == LIVE]
     rows: list[Row] = []

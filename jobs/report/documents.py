@@ -31,7 +31,7 @@ def summarize(facts: Facts, findings: list[Finding], metric: str) -> Row:
         "overlap_10": lists["overlap_10"], "overlap_20": lists["overlap_20"],
         "tracks": coverage["tracks"], "offered": coverage["offered"],
         "offered_share": ratio(coverage["offered"], coverage["tracks"]),
-        "hit_share": ratio(coverage["hit_places"], coverage["places"]),
+        "hit_share": ratio(coverage["hit_slots"], coverage["slots"]),
         "lines": lines, "quarantined": quarantined,
         "lag_hours": events["lag_hours"] if events else None,
         "quality": {"metric": metric, **{key: live[key] for key in FIGURES[:4]}} if live else None,

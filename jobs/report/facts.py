@@ -78,13 +78,13 @@ class Facts:
     genre_sources: list[Row]
     """Origins of the tracks' genres: source, tracks, plays."""
     genres: list[Row]
-    """Per genre: tracks, places (slots in overall lists)."""
+    """Per genre: tracks, slots in overall lists."""
     tiers: list[Row]
-    """Per tier, for overall lists and lists per genre: places (slots)."""
+    """Per tier, for overall lists and lists per genre: slots."""
     coverage: Row
     """Sums over the catalogue; see music.coverage."""
     popularity: list[Row]
-    """Per tenth of the played tracks, most played first: tracks, plays, places."""
+    """Per tenth of the played tracks, most played first: tracks, plays, slots."""
     lists: Row
     """Counts of users, and the comparison of their overall lists with the previous night; see difference.compare."""
     artists: Row

@@ -12,7 +12,7 @@ from jobs.spark import run_parallel
 N_HITS = 100
 """Number of the most played tracks that count as hits."""
 MAX_ARTISTS = 5
-COUNTS = ("listeners", "plays", "places", "all_places", "places_previous")
+COUNTS = ("listeners", "plays", "slots", "all_slots", "slots_previous")
 
 
 def track_usage(
@@ -25,13 +25,13 @@ def track_usage(
 ) -> DataFrame:
     """Return every track of the catalogue with genre, `listeners` (users), plays, `has_mel`, and its slots in lists.
 
-    `places`: slots in overall lists; `all_places`: in any list; `places_previous`: in overall lists of the previous night.
+    `slots`: those of overall lists; `all_slots`: in any list; `slots_previous`: in overall lists of the previous night.
     """
     usage = history.groupBy("track_id").agg(F.count("*").alias("listeners"), F.sum("plays").alias("plays"))
     in_overall = F.count_if(F.col("list") == OVERALL)
-    current = ranked.groupBy("track_id").agg(in_overall.alias("places"), F.count("*").alias("all_places"))
+    current = ranked.groupBy("track_id").agg(in_overall.alias("slots"), F.count("*").alias("all_slots"))
     earlier = (ranked.limit(0) if previous is None else previous).where(F.col("list") == OVERALL)
-    earlier_slots = earlier.groupBy("track_id").agg(F.count("*").alias("places_previous"))
+    earlier_slots = earlier.groupBy("track_id").agg(F.count("*").alias("slots_previous"))
     genres = track_genres.select("track_id", "genre", F.col("source").alias("genre_source"))
     with_mel = clips.select("track_id").withColumn("has_mel", F.lit(True))
     joined = tracks.select("track_id", "title", "artist_id", "artist", "has_audio")
@@ -50,15 +50,15 @@ def genre_sources(music: DataFrame) -> list[Row]:
 def genres(music: DataFrame) -> list[Row]:
     """Return tracks of the catalogue and slots in overall lists per genre."""
     genre = F.coalesce("genre", F.lit("unknown")).alias("genre")
-    counts = music.groupBy(genre).agg(F.count("*").alias("tracks"), F.sum("places").alias("places"))
+    counts = music.groupBy(genre).agg(F.count("*").alias("tracks"), F.sum("slots").alias("slots"))
     return rows_of(counts.orderBy(F.desc("tracks"), "genre"))
 
 
 def coverage(music: DataFrame) -> Row:
     """Return sums over the catalogue.
 
-    tracks, titled, with_genre, audio, mel, offered (in any list), offered_overall, places (slots in overall lists); of
-    tracks without plays: unplayed, unplayed_places; of the N_HITS most played tracks: hit_places.
+    tracks, titled, with_genre, audio, mel, offered (in any list), offered_overall, slots (of overall lists); of
+    tracks without plays: unplayed, unplayed_slots; of the N_HITS most played tracks: hit_slots.
     """
     sums = music.agg(
         F.count("*").alias("tracks"),
@@ -66,14 +66,14 @@ def coverage(music: DataFrame) -> Row:
         F.count("genre").alias("with_genre"),
         F.count_if("has_audio").alias("audio"),
         F.count_if("has_mel").alias("mel"),
-        F.count_if(F.col("all_places") > 0).alias("offered"),
-        F.count_if(F.col("places") > 0).alias("offered_overall"),
-        F.coalesce(F.sum("places"), F.lit(0)).alias("places"),
+        F.count_if(F.col("all_slots") > 0).alias("offered"),
+        F.count_if(F.col("slots") > 0).alias("offered_overall"),
+        F.coalesce(F.sum("slots"), F.lit(0)).alias("slots"),
         F.count_if(F.col("listeners") == 0).alias("unplayed"),
-        F.coalesce(F.sum(F.when(F.col("listeners") == 0, F.col("places"))), F.lit(0)).alias("unplayed_places"),
+        F.coalesce(F.sum(F.when(F.col("listeners") == 0, F.col("slots"))), F.lit(0)).alias("unplayed_slots"),
     )
     hits = music.where("listeners > 0").orderBy(F.desc("listeners"), "track_id").limit(N_HITS)
-    hit_slots = hits.agg(F.coalesce(F.sum("places"), F.lit(0)).alias("hit_places"))
+    hit_slots = hits.agg(F.coalesce(F.sum("slots"), F.lit(0)).alias("hit_slots"))
     return sums.crossJoin(hit_slots).collect()[0].asDict()
 
 
@@ -85,7 +85,7 @@ def popularity(music: DataFrame) -> list[Row]:
     by_users = (
         music.where("listeners > 0")
         .groupBy("listeners")
-        .agg(F.count("*").alias("tracks"), F.sum("plays").alias("plays"), F.sum("places").alias("places"))
+        .agg(F.count("*").alias("tracks"), F.sum("plays").alias("plays"), F.sum("slots").alias("slots"))
     )
     # one row per number of users: few rows for a catalogue of any size
     up_to = Window.orderBy(F.desc("listeners")).rowsBetween(Window.unboundedPreceding, Window.currentRow)
@@ -100,7 +100,7 @@ def popularity(music: DataFrame) -> list[Row]:
     )
     weighted = spread.withColumn("within", within)
     parts = [
-        F.round(F.sum(F.col(c) * F.col("within") / F.col("tracks")), 3).alias(c) for c in ("tracks", "plays", "places")
+        F.round(F.sum(F.col(c) * F.col("within") / F.col("tracks")), 3).alias(c) for c in ("tracks", "plays", "slots")
     ]
     return rows_of(weighted.groupBy("tenth").agg(*parts).orderBy("tenth"))
 
@@ -108,13 +108,13 @@ def popularity(music: DataFrame) -> list[Row]:
 def artists(spark: SparkSession, music: DataFrame) -> Row:
     """Return `in`, `out`, `both` (artists in overall lists of the nights), and the artists that `gained` or `lost` most slots.
 
-    The latter are rows of `artist`, `places`, `previous`.
+    The latter are rows of `artist`, `slots`, `previous`.
     """
     name = F.coalesce("artist", "artist_id").alias("artist")
-    sums = [F.sum("places").alias("places"), F.sum("places_previous").alias("previous")]
+    sums = [F.sum("slots").alias("slots"), F.sum("slots_previous").alias("previous")]
     by_artist = music.where("artist IS NOT NULL OR artist_id IS NOT NULL").groupBy(name).agg(*sums)
-    change = F.col("places") - F.col("previous")
-    is_in, was_in = F.col("places") > 0, F.col("previous") > 0
+    change = F.col("slots") - F.col("previous")
+    is_in, was_in = F.col("slots") > 0, F.col("previous") > 0
     kinds = {"in": is_in & ~was_in, "out": was_in & ~is_in, "both": is_in & was_in}
     counts = by_artist.agg(*[F.count_if(kind).alias(name) for name, kind in kinds.items()])
     gained = by_artist.where(change > 0).orderBy(F.desc(change), "artist").limit(MAX_ARTISTS)
@@ -127,5 +127,5 @@ def tiers(ranked: DataFrame) -> list[Row]:
     """Return slots per tier, for overall lists and for lists per genre."""
     kind = F.when(F.col("list") == OVERALL, OVERALL).otherwise("per genre").alias("lists")
     return rows_of(
-        ranked.groupBy(kind, "tier").agg(F.count("*").alias("places")).orderBy("lists", F.desc("places"), "tier")
+        ranked.groupBy(kind, "tier").agg(F.count("*").alias("slots")).orderBy("lists", F.desc("slots"), "tier")
     )

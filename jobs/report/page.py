@@ -129,7 +129,7 @@ def charts(facts: Facts) -> dict[str, Chart]:
     return {
         "tiers": _tiers(facts.tiers),
         "genres": _shares(
-            "Genres: catalogue and lists", facts.genres, "genre", {"tracks": "of tracks", "places": "of slots"}
+            "Genres: catalogue and lists", facts.genres, "genre", {"tracks": "of tracks", "slots": "of slots"}
         ),
         "genre_sources": _shares(
             "Origin of the tracks' genres", facts.genre_sources, "source", {"tracks": "of tracks", "plays": "of plays"}
@@ -161,17 +161,17 @@ def _scaled(title: str, rows: list[tuple[str, list[tuple[float, str]]]], series:
 
 def _tiers(rows: list[Row]) -> Chart:
     sums = {
-        lists: sum(row["places"] for row in rows if row["lists"] == lists) for lists in {row["lists"] for row in rows}
+        lists: sum(row["slots"] for row in rows if row["lists"] == lists) for lists in {row["lists"] for row in rows}
     }
-    shares = [(f"{row['lists']}: {row['tier']}", ratio(row["places"], sums[row["lists"]])) for row in rows]
+    shares = [(f"{row['lists']}: {row['tier']}", ratio(row["slots"], sums[row["lists"]])) for row in rows]
     return _scaled("Tiers of the lists", [(name, [(share, percent(share))]) for name, share in shares])
 
 
 def _popularity(facts: Facts) -> Chart:
     """Return a chart of the tenths of the played tracks, and of the unplayed tracks."""
     rows: list[Row] = [{"name": TENTHS[row["tenth"] - 1], **row} for row in facts.popularity]
-    rows.append({"name": "unplayed", "plays": 0, "places": facts.coverage["unplayed_places"]})
-    return _shares("By popularity", rows, "name", {"plays": "of plays", "places": "of slots"})
+    rows.append({"name": "unplayed", "plays": 0, "slots": facts.coverage["unplayed_slots"]})
+    return _shares("By popularity", rows, "name", {"plays": "of plays", "slots": "of slots"})
 
 
 def _confidence(rows: list[Row]) -> Chart:

@@ -162,10 +162,10 @@ def positive_count_rule(count: Column) -> Rule:
 def explode_labels(lines: DataFrame) -> DataFrame:
     """Return rows of table `genre_labels` (and `file`) from tracks with an array `labels`.
 
-    Column `place` numbers the labels of a track from 1, in the order of the array.
+    Column `label_rank` numbers the labels of a track from 1, in the order of the array.
     """
     rows = lines.select("file", "track_id", F.posexplode("labels").alias("position", "label"))
-    return rows.select("file", "track_id", "label", (F.col("position") + 1).alias("place"))
+    return rows.select("file", "track_id", "label", (F.col("position") + 1).alias("label_rank"))
 
 
 def csv_cells(separator: str, width: int) -> Column:

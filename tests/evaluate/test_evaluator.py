@@ -89,7 +89,7 @@ def test_query_rows_reproduce_the_mean_metrics(evaluated: dict[str, tuple[Result
     result, rows = evaluated["ease"]
     query_rows = rows.collect()
     assert (len(query_rows), result.queries, result.users) == (USERS, USERS, USERS)
-    hits = [any(rank <= 10 for rank in row["places"]) for row in query_rows]
+    hits = [any(rank <= 10 for rank in row["hit_ranks"]) for row in query_rows]
     assert result.metrics["HR@10"].mean == pytest.approx(np.mean(hits))
 
 

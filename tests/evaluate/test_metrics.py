@@ -40,15 +40,15 @@ def test_ties_count_against_the_model(spark: SparkSession) -> None:
     scored = [("u", 1, "a", 1.0), ("u", 2, "b", 1.0), ("u", 3, "c", 0.5)]
     lists = spark.createDataFrame(scored, "query_id string, rank int, track_id string, score double")
     found = metrics.hit_ranks(lists, truth_of(spark, {"u": ["a"]}), inputs_of(spark, {"u": ["a"]})).collect()
-    assert found[0]["places"] == [2]
+    assert found[0]["hit_ranks"] == [2]
 
 
 def test_ties_at_the_end_of_a_full_list_are_no_hits(spark: SparkSession) -> None:
     scored = [("u", 1, "x", 1.0), ("u", 2, "b", 0.5), ("u", 3, "c", 0.5)]
     lists = spark.createDataFrame(scored, "query_id string, rank int, track_id string, score double")
     truth, inputs = truth_of(spark, {"u": ["b"]}), inputs_of(spark, {"u": ["b"]})
-    assert metrics.hit_ranks(lists, truth, inputs, depth=3).collect()[0]["places"] == []
-    assert metrics.hit_ranks(lists, truth, inputs, depth=4).collect()[0]["places"] == [3]
+    assert metrics.hit_ranks(lists, truth, inputs, depth=3).collect()[0]["hit_ranks"] == []
+    assert metrics.hit_ranks(lists, truth, inputs, depth=4).collect()[0]["hit_ranks"] == [3]
 
 
 @pytest.fixture(scope="module")

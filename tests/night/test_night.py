@@ -199,7 +199,7 @@ def test_the_facts_of_the_night_lie_in_mongodb_and_name_nobody(world: World) -> 
     assert (night["users"], night["full"], night["lists"]["first"]) == (users, full, True)
     assert night["verdict"] == run["report"]["verdict"]
     assert night["coverage"]["tracks"] == world.table("tracks").count()
-    assert sum(row["places"] for row in night["tiers"]) == world.table("ranked").count()
+    assert sum(row["slots"] for row in night["tiers"]) == world.table("ranked").count()
     assert (products["ranked"]["have"], products["ranked"]["of"]) == (full, users)
     assert products["recommendations"]["rows"] == products["recommendations"]["have"] == lists
     assert products["track_clips"]["have"] == len(world.truth["audio_genres"])

@@ -71,7 +71,7 @@ LISTS: dict[str, Any] = {
     "overlap_10": 0.8, "overlap_20": 0.75, "shift": 2.25,
 }  # fmt: skip
 COVERAGE = {"tracks": 120, "titled": 118, "with_genre": 110, "audio": 30, "mel": 29, "offered": 60, "offered_overall": 55,
-            "places": 2_000, "unplayed": 20, "unplayed_places": 100, "hit_places": 400}  # fmt: skip
+            "slots": 2_000, "unplayed": 20, "unplayed_slots": 100, "hit_slots": 400}  # fmt: skip
 
 
 def night(**other: Any) -> Facts:
@@ -86,14 +86,14 @@ def night(**other: Any) -> Facts:
         "activity": [{"day": DATE, "event": "play", "count": 900, "newest": 1},
                      {"day": DATE, "event": "skip", "count": 90, "newest": 1}],
         "genre_sources": [{"source": "audio_model", "tracks": 30, "plays": 600}, {"source": "none", "tracks": 10, "plays": 0}],
-        "genres": [{"genre": "Rock", "tracks": 80, "places": 1_500}, {"genre": "unknown", "tracks": 40, "places": 500}],
-        "tiers": [{"lists": "overall", "tier": "personal", "places": 1_900},
-                  {"lists": "overall", "tier": "popular", "places": 100}],
+        "genres": [{"genre": "Rock", "tracks": 80, "slots": 1_500}, {"genre": "unknown", "tracks": 40, "slots": 500}],
+        "tiers": [{"lists": "overall", "tier": "personal", "slots": 1_900},
+                  {"lists": "overall", "tier": "popular", "slots": 100}],
         "coverage": COVERAGE,
-        "popularity": [{"tenth": n, "tracks": 10.0, "plays": 110.0 - 10 * n, "places": 190.0} for n in range(1, 11)],
+        "popularity": [{"tenth": n, "tracks": 10.0, "plays": 110.0 - 10 * n, "slots": 190.0} for n in range(1, 11)],
         "lists": LISTS,
-        "artists": {"in": 3, "out": 2, "both": 40, "gained": [{"artist": "Up", "places": 9, "previous": 4}],
-                    "lost": [{"artist": "Down", "places": 1, "previous": 7}]},
+        "artists": {"in": 3, "out": 2, "both": 40, "gained": [{"artist": "Up", "slots": 9, "previous": 4}],
+                    "lost": [{"artist": "Down", "slots": 1, "previous": 7}]},
         "quality": [quality_row("live", 0.12), quality_row("popularity", 0.05, (0.07, 0.04, 0.1))],
         "products": [product(), product("tracks", newest_time=None, lag_hours=0.0)],
         "examples": [example()],

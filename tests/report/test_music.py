@@ -55,14 +55,14 @@ def frames(spark: SparkSession) -> dict[str, DataFrame]:
 
 def test_coverage_counts_each_track_once(frames: dict[str, DataFrame]) -> None:
     assert music.coverage(frames["music"]) == {
-        "tracks": 9, "titled": 7, "with_genre": 7, "audio": 2, "mel": 1, "offered": 6, "offered_overall": 5, "places": 11,
-        "unplayed": 5, "unplayed_places": 1, "hit_places": 10,
+        "tracks": 9, "titled": 7, "with_genre": 7, "audio": 2, "mel": 1, "offered": 6, "offered_overall": 5, "slots": 11,
+        "unplayed": 5, "unplayed_slots": 1, "hit_slots": 10,
     }  # fmt: skip
 
 
 def test_genres_and_their_origins(frames: dict[str, DataFrame]) -> None:
     rows = music.genres(frames["music"])
-    assert [(row["genre"], row["tracks"], row["places"]) for row in rows] == [
+    assert [(row["genre"], row["tracks"], row["slots"]) for row in rows] == [
         ("Trance", 4, 2),
         ("Rock", 3, 9),
         ("unknown", 2, 0),
@@ -75,8 +75,8 @@ def test_equally_popular_tracks_are_split_evenly(frames: dict[str, DataFrame]) -
     rows = music.popularity(frames["music"])
     assert [row["tenth"] for row in rows] == list(range(1, 11))
     assert [row["tracks"] for row in rows] == [0.4] * 10
-    # of the four played tracks a has the first quarter (3 places, 12 plays), b and c the middle (3 + 3), d the last (1)
-    by_tenth = {row["tenth"]: row["places"] for row in rows}
+    # of the four played tracks a has the first quarter (3 slots, 12 plays), b and c the middle (3 + 3), d the last (1)
+    by_tenth = {row["tenth"]: row["slots"] for row in rows}
     assert by_tenth[1] == by_tenth[2] == 1.2
     assert by_tenth[3] == 0.6 + 0.6
     assert by_tenth[5] == 1.2
@@ -88,14 +88,14 @@ def test_artists_in_and_out_of_lists(spark: SparkSession, frames: dict[str, Data
     rows = music.artists(spark, frames["music"])
     assert (rows["in"], rows["out"], rows["both"]) == (1, 1, 3)
     assert rows["gained"] == [
-        {"artist": "Ann", "places": 6, "previous": 3}, {"artist": "Cy", "places": 3, "previous": 2},
-        {"artist": "Eve", "places": 1, "previous": 0},
+        {"artist": "Ann", "slots": 6, "previous": 3}, {"artist": "Cy", "slots": 3, "previous": 2},
+        {"artist": "Eve", "slots": 1, "previous": 0},
     ]  # fmt: skip
-    assert rows["lost"] == [{"artist": "Fay", "places": 0, "previous": 2}, {"artist": "Di", "places": 1, "previous": 2}]
+    assert rows["lost"] == [{"artist": "Fay", "slots": 0, "previous": 2}, {"artist": "Di", "slots": 1, "previous": 2}]
 
 
 def test_tiers_are_counted_overall_and_per_genre(frames: dict[str, DataFrame]) -> None:
-    rows = {(row["lists"], row["tier"]): row["places"] for row in music.tiers(frames["current"])}
+    rows = {(row["lists"], row["tier"]): row["slots"] for row in music.tiers(frames["current"])}
     assert rows == {("overall", "personal"): 8, ("overall", "popular"): 3, ("per genre", "personal"): 5}
 
 

@@ -123,8 +123,8 @@ def test_input_text_is_escaped() -> None:
             user=bad, items=[item(1, None, title=bad, artist=bad, why=bad, genre=bad)], out=[item(None, 1, title=bad)],
         )],
         rejected=[{"source": bad, "rule": bad, "count": 1, "samples": [{"file": bad, "line": 1, "reason": bad}]}],
-        artists={"in": 1, "out": 0, "both": 0, "gained": [{"artist": bad, "places": 3, "previous": 0}], "lost": []},
-        genres=[{"genre": bad, "tracks": 1, "places": 1}], current_counts=[account(bad, quarantined=400)],
+        artists={"in": 1, "out": 0, "both": 0, "gained": [{"artist": bad, "slots": 3, "previous": 0}], "lost": []},
+        genres=[{"genre": bad, "tracks": 1, "slots": 1}], current_counts=[account(bad, quarantined=400)],
     )  # fmt: skip
     page = page_of(facts)
     parsed = read(page)

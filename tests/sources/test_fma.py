@@ -81,7 +81,7 @@ def test_fma_tracks_give_rows_and_genre_labels(spark: SparkSession, tmp_path: Pa
 def labels(spark: SparkSession, file: Path, **options: Any) -> list[tuple[str, str, int]]:
     parsed, _ = parse(spark, "fma_tracks", file, **options)
     return [
-        (row["track_id"], row["label"], row["place"])
+        (row["track_id"], row["label"], row["label_rank"])
         for row in as_rows(parsed.extra_tables["genre_labels"], "genre_labels")
     ]
 

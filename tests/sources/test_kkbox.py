@@ -52,9 +52,9 @@ def test_kkbox_songs_give_tracks_and_genre_labels(spark: SparkSession, tmp_path:
     ]
     parsed, _ = parse(spark, "kkbox_songs", file, namespace="kk")
     assert as_rows(parsed.extra_tables["genre_labels"], "genre_labels") == [
-        {"track_id": f"kk:{SONG}", "label": "465", "place": 1},
-        {"track_id": "kk:a=", "label": "1259", "place": 2},
-        {"track_id": "kk:a=", "label": "359", "place": 1},
+        {"track_id": f"kk:{SONG}", "label": "465", "label_rank": 1},
+        {"track_id": "kk:a=", "label": "1259", "label_rank": 2},
+        {"track_id": "kk:a=", "label": "359", "label_rank": 1},
     ]
 
 

@@ -4,7 +4,7 @@ from jobs.lake.schemas.columns import FLAG, INT, REAL, TEXT, TRACK, USER, column
 
 ARTIST_KEY = column("artist_id", TEXT, "artist's id; `name:` and the name where no source gives an id")
 ARTIST_NAME = optional("artist", TEXT, "artist's name: of several spellings the one of most tracks; null: only the id is known")
-RANK = column("rank", INT, "1-based place")
+RANK = column("rank", INT, "1-based rank")
 COSINES = (
     optional("cos_collaborative", REAL, "cosine of the two by the live model's factors, -1 to 1; null: one of them has none"),
     optional("cos_audio", REAL, "the same by descriptors of audio"),

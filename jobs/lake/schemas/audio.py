@@ -33,7 +33,7 @@ MEL = define(
     CONTENT,
     PRODUCER_VERSION,
     column("preset", TEXT, "pmrs-4s or spotify-30s (models/mel.py)"),
-    column("clip", INT, "0-based place of the clip in the file"),
+    column("clip", INT, "0-based position of the clip in the file"),
     column("start", REAL, "where in the file the clip begins, s"),
     column("tiled", FLAG, "the audio was shorter than the preset's clip and was repeated"),
     column("mel", BYTES, "599 frames x 128 mel bins, float16, row-major; log-compressed power"),

@@ -29,15 +29,15 @@ LABELLED_PAIRS = snapshot(
     optional("screen", TEXT, "name of the screen that the user saw"),
     optional("entry", TEXT, "what the play was started from, e.g. online-playlist"),
     column("target", INT, "1: played again within a month of the first play; 0: not"),
-    column("row_order", LONG, "1-based place in the file, which is in order of time"),
+    column("row_order", LONG, "1-based position in the file, which is in order of time"),
 )
 PLAYLISTS = snapshot(
     "playlists",
-    "place in a playlist that a user made",
+    "position in a playlist that a user made",
     ("playlist_id", "position"),
     USER,
     column("playlist_id", TEXT, "playlist, prefixed with its source's namespace where one is configured"),
-    column("position", INT, "1-based place in the playlist"),
+    column("position", INT, "1-based position in the playlist"),
     TRACK,
 )
 GENRES = snapshot(

@@ -81,7 +81,7 @@ JOIN_DROPS = define(
 )
 ITEM_FACTORS = define(
     "item_factors",
-    "track's place in the collaborative model",
+    "factors of a track",
     "collaborative",
     ("track_id",),
     TRACK,
@@ -89,7 +89,7 @@ ITEM_FACTORS = define(
 )
 USER_FACTORS = define(
     "user_factors",
-    "user's place in the collaborative model",
+    "factors of a user",
     "collaborative",
     ("user_id",),
     USER,
@@ -111,7 +111,7 @@ CANDIDATES = define(
 )
 CONTENT_FACTORS = define(
     "content_factors",
-    "track that nobody has played, with the place in the collaborative model that its sound predicts",
+    "unplayed track, with the factors that its audio predicts",
     "content",
     ("track_id",),
     TRACK,
@@ -137,12 +137,12 @@ CANDIDATE_FINGERPRINTS = define(
 )
 RANKED = define(
     "ranked",
-    "place in a user's list",
+    "rank in a user's list",
     "rank",
     ("user_id", "list", "rank"),
     USER,
     LIST,
-    column("rank", INT, "1-based place"),
+    column("rank", INT, "1-based rank"),
     TRACK,
     column("score", REAL, "PMRS score of the list, 0 to 1; comparable within one list and tier only"),
     column("source", TEXT, "what brought the track: the live recipe's method, content, popular or genre_fallback"),
@@ -170,11 +170,11 @@ EVALUATION_QUERIES = define(
     column("protocol", TEXT, "what was learned from and asked for, in a sentence: figures of equal protocols compare"),
     column("model", TEXT, "contender, as `pmrs evaluate --models` names it"),
     column("task", TEXT, "discovery, re-listening, next track or rest of session"),
-    column("query_id", TEXT, "user, or user, session and place"),
+    column("query_id", TEXT, "user, or user, session and position"),
     USER,
     column("relevant", INT, "relevant tracks"),
-    column("places", ArrayType(INT), "1-based places of relevant tracks in the list of 100, upwards; ties count against the model"),
-    column("listed", INT, "length of the list"),
+    column("hit_ranks", ArrayType(INT), "1-based ranks (to 100) of relevant tracks, ascending; ties count against the model"),
+    column("list_length", INT, "length of the list"),
     column("seed", INT, "seed of the training; 0 where nothing is drawn"),
 )
 QUALITY = define(
@@ -202,7 +202,7 @@ GENRE_CONFIDENCE = define(
     column("genre", TEXT, "of the run's genre set, as the night before knew it"),
     column("lists_date", TEXT, "date of the night whose lists, and whose view of the past, these are; ISO"),
     column("users", LONG, "users who had lists, and played on the day a track of the genre for the first time"),
-    column("confidence", REAL, "their mean share of the ten best rated such tracks in the list's ten places (PMRS Eq. 6)"),
+    column("confidence", REAL, "their mean share of the ten best rated such tracks in the list's first ten ranks (PMRS Eq. 6)"),
 )
 TABLES = (
     TRACKS,

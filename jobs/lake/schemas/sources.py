@@ -116,7 +116,7 @@ GENRE_LABELS = snapshot(
     ("track_id", "label"),
     TRACK,
     column("label", TEXT, "genre as the source spells it; maps lie in jobs/genres.toml"),
-    column("place", INT, "1: first label; 2 and on: further ones"),
+    column("label_rank", INT, "1: first label; 2 and on: further ones"),
 )
 USERS = snapshot(
     "users",

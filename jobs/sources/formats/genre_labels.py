@@ -16,7 +16,7 @@ from jobs.sources.line_format import (
 
 
 def line_format(source: Source) -> LineFormat:
-    """Return one row per distinct label of a line; `place` numbers them in the order of the line."""
+    """Return one row per distinct label of a line; `label_rank` numbers them in the order of the line."""
     track, first, second = (F.get(F.col("fields"), n) for n in range(3))
     count = F.size("fields")
     return LineFormat(

@@ -41,8 +41,8 @@ def line_format(source: Source) -> LineFormat:
 
 def explode_tracks(playlists: DataFrame) -> DataFrame:
     """Return one row per track, with its position from 1."""
-    rows = playlists.select("file", "user_id", "playlist_id", F.posexplode("tracks").alias("place", "track_id"))
-    return rows.select("file", "user_id", "playlist_id", (F.col("place") + 1).alias("position"), "track_id")
+    rows = playlists.select("file", "user_id", "playlist_id", F.posexplode("tracks").alias("index", "track_id"))
+    return rows.select("file", "user_id", "playlist_id", (F.col("index") + 1).alias("position"), "track_id")
 
 
 FORMAT = TextSnapshotFormat("playlists", line_format)
