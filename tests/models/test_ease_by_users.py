@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from models import blend, ease, ease_by_users
 from models.blend import BlendConfig, ComponentCache
+from models.queries import Queries
 from models.threads import thread_pool
 
 USERS, TRACKS = 40, 90
@@ -60,9 +61,9 @@ def test_blends_of_a_shared_cache_equal_those_fitted_alone(interactions: csr_arr
 
     base = BlendConfig(rank=4)
     grid = [base, replace(base, popularity_weight=0.1), replace(base, seed=8), replace(base, ease_regularization=300.0)]
-    alone = [blend.fit(interactions, config).score(interactions) for config in grid]
+    alone = [blend.fit(interactions, config).score(Queries(interactions)) for config in grid]
     monkeypatch.setattr(ease, "fit", count_fits)
     cache = ComponentCache()
     for config, expected in zip(grid, alone, strict=True):
-        np.testing.assert_array_equal(blend.fit(interactions, config, cache).score(interactions), expected)
+        np.testing.assert_array_equal(blend.fit(interactions, config, cache).score(Queries(interactions)), expected)
     assert fits == [30.0, 300.0], "three blends share an EASE part"
