@@ -53,8 +53,8 @@ def read_application(folder: Path) -> Application | None:
 def latest_applications(folder: Path) -> list[Application]:
     """Return the last run of each application below `folder`, in the order of their starts."""
     logs = sorted(folder.glob("eventlog_v2_*"), key=lambda log: log.name)
-    found = [application for log in logs if (application := read_application(log))]
-    return list({application.name: application for application in found}.values())
+    applications = [application for log in logs if (application := read_application(log))]
+    return list({application.name: application for application in applications}.values())
 
 
 def _events(folder: Path) -> Iterator[dict[str, Any]]:

@@ -47,13 +47,13 @@ def test_the_digest_is_of_the_likes_and_not_of_their_order(strengths: DataFrame)
 
 
 def test_a_plan_that_fits_passes_and_says_in_one_line_what_it_needs(strengths: DataFrame) -> None:
-    with patch.object(memory_estimate.LOG, "info") as told:
+    with patch.object(memory_estimate.LOG, "info") as info:
         assert on_driver(strengths, counts_of(strengths), CONFIG)
-    (line,) = told.call_args_list
+    (line,) = info.call_args_list
     assert {"users": 5, "tracks": 4, "likes": 9, "longest_user": 4, "longest_track": 3}.items() <= line.kwargs.items()
     # likes, factors of nine rows, ids, and the longest row
     needed = 9 * als_blocks.LIKE_BYTES + 4 * 8 * 9 + 60 * 9 + 12 * 8 * 4
-    assert line.kwargs["needs"] == f"{needed / 1024:.1f} KiB on the driver"
+    assert line.kwargs["estimates"] == f"{needed / 1024:.1f} KiB on the driver"
 
 
 def test_likes_that_the_driver_cannot_hold_beside_the_factors_go_to_the_tasks(
@@ -67,29 +67,29 @@ def test_likes_that_the_driver_cannot_hold_beside_the_factors_go_to_the_tasks(
 
 
 @pytest.mark.parametrize(
-    ("limit", "place", "setting"),
+    ("limit", "location", "setting"),
     [
         ("DRIVER_BYTES", "528 bytes on the driver", "raise DRIVER_BYTES .* together with PMRS_DRIVER_MEMORY"),
         ("TASK_BYTES", r"1.3 KiB in a task \(a block 432 bytes, the longest row, .*", "raise TASK_BYTES"),
     ],
 )
 def test_a_doomed_plan_is_refused_with_the_numbers_and_the_settings_before_anything_is_collected(
-    strengths: DataFrame, limit: str, place: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    strengths: DataFrame, limit: str, location: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
     monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
     monkeypatch.setattr(memory_estimate, limit, 500)
-    told: list[int] = []
+    iterations: list[int] = []
     store = FileStore(str(tmp_path))
-    said = f"Factors of 5 users and 4 tracks by 8 numbers, of 9 likes, need {place}.*, more than 500 bytes; "
-    said += f"take a lower rank than 8 or a higher min_rating than 2 in the recipe, or {setting}"
+    message = f"Factors of 5 users and 4 tracks by 8 numbers, of 9 likes, need {location}.*, more than 500 bytes; "
+    message += f"take a lower rank than 8 or a higher min_rating than 2 in the recipe, or {setting}"
     with (
-        patch.object(ials, "bounded", side_effect=AssertionError("collected")),
-        pytest.raises(LakeError, match=said),
-        ials.factorize(strengths, users, items, CONFIG, told.append, store),
+        patch.object(ials, "collect_arrow", side_effect=AssertionError("collected")),
+        pytest.raises(LakeError, match=message),
+        ials.factorize(strengths, users, items, CONFIG, iterations.append, store),
     ):
         pass
-    assert not told
+    assert not iterations
 
 
 def test_a_row_that_is_much_longer_than_others_is_named(strengths: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_a_result_that_spark_would_not_bring_to_the_driver_is_refused(
     spark: SparkSession, strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
-    assert memory_estimate._most_result(spark) == 2**30
+    assert memory_estimate._most_result(spark) == 3 * 2**30, "spark_conf/local.conf"
     monkeypatch.setattr(memory_estimate, "_most_result", lambda _: 100)
     with pytest.raises(
         LakeError, match=r"need 160 bytes in one result for the driver .* raise spark.driver.maxResultSize"
