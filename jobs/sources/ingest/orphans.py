@@ -61,6 +61,7 @@ def _process(pid: int) -> dict[str, Any]:
     except OSError:
         return {"machine": os.urandom(8).hex(), "pid": pid, "began": None}
     try:
+        # not psutil's create_time: it is derived from the system clock, which may be set between two reads
         # after the process name, which may hold any character: the state, and as the 20th field the start time in ticks
         state, *others = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except OSError:
