@@ -21,7 +21,7 @@ def named(rows: int) -> np.ndarray:
     return np.array([f"t{row}" for row in range(rows)])
 
 
-@pytest.mark.parametrize("regularisation", [0.1, 1.0, 30.0])
+@pytest.mark.parametrize("regularization", [0.1, 1.0, 30.0])
 def test_weights_equal_scikit_learns_logistic_regression(regularization: float) -> None:
     x, y = sampled(200, 1)
     unseen = sampled(50, 2)[0]

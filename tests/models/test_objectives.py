@@ -97,7 +97,7 @@ def test_few_validation_tracks_leave_the_temperature_at_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "task", "message"),
+    ("targets", "task", "message"),
     [
         (Multiclass(np.zeros(4, np.int64), 2), "multilabel", "cannot be trained"),
         (Multilabel(np.zeros((4, 2), np.float32)), "multilabel", "a 1 in every row"),
