@@ -67,7 +67,7 @@ def test_track_shows_a_track_and_leaves_a_page(world: World, tmp_path: Path) -> 
     wanted, page = world.truth["unplayed_audio"][0], tmp_path / "one.html"
     shown = pmrs(world, "track", wanted, "--date", world.date.isoformat(), "--html", str(page))
     assert shown.returncode == 0, shown.stderr[-2000:]
-    assert "what the genre model hears in its audio" in shown.stdout
+    assert "the genre model's prediction from its audio" in shown.stdout
     assert "tempo" in shown.stdout
     assert f"Page: {page}" in shown.stdout
     assert "data:image/png" in page.read_text()
