@@ -33,10 +33,12 @@ def session(
     overrides: Mapping[str, str] | None = None,
     profile: SparkProfile | None = None,
     log_file: Path | None = None,
+    java_flags: str = "",
 ) -> SparkSession:
     """Return the process's Spark session. `overrides` win over spark_conf/.
 
     `log_file`: file for the warnings of Java and of Python workers, instead of stderr; it is overwritten.
+    `java_flags`: of the driver, besides those of the profile.
 
     Under spark-submit the JVM runs already, with spark-submit's master; in plain Python it is started here, in the same
     environment. Raises PmrsError where another Spark than this project's answers.
@@ -47,7 +49,7 @@ def session(
     if submitted:
         _end_with_the_jvm()
     else:
-        os.environ.update(spark_environment(settings, profile.java_flags))
+        os.environ.update(spark_environment(settings, f"{profile.java_flags} {java_flags}".strip()))
         if log_file is not None:
             _start_java(log_file)
     os.environ["TZ"] = "UTC"

@@ -17,6 +17,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from models.padded_batches import PaddedBatch, padded_batches
 from models.types import F32, I64
 
 HAS_NUMBA = find_spec("numba") is not None
@@ -123,9 +124,14 @@ def solve_cg_batched(weights: csr_array, side: FixedSide, x0: Tensor, objective:
         Y_u = Y.index_select(0, batch.columns.flatten()).view(*batch.columns.shape, -1)  # [b, n, F]
         counts = (batch.weights > 0).sum(1, keepdim=True).to(Y)
         penalty = objective.penalty(counts, side.n_rows)  # [b, 1]
-        targets = batch.targets(objective)
+        targets = _targets(batch, objective)
         x[batch.rows] = _conjugate_gradients(Y_u, batch.weights, targets, gram, penalty, x0[batch.rows], steps)
     return x
+
+
+def _targets(batch: PaddedBatch, objective: ALSObjective) -> Tensor:
+    """Return a + s [b, n], 0 for padding."""
+    return torch.where(batch.weights > 0, batch.weights + objective.unobserved_weight, 0.0)
 
 
 def _conjugate_gradients(
@@ -156,53 +162,6 @@ def _conjugate_gradients(
 
 def _row_dot(x: Tensor, y: Tensor) -> Tensor:
     return (x * y).sum(1, keepdim=True)
-
-
-@dataclass(frozen=True)
-class PaddedBatch:
-    """Rows of similar length, padded to the longest."""
-
-    rows: Tensor
-    """[b] row numbers."""
-    columns: Tensor
-    """[b, n] items; padding repeats an arbitrary one."""
-    weights: Tensor
-    """[b, n] s; 0 for padding."""
-
-    def targets(self, objective: ALSObjective) -> Tensor:
-        """Return a + s [b, n], 0 for padding."""
-        return torch.where(self.weights > 0, self.weights + objective.unobserved_weight, 0.0)
-
-
-def padded_batches(weights: csr_array, Y: Tensor, max_cells: int, min_length: int = 1) -> Iterator[PaddedBatch]:
-    """Yield the non-empty rows in batches whose gathered factors have at most `max_cells` numbers.
-
-    Shorter rows count as `min_length` interactions.
-    """
-    indptr = weights.indptr.astype(np.int64)
-    starts, counts, columns, data = (
-        torch.from_numpy(array).to(Y.device) for array in (indptr[:-1], np.diff(indptr), weights.indices, weights.data)
-    )
-    for group in _length_buckets(np.diff(weights.indptr), max_cells // Y.shape[1], min_length):
-        rows = torch.from_numpy(group).to(Y.device)
-        count = counts[rows][:, None]
-        slots = torch.arange(int(count.max()), device=Y.device)
-        entries = (starts[rows][:, None] + slots).clamp(max=len(data) - 1)
-        yield PaddedBatch(rows, columns[entries], torch.where(slots < count, data[entries], 0.0).to(Y))
-
-
-def _length_buckets(counts: I64, max_interactions: int, min_length: int) -> list[I64]:
-    """Group non-empty rows: at most `max_interactions` per group, no row over 1.25 times the shortest."""
-    order = np.argsort(counts, kind="stable")
-    ordered = counts[order]
-    buckets, start = [], int(np.searchsorted(ordered, 1))
-    while start < order.size:
-        longest = int(ordered[start] * 1.25)
-        max_rows = max(1, max_interactions // max(longest, min_length))
-        stop = min(int(np.searchsorted(ordered, longest, side="right")), start + max_rows)
-        buckets.append(order[start:stop])
-        start = stop
-    return buckets
 
 
 @dataclass(frozen=True)
@@ -238,7 +197,7 @@ def cholesky_batches(weights: csr_array, side: FixedSide, objective: ALSObjectiv
         A = Y_u.mT @ (Y_u * batch.weights[:, :, None]) + gram
         counts = (batch.weights > 0).sum(1, keepdim=True).to(Y)
         A.diagonal(dim1=1, dim2=2).add_(objective.penalty(counts, side.n_rows))
-        yield CholeskyBatch(batch.rows, batch.columns, batch.targets(objective), torch.linalg.cholesky(A))
+        yield CholeskyBatch(batch.rows, batch.columns, _targets(batch, objective), torch.linalg.cholesky(A))
 
 
 def solve(weights: csr_array, side: FixedSide, objective: ALSObjective) -> Tensor:

@@ -21,8 +21,8 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from models.als_solver import padded_batches
 from models.interactions import binarize
+from models.padded_batches import padded_batches
 from models.protocol import Tensors
 from models.queries import Queries
 from models.types import F32, I64

@@ -20,6 +20,8 @@ from jobs.sources.config import load_sources, newest_date
 from jobs.spark import session
 
 MAX_TEST_DAYS = 14
+JAVA_FLAGS = "-XX:TieredStopAtLevel=1"
+"""Only the first compiler: an evaluation runs many queries once, and compiling them takes longer than they do."""
 SPLITS = ("temporal", "random", "last", "users")
 
 
@@ -69,7 +71,8 @@ def open_context(settings: Settings, on: str, config: AnyConfig) -> JobContext:
 
     def start() -> SparkSession:
         # never the profile of small nights: an evaluation has some 100 rows per user, model and setting
-        return session(f"pmrs evaluate {date}", settings, log_file=settings.var / "logs" / "evaluate-spark.log")
+        log_file = settings.var / "logs" / "evaluate-spark.log"
+        return session(f"pmrs evaluate {date}", settings, log_file=log_file, java_flags=JAVA_FLAGS)
 
     return JobContext(Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, start), "evaluate", config)
 

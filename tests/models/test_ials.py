@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models import als_solver, ials
+from models import als_solver, ials, padded_batches
 from models.als_solver import ALSObjective
 from models.ials import IALSConfig
 from models.interactions import confidence_weights
@@ -131,7 +131,7 @@ def test_equal_seeds_give_equal_factors_and_different_seeds_do_not() -> None:
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(1, 64))
 def test_length_buckets_contain_every_non_empty_row_once(counts: list[int], min_length: int) -> None:
-    groups = als_solver._length_buckets(np.array(counts), 500, min_length)
+    groups = padded_batches._length_buckets(np.array(counts), 500, min_length)
     rows = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
     assert sorted(rows) == [row for row, count in enumerate(counts) if count]
     assert all(max(counts[r] for r in group) <= 1.25 * min(counts[r] for r in group) for group in groups)
