@@ -24,6 +24,7 @@ from jobs.bin_packing import assign_to_bins
 from jobs.lake.files import literal
 from jobs.sources.reading.blocks import ByteRange, line_blocks
 from jobs.sources.reading.files import folder_date, name_date
+from jobs.sources.reading.lines import task_count
 
 FLUSH_ROWS = 1_000_000
 """A task writes a file after so many rows: some 150 MB."""
@@ -115,8 +116,9 @@ def stage_fast_path(
                 writer.report_range(file_no, byte_range.start, n_lines)
         yield writer.report()
 
-    n_tasks = max(1, min(spark.sparkContext.defaultParallelism * TASKS_PER_CORE, len(ranges)))
-    tasks = assign_to_bins([_size(byte_range) for byte_range in ranges], n_tasks)
+    sizes = [_size(byte_range) for byte_range in ranges]
+    n_tasks = max(1, min(len(ranges), task_count(spark, sum(sizes), TASKS_PER_CORE)))
+    tasks = assign_to_bins(sizes, n_tasks)
     rows_of_ranges = [(part.file, part.start, part.stop, task) for part, task in zip(ranges, tasks, strict=True)]
     rows = spark.createDataFrame(rows_of_ranges, "file string, start long, stop long, task int")
     reports = rows.repartitionById(n_tasks, "task").mapInArrow(run, from_arrow_schema(REPORT_SCHEMA))

@@ -22,6 +22,8 @@ from jobs.sources.reading.independent_counts.text_lines import count_lines
 
 DRIVER_COUNT_BYTES = 16 * 1024**2
 """Files of this total size are counted on the driver: starting Spark's Python workers takes longer."""
+MIN_TASK_BYTES = 16 * 1024**2
+"""Files of less are read by no more tasks than there are cores: a task costs more to start than to read them."""
 COUNT_SCHEMA = pa.schema([("file", pa.string()), ("lines_in", pa.int64()), ("error", pa.string())])
 READ_ERRORS = (OSError, EOFError, zlib.error)
 TruncatedFiles = Mapping[str, int]
@@ -157,8 +159,15 @@ def count_files(spark: SparkSession, files: Sequence[str], count: Callable[[str]
 
 def distribute_files(spark: SparkSession, files: Sequence[str]) -> DataFrame:
     """Return the paths as column `file`, distributed over tasks."""
-    tasks = max(1, min(len(files), 4 * spark.sparkContext.defaultParallelism))
+    size = sum(os.path.getsize(path) for path in files)
+    tasks = max(1, min(len(files), task_count(spark, size, per_core=4)))
     return spark.createDataFrame([(path,) for path in files], "file string").repartition(tasks)
+
+
+def task_count(spark: SparkSession, size: int, per_core: int) -> int:
+    """Return the number of tasks for `size` bytes: `per_core` for each core, and fewer where each would read little."""
+    cores = spark.sparkContext.defaultParallelism
+    return max(cores, min(per_core * cores, -(-size // MIN_TASK_BYTES)))
 
 
 def locate_lines(rejected: DataFrame) -> DataFrame:
