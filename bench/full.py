@@ -18,10 +18,10 @@ from typing import Any
 from bench.full_data import Full, full
 from bench.harness import RESULTS, WORK, Stolen, machine, run_and_read
 from jobs.artists import config as artists
+from jobs.code_version import code_version
 from jobs.collaborative import candidates
 from jobs.context import JobContext, Night
 from jobs.job_config import Config
-from jobs.lake.manifest import code_version
 from jobs.mongo import embedded, lease, mongod, runs
 from jobs.mongo.connection import connect
 from jobs.publish import night

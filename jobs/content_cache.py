@@ -6,7 +6,6 @@ row. Its partition of a date holds the rows that this night was the first to com
 """
 
 import hashlib
-import inspect
 import json
 from collections.abc import Iterable
 from types import ModuleType
@@ -14,6 +13,7 @@ from types import ModuleType
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.code_version import code_version
 from jobs.context import JobContext
 from jobs.job_config import Config, config_dict
 from jobs.lake.content_keys import KEY
@@ -21,8 +21,9 @@ from jobs.lake.partitions import Partitions
 
 
 def program_version(config: Config, modules: Iterable[ModuleType], *others: str) -> str:
-    """Return 16 hex digits of the settings, the source of the modules, and `others` (such as a model's digest)."""
-    parts = [json.dumps(config_dict(config), sort_keys=True), *(inspect.getsource(module) for module in modules), *others]
+    """Return 16 hex digits of the settings, the program text of these modules alone, and `others` (such as a model's digest)."""
+    program = code_version(*(module.__name__ for module in modules), within=None)
+    parts = [json.dumps(config_dict(config), sort_keys=True), program, *others]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

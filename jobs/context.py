@@ -14,7 +14,7 @@ from jobs.genres import GenreSet, genre_set
 from jobs.job_config import Config, build_config, config_dict, config_json
 from jobs.lake.digest import Digest, empty_digest
 from jobs.lake.lake import Lake
-from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.manifest import Manifest
 from jobs.lake.model_registry import ModelRegistry
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
@@ -80,6 +80,8 @@ class JobContext:
     inputs: dict[str, str] = field(default_factory=dict)
     force: bool = False
     """Recompute existing rows, and replace a registered model."""
+    code: str = ""
+    """Version of the program that computes the job's rows (jobs/code_version.py); empty where nothing is reused."""
     pending: list[Manifest] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
@@ -200,7 +202,7 @@ class JobContext:
             run_id=self.night.run_id,
             config=config_dict(self.config),
             inputs=dict(self.inputs) if inputs is None else inputs,
-            code=code_version(),
+            code=self.code,
             seconds=round(time.monotonic() - self.started, 3),
         )
 

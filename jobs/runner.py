@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
+from jobs.code_version import code_version
 from jobs.context import JobContext, Night
 from jobs.errors import PmrsError, one_line
 from jobs.job_config import config_dict, config_json
 from jobs.lake.files import FileStore
 from jobs.lake.format import ensure_format
-from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.mongo import lease, repair, runs
@@ -114,7 +115,7 @@ def _recorded(store: MongoDatabase, run_id: str) -> Iterator[None]:
 def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
     started = time.monotonic()
     module = job.load()
-    ctx = JobContext(night, job.name, night.config_of(job.name), force=force)
+    ctx = JobContext(night, job.name, night.config_of(job.name), force=force, code=code_version(job.module))
     night.on_progress = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
     night.on_progress(job.title, 0, 0)
     reused = [] if force or not job.reusable else reusable(night, ctx, job)
@@ -138,7 +139,7 @@ def _same_inputs(night: Night, ctx: JobContext, part: str) -> Manifest | None:
     date = night.date.isoformat()
     for day in sorted(night.lake.dates(part), key=lambda d: (d != date, d)):
         old = night.lake.manifest(part, day)
-        if old is None or old.code != code_version() or old.config != config_dict(ctx.config):
+        if old is None or old.code != ctx.code or old.config != config_dict(ctx.config):
             continue
         if all(_input_digest(night, label) == digest for label, digest in old.inputs.items()):
             return Manifest(**{**old.to_json(), "date": date, "run_id": night.run_id, "seconds": 0.0})

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.job_config import config_dict
-from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.recommenders.ials import WarmStart
 from jobs.recommenders.ranker_config import RANKING, RankerConfig
@@ -57,7 +57,7 @@ def _previous_item_factors(ctx: JobContext, ranker: RankerConfig) -> DataFrame |
     if manifest is None or not manifest.rows:
         return None
     same = manifest.inputs.get(f"model|{RANKING}") == ranker.digest and manifest.inputs.get(DELETIONS) == ctx.inputs[DELETIONS]
-    if not same or manifest.code != code_version():
+    if not same or manifest.code != ctx.code:
         return None
     return factors.join(ctx.read_required("tracks").select("track_id"), "track_id", "left_semi")
 
@@ -91,7 +91,7 @@ def previous_candidates(ctx: JobContext) -> PreviousCandidates | None:
 
 def _same_inputs(ctx: JobContext, manifest: Manifest) -> bool:
     same = all(manifest.inputs.get(label) == ctx.inputs.get(label) for label in SHARED_INPUTS)
-    return same and manifest.config == config_dict(ctx.config) and manifest.code == code_version()
+    return same and manifest.config == config_dict(ctx.config) and manifest.code == ctx.code
 
 
 def unchanged_users(fingerprints: DataFrame, previous: PreviousCandidates) -> DataFrame:

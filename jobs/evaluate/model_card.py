@@ -6,12 +6,12 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
+from jobs.code_version import code_version
 from jobs.context import JobContext
 from jobs.evaluate.evaluator import EvaluatedModel, Evaluator
 from jobs.evaluate.report import EvaluationReport
 from jobs.evaluate.result import Result
 from jobs.evaluate.splits import Split
-from jobs.lake.manifest import code_version
 from jobs.lake.model_registry import Card
 from jobs.recommenders.methods import METHODS
 from jobs.recommenders.ranker_config import RANKING

@@ -11,8 +11,8 @@ from pymongo import ReplaceOne
 from rich.console import Console
 from rich.table import Table
 
+from jobs.code_version import code_version
 from jobs.context import JobContext
-from jobs.lake.manifest import code_version
 from jobs.mongo.connection import connect
 from jobs.settings import Settings
 

@@ -24,7 +24,6 @@ from jobs.lake.adapters.mels import MEL_BYTES, to_mels
 from jobs.lake.checkpoints import NONE, TRAINING, Checkpoint, clear
 from jobs.lake.collect import collect_arrow
 from jobs.lake.content_keys import KEY
-from jobs.lake.manifest import code_version
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.training.distributed import load_state, log_epoch, train_distributed
@@ -106,7 +105,7 @@ def run(ctx: JobContext) -> None:
     provenance = {
         "config": config_dict(config),
         "inputs": dict(ctx.inputs),
-        "code": code_version(),
+        "code": ctx.code,
         "trained_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
     digest = ctx.night.models.register(name, trained.weights, {**trained.card, **provenance})
@@ -140,7 +139,7 @@ def _train_network(ctx: JobContext, config: Config) -> TrainedModel | None:
     clips_digest = sha256(json.dumps([genres, labels, tracks]).encode())
     clips_digest.update(mels.data)
     determined_by = {
-        "code": code_version(), "config": config_dict(config),
+        "code": ctx.code, "config": config_dict(config),
         "settings": to_card(network), "clips": clips_digest.hexdigest(),
     }  # fmt: skip
     if config.workers:

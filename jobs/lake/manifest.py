@@ -1,12 +1,7 @@
 """A manifest commits one partition of one table: it names the folder that holds the rows and says how they came to be."""
 
-import hashlib
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-from jobs.settings import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -26,9 +21,9 @@ class Manifest:
     config: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     """Input -> digest: `table|rule` as Lake.select takes it, `model|name`, `file|path`, or `date` where the job used it.
-    What ingest notes besides: see `sources/ingest/fresh.py`."""
+    What ingest notes besides: see `sources/ingest/change_detection.py`."""
     code: str = ""
-    """Digest of the program text of jobs/ and models/."""
+    """Version of the job's module and what it imports, see jobs/code_version.py."""
     seconds: float = 0.0
     """Wall time from the job's start to this commit; not part of what "same" means."""
     amended_by: str = ""
@@ -43,14 +38,3 @@ class Manifest:
     def from_json(value: dict[str, Any]) -> "Manifest":
         """Back from `to_json`; fields that this version does not know are refused by the constructor."""
         return Manifest(**value)
-
-
-@cache
-def code_version(root: Path = REPOSITORY) -> str:
-    """SHA-256 (16 hex digits) over every source file of jobs/ and models/: what computed, committed or not."""
-    digest = hashlib.sha256()
-    for folder in ("jobs", "models"):
-        for path in sorted((root / folder).rglob("*")):
-            if path.suffix in {".py", ".toml"}:
-                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]

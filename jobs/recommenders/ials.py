@@ -16,11 +16,11 @@ import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.code_version import code_version
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.checkpoints import Checkpoint
 from jobs.lake.collect import collect_arrow
 from jobs.lake.files import FileStore
-from jobs.lake.manifest import code_version
 from jobs.log import logger
 from jobs.recommenders import als_blocks
 from jobs.recommenders.als_blocks import Blocks, Interactions
@@ -70,7 +70,7 @@ def factorize(
     """
     counts = counted(users, items)
     here, n_users = on_driver(interactions, counts, config), counts.users.rows
-    determined_by: dict[str, Any] = {"code": code_version(), "likes": asdict(counts), "settings": asdict(config)}
+    determined_by: dict[str, Any] = {"code": code_version(__name__), "likes": asdict(counts), "settings": asdict(config)}
     if start_from:
         config = replace(config, iterations=min(start_from.iterations, config.iterations))
         determined_by |= {"before": start_from.digest, "iterations": config.iterations}

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 
 from jobs.atomic_io import write_atomic
+from jobs.code_version import code_version
 from jobs.context import JobContext
-from jobs.lake.manifest import code_version
 from jobs.mongo import views
 from jobs.mongo.connection import Document, MongoDatabase, connect
 from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS, collection_name

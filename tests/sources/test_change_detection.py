@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.code_version import _syntax, code_version
 from jobs.errors import SourceError
 from jobs.settings import REPOSITORY
 from jobs.sources.contract import Source
@@ -82,7 +83,8 @@ def test_reader_version_changes_with_code_but_not_with_comments(tmp_path: Path) 
         text = (copy / file).read_text()
         assert old in text
         (copy / file).write_text(text.replace(old, new))
-        reader_version.cache_clear()
+        code_version.cache_clear()
+        _syntax.cache_clear()
         version = reader_version("app_log", tmp_path)
         (copy / file).write_text(text)
         return version

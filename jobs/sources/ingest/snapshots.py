@@ -17,7 +17,7 @@ from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.lake.deletion_requests import with_songs, without_forgotten
 from jobs.lake.digest import combined
-from jobs.lake.manifest import Manifest, code_version
+from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.sources.contract import COUNT_TABLES, Source
@@ -78,7 +78,7 @@ def _previous_manifests(ctx: JobContext, source: Source) -> list[Manifest]:
         day = (on or ctx.night.date).isoformat()
         dates = [d for d in ctx.night.lake.dates(part) if d <= day]
         manifest = ctx.night.lake.manifest(part, dates[-1]) if dates else None
-        if manifest is None or manifest.code != code_version():
+        if manifest is None or manifest.code != ctx.code:
             return []
         manifests.append(replace(manifest, date=day, run_id=ctx.night.run_id, seconds=0.0))
     return manifests if all(m.inputs == manifests[0].inputs for m in manifests) else []

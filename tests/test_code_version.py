@@ -1,0 +1,78 @@
+"""The version of a program changes with the code that computes rows, and with nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.code_version import _syntax, code_version
+from jobs.registry import JOBS
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A job, a module that it imports in a function, a package, and a command that imports the job."""
+    files = {
+        "jobs/rank.py": 'def run():\n    """Rank."""\n    from jobs.rules import tie\n    from models import topk\n'
+        "    return tie, topk\n",
+        "jobs/rules/__init__.py": "from jobs.rules.ties import tie\n",
+        "jobs/rules/ties.py": "tie = 1\n",
+        "jobs/rules/unused.py": "unused = 1\n",
+        "jobs/cli.py": "from jobs import rank\nHELP = 'ranks'\n",
+        "models/topk.py": "k = 20\n",
+        "models/topk.toml": "k = 20\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def version(project: Path, *modules: str, **options: str | None) -> str:
+    code_version.cache_clear()
+    _syntax.cache_clear()
+    return code_version(*modules, root=project, **options)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("jobs/rank.py", '"""Rank."""', '"""Sort."""  # by score', False),
+        ("jobs/cli.py", "'ranks'", "'sorts'", False),
+        ("jobs/rules/unused.py", "1", "2", False),
+        ("jobs/rank.py", "return tie, topk", "return topk, tie", True),
+        ("jobs/rules/ties.py", "1", "2", True),
+        ("jobs/rules/__init__.py", "import tie", "import tie as tie", True),
+        ("models/topk.py", "20", "10", True),
+        ("models/topk.toml", "20", "10", True),
+    ],
+)
+def test_version_changes_with_imported_code_only(project: Path, file: str, old: str, new: str, changes: bool) -> None:
+    before = version(project, "jobs.rank")
+    (project / file).write_text((project / file).read_text().replace(old, new))
+    assert (version(project, "jobs.rank") != before) == changes
+
+
+def test_without_modules_every_module_counts(project: Path) -> None:
+    before = version(project)
+    (project / "jobs/cli.py").write_text("HELP = 'sorts'\n")
+    assert version(project) != before
+
+
+def test_within_none_leaves_imports_out(project: Path) -> None:
+    before = version(project, "jobs.rank", within=None)
+    (project / "jobs/rules/ties.py").write_text("tie = 2\n")
+    assert version(project, "jobs.rank", within=None) == before
+
+
+def test_an_unknown_module_is_refused(project: Path) -> None:
+    with pytest.raises(ValueError, match=r"no module jobs\.gone"):
+        version(project, "jobs.gone")
+
+
+def test_no_job_depends_on_commands(project: Path) -> None:
+    from jobs.code_version import _closure
+    from jobs.settings import REPOSITORY
+
+    for job in JOBS:
+        imported = _closure((job.module,), "", "", REPOSITORY)
+        assert not [name for name in imported if name.startswith(("jobs.cli", "jobs.runner"))], job.name
