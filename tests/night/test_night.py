@@ -148,7 +148,7 @@ def test_similar_artists_and_mixes_are_of_the_groups_that_were_planted(world: Wo
     pairs = [(artist[row["artist_id"]], artist[row["similar_id"]]) for row in first if artist[row["artist_id"]]]
     assert len(pairs) > 30
     assert sum(one == other for one, other in pairs) >= 0.8 * len(pairs)
-    fresh = [row for row in world.table("daily_mixes").where("NOT heard AND mix = 1").collect() if row["user_id"] in of_user]
+    fresh = [row for row in world.table("daily_mixes").where("NOT seen AND mix = 1").collect() if row["user_id"] in of_user]
     assert len({row["user_id"] for row in fresh}) > 50
     own = sum(group.get(row["track_id"]) == of_user[row["user_id"]] for row in fresh)
     assert own >= 0.6 * len(fresh), (own, len(fresh))

@@ -115,7 +115,7 @@ def test_what_is_wrong_is_named_and_stops_the_night(
 ) -> None:
     pairs = "user_id string, track_id string"
     listening = Listening(
-        spark.createDataFrame([("u", 3)], "user_id string, heard long"),
+        spark.createDataFrame([("u", 3)], "user_id string, n_seen long"),
         spark.createDataFrame([("u", "t1"), ("u", "t4")], pairs),
         spark.createDataFrame([("u", "t3")], pairs),
     )
