@@ -54,9 +54,9 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SecretStr]"
     from jobs.mongo import embedded
     from jobs.settings import Settings
 
-    place = Settings(var=tmp_path_factory.mktemp("mongod"))
-    yield embedded.start(place)
-    embedded.stop(place)
+    mongod_settings = Settings(var=tmp_path_factory.mktemp("mongod"))
+    yield embedded.start(mongod_settings)
+    embedded.stop(mongod_settings)
 
 
 @pytest.fixture

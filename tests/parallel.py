@@ -35,9 +35,9 @@ def main(given: list[str]) -> int:
         command = (sys.executable, "-m", "pytest", *given, "-p", "no:cacheprovider", *group)
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         running.append(process)
-        told, _ = process.communicate()
+        output, _ = process.communicate()
         with mouth:
-            print(f"\n{told}\n{name}: {time.monotonic() - began:.0f} s", flush=True)
+            print(f"\n{output}\n{name}: {time.monotonic() - began:.0f} s", flush=True)
         # of a group may be chosen nothing (-k)
         return 0 if process.returncode == 5 else process.returncode
 

@@ -20,8 +20,9 @@ def commands(text: str) -> list[str]:
 def main() -> int:
     """Run them; the first that fails ends it."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    found = commands((ROOT / "README.md").read_text())
-    chosen = {"test": [c for c in found if c == "make test"], "nightly": [c for c in found if c != "make test"]}.get(wanted, found)
+    listed = commands((ROOT / "README.md").read_text())
+    groups = {"test": [c for c in listed if c == "make test"], "nightly": [c for c in listed if c != "make test"]}
+    chosen = groups.get(wanted, listed)
     if not chosen:
         print(f"README.md has no command for {wanted!r}", file=sys.stderr)
         return 1

@@ -18,9 +18,9 @@ VAR = Path(os.environ.get("PMRS_VAR", ROOT / "var"))
 
 def cnn_accuracy(store: Any, truth: dict[str, Any]) -> float:
     """Share of the held-out tracks (no label in genres.cls) whose published genre is the planted one."""
-    held = truth["held_out_audio"]
-    found = {d["track_id"]: d["genre"] for d in store.classified_music.find({"track_id": {"$in": list(held)}})}
-    return float(sum(found.get(track) == genre for track, genre in held.items())) / len(held)
+    held_out = truth["held_out_audio"]
+    published = {d["track_id"]: d["genre"] for d in store.classified_music.find({"track_id": {"$in": list(held_out)}})}
+    return float(sum(published.get(track) == genre for track, genre in held_out.items())) / len(held_out)
 
 
 def group_precision(store: Any, truth: dict[str, Any]) -> tuple[float, float]:

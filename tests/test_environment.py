@@ -25,8 +25,8 @@ print("ROWS", spark.read.parquet(folder).count(), spark._jvm.java.lang.System.ge
 def path_without_java(folder: Path) -> str:
     """Return a PATH of one folder that links to every program of this one's but java."""
     folder.mkdir()
-    for place in os.environ["PATH"].split(os.pathsep):
-        for program in Path(place).iterdir() if Path(place).is_dir() else ():
+    for directory in os.environ["PATH"].split(os.pathsep):
+        for program in Path(directory).iterdir() if Path(directory).is_dir() else ():
             link = folder / program.name
             if not program.name.startswith("java") and not link.is_symlink():
                 link.symlink_to(program)

@@ -27,16 +27,16 @@ def dies(batches: Batches) -> Batches:
 
 
 @pytest.mark.parametrize(
-    ("task", "told"), [(raises, "ValueError: the third wheel is missing"), (dies, "Python worker exited unexpectedly")]
+    ("task", "message"), [(raises, "ValueError: the third wheel is missing"), (dies, "Python worker exited unexpectedly")]
 )
-def test_what_failed_in_a_task_is_told(spark: SparkSession, task: object, told: str) -> None:
+def test_error_of_a_task_becomes_one_line_with_its_cause(spark: SparkSession, task: object, message: str) -> None:
     with pytest.raises((PythonException, Py4JJavaError)) as caught:
         spark.range(1).mapInArrow(task, "id long").isEmpty()  # type: ignore[arg-type]
-    assert told in one_line(caught.value)
+    assert message in one_line(caught.value)
     assert "\n" not in one_line(caught.value)
 
 
-def test_an_error_of_python_is_told_by_its_first_line() -> None:
+def test_python_error_becomes_its_type_and_first_line() -> None:
     assert one_line(KeyError("genre")) == "KeyError: 'genre'"
     assert one_line(OSError("disk full\nand more")) == "OSError: disk full"
     assert one_line(ValueError()) == "ValueError: "

@@ -27,13 +27,13 @@ class Settings:
 
 def test_what_is_given_counts_and_the_rest_stays() -> None:
     assert build_config(Settings, {}, "here") == Settings()
-    found = build_config(Settings, {"places": 0, "share": 1, "exact": False, "presets": ["b", "c"]}, "here")
-    assert asdict(found) == {"places": 0, "share": 1.0, "exact": False, "way": "spread", "presets": ("b", "c")}
-    assert type(found.share) is float
+    config = build_config(Settings, {"places": 0, "share": 1, "exact": False, "presets": ["b", "c"]}, "here")
+    assert asdict(config) == {"places": 0, "share": 1.0, "exact": False, "way": "spread", "presets": ("b", "c")}
+    assert type(config.share) is float
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"place": 3}, "there is no setting place; there are places, share"),
         ({"places": "3"}, "places must be a whole number, such as 20; it is '3'"),
@@ -44,8 +44,8 @@ def test_what_is_given_counts_and_the_rest_stays() -> None:
         ({"presets": "b"}, "presets must be a list"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_its_name(given: dict[str, Any], told: str) -> None:
-    with pytest.raises(SourceError, match=f"^here: {told}"):
+def test_what_does_not_fit_is_refused_by_its_name(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SourceError, match=f"^here: {message}"):
         build_config(Settings, given, "here")
 
 

@@ -1,4 +1,4 @@
-"""One night of the small world, for all tests of the artist level."""
+"""A night of the small catalogue, for all tests of the artist level."""
 
 import datetime as dt
 
@@ -11,29 +11,32 @@ from jobs.context import JobContext, Night
 from jobs.lake.deletion_requests import sha256
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from tests.artists.world import DAY, listen, small_world, written
+from tests.artists.small_catalogue import DAY, add_listening, small_tables, write_tables
 
 
 @pytest.fixture(scope="package")
 def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Night:
-    """The small world in a lake: ann likes groups 0 and 1, bob wants tracks forgotten and has blocked one, cid likes little."""
+    """A night of the small catalogue.
+
+    ann likes groups 0 and 1. bob likes the same, requests two deletions and has blocked one track. cid likes two tracks.
+    """
     var = tmp_path_factory.mktemp("artists")
     sources = var / "sources.toml"
     sources.write_text(
         'name = "small"\ngenres = "pmrs7"\n[[source]]\nname = "app"\nformat = "app_log"\npath = "/x"\n'
         '[[source]]\nname = "msd"\nformat = "msd_unique_tracks"\npath = "/x"\n'
-        '[[source]]\nname = "wishes"\nformat = "deletions"\npath = "/x"\n'
+        '[[source]]\nname = "requests"\nformat = "deletions"\npath = "/x"\n'
     )
     night = Night(DAY, "r", load_sources(sources), Settings(var=var), spark)
-    rows = small_world()
+    rows = small_tables()
     ann = [f"t{artist}.{number}" for artist in (0, 1, 3, 4) for number in range(3)]
-    listen(rows, "ann", *ann)
-    listen(rows, "bob", *ann)
-    listen(rows, "cid", "t0.0", "t0.1")
-    rows["deletions/wishes"] = [{"user_hash": sha256("bob"), "track_id": name} for name in ("t0.0", "t2.0")]
+    add_listening(rows, "ann", *ann)
+    add_listening(rows, "bob", *ann)
+    add_listening(rows, "cid", "t0.0", "t0.1")
+    rows["deletions/requests"] = [{"user_hash": sha256("bob"), "track_id": name} for name in ("t0.0", "t2.0")]
     rows["events/app"] = [{"user_id": "bob", "track_id": "t1.1", "event": "block", "within_late_window": True,
                            "played_at": dt.datetime(2026, 11, 14, 1, tzinfo=dt.UTC)}]  # fmt: skip
-    written(JobContext(night, "literal", Config()), rows)
+    write_tables(JobContext(night, "literal", Config()), rows)
     ctx = JobContext(night, "artists", Config())
     artists.run(ctx)
     ctx.commit()

@@ -79,8 +79,8 @@ def test_clips_equal_those_of_the_front_end(make_context: MakeContext, tmp_path:
     for row in rows:
         begin = round(row["start"] * 22_050)
         clip = torch.from_numpy(wave[begin : begin + shape.clip_samples])[None]
-        found = np.frombuffer(row["mel"], np.float16).reshape(599, 128).astype(np.float32)
-        np.testing.assert_allclose(found, log_mel(clip, shape)[0].numpy(), atol=0.02)
+        stored = np.frombuffer(row["mel"], np.float16).reshape(599, 128).astype(np.float32)
+        np.testing.assert_allclose(stored, log_mel(clip, shape)[0].numpy(), atol=0.02)
 
 
 def test_a_second_night_decodes_only_new_contents(make_context: MakeContext, tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def test_a_log_is_continued_and_only_the_own_part_is_told(tmp_path: Path) -> Non
 
 def test_signals_are_noted_and_then_given_back() -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    with stop_requested() as told:
-        assert told == []
+    with stop_requested() as signals:
+        assert signals == []
         os.kill(os.getpid(), signal.SIGTERM)
-        assert told == [signal.SIGTERM]
+        assert signals == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) == handler

@@ -1,7 +1,7 @@
-"""A program: the job `collaborative` on executors that are processes of their own, of which some are killed while it runs.
+"""Run the job `collaborative` on executors in separate processes and kill some of them meanwhile.
 
-`python -m tests.collaborative.on_a_cluster VAR SOURCES DATE`; its last line is JSON: the digests of what it wrote, and what was
-killed.
+Usage: `python -m tests.collaborative.on_a_cluster VAR SOURCES DATE`. The last line printed is JSON: the tables' digests, the
+killed process ids and the numbers of cached partitions.
 """
 
 import contextlib
@@ -27,44 +27,44 @@ from models import ials as model
 
 MASTER = "local-cluster[2,1,1024]"
 CLUSTER = {
-    # neither kill shall find an executor that has nothing yet
+    # the job starts when both executors are registered, so that each one killed has data
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",
     "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
-    # small partitions stay apart, so that both executors hold some
+    # small partitions are not merged, so that both executors have some
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "4",
     "spark.buffer.pageSize": "1m",
     "spark.eventLog.enabled": "false",
 }
-PATIENCE = 120.0
-"""Seconds until Spark must have noticed a death, or have put another executor in its place."""
+TIMEOUT_S = 120.0
+"""Seconds within which Spark must notice a lost executor, or start another."""
 
 
 class Killer:
-    """Kills an executor when the first iteration is told, and another one in a later iteration without waiting for anything."""
+    """Progress callback that kills an executor after iterations 1 and 3."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark: Any = spark
         self.killed: list[int] = []
-        self.kept: list[int] = []
-        """Partitions of blocks that Spark keeps: before the first kill, behind it, and when the last iteration was told."""
+        self.cached_counts: list[int] = []
+        """Cached partitions of blocks: before the first kill, after it, and after the last iteration."""
 
     def __call__(self, step: str, done: int, total: int) -> None:
         if not step.startswith("fitting"):
             return
         if done == 1:
-            self._kill_and_see()
+            self._kill_and_wait()
         elif done == 3:
             self._wait(lambda: len(self._executors()) == 2)
             self._kill()
         elif done == total:
-            self.kept.append(self._cached())
+            self.cached_counts.append(self._count_cached_partitions())
 
-    def _kill_and_see(self) -> None:
-        self.kept.append(self._cached())
+    def _kill_and_wait(self) -> None:
+        self.cached_counts.append(self._count_cached_partitions())
         self._kill()
-        self._wait(lambda: self._cached() < self.kept[0])
-        self.kept.append(self._cached())
+        self._wait(lambda: self._count_cached_partitions() < self.cached_counts[0])
+        self.cached_counts.append(self._count_cached_partitions())
 
     def _kill(self) -> None:
         pid = self._executors()[0]
@@ -72,17 +72,17 @@ class Killer:
         self.killed.append(pid)
 
     def _executors(self) -> list[int]:
-        """The driver's JVM has them for children."""
+        """Return the process ids of the executors, which are children of the driver's JVM."""
         driver = int(self._spark._jvm.java.lang.ProcessHandle.current().pid())
         return sorted(pid for pid in _children(driver) if b"CoarseGrainedExecutorBackend" in _read(pid, "cmdline"))
 
-    def _cached(self) -> int:
-        kept = self._spark.sparkContext._jsc.sc().getRDDStorageInfo()
-        return sum(rdd.numCachedPartitions() for rdd in kept if "FlatMapGroupsInArrow" in rdd.name())
+    def _count_cached_partitions(self) -> int:
+        rdds = self._spark.sparkContext._jsc.sc().getRDDStorageInfo()
+        return sum(rdd.numCachedPartitions() for rdd in rdds if "FlatMapGroupsInArrow" in rdd.name())
 
     @staticmethod
     def _wait(until: Any) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_S
         while not until():
             if time.monotonic() > end:
                 raise TimeoutError("Spark has not noticed")
@@ -91,8 +91,8 @@ class Killer:
 
 def _children(parent: int) -> list[int]:
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    # behind the name, which may hold anything: the state, and the parent
-    return [pid for pid in pids if (told := _read(pid, "stat").rpartition(b")")[2].split()) and int(told[1]) == parent]
+    # the name may contain anything; the state and the parent follow it
+    return [pid for pid in pids if (fields := _read(pid, "stat").rpartition(b")")[2].split()) and int(fields[1]) == parent]
 
 
 def _read(pid: int, name: str) -> bytes:
@@ -103,7 +103,7 @@ def _read(pid: int, name: str) -> bytes:
 
 
 def main(var: str, sources: str, date: str) -> dict[str, Any]:
-    """Fit in blocks, however few the likes are."""
+    """Fit in blocks of tasks, even with few interactions, and return the report."""
     als_blocks.LIKE_BYTES, model.BLOCK_INTERACTIONS = 2**40, 60
     settings = Settings(var=Path(var), master=MASTER, driver_memory="1g")
     spark = session("a fit on a cluster", settings, CLUSTER)
@@ -113,10 +113,10 @@ def main(var: str, sources: str, date: str) -> dict[str, Any]:
     ctx = JobContext(night, "collaborative", factors.Config())
     try:
         factors.run(ctx)
-        return {"digests": {m.table: m.digest for m in ctx.pending}, "killed": killer.killed, "kept": killer.kept}
+        return {"digests": {m.table: m.digest for m in ctx.pending}, "killed": killer.killed, "cached": killer.cached_counts}
     finally:
         spark.stop()
-        # executors work beside Spark's own files, whatever it is told
+        # executors write below SPARK_HOME, whatever the settings
         shutil.rmtree(app, ignore_errors=True)
         with contextlib.suppress(OSError):
             app.parent.rmdir()

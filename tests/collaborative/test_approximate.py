@@ -1,4 +1,4 @@
-"""Lists of a catalogue so large that its factors are searched approximately: the setting, and the index in Spark's tasks."""
+"""Lists from approximate search: the setting that selects it, and the index in Spark's tasks."""
 
 from dataclasses import replace
 
@@ -19,28 +19,28 @@ EXACT = ServingModel(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in rang
 LARGE = Config(overall=5, per_genre=0, approximate_from=TRACKS)
 
 
-def told(listeners: DataFrame, shelf: ServingModel, config: Config) -> list[Row]:
-    return build_candidates(listeners, shelf, config).orderBy("user_id", "score", "track_id").collect()
+def candidate_rows(users: DataFrame, serving: ServingModel, config: Config) -> list[Row]:
+    return build_candidates(users, serving, config).orderBy("user_id", "score", "track_id").collect()
 
 
-def test_tasks_search_the_index_and_find_the_lists(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_search_with_all_probes_gives_the_exact_lists(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ivf_index, "ITEMS_PER_LIST", 20)
-    heard = [(f"u{user}", list(range(user, 300, user + 3)), [1.0] * len(range(user, 300, user + 3))) for user in range(9)]
+    histories = [(f"u{user}", list(range(user, 300, user + 3)), [1.0] * len(range(user, 300, user + 3))) for user in range(9)]
     schema = "user_id string, items array<int>, ratings array<float>"
-    listeners = spark.createDataFrame(heard, schema).repartition(2, "user_id").sortWithinPartitions("user_id")
+    users = spark.createDataFrame(histories, schema).repartition(2, "user_id").sortWithinPartitions("user_id")
     index = with_index(EXACT, LARGE).index
     assert index is not None
     assert len(index.centroids) == TRACKS // 20
-    wanted = told(listeners, EXACT, LARGE)
-    assert len(wanted) == 9 * 5
-    everywhere = replace(EXACT, index=replace(index, probes=ivf_index.MAX_LISTS))
-    assert told(listeners, everywhere, LARGE) == wanted
-    nearly = told(listeners, replace(EXACT, index=replace(index, probes=1)), LARGE)
-    assert len(nearly) == len(wanted)
-    assert nearly != wanted  # the index was asked, and not the factors
+    expected = candidate_rows(users, EXACT, LARGE)
+    assert len(expected) == 9 * 5
+    all_probed = replace(EXACT, index=replace(index, probes=ivf_index.MAX_LISTS))
+    assert candidate_rows(users, all_probed, LARGE) == expected
+    one_probed = candidate_rows(users, replace(EXACT, index=replace(index, probes=1)), LARGE)
+    assert len(one_probed) == len(expected)
+    assert one_probed != expected  # one probe of the index misses items that the factors give
 
 
-def test_lists_are_exact_unless_a_large_catalogue_s_are_not_to_be() -> None:
+def test_index_is_built_only_for_overall_lists_of_a_large_catalogue() -> None:
     assert with_index(EXACT, Config(per_genre=0)).index is None
     assert with_index(EXACT, replace(LARGE, approximate_from=TRACKS + 1)).index is None
     assert with_index(EXACT, replace(LARGE, per_genre=3)).index is None

@@ -1,4 +1,4 @@
-"""An executor that is killed in the middle of a fit takes blocks and shuffles with it; the fit ends with the same bits."""
+"""A fit gives the same bits when executors are killed and their blocks and shuffles are lost."""
 
 import datetime as dt
 import json
@@ -23,24 +23,24 @@ DATE = dt.date(2026, 11, 14)
 
 @pytest.fixture
 def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
-    """Synthetic: 60 users of 25 tracks."""
+    """A synthetic night of 60 users and 25 tracks."""
     file = tmp_path / "sources.toml"
     file.write_text(SOURCES)
     night = Night(DATE, "r", load_sources(file), settings, spark)
-    draw = np.random.default_rng(4)
-    heard = [
-        (f"u{u:02d}", f"t{t:02d}", float(draw.integers(1, 9)), 1, False, None)
-        for u in range(60) for t in range(25) if draw.random() < 0.4
+    rng = np.random.default_rng(4)
+    rows = [
+        (f"u{u:02d}", f"t{t:02d}", float(rng.integers(1, 9)), 1, False, None)
+        for u in range(60) for t in range(25) if rng.random() < 0.4
     ]  # fmt: skip
     ctx = JobContext(night, "history", factors.Config())
-    ctx.write("history", spark.createDataFrame(heard, table("history").schema))
+    ctx.write("history", spark.createDataFrame(rows, table("history").schema))
     ctx.commit()
     night.models.register(RANKING, b"weights", {"method": "als", "settings": {"rank": 6, "iterations": 4}})
     return night
 
 
 @pytest.mark.slow
-def test_a_fit_outlives_two_of_its_executors_and_gives_the_bits_of_one_machine(night: Night, tmp_path: Path) -> None:
+def test_fit_with_two_killed_executors_gives_the_bits_of_one_machine(night: Night, tmp_path: Path) -> None:
     alone = JobContext(night, "collaborative", factors.Config())
     factors.run(alone)
     arguments = [str(night.settings.var), str(tmp_path / "sources.toml"), DATE.isoformat()]
@@ -49,9 +49,9 @@ def test_a_fit_outlives_two_of_its_executors_and_gives_the_bits_of_one_machine(n
         cwd=REPOSITORY, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-4_000:]
-    told = json.loads(ended.stdout.splitlines()[-1])
-    assert len(set(told["killed"])) == 2
-    before, behind, last = told["kept"]
-    assert behind < before, "the first executor held nothing that the fit needs"
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert len(set(report["killed"])) == 2
+    before, after, last = report["cached"]
+    assert after < before, "the first executor held nothing that the fit needs"
     assert last == before, "what was lost is there again"
-    assert told["digests"] == {manifest.table: manifest.digest for manifest in alone.pending}
+    assert report["digests"] == {manifest.table: manifest.digest for manifest in alone.pending}

@@ -1,4 +1,4 @@
-"""What the night ranks with: the live recipe, whatever method it is of, and PMRS as it is shipped where none is live."""
+"""The ranker of a night: the live one, of any method; without one, PMRS with default settings."""
 
 import datetime as dt
 from pathlib import Path
@@ -28,19 +28,19 @@ TRACKS = 12
 
 @pytest.fixture
 def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
-    """Forty users of two tastes, even and odd tracks; each misses two of the six of the taste; one user has only skipped."""
+    """Forty users of even or of odd tracks, each without two of the six. One more user has only skipped."""
     file = tmp_path / "sources.toml"
     file.write_text(SOURCES)
     night = Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark)
     ctx = JobContext(night, "literal", candidates.Config())
-    heard = [
+    history = [
         (f"u{u:02d}", f"t{t:02d}", 1.0 + (t == u % 2), 1, False, None)
         for u in range(40) for t in range(u % 2, TRACKS, 2) if t not in {(u + 2 * k) % TRACKS for k in (0, 1)}
     ]  # fmt: skip
-    heard.append(("skipper", "t00", 0.0, 0, False, None))
-    ctx.write("history", spark.createDataFrame(heard, table("history").schema))
-    everybody = sorted({(row[0], 4) for row in heard} | {("new", 0)})
-    ctx.write("eligible_users", spark.createDataFrame(everybody, table("eligible_users").schema))
+    history.append(("skipper", "t00", 0.0, 0, False, None))
+    ctx.write("history", spark.createDataFrame(history, table("history").schema))
+    eligible = sorted({(row[0], 4) for row in history} | {("new", 0)})
+    ctx.write("eligible_users", spark.createDataFrame(eligible, table("eligible_users").schema))
     rock = ("Rock", 0.5, [0.5 if genre == "Rock" else 0.5 / 6 for genre in ctx.genres.genres], "label", None)
     genres = [(f"t{t:02d}", *(rock if t % 4 < 2 else (None, 0.0, [], "none", None))) for t in range(TRACKS)]
     ctx.write("track_genres", spark.createDataFrame(genres, table("track_genres").schema))
@@ -48,7 +48,7 @@ def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
     return night
 
 
-def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, str]]]:
+def candidate_lists(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, str]]]:
     for job, module in (("collaborative", factors), ("candidates", candidates)):
         ctx = JobContext(night, job, module.Config())
         module.run(ctx)
@@ -56,12 +56,12 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
     rows = night.lake.read(night.spark, "candidates", Partitions.DATE, night.date.isoformat()).orderBy(
         "user_id", "list", "score", "track_id"
     )
-    found: dict[tuple[str, str], list[tuple[str, str | None, str]]] = {}
+    by_list: dict[tuple[str, str], list[tuple[str, str | None, str]]] = {}
     for row in rows.collect():
-        found.setdefault((row["user_id"], row["list"]), []).append(
+        by_list.setdefault((row["user_id"], row["list"]), []).append(
             (row["track_id"], row["reason_track_id"], row["method"])
         )
-    return found
+    return by_list
 
 
 @pytest.mark.parametrize(
@@ -76,45 +76,45 @@ def offered(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, s
         ("als_mllib", {"rank": 4, "iterations": 4, "blocks": 99}),
     ],
 )
-def test_the_live_recipe_makes_the_lists_and_their_reasons(night: Night, method: str, config: dict[str, float]) -> None:
+def test_live_ranker_gives_the_lists_and_their_reasons(night: Night, method: str, config: dict[str, float]) -> None:
     night.models.register(RANKING, b"weights", {"method": method, "settings": config})
-    found = offered(night)
-    assert {user for user, _ in found} == {f"u{u:02d}" for u in range(40)}, (
+    by_list = candidate_lists(night)
+    assert {user for user, _ in by_list} == {f"u{u:02d}" for u in range(40)}, (
         "who liked nothing is left to popular tracks"
     )
     for user in ("u00", "u07"):
         even = int(user[1:]) % 2
         missing = {f"t{(int(user[1:]) + 2 * k) % TRACKS:02d}" for k in (0, 1)}
-        lists = found[user, "overall"]
+        lists = by_list[user, "overall"]
         assert {track for track, _, _ in lists[-2:]} == missing, "best last"
         assert {used for _, _, used in lists} == {method}
-        assert all(because and int(because[1:]) % 2 == even for track, because, _ in lists if track in missing)
-        assert {track for track, _, _ in found[user, "Rock"]} <= {f"t{t:02d}" for t in range(TRACKS) if t % 4 < 2}
+        assert all(reason and int(reason[1:]) % 2 == even for track, reason, _ in lists if track in missing)
+        assert {track for track, _, _ in by_list[user, "Rock"]} <= {f"t{t:02d}" for t in range(TRACKS) if t % 4 < 2}
 
 
-def test_without_a_live_model_pmrs_ranks_as_it_is_shipped(night: Night) -> None:
-    assert {method for rows in offered(night).values() for _, _, method in rows} == {"pmrs_cf"}
+def test_without_a_live_ranker_pmrs_with_default_settings_ranks(night: Night) -> None:
+    assert {method for rows in candidate_lists(night).values() for _, _, method in rows} == {"pmrs_cf"}
 
 
-def test_the_recipe_is_an_input_of_what_it_makes(night: Night) -> None:
+def test_digest_of_the_ranker_is_an_input_of_its_tables(night: Night) -> None:
     digest = night.models.register(RANKING, b"weights", {"method": "item_knn", "settings": {}})
-    offered(night)
+    candidate_lists(night)
     for name in ("candidates", "item_factors"):
-        made = night.lake.manifest(name, night.date.isoformat())
-        assert made is not None
-        assert made.inputs[f"model|{RANKING}"] == digest
+        manifest = night.lake.manifest(name, night.date.isoformat())
+        assert manifest is not None
+        assert manifest.inputs[f"model|{RANKING}"] == digest
 
 
-def test_a_night_that_died_in_the_fit_goes_on_to_the_same_factors(
+def test_job_killed_in_the_fit_resumes_to_the_same_digests(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     done: list[int] = []
-    dies_at = 4
+    kill_at = 4
 
     def notify(step: str, iteration: int, total: int) -> None:
         done.append(iteration)
-        if iteration == dies_at:
+        if iteration == kill_at:
             raise KeyboardInterrupt
 
     def fitted() -> list[str]:
@@ -122,19 +122,19 @@ def test_a_night_that_died_in_the_fit_goes_on_to_the_same_factors(
         factors.run(ctx)
         return [manifest.digest for manifest in ctx.commit()]
 
-    whole = fitted()
+    uninterrupted = fitted()
     night.on_progress = notify
     with pytest.raises(KeyboardInterrupt):
         fitted()
     assert night.lake.store.walk("checkpoints")
     done.clear()
-    dies_at = -1
-    assert fitted() == whole
+    kill_at = -1
+    assert fitted() == uninterrupted
     assert done == [0, *range(5, 11)]
     assert not night.lake.store.walk("checkpoints")
 
 
-def test_a_recipe_without_factors_leaves_no_old_checkpoint_of_a_former_one(
+def test_method_without_factors_removes_old_checkpoints_of_its_predecessor(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night.lake.store.write_bytes("checkpoints/collaborative/0a.safetensors", b"factors")
@@ -146,7 +146,7 @@ def test_a_recipe_without_factors_leaves_no_old_checkpoint_of_a_former_one(
     assert not night.lake.store.walk("checkpoints")
 
 
-def test_factors_of_another_recipe_are_not_taken(night: Night) -> None:
+def test_factors_of_another_ranker_raise(night: Night) -> None:
     ctx = JobContext(night, "collaborative", factors.Config())
     factors.run(ctx)
     ctx.commit()
@@ -155,20 +155,20 @@ def test_factors_of_another_recipe_are_not_taken(night: Night) -> None:
         candidates.run(JobContext(night, "candidates", candidates.Config()))
 
 
-def test_a_live_model_without_a_card_stops_the_night(night: Night) -> None:
+def test_live_ranker_without_a_card_raises(night: Night) -> None:
     digest = night.models.register(RANKING, b"weights", {"method": "item_knn", "settings": {}})
     night.lake.store.remove(f"models/{RANKING}/{digest}")
     with pytest.raises(LakeError, match="is live and has no card"):
-        offered(night)
+        candidate_lists(night)
 
 
 @pytest.mark.parametrize(
-    ("card", "said"),
+    ("card", "message"),
     [
         ({"method": "oracle"}, "unknown method 'oracle'"),
         ({"method": "ease", "settings": {"depth": 3}}, "settings that are unknown"),
     ],
 )
-def test_a_card_of_another_program_is_refused_by_name(card: dict[str, object], said: str) -> None:
-    with pytest.raises(LakeError, match=said):
+def test_card_with_unknown_method_or_setting_raises(card: dict[str, object], message: str) -> None:
+    with pytest.raises(LakeError, match=message):
         ranker_from_card({**card, "digest": "abc"})

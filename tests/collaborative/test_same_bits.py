@@ -1,4 +1,4 @@
-"""Equal input gives equal tables, to the last bit, however many cores there are and however Spark plans."""
+"""Equal input gives equal tables, to the last bit, with any number of cores and any plan of Spark."""
 
 import json
 import os
@@ -39,8 +39,8 @@ settings = Settings(var=Path(var), master=f"local[{cores}]", driver_memory="2g")
 overrides = {"spark.sql.adaptive.enabled": adaptive, "spark.sql.files.maxPartitionBytes": "64k"}
 spark = session("same bits", settings, overrides)
 night = Night(dt.date(2026, 11, 14), "r", load_sources(Path(folder) / "sources.toml"), settings, spark)
-found = {}
-# several blocks for the threads, and several tasks for the cores
+digests = {}
+# several blocks per thread and several tasks per core
 ials.BLOCK_INTERACTIONS = 700
 
 def run(names, label, **config):
@@ -49,35 +49,35 @@ def run(names, label, **config):
             own = config if job.name == "candidates" else {}
             ctx = JobContext(night, job.name, job.load().Config(**own))
             job.load().run(ctx)
-            found.update({label + manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()})
+            digests.update({label + manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()})
 
 before = {"snapshots", "catalogue", "history", "mel", "genre_score", "classify"}
 run(before | {"collaborative", "candidates", "content", "artists", "rank"}, "", users_per_task=60)
 night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
 run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
-# as where the driver does not hold the likes
+# as if the interactions did not fit into the driver
 als_blocks.LIKE_BYTES = 2**40
 run({"collaborative", "candidates"}, "als in tasks ", users_per_task=60, per_genre=0)
-print(json.dumps(found))
+print(json.dumps(digests))
 """
 
 
 def tables(folder: Path, cores: int, adaptive: bool) -> dict[str, tuple[int, str]]:
-    """Rows and digest of every table of a night, in a Spark of its own."""
+    """Return rows and digest of every table of a night, computed by a new Spark process."""
     var = folder / f"var-{cores}-{adaptive}"
     command = [sys.executable, "-c", NIGHT, str(folder), str(var), str(cores), str(adaptive).lower()]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, tuple[int, str]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    digests: dict[str, tuple[int, str]] = json.loads(done.stdout.splitlines()[-1])
+    return digests
 
 
 @pytest.mark.slow
-def test_cores_and_adaptive_planning_change_no_bit(tmp_path: Path) -> None:
-    draw = np.random.default_rng(3)
-    songs = draw.zipf(1.4, (400, 30)) % 300
-    rows = {(user, song): draw.geometric(0.4) for user, line in enumerate(songs) for song in line}
+def test_cores_and_adaptive_planning_change_no_digest(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    songs = rng.zipf(1.4, (400, 30)) % 300
+    rows = {(user, song): rng.geometric(0.4) for user, line in enumerate(songs) for song in line}
     triplets = "".join(f"{user:040x}\tSO{song:016X}\t{plays}\n" for (user, song), plays in rows.items())
     (tmp_path / "train_triplets.txt").write_text(triplets)
     tracks = "".join(f"TR{song:016X}<SEP>SO{song:016X}<SEP>Artist {song % 7}<SEP>Song {song}\n" for song in range(300))

@@ -1,4 +1,4 @@
-"""Factors of new tracks from their clips, by a network that learns from those of liked ones: the job `content`, by = genre_cnn."""
+"""The job `content` with `encoder = "genre_cnn"`: a network predicts factors of new tracks from their clips."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -21,24 +21,25 @@ from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNNConfig
 
 LIKED, NEW = 32, 8
-AS_IT_IS = AugmentConfig(0.0, 0.0, 0, 0, 0)
+NO_AUGMENTATION = AugmentConfig(0.0, 0.0, 0, 0, 0)
 SMALL = GenreCNNConfig(
-    conv=(8, 8, 16, 16), dense=32, epochs=30, batch_size=8, lr=3e-3, patience=30, val_share=0.25, augment=AS_IT_IS
+    conv=(8, 8, 16, 16), dense=32, epochs=30, batch_size=8, lr=3e-3, patience=30, val_share=0.25, augment=NO_AUGMENTATION
 )
 VECTORS = {"mfcc": 20, "mfcc_std": 20, "mfcc_delta_std": 20, "chroma": 12, "chroma_std": 12, "contrast": 7, "contrast_std": 7}
 
 
 @pytest.fixture
-def heard(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], JobContext]:
-    """A night whose tracks sound low or high, as those who listen like it; their descriptors say nothing, their titles all.
+def night_of(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], JobContext]:
+    """Return a function that writes a night of low and high sounds and gives its context.
 
-    Two clips each; t0 .. are liked, n0 .. have never been played.
+    Factors and texts follow from the sound; descriptors are random. Every track has two clips; t0 ... are liked and n0 ... are
+    unplayed.
     """
     monkeypatch.setattr("jobs.content.network.make_config", lambda name, **given: replace(SMALL, **given))
 
     def night() -> JobContext:
         file = tmp_path / "sources.toml"
-        file.write_text('name = "heard"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
+        file.write_text('name = "clips"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
         one = Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark)
         ctx, rng = JobContext(one, "ingest", Config()), np.random.default_rng(6)
         tracks = [*(f"t{n}" for n in range(LIKED)), *(f"n{n}" for n in range(NEW))]
@@ -74,48 +75,48 @@ def heard(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_the_network_hears_what_descriptors_do_not_say(heard: Callable[[], JobContext], text: bool) -> None:
-    ctx = heard()
+def test_network_predicts_factors_that_random_descriptors_do_not(night_of: Callable[[], JobContext], text: bool) -> None:
+    ctx = night_of()
     assert fit_cold_start(ctx, Config()) is None, "numbers drawn at random say nothing, and that is found out"
-    found = fit_cold_start(ctx, Config(encoder="genre_cnn", text=text))
-    assert found is not None
-    assert found.track_ids[found.n_played :] == tuple(f"n{n}" for n in range(NEW))
-    wanted = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
-    assert (found.factors * wanted).sum(1).min() > 0.8
+    items = fit_cold_start(ctx, Config(encoder="genre_cnn", text=text))
+    assert items is not None
+    assert items.track_ids[items.n_played :] == tuple(f"n{n}" for n in range(NEW))
+    expected = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
+    assert (items.factors * expected).sum(1).min() > 0.8
     again = fit_cold_start(ctx, Config(encoder="genre_cnn", text=text))
     assert again is not None
-    np.testing.assert_array_equal(again.factors, found.factors)
+    np.testing.assert_array_equal(again.factors, items.factors)
 
 
-def test_text_beside_descriptors_is_learned_from(heard: Callable[[], JobContext]) -> None:
-    found = fit_cold_start(heard(), Config(text=True))
-    assert found is not None
-    wanted = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
-    assert (found.factors * wanted).sum(1).mean() > 0.85
+def test_text_vectors_beside_descriptors_predict_factors(night_of: Callable[[], JobContext]) -> None:
+    items = fit_cold_start(night_of(), Config(text=True))
+    assert items is not None
+    expected = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
+    assert (items.factors * expected).sum(1).mean() > 0.85
 
 
-def test_a_track_of_which_nothing_is_written_is_heard_all_the_same(heard: Callable[[], JobContext]) -> None:
-    ctx = heard()
-    written = JobContext(ctx.night, "ingest", Config())
-    written.write("track_texts", ctx.read("track_texts").where("track_id != 'n0'"))
-    written.commit()
-    found = fit_cold_start(ctx, Config(text=True))
-    assert found is not None
-    assert "n0" in found.track_ids
+def test_track_without_a_text_gets_factors_too(night_of: Callable[[], JobContext]) -> None:
+    ctx = night_of()
+    ingest = JobContext(ctx.night, "ingest", Config())
+    ingest.write("track_texts", ctx.read("track_texts").where("track_id != 'n0'"))
+    ingest.commit()
+    items = fit_cold_start(ctx, Config(text=True))
+    assert items is not None
+    assert "n0" in items.track_ids
 
 
-def test_those_with_most_listeners_are_learned_from(spark: SparkSession) -> None:
-    heard_by = {"a": 1, "b": 3, "c": 3, "d": 2, "elsewhere": 9}
-    history = spark.createDataFrame([(t, n) for t, times in heard_by.items() for n in range(times)], "track_id string, user int")
+def test_most_popular_returns_the_tracks_with_most_users(spark: SparkSession) -> None:
+    n_users = {"a": 1, "b": 3, "c": 3, "d": 2, "elsewhere": 9}
+    history = spark.createDataFrame([(t, n) for t, times in n_users.items() for n in range(times)], "track_id string, user int")
     factors = spark.createDataFrame([(t, [1.0]) for t in "abcd"], "track_id string, factors array<float>")
     assert {row["track_id"] for row in network.most_popular(factors, history, 2).collect()} == {"b", "c"}
     assert {row["track_id"] for row in network.most_popular(factors, history, 3).collect()} == {"b", "c", "d"}
 
 
-def test_text_that_nothing_has_read_and_a_way_to_hear_that_there_is_not_are_refused(heard: Callable[[], JobContext]) -> None:
-    ctx = heard()
+def test_unknown_encoder_or_preset_and_missing_text_vectors_raise(night_of: Callable[[], JobContext]) -> None:
+    ctx = night_of()
     with pytest.raises(SourceError, match="descriptors, genre_cnn, short_chunk"):
-        fit_cold_start(ctx, Config(encoder="ears"))
+        fit_cold_start(ctx, Config(encoder="transformer"))
     with pytest.raises(SourceError, match="pmrs-4s"):
         fit_cold_start(ctx, Config(preset="4s"))
     empty = JobContext(ctx.night, "ingest", Config())

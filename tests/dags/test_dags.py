@@ -1,4 +1,4 @@
-"""The DAG as Airflow reads it: it parses, and what its docstring promises is set. Airflow has an environment of its own."""
+"""The DAG parses in Airflow and has the settings of its docstring. Airflow has a separate environment."""
 
 import datetime as dt
 import json
@@ -51,33 +51,33 @@ print("FACTS" + json.dumps({"errors": errors, "dags": {dag.dag_id: described(dag
 
 @pytest.fixture(scope="module")
 def dag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    found: dict[str, Any] = read_dags(tmp_path_factory.mktemp("airflow"))["dags"]["nightly_recommendations"]
-    return found
+    facts: dict[str, Any] = read_dags(tmp_path_factory.mktemp("airflow"))["dags"]["nightly_recommendations"]
+    return facts
 
 
 @cache
 def read_dags(var: Path) -> dict[str, Any]:
-    """Airflow's DagBag of dags/, in a fresh Airflow home."""
+    """Return the facts of the DagBag of dags/, read in a fresh Airflow home."""
     environment = {**os.environ, **airflow_environment(Settings(var=var))}
     ran = subprocess.run(
         [str(BIN / "python"), "-c", READER, str(REPOSITORY / "dags")],
         env=environment, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert "FACTS" in ran.stdout, ran.stderr[-2000:]
-    found: dict[str, Any] = json.loads(ran.stdout.rpartition("FACTS")[2])
-    assert found["errors"] == {}
-    return found
+    facts: dict[str, Any] = json.loads(ran.stdout.rpartition("FACTS")[2])
+    assert facts["errors"] == {}
+    return facts
 
 
 def backfilled(template: str, run_type: str, conf: dict[str, Any]) -> str:
-    """What Airflow makes of the argument for such a run."""
+    """Return the argument as Airflow renders it for such a run."""
     return str(Template(template).render(dag_run=SimpleNamespace(run_type=run_type, conf=conf)))
 
 
 def conf_of(backfill: bool) -> dict[str, Any]:
-    """The configuration that `pmrs nightly` or `pmrs backfill` gives a run."""
-    found: dict[str, Any] = json.loads(dags_test_command(dt.date(2026, 11, 14), backfill)[-1])
-    return found
+    """Return the configuration that `pmrs nightly` or `pmrs backfill` gives a run."""
+    conf: dict[str, Any] = json.loads(dags_test_command(dt.date(2026, 11, 14), backfill)[-1])
+    return conf
 
 
 @pytest.mark.smoke
@@ -88,7 +88,7 @@ def test_one_run_at_a_time_over_explicit_utc_days(dag: dict[str, Any]) -> None:
     assert "spark_pmrs" in dag["doc"]
 
 
-def test_families_follow_each_other_as_the_registry_orders_them(dag: dict[str, Any]) -> None:
+def test_families_run_in_the_order_of_the_registry(dag: dict[str, Any]) -> None:
     before = "begin"
     for family in FAMILIES:
         task = dag["tasks"][family]
@@ -103,13 +103,13 @@ def test_families_follow_each_other_as_the_registry_orders_them(dag: dict[str, A
         before = family
 
 
-def test_a_family_is_tried_again_and_ends_in_time_but_open_is_not_tried_again(dag: dict[str, Any]) -> None:
+def test_families_have_timeouts_and_one_retry_and_begin_has_none(dag: dict[str, Any]) -> None:
     for name, task in dag["tasks"].items():
         assert task["timeout"], f"{name} may hang for ever"
         assert task["retries"] == (1 if name in FAMILIES or name == "night_is_whole" else 0)
 
 
-def test_close_runs_whatever_happened_and_no_failure_is_lost(dag: dict[str, Any]) -> None:
+def test_end_runs_after_failures_and_the_last_task_fails_with_any_family(dag: dict[str, Any]) -> None:
     tasks = dag["tasks"]
     assert tasks["end"]["rule"] == "all_done"
     assert tasks["end"]["after"] == ["begin", "publish"]
@@ -117,22 +117,22 @@ def test_close_runs_whatever_happened_and_no_failure_is_lost(dag: dict[str, Any]
     assert set(tasks["night_is_whole"]["after"]) == {*FAMILIES, "end"}
 
 
-def test_what_uses_a_gpu_waits_for_one(dag: dict[str, Any]) -> None:
+def test_families_that_use_a_gpu_run_in_its_pool(dag: dict[str, Any]) -> None:
     pools = {name: task["pool"] for name, task in dag["tasks"].items()}
     assert {name: pool for name, pool in pools.items() if pool != "default_pool"} == {"genre": "gpu", "recommend": "gpu"}
 
 
-def test_the_dag_imports_no_house_code() -> None:
+def test_dags_import_nothing_from_this_repository() -> None:
     for file in (REPOSITORY / "dags").glob("*.py"):
         imports = [line for line in file.read_text().splitlines() if line.startswith(("import ", "from "))]
         assert not [line for line in imports if line.split()[1].split(".")[0] in {"jobs", "models"}]
 
 
-def test_no_secret_is_in_airflows_variables(settings: Settings) -> None:
+def test_airflow_variables_have_no_secret(settings: Settings) -> None:
     with_secret = settings.model_copy(update={"mongo_uri": SecretStr("mongodb://pmrs:hidden-word@127.0.0.1/")})
     assert "hidden-word" not in json.dumps(airflow_environment(with_secret))
 
 
 @pytest.mark.parametrize("master", ["local[*]", "local[2]", "spark://host:7077", "local-cluster[2,1,1024]"])
-def test_the_connection_keeps_the_master_as_it_is(master: str) -> None:
+def test_spark_connection_has_the_master_unchanged(master: str) -> None:
     assert json.loads(spark_connection(master))["host"] == master

@@ -1,4 +1,4 @@
-"""What is done to one document, page, sentence or listing, without Spark and without MongoDB."""
+"""Erasure from one document, page, sentence or file listing, without Spark and MongoDB."""
 
 import datetime as dt
 
@@ -24,21 +24,21 @@ ANNA = DeletionRequests({sha256("anna"): DeletionRequest(True)})
 NOON = dt.datetime(2026, 11, 14, 12, tzinfo=dt.UTC)
 
 
-def test_a_reason_loses_the_name_and_keeps_the_share() -> None:
+def test_reason_with_a_deleted_name_becomes_neutral_and_keeps_the_genre_share() -> None:
     names = {"Army of Me by Björk"}
     assert without_names(BECAUSE + "Army of Me by Björk", names) == NEUTRAL
     shared = BECAUSE + "Army of Me by Björk; Drum and bass is 30 % of what you play"
     assert without_names(shared, names) == NEUTRAL + "; Drum and bass is 30 % of what you play"
     assert without_names(SOUNDS_LIKE + "Army of Me by Björk", names) == NEUTRAL_COLD_START
-    for near in SIMILAR.values():
-        assert without_names(near + "Army of Me by Björk", names) == NEUTRAL_SIMILAR
-        assert without_names(near + "Army of Me by Björk and others", names) != NEUTRAL_SIMILAR
-    kept = (BECAUSE + "Army of Me by Björk and others", SOUNDS_LIKE + "Joga", NEUTRAL_COLD_START, "popular: played by 3 listeners")
-    for other in (*kept, BECAUSE + "Joga"):
+    for prefix in SIMILAR.values():
+        assert without_names(prefix + "Army of Me by Björk", names) == NEUTRAL_SIMILAR
+        assert without_names(prefix + "Army of Me by Björk and others", names) != NEUTRAL_SIMILAR
+    others = (SOUNDS_LIKE + "Joga", NEUTRAL_COLD_START, "popular: played by 3 listeners", BECAUSE + "Joga")
+    for other in (BECAUSE + "Army of Me by Björk and others", *others):
         assert without_names(other, names) == other
 
 
-def test_a_list_loses_the_track_and_closes_its_ranks() -> None:
+def test_deleted_track_leaves_the_list_and_later_items_move_up() -> None:
     items = [{"rank": n, "track_id": t, "why": w} for n, t, w in ((1, "T1", "x"), (2, "T2", BECAUSE + "Y"), (3, "T3", "z"))]
     document = {"_id": "u|overall", "user_id": "u", "items": items, "digest": "d"}
     cleaned = without_tracks(document, frozenset({"T1"}), {"Y"})
@@ -49,14 +49,14 @@ def test_a_list_loses_the_track_and_closes_its_ranks() -> None:
     assert without_tracks(document, frozenset({"T1", "T2", "T3"}), set()) is None
 
 
-def test_a_page_loses_the_examples_of_who_asked_their_links_and_nothing_else() -> None:
+def test_page_loses_only_the_examples_of_requesters_and_their_links() -> None:
     link = '<a class="example" href="#example-{}">Role</a>\n'
     section = '<section class="example" id="example-{}">\n<h3>Role</h3><code class="user">{}</code><i>{}</i>\n</section>\n'
     users = ("anna", "berta", "&lt;a&amp;b&gt;", "carla")
     parts = [section.format(n, user, f"list {n}") for n, user in enumerate(users, 1)]
     page = "<nav>" + "".join(link.format(n) for n in (1, 2, 3, 4)) + "</nav>" + "".join(parts) + "<footer>"
-    odd = DeletionRequests({**ANNA.by_hash, sha256("<a&b>"): DeletionRequest(False, frozenset({"T1"}))})
-    cut = without_examples(page, odd)
+    requests = DeletionRequests({**ANNA.by_hash, sha256("<a&b>"): DeletionRequest(False, frozenset({"T1"}))})
+    cut = without_examples(page, requests)
     assert "anna" not in cut
     assert "list 1" not in cut
     assert "list 3" not in cut
@@ -65,11 +65,11 @@ def test_a_page_loses_the_examples_of_who_asked_their_links_and_nothing_else() -
     assert parts[3] in cut
     assert cut.count("Cut out") == 2
     assert cut.endswith("<footer>")
-    assert without_examples(cut, odd) == cut
+    assert without_examples(cut, requests) == cut
     assert without_examples(page, DeletionRequests({sha256("dora"): DeletionRequest(True)})) == page
 
 
-def test_a_page_of_the_older_layout_loses_its_one_example() -> None:
+def test_page_of_the_older_layout_loses_its_only_example() -> None:
     page = "<h2>A</h2>\n<h2>One listener's overall list</h2>\n<code>{}</code><table>x</table>\n<h2>B</h2>b"
     cut = without_examples(page.format("anna"), ANNA)
     assert "anna" not in cut
@@ -77,11 +77,11 @@ def test_a_page_of_the_older_layout_loses_its_one_example() -> None:
     assert cut.endswith("<h2>B</h2>b")
     assert without_examples(cut, ANNA) == cut
     assert without_examples(page.format("berta"), ANNA) == page.format("berta")
-    odd = DeletionRequests({sha256("<a&b>"): DeletionRequest(False, frozenset({"T1"}))})
-    assert "<table>" not in without_examples(page.format("&lt;a&amp;b&gt;"), odd)
+    escaped = DeletionRequests({sha256("<a&b>"): DeletionRequest(False, frozenset({"T1"}))})
+    assert "<table>" not in without_examples(page.format("&lt;a&amp;b&gt;"), escaped)
 
 
-def test_sentences_and_records_lose_names_and_ids_of_our_own_stay() -> None:
+def test_texts_with_a_deleted_user_are_redacted_and_run_ids_stay() -> None:
     names = names_somebody(DeletionRequests({**ANNA.by_hash, sha256("2026"): DeletionRequest(True)}), ())
     run = {"_id": "20261114_1", "date": "2026-11-14", "error": "bad key {_id: 'anna|overall'}", "jobs": [{"seconds": 2026.0}]}
     assert scrubbed(run, names, ANNA) == {**run, "error": REDACTED}
@@ -89,11 +89,11 @@ def test_sentences_and_records_lose_names_and_ids_of_our_own_stay() -> None:
     assert scrubbed({"users": [{"user_id": "anna"}, {"user_id": "berta"}]}, names, ANNA) == {"users": [None, {"user_id": "berta"}]}
 
 
-def test_every_text_of_a_card_is_looked_at() -> None:
+def test_texts_of_a_card_include_keys_and_nested_values() -> None:
     assert set(texts({"a": ["b", {"c": 1}], "d": None})) == {"a", "b", "c", "d"}
 
 
-def test_what_no_manifest_names_is_found_with_its_age() -> None:
+def test_files_without_a_manifest_are_orphans_with_their_time() -> None:
     old, new = "dt=2026-11-13/run=2026-11-14T030000-aaaaaa", "dt=2026-11-13/run=2026-11-14T040000-bbbbbb-aaaaaa"
     names = [
         f"events/app/{old}/part-0.parquet", f"events/app/{new}/part-0.parquet", f"events/app/{new}/.part-0.parquet.crc",
@@ -104,7 +104,7 @@ def test_what_no_manifest_names_is_found_with_its_age() -> None:
     ]  # fmt: skip
     files = [File(name, NOON) for name in names]
     named = lake_scan.by_folder([Manifest("events/app", "2026-11-13", new, 1, "d", "events", "r")])
-    found = {stray.name: stray.time.hour for stray in lake_scan.orphans(files, named)}
-    assert found == {f"events/app/{old}": 3, "events/app/_temporary": 5, "events/app/dt=2026-11-13/.0123.tmp": 12,
+    orphans = {stray.name: stray.time.hour for stray in lake_scan.orphans(files, named)}
+    assert orphans == {f"events/app/{old}": 3, "events/app/_temporary": 5, "events/app/dt=2026-11-13/.0123.tmp": 12,
                      "stage/run=2026-11-14T060000-dddddd": 6}  # fmt: skip
     assert lake_scan.unknown(files) == ["notes"]

@@ -1,4 +1,4 @@
-"""What the registry keeps after somebody asked to be forgotten."""
+"""The model registry and checkpoints after a deletion request."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from jobs.lake.files import FileStore
 from jobs.lake.model_registry import registry_of
 
 
-def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: Path) -> None:
-    registry, asked = registry_of(str(tmp_path), "small"), DeletionRequests({sha256("anna"): DeletionRequest(True)})
+def test_weights_fitted_to_plays_are_deleted_and_the_card_stays(tmp_path: Path) -> None:
+    registry, requests = registry_of(str(tmp_path), "small"), DeletionRequests({sha256("anna"): DeletionRequest(True)})
     store = FileStore(f"{tmp_path}/small")
     weights = (0).to_bytes(8, "little")
     ranker = registry.register("ranking", weights, {"method": "ease", "learned_from": "listening", "settings": {"a": 1}})
-    hearing = registry.register("cnn", weights, {"genres": ["Rock"]})
-    changes = clean_models(store, asked)
+    audio_model = registry.register("cnn", weights, {"genres": ["Rock"]})
+    changes = clean_models(store, requests)
     assert [(c.what, c.removed, c.changed) for c in changes] == [("models/ranking", 0, 1)]
     card = registry.card("ranking")
     assert card is not None
@@ -26,13 +26,13 @@ def test_weights_that_learned_from_listening_go_and_the_recipe_stays(tmp_path: P
     assert "forgotten" in card["weights"]
     with pytest.raises(LakeError, match="has no weights"):
         registry.load("ranking")
-    kept = registry.load("cnn")
-    assert kept is not None
-    assert kept.digest == hearing
-    assert clean_models(store, asked) == [], "a second time there is nothing left to do"
+    model = registry.load("cnn")
+    assert model is not None
+    assert model.digest == audio_model
+    assert clean_models(store, requests) == [], "a second time there is nothing left to do"
 
 
-def test_where_unfinished_fits_stand_is_deleted_with_what_a_kill_left_half_written(tmp_path: Path) -> None:
+def test_checkpoints_fitted_to_plays_are_deleted_with_half_written_ones(tmp_path: Path) -> None:
     store = FileStore(str(tmp_path))
     for name in ("0a.safetensors", ".1b.tmp"):
         store.write_bytes(f"checkpoints/collaborative/{name}", b"factors of anna")

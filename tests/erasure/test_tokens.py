@@ -1,4 +1,4 @@
-"""Neither quoting nor garbage saves a name: whatever stands around an id, the line is found."""
+"""A line with a deleted id matches, whatever quoting or garbage surrounds the id."""
 
 import json
 
@@ -15,41 +15,41 @@ GARBAGE = st.binary(max_size=40)
 BREAKS = st.sampled_from([b"\t", b",", b" ", b";", b"|", b'"', b"'", b"<SEP>", b"=", b"/", b"\xff", b"\x00", b"{", b"("])
 
 
-def wish_of(user: str, *tracks: str) -> DeletionRequests:
+def request_for(user: str, *tracks: str) -> DeletionRequests:
     return DeletionRequests({sha256(user): DeletionRequest(not tracks, frozenset(tracks))})
 
 
 @settings(derandomize=True, deadline=None)
 @given(user=NAMES, other=NAMES, ascii_only=st.booleans(), cut=st.integers(0, 30), before=GARBAGE)
-def test_an_id_in_json_is_found_also_where_the_line_is_cut_or_begins_with_garbage(
+def test_id_in_json_matches_in_truncated_lines_and_after_garbage(
     user: str, other: str, ascii_only: bool, cut: int, before: bytes
 ) -> None:
     line = json.dumps({"user_id": user, "track_id": other, "event": "teleport"}, ensure_ascii=ascii_only).encode()
     tail = line[: len(line) - min(cut, 20)]
-    assert names_somebody(wish_of(user), ())(before + b" " + tail)
+    assert names_somebody(request_for(user), ())(before + b" " + tail)
 
 
 @settings(derandomize=True, deadline=None)
 @given(user=PLAIN, before=GARBAGE, after=GARBAGE, left=BREAKS, right=BREAKS)
-def test_an_id_between_any_two_breaks_is_found(user: str, before: bytes, after: bytes, left: bytes, right: bytes) -> None:
-    assert names_somebody(wish_of(user), ())(before + left + user.encode() + right + after)
+def test_id_between_any_two_separators_matches(user: str, before: bytes, after: bytes, left: bytes, right: bytes) -> None:
+    assert names_somebody(request_for(user), ())(before + left + user.encode() + right + after)
 
 
 @settings(derandomize=True, deadline=None)
 @given(user=NAMES.filter(lambda t: "\t" not in t), others=st.lists(NAMES.filter(lambda t: "\t" not in t), max_size=4))
 @pytest.mark.parametrize("code", ["utf-8", "latin-1"])
-def test_a_field_between_tabs_is_found_in_either_encoding(code: str, user: str, others: list[str]) -> None:
+def test_field_between_tabs_matches_in_either_encoding(code: str, user: str, others: list[str]) -> None:
     try:
         line = "\t".join([*others, user, "many"]).encode(code)
     except UnicodeEncodeError:
         return
-    assert names_somebody(wish_of(user), ())(line)
+    assert names_somebody(request_for(user), ())(line)
 
 
 @settings(derandomize=True, deadline=None)
 @given(line=st.binary(max_size=300))
-def test_any_bytes_are_taken_and_name_nobody_by_themselves(line: bytes) -> None:
-    assert not names_somebody(wish_of("nobody whom any bytes would name"), ("ns",))(line)
+def test_random_bytes_match_no_id(line: bytes) -> None:
+    assert not names_somebody(request_for("nobody whom any bytes would name"), ("ns",))(line)
     assert "" not in tokens(line)
 
 
@@ -61,8 +61,8 @@ def test_any_bytes_are_taken_and_name_nobody_by_themselves(line: bytes) -> None:
         b'{"user_id": "\\u0061nna\\u0020b."}', b"anna b.\r",
     ],
 )  # fmt: skip
-def test_ways_to_write_a_name(line: bytes) -> None:
-    assert names_somebody(wish_of("anna b."), ())(line)
+def test_quotings_of_an_id_match(line: bytes) -> None:
+    assert names_somebody(request_for("anna b."), ())(line)
 
 
 @pytest.mark.parametrize(
@@ -76,35 +76,35 @@ def test_ways_to_write_a_name(line: bytes) -> None:
         b"u\tbj%F6rk g.\t1", b"u\tbj%25C3%25B6rk%20g.\t1",
     ],
 )  # fmt: skip
-def test_encodings_of_a_name(line: bytes) -> None:
-    assert names_somebody(wish_of("björk g."), ())(line)
+def test_encodings_of_an_id_match(line: bytes) -> None:
+    assert names_somebody(request_for("björk g."), ())(line)
 
 
-def test_a_plus_in_an_address_is_itself_or_a_space() -> None:
-    assert names_somebody(wish_of("a+b@x.com"), ())(b"u=a+b%40x.com&t=1")
-    assert names_somebody(wish_of("a b@x.com"), ())(b"u=a+b%40x.com&t=1")
+def test_plus_in_a_url_is_a_plus_or_a_space() -> None:
+    assert names_somebody(request_for("a+b@x.com"), ())(b"u=a+b%40x.com&t=1")
+    assert names_somebody(request_for("a b@x.com"), ())(b"u=a+b%40x.com&t=1")
 
 
-def test_a_long_id_in_escapes_is_found() -> None:
+def test_long_escaped_id_matches() -> None:
     user = "é b" * 100
-    assert names_somebody(wish_of(user), ())(json.dumps({"user_id": user}).encode())
+    assert names_somebody(request_for(user), ())(json.dumps({"user_id": user}).encode())
 
 
-def test_namespaces_and_pairs() -> None:
-    assert names_somebody(wish_of("lastfm:7"), ("lastfm",))(b'{"user_id": 7}')
-    assert not names_somebody(wish_of("lastfm:7"), ("other",))(b'{"user_id": 7}')
-    pair = names_somebody(wish_of("lastfm:7", "lastfm:t1"), ("lastfm",))
+def test_ids_match_with_their_namespace_and_pairs_need_both_ids() -> None:
+    assert names_somebody(request_for("lastfm:7"), ("lastfm",))(b'{"user_id": 7}')
+    assert not names_somebody(request_for("lastfm:7"), ("other",))(b'{"user_id": 7}')
+    pair = names_somebody(request_for("lastfm:7", "lastfm:t1"), ("lastfm",))
     assert pair(b"7\tt1\tmany")
     assert not pair(b"7\tt2\tmany")
 
 
-def test_a_hostile_line_takes_no_longer_than_its_length() -> None:
-    judge = names_somebody(wish_of("u"), ())
-    assert not judge(b'"' * 100_000)
-    assert not judge(b'\\"' * 50_000)
+def test_many_quotes_take_linear_time() -> None:
+    matches = names_somebody(request_for("u"), ())
+    assert not matches(b'"' * 100_000)
+    assert not matches(b'\\"' * 50_000)
 
 
-def test_a_log_in_one_line_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_over_the_limit_matches_without_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.erasure.tokens.tokens", lambda line: pytest.fail("it was taken apart"))
     line = b'{"user_id": "somebody"},' * (LONG_LINE // 24 + 1)
     assert names_somebody(DeletionRequests({sha256("another"): DeletionRequest(True)}), ())(line)

@@ -103,7 +103,7 @@ def test_artist_features_leave_out_the_track_itself() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=40))
 def test_auc_and_recall_match_scikit_learn(pairs: list[tuple[int, bool]]) -> None:
-    scores, liked = np.array([[s for s, _ in pairs]], float), np.array([[mine for _, mine in pairs]])
+    scores, liked = np.array([[s for s, _ in pairs]], float), np.array([[like for _, like in pairs]])
     if liked.all() or not liked.any():
         return
     by_model = auc_and_recall(scores, liked)[0]

@@ -206,5 +206,5 @@ def test_confidence_is_the_share_of_best_rated_tracks_in_the_first_ranks(spark: 
         [("a", "Rock"), ("b", "Rock"), ("c", "Trance"), ("d", "Rock")], "track_id string, genre string"
     )
     lists = ranked_lists(spark, {"q": ["x", "d", "a", "c"]})
-    found = confidence_scores(lists, truth_of(spark, {"q": ["a", "b", "c"]}), genres, 2).collect()
-    assert [(r["genre"], r["confidence"]) for r in found] == [("Rock", 0.5), ("Trance", 1.0)]
+    rows = confidence_scores(lists, truth_of(spark, {"q": ["a", "b", "c"]}), genres, 2).collect()
+    assert [(r["genre"], r["confidence"]) for r in rows] == [("Rock", 0.5), ("Trance", 1.0)]

@@ -32,15 +32,15 @@ def test_liang_recall_divides_by_the_list_length(spark: SparkSession) -> None:
 
 
 def test_query_without_list_or_hit_scores_zero(spark: SparkSession) -> None:
-    found = metrics_of(spark, {"hit": ["a"], "miss": ["b"]}, {"hit": ["a"], "miss": ["a"], "no list": ["a"]})
-    assert {query: row["NDCG@10"] for query, row in found.items()} == {"hit": 1.0, "miss": 0.0, "no list": 0.0}
+    by_query = metrics_of(spark, {"hit": ["a"], "miss": ["b"]}, {"hit": ["a"], "miss": ["a"], "no list": ["a"]})
+    assert {query: row["NDCG@10"] for query, row in by_query.items()} == {"hit": 1.0, "miss": 0.0, "no list": 0.0}
 
 
 def test_ties_count_against_the_model(spark: SparkSession) -> None:
     scored = [("u", 1, "a", 1.0), ("u", 2, "b", 1.0), ("u", 3, "c", 0.5)]
     lists = spark.createDataFrame(scored, "query_id string, rank int, track_id string, score double")
-    found = metrics.hit_ranks(lists, truth_of(spark, {"u": ["a"]}), inputs_of(spark, {"u": ["a"]})).collect()
-    assert found[0]["hit_ranks"] == [2]
+    rows = metrics.hit_ranks(lists, truth_of(spark, {"u": ["a"]}), inputs_of(spark, {"u": ["a"]})).collect()
+    assert rows[0]["hit_ranks"] == [2]
 
 
 def test_ties_at_the_end_of_a_full_list_are_no_hits(spark: SparkSession) -> None:
@@ -68,7 +68,7 @@ def test_metrics_match_trec_eval(
     lists, truth, ours = random_rankings
     measures = {"P", "recall", "ndcg_cut", "map_cut", "map", "recip_rank", "success"}
     evaluator = pytrec_eval.RelevanceEvaluator({q: dict.fromkeys(ts, 1) for q, ts in truth.items()}, measures)
-    runs = {q: {t: float(-place) for place, t in enumerate(ts)} for q, ts in lists.items()}
+    runs = {q: {t: float(-index) for index, t in enumerate(ts)} for q, ts in lists.items()}
     for query, expected in evaluator.evaluate(runs).items():
         values, n_relevant = ours[query], len(truth[query])
         for cut in (10, 20, 100):

@@ -50,9 +50,9 @@ def test_fold_in_matches_the_last_half_step_of_mllib(training_data: TrainingData
     ours = np.array(
         [row["factors"] for row in item_factors.join(items, "item").orderBy("track_id").collect()], dtype=np.float32
     )
-    theirs = np.array([row["factors"] for row in user_factors.join(users, "user").orderBy("user_id").collect()])
-    found = ALSModel(ours, MLLIB.objective, MLLIB.min_rating).fold_in(training_data.ratings)
-    np.testing.assert_allclose(found, theirs, rtol=2e-3, atol=2e-4)
+    expected = np.array([row["factors"] for row in user_factors.join(users, "user").orderBy("user_id").collect()])
+    actual = ALSModel(ours, MLLIB.objective, MLLIB.min_rating).fold_in(training_data.ratings)
+    np.testing.assert_allclose(actual, expected, rtol=2e-3, atol=2e-4)
 
 
 def test_pmrs_cf_ranks_as_the_night_does(training_data: TrainingData) -> None:
@@ -75,5 +75,5 @@ def test_pmrs_cf_ranks_as_the_night_does(training_data: TrainingData) -> None:
 def test_windowed_popularity_counts_recent_ratings_only(training_data: TrainingData) -> None:
     (windowed,) = select_models(["popularity_window"])
     recent = replace(training_data, recent=training_data.ratings[:1])
-    found = windowed.method.fit(recent, windowed.grid[0], 0).score(Queries(training_data.ratings[:1]))
-    assert set(np.flatnonzero(found[0])) == set(training_data.ratings[:1].indices)
+    scores = windowed.method.fit(recent, windowed.grid[0], 0).score(Queries(training_data.ratings[:1]))
+    assert set(np.flatnonzero(scores[0])) == set(training_data.ratings[:1].indices)

@@ -32,9 +32,9 @@ def history(spark: SparkSession, *interactions: Interaction) -> DataFrame:
 
 def ranked(spark: SparkSession, lists: dict[str, list[str]], name: str = "overall") -> DataFrame:
     rows = [
-        (user, name, place, track, 0.5, "pmrs_cf", "personal", "because")
+        (user, name, rank, track, 0.5, "pmrs_cf", "personal", "because")
         for user, tracks in lists.items()
-        for place, track in enumerate(tracks, 1)
+        for rank, track in enumerate(tracks, 1)
     ]
     return spark.createDataFrame(rows, table("ranked").schema)
 
@@ -59,9 +59,9 @@ def test_truth_has_tracks_first_played_on_the_day(spark: SparkSession) -> None:
 
 def test_charts_count_users_overall_and_in_the_window(spark: SparkSession) -> None:
     more = [("x", "b", 1.0, 28), ("y", "c", 1.0, 29), ("z", "b", 1.0, None)]
-    found = nightly.build_charts(history(spark, *PAST, *more), NIGHT, nightly.Config()).collect()
+    rows = nightly.build_charts(history(spark, *PAST, *more), NIGHT, nightly.Config()).collect()
     charts: dict[str, dict[int, str]] = {name: {} for name in nightly.CHARTS}
-    for row in found:
+    for row in rows:
         charts[row["model"]][row["position"]] = row["track_id"]
     assert charts["popularity"] == {1: "b", 2: "a", 3: "c"}, "b has four listeners, a three, c two; d none"
     assert charts["popularity_window"] == {1: "a", 2: "b", 3: "c"}, "a two; b, c one each: by id"
@@ -75,9 +75,9 @@ def chart_lists(spark: SparkSession, excluded: dict[str, list[int]], length: int
         [(u, f"t{n:02d}") for u, ns in excluded.items() for n in ns], "user_id string, track_id string"
     )
     users = spark.createDataFrame([(user, "popularity") for user in excluded], "user_id string, model string")
-    found = nightly.build_chart_lists(users, pairs, charts, k).orderBy("user_id", "rank").collect()
+    ranked_rows = nightly.build_chart_lists(users, pairs, charts, k).orderBy("user_id", "rank").collect()
     lists: dict[str, list[str]] = {}
-    for row in found:
+    for row in ranked_rows:
         lists.setdefault(row["user_id"], []).append(row["track_id"])
         assert row["rank"] == len(lists[row["user_id"]])
     return lists
@@ -85,8 +85,8 @@ def chart_lists(spark: SparkSession, excluded: dict[str, list[int]], length: int
 
 def test_chart_lists_skip_excluded_tracks_and_fill_up(spark: SparkSession) -> None:
     excluded = {"none": [], "first": [1, 2, 3], "mixed": [2, 4, 5, 9], "deep": [*range(1, 11), 12], "strange": [99]}
-    found = chart_lists(spark, excluded, length=14, k=3)
-    assert found == {
+    lists = chart_lists(spark, excluded, length=14, k=3)
+    assert lists == {
         "none": ["t01", "t02", "t03"],
         "first": ["t04", "t05", "t06"],
         "mixed": ["t01", "t03", "t06"],
@@ -206,12 +206,12 @@ def test_genre_confidence_is_the_share_of_best_rated_tracks_in_the_list(spark: S
     )
     excluded = spark.createDataFrame([("u", "a")], "user_id string, track_id string")
     chart = spark.createDataFrame(
-        [(track, place) for place, track in enumerate(["x", "a", "t", "b", "c", "d"], 1)],
+        [(track, position) for position, track in enumerate(["x", "a", "t", "b", "c", "d"], 1)],
         "track_id string, position int",
     )
     rows = nightly.build_genre_confidence(lists, rated, excluded, chart, genres, k=2)
-    found = {(row["model"], row["genre"]): (row["users"], row["confidence"]) for row in rows}
-    assert found == {
+    by_genre = {(row["model"], row["genre"]): (row["users"], row["confidence"]) for row in rows}
+    assert by_genre == {
         ("live", "Rock"): (2, (0.5 + 1) / 2),  # of b and c the list's first two, d and c, have c; of v's d all
         ("live", "Trance"): (1, 1.0),
         ("popularity", "Rock"): (2, (1.0 + 0) / 2),  # u: b, c; v: a, b

@@ -64,10 +64,10 @@ def test_session_task_has_one_target_and_only_earlier_inputs(temporal: Split) ->
     next_track, rest = (task for task in temporal.tasks if task.offered == "all")
     in_order = ["a", "c", "d"]
     (query,) = {q for q, _ in pairs(next_track.truth)}
-    place = int(query.rpartition("#")[2])
-    assert pairs(next_track.inputs) == {(query, track) for track in in_order[: place - 1]}
-    assert pairs(next_track.truth) == {(query, in_order[place - 1])}
-    assert pairs(rest.truth) == {(query, track) for track in in_order[place - 1 :]}
+    position = int(query.rpartition("#")[2])
+    assert pairs(next_track.inputs) == {(query, track) for track in in_order[: position - 1]}
+    assert pairs(next_track.truth) == {(query, in_order[position - 1])}
+    assert pairs(rest.truth) == {(query, track) for track in in_order[position - 1 :]}
 
 
 def test_training_plays_are_ordered_and_end_before_the_cutoff(spark: SparkSession) -> None:
@@ -198,11 +198,11 @@ def test_leave_last_holds_out_the_last_tracks(spark: SparkSession) -> None:
 def test_held_out_users_are_not_in_training_and_four_fifths_are_inputs(spark: SparkSession) -> None:
     data = tracks_of(spark, {f"u{n:02d}": 10 for n in range(30)})
     split = HeldOutUsers(min_users_per_track=2, min_tracks=5).split(data)
-    asked, truth = pairs(split.tasks[0].inputs), pairs(split.tasks[0].truth)
-    users = {user for user, _ in asked}
+    inputs, truth = pairs(split.tasks[0].inputs), pairs(split.tasks[0].truth)
+    users = {user for user, _ in inputs}
     assert len(users) == 3
     assert not users & {user for user, _ in pairs(split.train, "user_id")}
-    assert all(sum(1 for u, _ in asked if u == user) == 8 for user in users)
+    assert all(sum(1 for u, _ in inputs if u == user) == 8 for user in users)
     assert len(truth) == 6
 
 

@@ -71,8 +71,8 @@ def test_a_track_keeps_every_genre_that_annotators_give_it(spark: SparkSession) 
 
 def test_multilabel_probabilities_are_normalized_to_shares(spark: SparkSession) -> None:
     rows = [("a", [0.9, 0.9]), ("b", [0.7002, 0.3]), ("c", [0.2, 0.0]), ("d", [])]
-    told = spark.createDataFrame(rows, "track_id string, probabilities array<double>")
-    actual = genre_shares(told, ("Rock", "Trance"), ("a", "b", "c", "d", "e"))
+    predictions = spark.createDataFrame(rows, "track_id string, probabilities array<double>")
+    actual = genre_shares(predictions, ("Rock", "Trance"), ("a", "b", "c", "d", "e"))
     expected = [[0.5, 0.5, 0.0], [0.7002, 0.3, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
     np.testing.assert_allclose(actual, expected, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""H_U from small literal histories: ratings, and the events that a night may use."""
+"""H_U from small literal histories: ratings, usable events and eligible users."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ SHAPE = (
 
 
 def events(spark: SparkSession, *rows: tuple[Any, ...]) -> DataFrame:
-    """Rows (event, rating, ms_played, minutes after noon) of user u on track t."""
+    """Return events of user u and track t from rows (event, rating, ms_played, minutes after noon)."""
     full = [("u", "t", kind, stars, ms, NOON + timedelta(minutes=at), None, True) for kind, stars, ms, at in rows]
     return spark.createDataFrame(full, SHAPE)
 

@@ -1,4 +1,4 @@
-"""The lake's promises: a digest is of the rows alone, a partition exists when its manifest does."""
+"""The lake: a digest depends on the rows alone, and a partition exists when its manifest does."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ ROWS = [("s1", "t1"), ("s2", None), ("s3", "t3")]
 SHAPE = "song_id string, track_id string"
 
 
-def test_a_digest_does_not_depend_on_order_or_partitions(spark: SparkSession) -> None:
+def test_digest_does_not_depend_on_order_or_partitions(spark: SparkSession) -> None:
     one = digest(spark.createDataFrame(ROWS, SHAPE).repartition(1))
     assert one == digest(spark.createDataFrame(ROWS[::-1], SHAPE).repartition(3))
     assert one.rows == 3
@@ -31,11 +31,11 @@ def test_a_digest_does_not_depend_on_order_or_partitions(spark: SparkSession) ->
     "others",
     [ROWS[:2], [*ROWS, ROWS[0]], [("s1", "t1"), (None, "s2"), ("s3", "t3")], [("s1", "t1"), ("s2", ""), ("s3", "t3")]],
 )
-def test_a_digest_tells_other_rows_apart(spark: SparkSession, others: list[tuple[str, str]]) -> None:
+def test_digest_differs_for_other_rows(spark: SparkSession, others: list[tuple[str, str]]) -> None:
     assert digest(spark.createDataFrame(ROWS, SHAPE)) != digest(spark.createDataFrame(others, SHAPE))
 
 
-def test_a_digest_sees_where_one_array_ends_and_the_next_begins(spark: SparkSession) -> None:
+def test_digest_differs_for_other_boundaries_of_arrays(spark: SparkSession) -> None:
     shape = "a array<string>, b array<string>"
     one, other, none, null = (
         digest(spark.createDataFrame([row], shape))
@@ -44,18 +44,18 @@ def test_a_digest_sees_where_one_array_ends_and_the_next_begins(spark: SparkSess
     assert len({one.digest, other.digest, none.digest, null.digest}) == 4
 
 
-def test_no_rows_have_the_digest_of_an_empty_frame(spark: SparkSession) -> None:
+def test_empty_digest_is_that_of_an_empty_frame_with_the_schema(spark: SparkSession) -> None:
     empty = spark.createDataFrame([], SHAPE)
     assert digest(empty) == empty_digest(empty.schema)
     assert empty_digest(empty.schema) != empty_digest(spark.createDataFrame([], "a array<string>").schema)
 
 
 def put(lake: Lake, spark: SparkSession, part: str, date: str, rows: list[tuple[str, str]]) -> Manifest:
-    folder, found = lake.write(part, date, spark.createDataFrame(rows, SHAPE))
-    return Manifest(part, date, folder, found.rows, found.digest, "test", "run")
+    folder, row_digest = lake.write(part, date, spark.createDataFrame(rows, SHAPE))
+    return Manifest(part, date, folder, row_digest.rows, row_digest.digest, "test", "run")
 
 
-def test_rows_without_a_manifest_are_not_there(spark: SparkSession, tmp_path: Path) -> None:
+def test_rows_without_a_manifest_are_not_read(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     manifest = put(lake, spark, "song_tracks", "2026-11-14", [("s", "t")])
     assert lake.read(spark, "song_tracks", Partitions.DATE, "2026-11-14").count() == 0
@@ -65,23 +65,23 @@ def test_rows_without_a_manifest_are_not_there(spark: SparkSession, tmp_path: Pa
     assert lake.read(spark, "song_tracks", Partitions.DATE, "2026-11-14").collect() == [("s", "t")]
 
 
-def test_a_rewritten_partition_is_the_new_one_whole(spark: SparkSession, tmp_path: Path) -> None:
+def test_rewritten_partition_has_only_the_new_rows(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for rows in ([("a", "1"), ("b", "2")], [("c", "3")]):
         lake.commit(put(lake, spark, "song_tracks", "2026-11-14", rows))
     assert lake.read(spark, "song_tracks", Partitions.DATE, "2026-11-14").collect() == [("c", "3")]
 
 
-def test_a_folder_may_be_called_anything(spark: SparkSession, tmp_path: Path) -> None:
+def test_root_folder_may_have_special_characters(spark: SparkSession, tmp_path: Path) -> None:
     lake, neighbour = (Lake(str(tmp_path / "x y#1" / f"{mark} é%20[ab]{{c}}*") + "/") for mark in "?a")
     assert not Path(lake.store.root).exists()
     folders = {}
-    for place in (lake, neighbour):
-        rows = spark.createDataFrame([("a", place.store.root), ("b", "2")], SHAPE)
-        folders[place] = [place.write("mismatches/one", "2026-11-14", rows)[0]]
-        days = place.write_partitioned("mismatches/one", rows.withColumn("dt", F.lit("2026-11-13")))
-        folders[place].append(days["2026-11-13"][0])
-        written = place.rewrite("mismatches/one", place.read_with_location(spark, "mismatches/one", folders[place]), folders[place])
+    for each in (lake, neighbour):
+        rows = spark.createDataFrame([("a", each.store.root), ("b", "2")], SHAPE)
+        folders[each] = [each.write("mismatches/one", "2026-11-14", rows)[0]]
+        days = each.write_partitioned("mismatches/one", rows.withColumn("dt", F.lit("2026-11-13")))
+        folders[each].append(days["2026-11-13"][0])
+        written = each.rewrite("mismatches/one", each.read_with_location(spark, "mismatches/one", folders[each]), folders[each])
         assert [digest.rows for _, digest in written.values()] == [2, 2]
     stored = lake.read_folder(spark, "mismatches/one", folders[lake][0]).collect()
     assert {row["track_id"] for row in stored} == {lake.store.root, "2"}
@@ -92,7 +92,7 @@ def test_a_folder_may_be_called_anything(spark: SparkSession, tmp_path: Path) ->
         assert fs.FileSystem.from_uri(named)[1] in {f"{lake.store.root}/a", f"{tmp_path}/a"}
 
 
-def test_rules_pick_by_date_over_all_parts(spark: SparkSession, tmp_path: Path) -> None:
+def test_partitions_select_dates_over_all_parts(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), frozenset({"one", "two"}))
     for part, date in (("one", "2026-11-12"), ("one", "2026-11-13"), ("two", "2026-11-14"), ("gone", "2026-11-13")):
         lake.commit(put(lake, spark, f"mismatches/{part}", date, [(part, date)]))
@@ -106,30 +106,30 @@ def test_rules_pick_by_date_over_all_parts(spark: SparkSession, tmp_path: Path) 
     assert dates[Partitions.ALL] == ["2026-11-12", "2026-11-13", "2026-11-14"]
 
 
-def test_rows_that_do_not_fit_are_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_missing_columns_and_unknown_tables_raise(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="lack the columns track_id"):
         Lake(str(tmp_path)).write("song_tracks", "2026-11-14", spark.createDataFrame([("s",)], "song_id string"))
     with pytest.raises(LakeError, match="no table 'songs'"):
         Lake(str(tmp_path)).read(spark, "songs", Partitions.DATE, "2026-11-14")
 
 
-def test_empty_digest_larger_than_the_bound_comes_to_the_driver(spark: SparkSession) -> None:
+def test_collecting_more_bytes_than_the_limit_raises(spark: SparkSession) -> None:
     assert collect_arrow(spark.range(10), 8, "numbers", limit=80).num_rows == 10
     with pytest.raises(LakeError, match="11 rows of 8 bytes"):
         collect_arrow(spark.range(11), 8, "numbers", limit=80)
 
 
-def test_a_model_whose_weights_were_changed_is_refused(tmp_path: Path) -> None:
+def test_model_with_changed_weights_raises(tmp_path: Path) -> None:
     registry = ModelRegistry(Lake(str(tmp_path)).store)
     assert registry.load("cnn") is None
     digest_of = registry.register("cnn", b"weights", {"genres": ["Rock"]})
-    found = registry.load("cnn")
-    assert found is not None
-    assert (found.digest, found.card["genres"], found.weights) == (digest_of, ["Rock"], b"weights")
+    model = registry.load("cnn")
+    assert model is not None
+    assert (model.digest, model.card["genres"], model.weights) == (digest_of, ["Rock"], b"weights")
     (tmp_path / "models" / "cnn" / digest_of / "weights.safetensors").write_bytes(b"others!")
     with pytest.raises(LakeError, match="do not have this digest"):
         registry.load("cnn")
 
 
-def test_the_data_dictionary_is_not_stale() -> None:
+def test_data_dictionary_is_up_to_date() -> None:
     assert (REPOSITORY / "docs" / "data-dictionary.md").read_text() == data_dictionary(), "run `make docs`"

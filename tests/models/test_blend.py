@@ -71,9 +71,9 @@ def test_contributions_sum_to_the_score_without_popularity(ratings: csr_array, b
     prior = blended.prior.weight * blended.prior.model.score(Queries(ratings))
     scores = blended.score(Queries(ratings)) - np.where(blended.score(Queries(ratings)) != 0, prior, 0)
     for row, shares in enumerate(blended.contributions(ratings, item_ids)):
-        mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
-        assert shares.shape == (item_ids[row].size, mine.size)
-        assert not shares[:, mine < 1].any()
+        user_ratings = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
+        assert shares.shape == (item_ids[row].size, user_ratings.size)
+        assert not shares[:, user_ratings < 1].any()
         np.testing.assert_allclose(shares.sum(axis=1), scores[row, item_ids[row]], rtol=1e-3, atol=1e-4)
 
 

@@ -94,8 +94,8 @@ def test_held_out_tracks_of_the_same_taste_rank_above_the_other_taste() -> None:
     right = []
     for user in (u for u in range(60) if u not in {3, 5}):
         same_taste = np.arange(30) % 2 == user % 2
-        positives, theirs = scores[user, unheard[user] & same_taste], scores[user, unheard[user] & ~same_taste]
-        right.append((positives[:, None] > theirs).mean())
+        positives, negatives = scores[user, unheard[user] & same_taste], scores[user, unheard[user] & ~same_taste]
+        right.append((positives[:, None] > negatives).mean())
     assert np.mean(right) > 0.9
 
 

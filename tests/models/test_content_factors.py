@@ -18,10 +18,10 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_linear_factors_are_predicted_for_unseen_tracks() -> None:
     model = fit(FEATURES[:200], FACTORS[:200])
-    found = model.predict(FEATURES[200:])
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
-    assert cosine(found, FACTORS[200:]) > 0.95
-    assert model.cosine == pytest.approx(cosine(found, FACTORS[200:]), abs=0.03)
+    predicted = model.predict(FEATURES[200:])
+    np.testing.assert_allclose(np.linalg.norm(predicted, axis=1), 1)
+    assert cosine(predicted, FACTORS[200:]) > 0.95
+    assert model.cosine == pytest.approx(cosine(predicted, FACTORS[200:]), abs=0.03)
     assert model.baseline < 0.3
 
 
@@ -29,19 +29,19 @@ def test_solution_equals_ridge_regression_of_unit_factors() -> None:
     config = ContentFactorsConfig(alphas=(10.0,))
     model = fit(FEATURES, FACTORS, config)
     x = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
-    theirs = Ridge(alpha=10.0).fit(x, to_unit(FACTORS))
-    np.testing.assert_allclose(model.weight, theirs.coef_.T, atol=1e-9)
-    np.testing.assert_allclose(model.predict(FEATURES), to_unit(theirs.predict(x)), atol=1e-9)
+    ridge = Ridge(alpha=10.0).fit(x, to_unit(FACTORS))
+    np.testing.assert_allclose(model.weight, ridge.coef_.T, atol=1e-9)
+    np.testing.assert_allclose(model.predict(FEATURES), to_unit(ridge.predict(x)), atol=1e-9)
 
 
 def test_cross_validated_cosine_equals_that_of_separate_fits() -> None:
     config = ContentFactorsConfig(alphas=(100.0,), folds=3)
     fold = np.random.default_rng(config.seed).permutation(len(FEATURES)) % 3
     x, y = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0), to_unit(FACTORS)
-    found = np.zeros_like(y)
+    predicted = np.zeros_like(y)
     for k in range(3):
-        found[fold == k] = Ridge(alpha=100.0).fit(x[fold != k], y[fold != k]).predict(x[fold == k])
-    assert fit(FEATURES, FACTORS, config).cosine == pytest.approx(cosine(found, y), abs=1e-9)
+        predicted[fold == k] = Ridge(alpha=100.0).fit(x[fold != k], y[fold != k]).predict(x[fold == k])
+    assert fit(FEATURES, FACTORS, config).cosine == pytest.approx(cosine(predicted, y), abs=1e-9)
 
 
 def test_noise_gets_the_largest_alpha_and_a_low_cosine() -> None:

@@ -15,11 +15,11 @@ def test_search_stops_when_no_remaining_item_can_enter_the_top_k(monkeypatch: py
     y = draw.normal(size=(50_000, 8)).astype(np.float32)
     y[2_000:] *= 1e-3
     shelf, seen = build_index(y), []
-    kept = exact_index._tile_threshold
+    tile_threshold = exact_index._tile_threshold
 
-    def counted(scores: Tensor, floor: Tensor, most: int) -> Tensor:
+    def counted(scores: Tensor, floor: Tensor, k: int) -> Tensor:
         seen.append(scores.numel())
-        return kept(scores, floor, most)
+        return tile_threshold(scores, floor, k)
 
     monkeypatch.setattr(exact_index, "_tile_threshold", counted)
     search(draw.normal(size=(200, 8)).astype(np.float32), shelf, csr_array((200, 50_000), dtype=np.float32), 20)

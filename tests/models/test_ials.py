@@ -174,11 +174,11 @@ def test_contribution_of_an_item_equals_the_closed_form() -> None:
 def test_resumed_fit_gives_the_bits_of_an_uninterrupted_one(steps: int) -> None:
     interactions, config = confidence_weights(listening(), 1.0), IALSConfig(rank=6, iterations=4, cg_steps=steps)
     states: list[ials.ALSState] = []
-    whole = ials.fit_als(interactions, config, on_iteration=states.append)
+    uninterrupted = ials.fit_als(interactions, config, on_iteration=states.append)
     assert [state.iteration for state in states] == [1, 2, 3, 4]
     for state in states:
         further: list[ials.ALSState] = []
-        np.testing.assert_array_equal(ials.fit_als(interactions, config, state, further.append), whole)
+        np.testing.assert_array_equal(ials.fit_als(interactions, config, state, further.append), uninterrupted)
         assert [state.iteration for state in further] == list(range(state.iteration + 1, 5))
 
 
@@ -199,5 +199,5 @@ def test_loss_and_lists_equal_those_of_implicit() -> None:
     assert loss == pytest.approx(report["loss"], rel=1e-5)
     scores[interactions.todense() > 0] = -np.inf
     ours = np.argsort(-scores, axis=1)[:, : len(report["lists"][0])]
-    same = [len(set(mine) & set(theirs)) for mine, theirs in zip(ours.tolist(), report["lists"], strict=True)]
+    same = [len(set(our_items) & set(peer_items)) for our_items, peer_items in zip(ours.tolist(), report["lists"], strict=True)]
     assert np.mean(same) > 0.99 * ours.shape[1]

@@ -155,9 +155,9 @@ def test_lists_do_not_depend_on_the_other_queries_of_a_batch(search: Search) -> 
     actual = search(x, y, seen, 20)
     for row in (0, 17, 299):
         alone = search(x[row : row + 1], y, seen[row : row + 1], 20)
-        mine: I64 = actual.row == row
-        np.testing.assert_array_equal(alone.item, actual.item[mine])
-        np.testing.assert_allclose(alone.score, actual.score[mine], rtol=1e-14)
+        in_row: I64 = actual.row == row
+        np.testing.assert_array_equal(alone.item, actual.item[in_row])
+        np.testing.assert_allclose(alone.score, actual.score[in_row], rtol=1e-14)
 
 
 def test_approximate_search_has_high_recall(monkeypatch: pytest.MonkeyPatch) -> None:

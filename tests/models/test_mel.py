@@ -34,8 +34,8 @@ def oracle(wave: NDArray[np.float32], p: MelPreset) -> NDArray[np.float32]:
 @pytest.mark.parametrize("p", PRESETS.values(), ids=lambda p: p.name)
 def test_filters_equal_librosa(p: MelPreset) -> None:
     actual = mel_filters(p.sample_rate, p.n_fft, p.n_mels)
-    theirs = librosa.filters.mel(sr=p.sample_rate, n_fft=p.n_fft, n_mels=p.n_mels)
-    np.testing.assert_allclose(actual, theirs, atol=1e-7)
+    expected = librosa.filters.mel(sr=p.sample_rate, n_fft=p.n_fft, n_mels=p.n_mels)
+    np.testing.assert_allclose(actual, expected, atol=1e-7)
     assert (actual.sum(axis=1) > 0).all(), "no mel filter may be empty"
 
 

@@ -36,9 +36,9 @@ def by_hand(units: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(sum(weight / total * (units[name].astype(float) @ units[name].T) for name, weight in WEIGHTS.items()))
 
 
-def neighbours(space: ModalitySpace, label: np.ndarray, most: int) -> dict[int, list[int]]:
+def neighbours(space: ModalitySpace, label: np.ndarray, k: int) -> dict[int, list[int]]:
     rows = np.arange(len(label))
-    actual = nearest_neighbors(space, exact_index.build_index(space.vectors), group_by_label(label), rows, most)
+    actual = nearest_neighbors(space, exact_index.build_index(space.vectors), group_by_label(label), rows, k)
     return {row: actual.item[actual.row == row].tolist() for row in rows.tolist()}
 
 
@@ -60,9 +60,9 @@ def test_missing_modality_leaves_the_order_to_the_others_and_its_cosine_is_nan()
     others = {name: rows for name, rows in units.items() if name != "sound"}
     weights = {name: weight for name, weight in WEIGHTS.items() if name != "sound"}
     label = np.arange(200)
-    whole, rest = concat_modalities(units, WEIGHTS), concat_modalities(others, weights)
-    assert neighbours(whole, label, 50)[0] == neighbours(rest, label, 50)[0]
-    cosines = whole.cosines(np.array([0, 1]), np.array([1, 2]))
+    full, rest = concat_modalities(units, WEIGHTS), concat_modalities(others, weights)
+    assert neighbours(full, label, 50)[0] == neighbours(rest, label, 50)[0]
+    cosines = full.cosines(np.array([0, 1]), np.array([1, 2]))
     assert np.isnan(cosines).tolist() == [[False, True, False], [False] * 3]
     expected = [float(units[name][1] @ units[name][2]) for name in WEIGHTS]
     np.testing.assert_allclose(cosines[1], expected, atol=1e-4)
@@ -101,8 +101,8 @@ def test_planted_clusters_are_recovered_deterministically() -> None:
     assert len(pairs) == len(actual) == 4
     assert np.array_equal(label, spherical_kmeans(vectors, 4, seed=5)[0])
     points = to_unit(vectors.astype(np.float64))
-    theirs = KMeans(4, n_init=5, random_state=0).fit(points)
-    agreed = {(int(a), int(b)) for a, b in zip(theirs.labels_, label, strict=True)}
+    kmeans = KMeans(4, n_init=5, random_state=0).fit(points)
+    agreed = {(int(a), int(b)) for a, b in zip(kmeans.labels_, label, strict=True)}
     assert len(agreed) == 4
 
 

@@ -16,7 +16,7 @@ from models.queries import Queries
 from models.recommendation_lists import OVERALL, RankedLists, explain_lists, search_lists
 from models.types import F32
 
-LEAST = 1.0
+MIN_RATING = 1.0
 
 
 def make(seed: int, tracks: int = 40, genres: int = 3, seen: int = 6) -> tuple[F32, Catalogue, csr_array]:
@@ -44,8 +44,8 @@ def rated(items: object, ratings: object, tracks: int) -> csr_array:
 
 def listed(lists: RankedLists, row: int = 0) -> dict[int, list[int]]:
     """Return the items of each list of a user."""
-    mine = lists.row == row
-    return {int(genre): lists.item[mine & (lists.genre == genre)].tolist() for genre in np.unique(lists.genre[mine])}
+    of_user = lists.row == row
+    return {int(genre): lists.item[of_user & (lists.genre == genre)].tolist() for genre in np.unique(lists.genre[of_user])}
 
 
 def by_hand(
@@ -56,8 +56,8 @@ def by_hand(
     seen = set(user.indices.tolist())
     unheard = [t for t in range(len(scores)) if t not in seen]
     order = sorted(unheard, key=lambda t: (-scores[t], t))
-    percentile = {t: (len(order) - place) / len(order) for place, t in enumerate(order)}
-    theta = genre_profiles(user, catalogue, LEAST)[0]
+    percentile = {t: (len(order) - rank) / len(order) for rank, t in enumerate(order)}
+    theta = genre_profiles(user, catalogue, MIN_RATING)[0]
     if genre < 0:
         fit = catalogue.genre_probabilities @ theta if by_taste else np.ones(len(scores))
         value = {t: float(fit[t]) * percentile[t] for t in unheard}
@@ -72,7 +72,7 @@ def by_hand(
 @pytest.mark.parametrize("seed", range(8))
 def test_lists_equal_the_equations_of_the_module_docstring(seed: int, by_taste: bool) -> None:
     scores, catalogue, user = make(seed)
-    for genre, items in listed(top_lists(scores, user, catalogue, LEAST, 5, 3, by_taste)).items():
+    for genre, items in listed(top_lists(scores, user, catalogue, MIN_RATING, 5, 3, by_taste)).items():
         assert items == by_hand(scores, catalogue, user, genre, 5 if genre < 0 else 3, by_taste)
 
 
@@ -80,7 +80,7 @@ def test_lists_equal_the_equations_of_the_module_docstring(seed: int, by_taste: 
 @given(seed=st.integers(0, 10_000), seen=st.integers(0, 39), k=st.integers(1, 60))
 def test_lists_have_no_seen_track_and_are_never_short(seed: int, seen: int, k: int) -> None:
     scores, catalogue, user = make(seed, seen=seen)
-    for genre, items in listed(top_lists(scores, user, catalogue, LEAST, k, k)).items():
+    for genre, items in listed(top_lists(scores, user, catalogue, MIN_RATING, k, k)).items():
         inside = range(40) if genre < 0 else np.flatnonzero(catalogue.genre == genre).tolist()
         assert not set(items) & set(user.indices.tolist())
         assert len(items) == len(set(items)) == min(k, len(set(inside) - set(user.indices.tolist())))
@@ -90,9 +90,9 @@ def test_batch_gives_the_lists_of_each_user_alone() -> None:
     sampled = [make(1, seen=n) for n in (0, 3, 9)]
     catalogue, users = sampled[0][1], vstack([m[2] for m in sampled], format="csr")
     scores = np.concatenate([m[0] for m in sampled])
-    together = top_lists(scores, csr_array(users), catalogue, LEAST, 5, 3)
+    together = top_lists(scores, csr_array(users), catalogue, MIN_RATING, 5, 3)
     for row in range(3):
-        alone = top_lists(scores[row : row + 1], sampled[row][2], catalogue, LEAST, 5, 3)
+        alone = top_lists(scores[row : row + 1], sampled[row][2], catalogue, MIN_RATING, 5, 3)
         assert listed(together, row) == listed(alone)
     assert [*zip(together.row, together.genre, strict=True)] == sorted(zip(together.row, together.genre, strict=True))
 
@@ -115,19 +115,19 @@ def test_percentiles_are_monotonic_in_scores(values: list[float]) -> None:
 def test_track_without_evidence_is_not_recommended() -> None:
     catalogue = Catalogue(np.ones((4, 1), np.float32), np.ones(4, np.int64))
     nobody, scores = rated([], [], 4), np.array([[0.0, 0.5, 0.0, -1.0]], np.float32)
-    assert listed(top_lists(scores, nobody, catalogue, LEAST, 4, 4, uses_genre_profile=False)) == {OVERALL: [1, 3]}
+    assert listed(top_lists(scores, nobody, catalogue, MIN_RATING, 4, 4, uses_genre_profile=False)) == {OVERALL: [1, 3]}
 
 
 def test_negative_scores_do_not_invert_a_list() -> None:
     catalogue = Catalogue(np.array([[1, 0], [1, 0]], np.float32), np.zeros(2, np.int64))
-    lists = top_lists(np.array([[-1.0, -2.0]], np.float32), rated([], [], 2), catalogue, LEAST, 2, 2)
+    lists = top_lists(np.array([[-1.0, -2.0]], np.float32), rated([], [], 2), catalogue, MIN_RATING, 2, 2)
     assert listed(lists)[0] == [0, 1]
 
 
 def test_genre_profile_is_weighted_by_ratings_above_min_rating() -> None:
     catalogue = Catalogue(np.array([[1, 0], [0, 1], [0, 1]], np.float32), np.array([0, 1, 1]))
-    assert genre_profiles(rated([0, 1, 2], [3, 1, 0.5], 3), catalogue, LEAST).tolist() == [[0.75, 0.25]]
-    assert genre_profiles(rated([2], [0.5], 3), catalogue, LEAST).tolist() == [[0, 0]]
+    assert genre_profiles(rated([0, 1, 2], [3, 1, 0.5], 3), catalogue, MIN_RATING).tolist() == [[0.75, 0.25]]
+    assert genre_profiles(rated([2], [0.5], 3), catalogue, MIN_RATING).tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize("arranged", [exact_index.build_index, ivf_index.build_index])
@@ -140,7 +140,7 @@ def test_search_lists_equal_top_lists_of_all_scores(
     model = ALSModel(factors, ALSObjective())
     user_items = csr_array((draw.random((30, 60)) < 0.2) * draw.integers(0, 4, (30, 60)).astype(np.float32))
     catalogue = Catalogue(np.ones((60, 1), np.float32), np.zeros(60, np.int64))
-    slowly = top_lists(model.score(Queries(user_items)), user_items, catalogue, LEAST, 10, 0, uses_genre_profile=False)
+    slowly = top_lists(model.score(Queries(user_items)), user_items, catalogue, MIN_RATING, 10, 0, uses_genre_profile=False)
     quickly = search_lists(model, arranged(factors), user_items, 10)
     for name in ("row", "genre", "item", "genre_profile"):
         np.testing.assert_array_equal(getattr(quickly, name), getattr(slowly, name))

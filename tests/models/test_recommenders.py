@@ -60,10 +60,10 @@ EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 
 
 def lists(
-    model: Recommender, user_items: csr_array, most: int, candidates: str = "exclude_seen", block: int = 7
+    model: Recommender, user_items: csr_array, k: int, candidates: str = "exclude_seen", block: int = 7
 ) -> dict[int, list[int]]:
     actual: dict[int, list[int]] = {row: [] for row in range(user_items.shape[0])}
-    for rows, items, _ in recommend(model, Queries(user_items), most, candidates, block):  # type: ignore[arg-type]
+    for rows, items, _ in recommend(model, Queries(user_items), k, candidates, block):  # type: ignore[arg-type]
         for row, item in zip(rows, items, strict=True):
             actual[int(row)].append(int(item))
     return actual
@@ -167,9 +167,9 @@ def test_contributions_sum_to_the_score(name: str) -> None:
     item_ids = [np.arange(row % 4, 20, 3) for row in range(40)]
     scores = model.score(Queries(ratings))
     for row, contributions in enumerate(model.contributions(ratings, item_ids)):
-        mine = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
-        assert contributions.shape == (item_ids[row].size, mine.size)
-        assert not contributions[:, mine < 1].any()
+        user_ratings = ratings.data[ratings.indptr[row] : ratings.indptr[row + 1]]
+        assert contributions.shape == (item_ids[row].size, user_ratings.size)
+        assert not contributions[:, user_ratings < 1].any()
         np.testing.assert_allclose(contributions.sum(axis=1), scores[row, item_ids[row]], rtol=1e-4, atol=1e-5)
 
 

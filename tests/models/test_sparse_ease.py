@@ -33,8 +33,8 @@ def test_with_all_neighbors_sparse_ease_equals_ease() -> None:
     expected = ease.fit(listening(), ease.EASEConfig(regularization=3.0)).weights
     assert (gram() == 0).any(), "tracks without a common listener have weights too"
     assert (expected[gram() == 0] < -1e-4).any()
-    for most in (TRACKS - 1, 5_000):
-        actual = sparse_ease.fit(listening(), SparseEASEConfig(neighbors=most, regularization=3.0)).weights.toarray()
+    for k in (TRACKS - 1, 5_000):
+        actual = sparse_ease.fit(listening(), SparseEASEConfig(neighbors=k, regularization=3.0)).weights.toarray()
         np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 

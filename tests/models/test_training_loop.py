@@ -126,14 +126,14 @@ def test_two_ranks_resume_bit_exactly_with_random_numbers_in_the_loss(two_ranks:
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 def test_a_training_killed_after_an_epoch_resumes_to_the_same_bits(stop_after: int) -> None:
     states: list[TrainState] = []
-    whole, result = trained(CFG, SquaredError(noise=0.1), save_checkpoint=lambda state: states.append(copied(state)))
+    uninterrupted, result = trained(CFG, SquaredError(noise=0.1), save_checkpoint=lambda state: states.append(copied(state)))
     reports: list[EpochReport] = []
     state = states[stop_after - 1]
     resumed, again = trained(CFG, SquaredError(noise=0.1), resume_from=state, on_epoch=reports.append)
     assert [report.epoch for report in reports] == list(range(stop_after + 1, 5))
     assert again == result
     assert all(
-        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+        torch.equal(a, b) for a, b in zip(uninterrupted.state_dict().values(), resumed.state_dict().values(), strict=True)
     )
 
 

@@ -1,4 +1,4 @@
-"""One whole night of a small synthetic sample, as the DAG runs it: real Spark, real MongoDB, real audio files."""
+"""A full night of a small synthetic sample, run as by the DAG, with real Spark, MongoDB and audio files."""
 
 import json
 
@@ -9,12 +9,12 @@ from pyspark.sql import SparkSession
 from jobs.sample.config import LAST_DATE
 from jobs.sample.generate import generate
 from jobs.settings import Settings
-from tests.night.house import SMALL, World, run_night
+from tests.night.published_night import SMALL, PublishedNight, run_night
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, mongo_uri: SecretStr) -> World:
-    """The sample made, and its last night run and published."""
+def published(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, mongo_uri: SecretStr) -> PublishedNight:
+    """The last night of a generated sample, run and published."""
     var = tmp_path_factory.mktemp("night")
     sample = var / "sample"
     generate(sample, SMALL.days, 7, cfg=SMALL)
@@ -22,6 +22,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, mongo_u
         var=var, sources=sample / "sources.toml", mongo_uri=mongo_uri, master="local[2]", driver_memory="2g"
     )
     run_id = run_night(settings, LAST_DATE)
-    return World(settings, spark, json.loads((sample / "truth.json").read_text()), run_id)
+    return PublishedNight(settings, spark, json.loads((sample / "truth.json").read_text()), run_id)
 
 

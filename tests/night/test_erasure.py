@@ -1,4 +1,4 @@
-"""Whoever asks to be forgotten leaves everything that a published night has left, found by searching all of it."""
+"""Erasure of users and pairs from all that a published night has written, found by a search of all bytes."""
 
 import base64
 import hashlib
@@ -30,25 +30,25 @@ from jobs.runner import run_named
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.sources.ingest import snapshots
-from tests.night.house import World, run_night
+from tests.night.published_night import PublishedNight, run_night
 
 NAME = "forgetful"
 
 
 class Killed(BaseException):
-    """Ends a job where a kill would, and passes every `except Exception`."""
+    """Ends a job as a kill would: no `except Exception` catches it."""
 
 
-class House:
-    """A published night of its own, with what is searched in it."""
+class ErasureEnv:
+    """A copy of the published night, with a source of deletion requests."""
 
-    def __init__(self, world: World, var: Path) -> None:
-        self.spark, self.truth, self.date, self.var = world.spark, world.truth, world.date, var
+    def __init__(self, published: PublishedNight, var: Path) -> None:
+        self.spark, self.truth, self.date, self.var = published.spark, published.truth, published.date, var
         for kind in ("lake", "reports"):
-            shutil.copytree(world.settings.var / kind / "sample", var / kind / NAME)
-        self.wishes = var / "wishes.txt"
-        self.settings = world.settings.model_copy(update={"var": var, "sources": self._sources(world.settings)})
-        _copy_nights(world, self)
+            shutil.copytree(published.settings.var / kind / "sample", var / kind / NAME)
+        self.requests_file = var / "deletions.txt"
+        self.settings = published.settings.model_copy(update={"var": var, "sources": self._sources(published.settings)})
+        _copy_nights(published, self)
         self.lake = Lake(str(var / "lake" / NAME))
         self.report = var / "reports" / NAME / self.date.isoformat() / "report.html"
 
@@ -56,7 +56,7 @@ class House:
         text = settings.sources_file.read_text().replace('name = "sample"', f'name = "{NAME}"')
         text = re.sub(r'path = "', f'path = "{settings.sources_file.parent}/', text)
         file = self.var / "sources.toml"
-        file.write_text(text + f'\n[[source]]\nformat = "deletions"\npath = "{self.wishes}"\n')
+        file.write_text(text + f'\n[[source]]\nformat = "deletions"\npath = "{self.requests_file}"\n')
         return file
 
     def store(self) -> Any:
@@ -71,19 +71,19 @@ class House:
         folder = Path(self.lake.store.root) / manifest.table / manifest.folder
         return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path, partitioning=None).to_pylist()]
 
-    def of_the_night(self, name: str) -> list[dict[str, Any]]:
+    def rows_of_date(self, name: str) -> list[dict[str, Any]]:
         return self.rows(next(m for m in self.manifests() if (m.table, m.date) == (name, self.date.isoformat())))
 
-    def people(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
-        """Rows of every partition that knows users, by (part, date)."""
-        found = [m for m in self.manifests() if m.table.split("/")[0] not in {"mel", "erasures"}]
-        rows = {(m.table, m.date): self.rows(m) for m in found}
-        return {key: some for key, some in rows.items() if some and "user_id" in some[0]}
+    def user_rows(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """Return the rows of every partition that has user ids, by (part, date)."""
+        manifests = [m for m in self.manifests() if m.table.split("/")[0] not in {"mel", "erasures"}]
+        rows = {(m.table, m.date): self.rows(m) for m in manifests}
+        return {key: rows_of_part for key, rows_of_part in rows.items() if rows_of_part and "user_id" in rows_of_part[0]}
 
 
-def _copy_nights(world: World, house: House) -> None:
-    """The published nights, under the new sources file's own database."""
-    with world.store() as old, house.store() as new:
+def _copy_nights(published: PublishedNight, env: ErasureEnv) -> None:
+    """Copy the published nights into the database of the new sources file."""
+    with published.store() as old, env.store() as new:
         for name in old.list_collection_names(filter={"type": "collection", "name": {"$not": {"$regex": "^system"}}}):
             view = name.partition("__")[0]
             if view in VALIDATORS:
@@ -97,21 +97,24 @@ def _copy_nights(world: World, house: House) -> None:
 
 
 @pytest.fixture(scope="module")
-def house(world: World, tmp_path_factory: pytest.TempPathFactory) -> House:
-    return House(world, tmp_path_factory.mktemp("forgetful"))
+def env(published: PublishedNight, tmp_path_factory: pytest.TempPathFactory) -> ErasureEnv:
+    return ErasureEnv(published, tmp_path_factory.mktemp("forgetful"))
 
 
 @pytest.fixture(scope="module")
-def asked(house: House) -> dict[str, Any]:
-    """Two users who ask to be forgotten, the report's example and one whom a garbled line names; and a pair of a third's."""
-    page = house.report.read_text()
+def requests(env: ErasureEnv) -> dict[str, Any]:
+    """The deletion requests: two users and two pairs.
+
+    One user is an example of the report, the other one is named by a garbled line. The pairs are of a third user.
+    """
+    page = env.report.read_text()
     on_page = re.findall(r'<code class="user">(.*?)</code>', page)
     example = on_page[0]
-    counts = house.rows(next(m for m in house.manifests() if m.table == "play_counts/taste_profile"))
+    counts = env.rows(next(m for m in env.manifests() if m.table == "play_counts/taste_profile"))
     counted = {row["user_id"] for row in counts}
-    garbled = next(user for user in _named_in_quarantine(house) if user not in on_page and user in counted)
-    ranked, candidates = house.of_the_night("ranked"), house.of_the_night("candidates")
-    songs = {row["track_id"]: row["song_id"] for row in house.of_the_night("song_tracks")}
+    garbled = next(user for user in quarantined_users(env) if user not in on_page and user in counted)
+    ranked, candidates = env.rows_of_date("ranked"), env.rows_of_date("candidates")
+    songs = {row["track_id"]: row["song_id"] for row in env.rows_of_date("song_tracks")}
     plays = {(row["user_id"], row["song_id"]) for row in counts}
     shown = {(row["user_id"], row["track_id"]) for row in ranked}
     pair = next(
@@ -123,180 +126,180 @@ def asked(house: House) -> dict[str, Any]:
     return {"users": [example, garbled], "example": example, "garbled": garbled, "pairs": [pair, (pair[0], listed)], "songs": songs}
 
 
-def _named_in_quarantine(house: House) -> list[str]:
+def quarantined_users(env: ErasureEnv) -> list[str]:
     lines = [
-        base64.b64decode(row["raw"]) for m in house.manifests() if m.table == "quarantine/app_log"
-        for row in house.rows(m) if row["raw"]
+        base64.b64decode(row["raw"]) for m in env.manifests() if m.table == "quarantine/app_log"
+        for row in env.rows(m) if row["raw"]
     ]  # fmt: skip
-    found = [match[1].decode() for line in lines if (match := re.search(rb'"user_id": "([^"]+)"', line))]
-    assert found
-    return found
+    user_ids = [match[1].decode() for line in lines if (match := re.search(rb'"user_id": "([^"]+)"', line))]
+    assert user_ids
+    return user_ids
 
 
-def everything(house: House) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of all that is left behind: files as they lie, Parquet as rows, base64 as bytes, documents as JSON."""
-    for path in sorted(p for p in house.var.rglob("*") if p.is_file() and p != house.wishes):
-        name = str(path.relative_to(house.var))
+def stored_bytes(env: ErasureEnv) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of all that is stored: raw files, Parquet as rows, base64 decoded, documents as JSON."""
+    for path in sorted(p for p in env.var.rglob("*") if p.is_file() and p != env.requests_file):
+        name = str(path.relative_to(env.var))
         yield name, path.read_bytes()
         if path.suffix == ".parquet" and "mel" not in path.parts:
             rows = pq.read_table(path, partitioning=None).to_pylist()
             yield name, json.dumps(rows, default=str, ensure_ascii=False).encode()
             yield name, b"\n".join(base64.b64decode(row["raw"]) for row in rows if row.get("raw"))
-    with house.store() as store:
+    with env.store() as store:
         for name in store.list_collection_names(filter={"type": "collection", "name": {"$not": {"$regex": "^system"}}}):
             yield name, json.dumps(list(store[name].find()), default=str, ensure_ascii=False).encode()
 
 
-def holding(house: House, *users: str) -> set[str]:
+def names_containing(env: ErasureEnv, *users: str) -> set[str]:
     ids = [user.encode() for user in users]
-    found = {name for name, data in everything(house) if any(user in data for user in ids)}
-    return {name.removeprefix(f"lake/{NAME}/").split("/dt=")[0] for name in found}
+    names = {name for name, data in stored_bytes(env) if any(user in data for user in ids)}
+    return {name.removeprefix(f"lake/{NAME}/").split("/dt=")[0] for name in names}
 
 
-def neighbours(house: House, asked: dict[str, Any]) -> dict[tuple[str, str], str]:
-    """A digest per partition of the rows of all who asked for nothing."""
-    apart = {*asked["users"], asked["pairs"][0][0], *(user for user, _ in house.truth["deleted_pairs"])}
-    found = {}
-    for key, rows in house.people().items():
-        texts = sorted(json.dumps(row, default=str, sort_keys=True) for row in rows if row["user_id"] not in apart)
-        found[key] = hashlib.sha256("\n".join(texts).encode()).hexdigest()
-    return found
+def digests_of_others(env: ErasureEnv, requests: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """Return, per partition, the digest of the rows of users without a request."""
+    excluded = {*requests["users"], requests["pairs"][0][0], *(user for user, _ in env.truth["deleted_pairs"])}
+    digests = {}
+    for key, rows in env.user_rows().items():
+        texts = sorted(json.dumps(row, default=str, sort_keys=True) for row in rows if row["user_id"] not in excluded)
+        digests[key] = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    return digests
 
 
-def names_of_pairs(house: House, asked: dict[str, Any]) -> list[str]:
-    """Where a row or document still tells that the user has to do with the track."""
-    (user, first), (_, second) = asked["pairs"]
-    tracks, songs = {first, second}, {asked["songs"].get(first), asked["songs"].get(second)}
-    with house.store() as store:
+def names_containing_pairs(env: ErasureEnv, requests: dict[str, Any]) -> list[str]:
+    """Return the names of rows and documents that still link the user to one of the tracks."""
+    (user, first), (_, second) = requests["pairs"]
+    tracks, songs = {first, second}, {requests["songs"].get(first), requests["songs"].get(second)}
+    with env.store() as store:
         titles = [store[f"classified_music__{views.live_run(store)}"].find_one({"_id": track}) for track in tracks]
-        kept = [name for name in store.list_collection_names() if name.startswith(("recommendations__", "daily_mixes__"))]
-        lists = [document for name in kept for document in store[name].find({"user_id": user})]
+        collections = [name for name in store.list_collection_names() if name.startswith(("recommendations__", "daily_mixes__"))]
+        lists = [document for name in collections for document in store[name].find({"user_id": user})]
     reasons = {f"{text}{t['title']} by {t['artist']}" for t in titles for text in (BECAUSE, *SIMILAR.values())}
-    bad = [f"{d['run_id']}|{d['list']}" for d in lists for item in d["items"]
+    names = [f"{d['run_id']}|{d['list']}" for d in lists for item in d["items"]
            if item["track_id"] in tracks or item["why"].partition("; ")[0] in reasons]  # fmt: skip
-    bad += [f"{d['run_id']}|{d['list']}" for d in lists if d.get("anchor_artist") in {t["artist"] for t in titles}]
-    for (part, date), rows in house.people().items():
+    names += [f"{d['run_id']}|{d['list']}" for d in lists if d.get("anchor_artist") in {t["artist"] for t in titles}]
+    for (part, date), rows in env.user_rows().items():
         for row in rows:
-            told = row.get("why", "").partition("; ")[0] in reasons
+            has_reason = row.get("why", "").partition("; ")[0] in reasons
             of_song = "track_id" not in row and row.get("song_id") in songs
-            if row["user_id"] == user and (told or of_song or {row.get("track_id"), row.get("reason_track_id")} & tracks):
-                bad.append(f"{part} {date}")
-    return bad
+            if row["user_id"] == user and (has_reason or of_song or {row.get("track_id"), row.get("reason_track_id")} & tracks):
+                names.append(f"{part} {date}")
+    return names
 
 
-def test_a_wish_reaches_everything_through_four_kills_and_only_what_it_is_for(
-    house: House, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_erasure_killed_four_times_removes_requested_data_and_nothing_else(
+    env: ErasureEnv, requests: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = holding(house, *asked["users"])
+    containing = names_containing(env, *requests["users"])
     assert {"events/app_log", "play_counts/taste_profile", "history", "eligible_users", "user_factors", "candidates", "ranked",
-            "daily_mixes", "quarantine/app_log", f"recommendations__{_live(house)}",
-            f"daily_mixes__{_live(house)}"} <= held  # fmt: skip
-    assert any(name.startswith("reports/") for name in held)
-    assert names_of_pairs(house, asked)
-    before, old = neighbours(house, asked), {(m.table, m.date): m for m in house.manifests()}
-    with house.store() as store:
-        store.runs.update_one({"_id": _live(house)}, {"$set": {"note": f"dup key: {{_id: '{asked['example']}|overall'}}"}})
-    house.lake.store.write_bytes("checkpoints/collaborative/0a.safetensors", b"where an unfinished fit stands")
-    _heed(house, asked)
-    for place, name, at in ((Lake, "commit", 1), (Lake, "commit", 3), (Files, "remove", 3), (published_nights, "recount", 1)):
+            "daily_mixes", "quarantine/app_log", f"recommendations__{live_run(env)}",
+            f"daily_mixes__{live_run(env)}"} <= containing  # fmt: skip
+    assert any(name.startswith("reports/") for name in containing)
+    assert names_containing_pairs(env, requests)
+    before, old = digests_of_others(env, requests), {(m.table, m.date): m for m in env.manifests()}
+    with env.store() as store:
+        store.runs.update_one({"_id": live_run(env)}, {"$set": {"note": f"dup key: {{_id: '{requests['example']}|overall'}}"}})
+    env.lake.store.write_bytes("checkpoints/collaborative/0a.safetensors", b"state of an unfinished fit")
+    ingest_requests(env, requests)
+    for owner, name, call in ((Lake, "commit", 1), (Lake, "commit", 3), (Files, "remove", 3), (published_nights, "recount", 1)):
         with monkeypatch.context() as patch:
-            _kill(patch, place, name, at)
+            kill_at_call(patch, owner, name, call)
             with pytest.raises(Killed):
-                run_named(house.settings, "forget", house.date)
-        for manifest in house.manifests():  # the lake is valid wherever the kill was
-            assert len(house.rows(manifest)) == manifest.rows
-    done = run_named(house.settings, "forget", house.date)
-    assert holding(house, *asked["users"]) == set()
-    assert names_of_pairs(house, asked) == []
-    assert not house.lake.store.exists("checkpoints/collaborative")
-    assert not house.lake.store.exists("candidate_fingerprints")
-    after = neighbours(house, asked)
+                run_named(env.settings, "forget", env.date)
+        for manifest in env.manifests():  # the lake is valid after every kill
+            assert len(env.rows(manifest)) == manifest.rows
+    done = run_named(env.settings, "forget", env.date)
+    assert names_containing(env, *requests["users"]) == set()
+    assert names_containing_pairs(env, requests) == []
+    assert not env.lake.store.exists("checkpoints/collaborative")
+    assert not env.lake.store.exists("candidate_fingerprints")
+    after = digests_of_others(env, requests)
     others = [key for key in before if key[0] != "candidate_fingerprints"]
     assert {key: after.get(key) for key in others} == {key: before[key] for key in others}
-    page = house.report.read_text()
+    page = env.report.read_text()
     assert page.count("Cut out") == 1
     assert len(re.findall('<code class="user">', page)) == len(re.findall('<a class="example"', page)) > 1
-    _manifests_and_counts_tell(house, old, done)
+    check_manifests_and_counts(env, old, done)
 
 
-def _heed(house: House, asked: dict[str, Any]) -> None:
-    """The wishes as ingest reads them from their file: into the lake at once, for none of the other sources is to be read."""
-    lines = [f"{user}\n" for user in asked["users"]] + [f"{user}\t{track}\n" for user, track in asked["pairs"]]
-    house.wishes.write_text("".join(lines))
-    rows = [(sha256(user), None) for user in asked["users"]] + [(sha256(user), track) for user, track in asked["pairs"]]
-    night = Night(house.date, "by_hand", load_sources(house.settings.sources_file), house.settings, house.spark)
+def ingest_requests(env: ErasureEnv, requests: dict[str, Any]) -> None:
+    """Write the requests into the lake as their ingest would, without reading the other sources."""
+    lines = [f"{user}\n" for user in requests["users"]] + [f"{user}\t{track}\n" for user, track in requests["pairs"]]
+    env.requests_file.write_text("".join(lines))
+    rows = [(sha256(user), None) for user in requests["users"]] + [(sha256(user), track) for user, track in requests["pairs"]]
+    night = Night(env.date, "by_hand", load_sources(env.settings.sources_file), env.settings, env.spark)
     ctx = JobContext(night, "snapshots", snapshots.Config())
-    ctx.write("deletions/deletions", house.spark.createDataFrame(rows, "user_hash string, track_id string"))
+    ctx.write("deletions/deletions", env.spark.createDataFrame(rows, "user_hash string, track_id string"))
     ctx.commit()
 
 
-def _live(house: House) -> str:
-    with house.store() as store:
+def live_run(env: ErasureEnv) -> str:
+    with env.store() as store:
         return str(views.live_run(store))
 
 
-def _kill(patch: pytest.MonkeyPatch, place: Any, name: str, at: int) -> None:
-    """Make the `at`-th call of a function end the job."""
-    real, calls = getattr(place, name), []
+def kill_at_call(patch: pytest.MonkeyPatch, owner: Any, name: str, call: int) -> None:
+    """Let the given call of a function end the job."""
+    real, calls = getattr(owner, name), []
 
-    def dying(*arguments: Any) -> Any:
+    def call_or_die(*arguments: Any) -> Any:
         calls.append(1)
-        if len(calls) == at:
+        if len(calls) == call:
             raise Killed
         return real(*arguments)
 
-    patch.setattr(place, name, dying)
+    patch.setattr(owner, name, call_or_die)
 
 
-def _manifests_and_counts_tell(house: House, old: dict[tuple[str, str], Manifest], done: str) -> None:
-    now = {(m.table, m.date): m for m in house.manifests()}
+def check_manifests_and_counts(env: ErasureEnv, old: dict[tuple[str, str], Manifest], run: str) -> None:
+    now = {(m.table, m.date): m for m in env.manifests()}
     amended = {key for key, m in now.items() if m.amended_by}
     assert {"events/app_log", "history", "ranked", "quarantine/app_log"} <= {part for part, _ in amended}
     for key in amended:
         assert (now[key].inputs, now[key].code) == (old[key].inputs, old[key].code)
         assert now[key].digest != old[key].digest
-    counts = house.lake.read(house.spark, "ingest_counts", Partitions.ALL, "")
-    quarantine = house.lake.read(house.spark, "quarantine", Partitions.ALL, "").groupBy("source", "file").count()
+    counts = env.lake.read(env.spark, "ingest_counts", Partitions.ALL, "")
+    quarantine = env.lake.read(env.spark, "quarantine", Partitions.ALL, "").groupBy("source", "file").count()
     assert counts.where("lines_in <> good + quarantined + blank").count() == 0
     joined = counts.where("source = 'app_log'").join(quarantine, ["source", "file"], "left")
     assert joined.where("quarantined <> coalesce(count, 0)").count() == 0
-    redacted = house.lake.read(house.spark, "quarantine", Partitions.ALL, "").where(F.col("reason").endswith(REDACTION_NOTE))
+    redacted = env.lake.read(env.spark, "quarantine", Partitions.ALL, "").where(F.col("reason").endswith(REDACTION_NOTE))
     assert redacted.count() == redacted.where("raw IS NULL AND line IS NOT NULL").count() > 0
-    told = house.lake.read(house.spark, "erasures", Partitions.ALL, "")
-    assert told.where("what = 'ranked' AND removed > 0").count() > 0
-    with house.store() as store:
+    erasures = env.lake.read(env.spark, "erasures", Partitions.ALL, "")
+    assert erasures.where("what = 'ranked' AND removed > 0").count() > 0
+    with env.store() as store:
         for name in store.list_collection_names():
             view, _, run_id = name.partition("__")
             if view == "recommendations" and run_id:
                 published = store.publications.find_one({"_id": run_id})
                 assert published["lists"] == store[name].count_documents({})
                 assert published["users"] == len(store[name].distinct("user_id"))
-                assert published["amended_by"] == done
+                assert published["amended_by"] == run
                 assert "amending" not in published
                 ranks = [[item["rank"] for item in d["items"]] for d in store[name].find()]
-                assert all(found == list(range(1, len(found) + 1)) for found in ranks)
+                assert all(item_ranks == list(range(1, len(item_ranks) + 1)) for item_ranks in ranks)
 
 
 @pytest.mark.slow
-def test_a_quiet_night_costs_next_to_nothing_and_a_log_read_again_brings_nobody_back(
-    house: House, asked: dict[str, Any]
+def test_erasure_without_new_requests_changes_nothing_and_a_reread_log_is_cleaned_again(
+    env: ErasureEnv, requests: dict[str, Any]
 ) -> None:
-    before = {(m.table, m.date): m for m in house.manifests()}
-    run_named(house.settings, "forget", house.date)
-    assert {(m.table, m.date): m for m in house.manifests()} == before
-    run_named(house.settings, "events", house.date)
-    assert {(m.table, m.date): m for m in house.manifests()} == before, "raw logs were read again"
-    run_named(house.settings, "events", house.date, force=True)
-    assert holding(house, asked["garbled"]) == {"quarantine/app_log"}
-    run_named(house.settings, "snapshots", house.date)
-    run_named(house.settings, "forget", house.date)
-    assert holding(house, *asked["users"]) == set()
-    assert names_of_pairs(house, asked) == []
+    before = {(m.table, m.date): m for m in env.manifests()}
+    run_named(env.settings, "forget", env.date)
+    assert {(m.table, m.date): m for m in env.manifests()} == before
+    run_named(env.settings, "events", env.date)
+    assert {(m.table, m.date): m for m in env.manifests()} == before, "raw logs were read again"
+    run_named(env.settings, "events", env.date, force=True)
+    assert names_containing(env, requests["garbled"]) == {"quarantine/app_log"}
+    run_named(env.settings, "snapshots", env.date)
+    run_named(env.settings, "forget", env.date)
+    assert names_containing(env, *requests["users"]) == set()
+    assert names_containing_pairs(env, requests) == []
 
 
 @pytest.mark.slow
-def test_the_night_again_is_whole_without_the_forgotten(house: House, asked: dict[str, Any]) -> None:
-    run_id = run_night(house.settings, house.date, families=("prepare", "recommend", "publish"))
-    assert _live(house) == run_id
-    assert holding(house, *asked["users"]) == set()
-    assert names_of_pairs(house, asked) == []
+def test_rerun_of_the_night_publishes_without_deleted_data(env: ErasureEnv, requests: dict[str, Any]) -> None:
+    run_id = run_night(env.settings, env.date, families=("prepare", "recommend", "publish"))
+    assert live_run(env) == run_id
+    assert names_containing(env, *requests["users"]) == set()
+    assert names_containing_pairs(env, requests) == []

@@ -1,4 +1,4 @@
-"""`pmrs evaluate` on the sample's lake: the report is stored, and models find the planted tastes."""
+"""`pmrs evaluate` on the sample's lake: stored reports, registered models and promotion."""
 
 import json
 from pathlib import Path
@@ -17,10 +17,10 @@ from jobs.evaluate.setup import Config
 from jobs.lake.model_registry import registry_of
 from jobs.recommenders.ranker_config import RANKING
 from models.serialization import from_bytes
-from tests.night.house import World
+from tests.night.published_night import PublishedNight
 
 LIMITS = PromotionCriteria(min_users=50, min_coverage_ratio=0.5)
-"""The sample is small, and item-kNN shows three quarters of what PMRS shows of it."""
+"""Lower limits for the small sample, where item-kNN has three quarters of the coverage of PMRS."""
 QUICK = Config(models=("popularity", "item_knn"), days=2, tune=False)
 
 
@@ -30,8 +30,8 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(world: World, split: Path) -> EvaluationReport:
-    return command.run(world.settings, QUICK, Options(export=split, register=True), no_progress)
+def report(published: PublishedNight, split: Path) -> EvaluationReport:
+    return command.run(published.settings, QUICK, Options(export=split, register=True), no_progress)
 
 
 def test_item_knn_beats_popularity_on_the_sample(report: EvaluationReport) -> None:
@@ -41,38 +41,38 @@ def test_item_knn_beats_popularity_on_the_sample(report: EvaluationReport) -> No
     assert {task for task, _ in results} >= {"discovery", "re-listening"}
 
 
-def test_report_is_stored_as_file_and_documents(world: World, report: EvaluationReport) -> None:
+def test_report_is_stored_as_file_and_documents(published: PublishedNight, report: EvaluationReport) -> None:
     assert (
-        json.loads(command.report_path(world.settings, report).read_text())["results"][0]["metrics"]
+        json.loads(command.report_path(published.settings, report).read_text())["results"][0]["metrics"]
         == report["results"][0]["metrics"]
     )
-    with world.store() as store:
+    with published.store() as store:
         stored = list(store.quality.find({"kind": "evaluation", "date": report["date"], "split": "temporal"}))
     assert {(d["task"], d["model"]) for d in stored} == {(r["task"], r["model"]) for r in report["results"]}
     assert all(d["synthetic"] for d in stored)
 
 
-def test_query_rows_are_in_the_lake_without_deleted_users(world: World, report: EvaluationReport) -> None:
-    rows = world.table("evaluation_queries").collect()
+def test_query_rows_are_in_the_lake_without_deleted_users(published: PublishedNight, report: EvaluationReport) -> None:
+    rows = published.table("evaluation_queries").collect()
     queries = {(r["task"], r["model"]): r["queries"] for r in report["results"]}
     assert {pair: sum(1 for r in rows if (r["task"], r["model"]) == pair) for pair in queries} == queries
-    assert not {r["user_id"] for r in rows} & set(world.truth["deleted_users"])
+    assert not {r["user_id"] for r in rows} & set(published.truth["deleted_users"])
 
 
 def test_rankings_built_from_the_exported_truth_are_perfect(
-    world: World, report: EvaluationReport, split: Path, tmp_path: Path
+    published: PublishedNight, report: EvaluationReport, split: Path, tmp_path: Path
 ) -> None:
     truth = pq.read_table(split / "discovery_truth").to_pandas().sort_values(["query_id", "track_id"])
     truth["rank"] = truth.groupby("query_id").cumcount() + 1
     path = tmp_path / "oracle.csv"
     truth[truth["rank"] <= 100][["query_id", "rank", "track_id"]].to_csv(path, index=False)
-    results = command.run(world.settings, Config(days=2), Options(rankings=(path,), baseline="item_knn"), no_progress)[
+    results = command.run(published.settings, Config(days=2), Options(rankings=(path,), baseline="item_knn"), no_progress)[
         "results"
     ]
     assert [(r["model"], r["metrics"]["NDCG@100"]["mean"]) for r in results] == [("oracle", 1.0)]
-    # against what others got in the earlier run, beside whose figures its own stand
+    # compared with models of the earlier run, whose results the report keeps
     assert results[0]["against"]["popularity"]["low"] > results[0]["against"]["item_knn"]["low"] > 0
-    stored = json.loads(command.report_path(world.settings, report).read_text())["results"]
+    stored = json.loads(command.report_path(published.settings, report).read_text())["results"]
     assert {r["model"] for r in stored if r["task"] == "discovery"} == {"oracle", "popularity", "item_knn"}
 
 
@@ -94,24 +94,24 @@ def test_table_is_ordered_best_first(report: EvaluationReport) -> None:
     ],
 )
 def test_invalid_options_raise_with_the_available_values(
-    world: World, config: Config, options: Options, message: str
+    published: PublishedNight, config: Config, options: Options, message: str
 ) -> None:
     with pytest.raises(EvaluationError, match=message):
-        command.run(world.settings, config, options, no_progress)
+        command.run(published.settings, config, options, no_progress)
 
 
-def test_register_stores_a_candidate_with_its_figures(world: World, report: EvaluationReport) -> None:
-    publish_registry(world.settings)
-    with world.store() as store:
+def test_register_stores_a_candidate_with_its_figures(published: PublishedNight, report: EvaluationReport) -> None:
+    publish_registry(published.settings)
+    with published.store() as store:
         card = store.models.find_one({"_id": f"{RANKING}/{report['registered']['item_knn']}"})
         assert store.models.count_documents({"name": {"$regex": "genre_cnn"}, "live": True}) == 1
     assert (card["method"], card["live"], card["synthetic"]) == ("item_knn", False, True)
     result = next(r for r in report["results"] if (r["model"], r["task"]) == ("item_knn", "discovery"))
     assert card["tasks"]["discovery"]["metrics"]["NDCG@20"] == result["metrics"]["NDCG@20"]
     assert card["window"]["first"] < card["window"]["last"] < "2026-11-13", "two days are asked for"
-    weights = world.lake.store.read_bytes(f"models/{RANKING}/{card['digest']}/weights.safetensors")
+    weights = published.lake.store.read_bytes(f"models/{RANKING}/{card['digest']}/weights.safetensors")
     assert len(from_bytes(weights)[1]) == report["train"]["tracks"]
-    listed = {m["digest"]: m for m in list_cards(world.settings)}
+    listed = {m["digest"]: m for m in list_cards(published.settings)}
     page = Path(listed[card["digest"]]["page"]).read_text()
     assert listed[card["digest"]]["state"] == "candidate"
     assert "item-kNN" in page
@@ -121,33 +121,33 @@ def test_register_stores_a_candidate_with_its_figures(world: World, report: Eval
 
 @pytest.mark.slow
 def test_promote_accepts_the_better_model_and_refuses_the_worse(
-    world: World, report: EvaluationReport, capsys: pytest.CaptureFixture[str]
+    published: PublishedNight, report: EvaluationReport, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    registry = registry_of(world.settings.lake_root, "sample")
+    registry = registry_of(published.settings.lake_root, "sample")
     try:
-        better = promote.run(world.settings, "item_knn", "", 2, LIMITS, no_progress)
+        better = promote.run(published.settings, "item_knn", "", 2, LIMITS, no_progress)
         assert better.verdict.passed, better.verdict.reasons
         assert better.live == registry.digest(RANKING) == report["registered"]["item_knn"]
-        worse = promote.run(world.settings, report["registered"]["popularity"][:8], "", 2, LIMITS, no_progress)
+        worse = promote.run(published.settings, report["registered"]["popularity"][:8], "", 2, LIMITS, no_progress)
         assert worse.live == better.live, "a refusal keeps the live one"
         assert any("discovery, NDCG@20" in reason for reason in worse.verdict.reasons)
         assert better.card["gate"][-1]["against"] == "PMRS CF with default settings"
         assert worse.card["gate"][-1]["against"] == better.live
         with pytest.raises(EvaluationError, match="is live already"):
-            promote.run(world.settings, "item_knn", "", 2, PromotionCriteria(), no_progress)
-        print_models(list_cards(world.settings))
-        print_promotion(worse, publish_registry(world.settings))
+            promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(), no_progress)
+        print_models(list_cards(published.settings))
+        print_promotion(worse, publish_registry(published.settings))
         message = capsys.readouterr().out
         assert "refused (" in message
         assert f"{better.live} stays live" in message
     finally:
-        world.lake.store.remove(f"models/{RANKING}/registered.json")
+        published.lake.store.remove(f"models/{RANKING}/registered.json")
 
 
-def test_promote_of_an_unregistered_model_raises(world: World, report: EvaluationReport) -> None:
+def test_promote_of_an_unregistered_model_raises(published: PublishedNight, report: EvaluationReport) -> None:
     with pytest.raises(EvaluationError, match=r"no registered recommender 'ease'; registered are: \w+ \("):
-        promote.run(world.settings, "ease", "", 2, PromotionCriteria(), no_progress)
+        promote.run(published.settings, "ease", "", 2, PromotionCriteria(), no_progress)
     with pytest.raises(EvaluationError, match="name at least one"):
-        promote.run(world.settings, "item_knn", "", 2, PromotionCriteria(metrics=()), no_progress)
+        promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=()), no_progress)
     with pytest.raises(EvaluationError, match="no metric 'NDCG'"):
-        promote.run(world.settings, "item_knn", "", 2, PromotionCriteria(metrics=("NDCG",)), no_progress)
+        promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=("NDCG",)), no_progress)

@@ -10,14 +10,14 @@ from jobs.evaluate.genres import command
 from jobs.evaluate.genres.command import Config, Options
 from jobs.evaluate.genres.report_tables import COLUMNS, genres_page, model_rows
 from jobs.evaluate.report import EvaluationReport, no_progress
-from tests.night.house import World
+from tests.night.published_night import PublishedNight
 
 QUICK, MODELS = Config(folds=2, seeds=1), ("prior", "mfcc_svm", "logistic", "head")
 
 
 @pytest.fixture(scope="module")
-def report(world: World) -> EvaluationReport:
-    return command.run(world.settings, "", QUICK, Options(MODELS), no_progress)
+def report(published: PublishedNight) -> EvaluationReport:
+    return command.run(published.settings, "", QUICK, Options(MODELS), no_progress)
 
 
 def test_head_beats_the_prior_on_the_sample(report: EvaluationReport) -> None:
@@ -29,32 +29,32 @@ def test_head_beats_the_prior_on_the_sample(report: EvaluationReport) -> None:
     assert all(len(row) == len(COLUMNS) + 2 for row in model_rows(report))
 
 
-def test_report_is_stored_as_file_plots_and_documents(world: World, report: EvaluationReport) -> None:
-    folder = world.settings.var / "evaluations" / report["sources"] / f"{report['date']}-genres"
+def test_report_is_stored_as_file_plots_and_documents(published: PublishedNight, report: EvaluationReport) -> None:
+    folder = published.settings.var / "evaluations" / report["sources"] / f"{report['date']}-genres"
     assert json.loads(folder.with_suffix(".json").read_text())["results"] == report["results"]
     assert all((folder / f"{name}.svg").read_text().startswith("<svg") for name in MODELS)
-    with world.store() as store:
+    with published.store() as store:
         stored = {row["model"]: row for row in store.quality.find({"kind": "genres", "date": report["date"]})}
     assert set(stored) == set(MODELS)
     assert stored["head"]["accuracy"] == report["results"][-1]["accuracy"]
 
 
-def test_second_run_uses_the_stored_predictions(world: World, report: EvaluationReport) -> None:
+def test_second_run_uses_the_stored_predictions(published: PublishedNight, report: EvaluationReport) -> None:
     def files() -> dict[Path, int]:
-        folder = world.settings.var / "evaluations" / report["sources"] / f"{report['date']}-genres" / "predictions"
+        folder = published.settings.var / "evaluations" / report["sources"] / f"{report['date']}-genres" / "predictions"
         return {file: file.stat().st_mtime_ns for file in folder.rglob("*.json")}
 
     before = files()
-    again = command.run(world.settings, "", QUICK, Options(MODELS, fold=1), no_progress)
+    again = command.run(published.settings, "", QUICK, Options(MODELS, fold=1), no_progress)
     assert before
     assert files() == before
     assert again["results"] == report["results"]
 
 
-def test_invalid_options_raise_with_advice(world: World, report: EvaluationReport) -> None:
+def test_invalid_options_raise_with_advice(published: PublishedNight, report: EvaluationReport) -> None:
     with pytest.raises(EvaluationError, match="available are prior, mfcc_svm"):
-        command.run(world.settings, "", QUICK, Options(("oracle",)), no_progress)
+        command.run(published.settings, "", QUICK, Options(("oracle",)), no_progress)
     with pytest.raises(EvaluationError, match="one of 0 to 1"):
-        command.run(world.settings, "", QUICK, Options(MODELS, fold=2), no_progress)
+        command.run(published.settings, "", QUICK, Options(MODELS, fold=2), no_progress)
     with pytest.raises(EvaluationError, match="Add labelled audio"):
-        command.run(world.settings, "", Config(folds=900, seeds=1), Options(MODELS), no_progress)
+        command.run(published.settings, "", Config(folds=900, seeds=1), Options(MODELS), no_progress)

@@ -10,20 +10,20 @@ from jobs.context import JobContext, Night
 from jobs.errors import LakeError
 from jobs.report.track import Config, TrackDetails, no_audio_note, read_details, render
 from jobs.sources.config import load_sources
-from tests.night.house import World
+from tests.night.published_night import PublishedNight
 
 
-def details_of(world: World, track: str) -> TrackDetails:
-    sources = load_sources(world.settings.sources_file)
+def details_of(published: PublishedNight, track: str) -> TrackDetails:
+    sources = load_sources(published.settings.sources_file)
     return read_details(
-        JobContext(Night(world.date, "track", sources, world.settings, world.spark), "track", Config()), track
+        JobContext(Night(published.date, "track", sources, published.settings, published.spark), "track", Config()), track
     )
 
 
-def test_details_of_a_track_with_audio(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    track = world.truth["unplayed_audio"][0]
-    details = details_of(world, track)
-    stored = world.table("track_genres").where(F.col("track_id") == track).collect()[0]
+def test_details_of_a_track_with_audio(published: PublishedNight, capsys: pytest.CaptureFixture[str]) -> None:
+    track = published.truth["unplayed_audio"][0]
+    details = details_of(published, track)
+    stored = published.table("track_genres").where(F.col("track_id") == track).collect()[0]
     assert (details.genre["genre"], details.genre["source"]) == (stored["genre"], "audio_model")
     assert details.predicted == stored["genre"]
     assert [share for _, share in details.probabilities] == stored["probabilities"]
@@ -32,8 +32,8 @@ def test_details_of_a_track_with_audio(world: World, capsys: pytest.CaptureFixtu
     assert {row["preset"] for row in details.mels} == {details.card["preset"]}
     assert [row["clip"] for row in details.mels] == [*range(len(details.mels))]
     assert details.descriptors is not None
-    louder = world.table("track_descriptors").where(F.col("loudness") < details.descriptors["loudness"]).count()
-    assert details.quantiles["loudness"] == pytest.approx(louder / world.table("track_descriptors").count())
+    louder = published.table("track_descriptors").where(F.col("loudness") < details.descriptors["loudness"]).count()
+    assert details.quantiles["loudness"] == pytest.approx(louder / published.table("track_descriptors").count())
     assert "synthetic" in render(details)
     print_track(details, Path("page.html"))
     output = capsys.readouterr().out
@@ -41,18 +41,18 @@ def test_details_of_a_track_with_audio(world: World, capsys: pytest.CaptureFixtu
     assert "Page: page.html" in output
 
 
-def test_details_of_a_track_without_audio(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    silent = world.table("tracks").where("NOT has_audio").orderBy("track_id").first()
-    assert silent is not None
-    details = details_of(world, silent["track_id"])
+def test_details_of_a_track_without_audio(published: PublishedNight, capsys: pytest.CaptureFixture[str]) -> None:
+    without_audio = published.table("tracks").where("NOT has_audio").orderBy("track_id").first()
+    assert without_audio is not None
+    details = details_of(published, without_audio["track_id"])
     assert no_audio_note(details) == "There is no audio of this track: no spectrogram, no descriptors."
     assert "<svg" not in render(details)
     print_track(details, Path("page.html"))
     assert "There is no audio of this track" in capsys.readouterr().out
 
 
-def test_unknown_track_raises_with_suggestions(world: World) -> None:
+def test_unknown_track_raises_with_suggestions(published: PublishedNight) -> None:
     with pytest.raises(LakeError, match=r"'TRnobody' is not in the catalogue of .* `pmrs top"):
-        details_of(world, "TRnobody")
-    with pytest.raises(LakeError, match=f"did you mean {world.truth['unplayed_audio'][0]}"):
-        details_of(world, world.truth["unplayed_audio"][0].lower())
+        details_of(published, "TRnobody")
+    with pytest.raises(LakeError, match=f"did you mean {published.truth['unplayed_audio'][0]}"):
+        details_of(published, published.truth["unplayed_audio"][0].lower())

@@ -1,4 +1,4 @@
-"""The artist level in MongoDB as analysts read it, and the audit that lets nothing wrong get there."""
+"""The artist level in MongoDB, and the audit before it is published."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ from jobs.publish.collections import INDEXES, VALIDATORS
 from jobs.publish.insert import insert_all, prepare
 from jobs.settings import Settings
 
-NEAR = {"score": 0.5, "cos_collaborative": 0.8, "top_modality": "collaborative", "why": "heard by the same listeners"}
+COSINE = {"score": 0.5, "cos_collaborative": 0.8, "top_modality": "collaborative", "why": "heard by the same listeners"}
 ROWS: dict[str, list[dict[str, Any]]] = {
     "similar_tracks": [
-        {"track_id": "t1", "rank": 1, "similar_id": "t2", **NEAR}, {"track_id": "t1", "rank": 2, "similar_id": "t3", **NEAR},
-        {"track_id": "t2", "rank": 1, "similar_id": "t1", **NEAR},
+        {"track_id": "t1", "rank": 1, "similar_id": "t2", **COSINE}, {"track_id": "t1", "rank": 2, "similar_id": "t3", **COSINE},
+        {"track_id": "t2", "rank": 1, "similar_id": "t1", **COSINE},
     ],
-    "similar_artists": [{"artist_id": "a1", "artist": "Ann", "rank": 1, "similar_id": "a2", "similar_artist": "Bob", **NEAR}],
+    "similar_artists": [{"artist_id": "a1", "artist": "Ann", "rank": 1, "similar_id": "a2", "similar_artist": "Bob", **COSINE}],
     "artist_radio": [
         {"artist_id": "a1", "artist": "Ann", "rank": rank, "track_id": f"t{rank}", "score": 1.0, "why": "w"} for rank in (1, 2)
     ],
@@ -35,11 +35,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 
 def frames(spark: SparkSession, changed: dict[str, list[dict[str, Any]]] | None = None) -> dict[str, DataFrame]:
-    made = {}
+    by_table = {}
     for name, rows in (ROWS | (changed or {})).items():
         schema = table(name).read_schema
-        made[name] = spark.createDataFrame([tuple(row.get(field.name) for field in schema) for row in rows], schema)
-    return made
+        by_table[name] = spark.createDataFrame([tuple(row.get(field.name) for field in schema) for row in rows], schema)
+    return by_table
 
 
 def tracks(spark: SparkSession) -> DataFrame:
@@ -47,44 +47,44 @@ def tracks(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, "track_id string, title string, artist string, genre string")
 
 
-def test_themes_and_users_with_bars_keep_their_documents_apart(spark: SparkSession) -> None:
-    place = {"rank": 1, "track_id": "t1", "score": 0.9, "seen": True, "why": "w"}
-    rows = [{"user_id": "a", "list": "b|Rock", "mix": 1, **place}, {"user_id": "a|b", "list": "Rock", "mix": 1, **place},
-            {"user_id": "a", "list": "Trance", "mix": 2, **place}]  # fmt: skip
+def test_users_and_themes_with_bars_get_distinct_document_ids(spark: SparkSession) -> None:
+    item = {"rank": 1, "track_id": "t1", "score": 0.9, "seen": True, "why": "w"}
+    rows = [{"user_id": "a", "list": "b|Rock", "mix": 1, **item}, {"user_id": "a|b", "list": "Rock", "mix": 1, **item},
+            {"user_id": "a", "list": "Trance", "mix": 2, **item}]  # fmt: skip
     mixes = frames(spark, {"daily_mixes": rows})["daily_mixes"]
     ids = {row["_id"] for row in artist_collections.daily_mixes(mixes, tracks(spark)).collect()}
     assert ids == {"a|1", "a|b|1", "a|2"}
 
 
-def test_an_analyst_finds_them_by_name_under_the_live_night(
+def test_views_return_documents_of_the_live_night_by_name(
     spark: SparkSession, mongo: MongoDatabase, mongo_uri: SecretStr, settings: Settings
 ) -> None:
-    made, known = frames(spark), tracks(spark)
+    tables, catalogue = frames(spark), tracks(spark)
     documents = {
-        "similar_tracks": artist_collections.similar_tracks(made["similar_tracks"], known),
-        "similar_artists": artist_collections.similar_artists(made["similar_artists"]),
-        "artist_radio": artist_collections.artist_radio(made["artist_radio"], known),
-        "daily_mixes": artist_collections.daily_mixes(made["daily_mixes"], known),
+        "similar_tracks": artist_collections.similar_tracks(tables["similar_tracks"], catalogue),
+        "similar_artists": artist_collections.similar_artists(tables["similar_artists"]),
+        "artist_radio": artist_collections.artist_radio(tables["artist_radio"], catalogue),
+        "daily_mixes": artist_collections.daily_mixes(tables["daily_mixes"], catalogue),
     }
     assert set(documents) == set(artist_collections.VALIDATORS) == set(KINDS) <= set(SECONDARY_VIEWS)
     stamp, with_uri = {"run_id": "r", "date": "2026-11-14"}, settings.model_copy(update={"mongo_uri": mongo_uri})
     for name, frame in documents.items():
-        place = collection_name(name, "r")
-        prepare(mongo, place, VALIDATORS[name], INDEXES[name])
-        sent = [insert_all(frame, with_uri, mongo.name, place, stamp) for _ in range(2)]
-        assert sent == [mongo[place].count_documents({})] * 2, "a task that runs twice changes nothing"
+        collection = collection_name(name, "r")
+        prepare(mongo, collection, VALIDATORS[name], INDEXES[name])
+        sent = [insert_all(frame, with_uri, mongo.name, collection, stamp) for _ in range(2)]
+        assert sent == [mongo[collection].count_documents({})] * 2, "a task that runs twice changes nothing"
     views.repoint_secondary(mongo, "r")
-    one: Any = mongo.similar_tracks.find_one({"artist": "Ann", "title": "One"})
-    assert [(item["rank"], item["track_id"], item["title"], item["artist"]) for item in one["items"]] == [
+    document: Any = mongo.similar_tracks.find_one({"artist": "Ann", "title": "One"})
+    assert [(item["rank"], item["track_id"], item["title"], item["artist"]) for item in document["items"]] == [
         (1, "t2", "Two", "Bob"), (2, "t3", None, None),
     ]  # fmt: skip
-    assert (one["_id"], one["track_id"], one["genre"], one["run_id"]) == ("t1", "t1", "Rock", "r")
-    one = mongo.similar_artists.find_one({"items.artist_id": "a2"})
-    assert (one["artist_id"], one["artist"], one["items"][0]["artist"]) == ("a1", "Ann", "Bob")
-    one = mongo.artist_radio.find_one({"artist": "Ann"})
-    assert [item["title"] for item in one["items"]] == ["One", "Two"]
-    one = mongo.daily_mixes.find_one({"user_id": "u", "items.track_id": "t2"})
-    assert (one["_id"], one["mix"], [item["seen"] for item in one["items"]]) == ("u|1", 1, [True, False])
+    assert (document["_id"], document["track_id"], document["genre"], document["run_id"]) == ("t1", "t1", "Rock", "r")
+    document = mongo.similar_artists.find_one({"items.artist_id": "a2"})
+    assert (document["artist_id"], document["artist"], document["items"][0]["artist"]) == ("a1", "Ann", "Bob")
+    document = mongo.artist_radio.find_one({"artist": "Ann"})
+    assert [item["title"] for item in document["items"]] == ["One", "Two"]
+    document = mongo.daily_mixes.find_one({"user_id": "u", "items.track_id": "t2"})
+    assert (document["_id"], document["mix"], [item["seen"] for item in document["items"]]) == ("u|1", 1, [True, False])
 
 
 def mixed(**change: Any) -> dict[str, list[dict[str, Any]]]:
@@ -92,7 +92,7 @@ def mixed(**change: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({}, None),
         ({name: [] for name in ROWS}, None),
@@ -110,8 +110,8 @@ def mixed(**change: Any) -> dict[str, list[dict[str, Any]]]:
         (mixed(track_id="t4"), "1 tracks that are marked as unseen and are not"),
     ],
 )
-def test_what_is_wrong_is_named_and_stops_the_night(
-    spark: SparkSession, changed: dict[str, list[dict[str, Any]]], said: str | None
+def test_audit_raises_with_the_first_problem(
+    spark: SparkSession, changed: dict[str, list[dict[str, Any]]], message: str | None
 ) -> None:
     pairs = "user_id string, track_id string"
     listening = Listening(
@@ -119,9 +119,9 @@ def test_what_is_wrong_is_named_and_stops_the_night(
         spark.createDataFrame([("u", "t1"), ("u", "t4")], pairs),
         spark.createDataFrame([("u", "t3")], pairs),
     )
-    known = tracks(spark).unionByName(spark.createDataFrame([("t4", "Four", "Ann", None)], tracks(spark).schema))
-    if said is None:
-        audit_artist_level(frames(spark, changed), known, listening)
+    catalogue = tracks(spark).unionByName(spark.createDataFrame([("t4", "Four", "Ann", None)], tracks(spark).schema))
+    if message is None:
+        audit_artist_level(frames(spark, changed), catalogue, listening)
         return
-    with pytest.raises(AuditError, match=said):
-        audit_artist_level(frames(spark, changed), known, listening)
+    with pytest.raises(AuditError, match=message):
+        audit_artist_level(frames(spark, changed), catalogue, listening)

@@ -1,4 +1,4 @@
-"""The audit by small literal nights: a good one passes, and each thing that can be wrong is named and stops the night."""
+"""The audit of small literal nights: a valid one passes, and every problem raises with its name."""
 
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from pyspark.sql import functions as F
 from jobs.errors import AuditError
 from jobs.publish.audit import Audited, Expected, audit
 
-PLACES = "user_id string, list string, rank int, track_id string, score double"
+ITEMS = "user_id string, list string, rank int, track_id string, score double"
 PAIRS = "user_id string, track_id string"
 GOOD = [
     ("ann", "overall", 1, "t1", 1.0), ("ann", "overall", 2, "t2", 0.5), ("ann", "Rock", 1, "t1", 0.0),
-    # bob has heard t1 and t2: of the overall list one track is left, of Rock's none
+    # bob has played t1 and t2: one track remains for the overall list, and none for Rock
     ("bob", "overall", 1, "t3", 0.9),
 ]  # fmt: skip
 
@@ -30,15 +30,15 @@ def expected(spark: SparkSession) -> Expected:
 
 
 def night(spark: SparkSession, *rows: tuple[str, str, int, str, float | None]) -> DataFrame:
-    return spark.createDataFrame(rows, PLACES)
+    return spark.createDataFrame(rows, ITEMS)
 
 
-def test_a_good_night_is_counted(spark: SparkSession, expected: Expected) -> None:
+def test_valid_night_returns_its_counts(spark: SparkSession, expected: Expected) -> None:
     assert audit(night(spark, *GOOD), replace(expected, users_before=4)) == Audited(2, 3, 4)
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([], "there is no list at all"),
         (GOOD[:1] + GOOD[2:], "1 lists shorter or longer"),
@@ -56,13 +56,13 @@ def test_a_good_night_is_counted(spark: SparkSession, expected: Expected) -> Non
         ([*GOOD[:3], ("bob", "overall", 1, "t3", None)], "1 scores that are no number"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named(
-    spark: SparkSession, expected: Expected, rows: list[tuple[str, str, int, str, float | None]], said: str
+def test_invalid_rows_raise_with_the_problem(
+    spark: SparkSession, expected: Expected, rows: list[tuple[str, str, int, str, float | None]], message: str
 ) -> None:
-    with pytest.raises(AuditError, match=f"^The night is not published: {said}.*The live night stays.$"):
+    with pytest.raises(AuditError, match=f"^The night is not published: {message}.*The live night stays.$"):
         audit(night(spark, *rows), expected)
 
 
-def test_a_night_that_has_lost_its_users_stops(spark: SparkSession, expected: Expected) -> None:
+def test_night_with_too_few_users_raises(spark: SparkSession, expected: Expected) -> None:
     with pytest.raises(AuditError, match="only 2 users have lists, the live night has 5"):
         audit(night(spark, *GOOD), replace(expected, users_before=5))

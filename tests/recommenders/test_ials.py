@@ -1,4 +1,4 @@
-"""iALS on Spark: blocks dealt out to tasks give what one machine gives, to the last bit."""
+"""iALS on Spark: blocks in tasks give the factors of one machine, to the last bit."""
 
 from pathlib import Path
 from unittest.mock import Mock
@@ -24,50 +24,50 @@ USERS, TRACKS = 50, 23
 
 @pytest.fixture(scope="module")
 def ratings() -> csr_array:
-    draw = np.random.default_rng(6)
-    dense = (draw.random((USERS, TRACKS)) < 0.3) * draw.integers(1, 9, (USERS, TRACKS)).astype(np.float32)
+    rng = np.random.default_rng(6)
+    dense = (rng.random((USERS, TRACKS)) < 0.3) * rng.integers(1, 9, (USERS, TRACKS)).astype(np.float32)
     dense[np.arange(USERS), np.arange(USERS) % TRACKS] = 2
     return csr_array(dense)
 
 
 @pytest.fixture(scope="module")
 def history(spark: SparkSession, ratings: csr_array) -> DataFrame:
-    whole = ratings.tocoo()
-    rows = [(f"u{u:02d}", f"t{t:02d}", float(r)) for u, t, r in zip(whole.row, whole.col, whole.data, strict=True)]
+    entries = ratings.tocoo()
+    rows = [(f"u{u:02d}", f"t{t:02d}", float(r)) for u, t, r in zip(entries.row, entries.col, entries.data, strict=True)]
     rows.append(("skipper", "t00", 0.0))
     return spark.createDataFrame(rows, "user_id string, track_id string, rating double")
 
 
 def factorize(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Item and user factors in the order of their ids, and what was told of iterations."""
-    strengths, told = build_confidence(history, CONFIG.min_rating), list[int]()
+    """Return item and user factors in the order of their ids, and the iterations reported."""
+    strengths, done = build_confidence(history, CONFIG.min_rating), list[int]()
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
-    with ials.factorize(strengths, users, items, CONFIG, told.append, store) as frames:
+    with ials.factorize(strengths, users, items, CONFIG, done.append, store) as frames:
         tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]
     assert tables[0]["track_id"].to_pylist() == [f"t{t:02d}" for t in range(TRACKS)]
     assert tables[1]["user_id"].to_pylist() == [f"u{u:02d}" for u in range(USERS)]
-    tracks, listeners = (np.array(table["factors"].to_pylist(), np.float32) for table in tables)
-    return tracks, listeners, told
+    item_factors, user_factors = (np.array(table["factors"].to_pylist(), np.float32) for table in tables)
+    return item_factors, user_factors, done
 
 
-@pytest.mark.parametrize("where", ["driver", "tasks"])
+@pytest.mark.parametrize("location", ["driver", "tasks"])
 def test_spark_gives_the_bits_of_one_machine(
-    history: DataFrame, ratings: csr_array, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    history: DataFrame, ratings: csr_array, location: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
-    if where == "tasks":
+    if location == "tasks":
         monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
-    tracks, listeners, told = factorize(history, FileStore(str(tmp_path)))
-    assert told == [1, 2, 3]
-    np.testing.assert_array_equal(tracks, model.fit(ratings, CONFIG))
+    item_factors, user_factors, done = factorize(history, FileStore(str(tmp_path)))
+    assert done == [1, 2, 3]
+    np.testing.assert_array_equal(item_factors, model.fit(ratings, CONFIG))
     folded = als_solver.solve(
-        confidence_weights(ratings, 1.0), als_solver.with_gram(torch.from_numpy(tracks)), CONFIG.objective
+        confidence_weights(ratings, 1.0), als_solver.with_gram(torch.from_numpy(item_factors)), CONFIG.objective
     )
-    np.testing.assert_array_equal(listeners, folded.float().numpy())
+    np.testing.assert_array_equal(user_factors, folded.float().numpy())
 
 
-def test_blocks_have_as_many_likes_wherever_the_popular_rows_stand(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first three of forty tracks have most of the likes, as they do where ids follow fame."""
+def test_blocks_have_equal_sizes_for_rows_in_any_order(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first three of forty tracks have most interactions, as if ids were ordered by popularity."""
     monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 30)
     likes = csr_array(np.arange(40)[None] < np.array([[40], [40], [40], *[[1 + n % 4] for n in range(37)]]), dtype=np.float32)
     counts = np.diff(likes.indptr)
@@ -82,7 +82,7 @@ def test_blocks_have_as_many_likes_wherever_the_popular_rows_stand(spark: SparkS
     assert blocks_of_likes[blocks_of_likes > 0].tolist() == local
 
 
-def test_on_a_cluster_many_likes_go_to_the_tasks_and_few_to_the_driver(history: DataFrame) -> None:
+def test_driver_of_a_cluster_fits_only_few_interactions(history: DataFrame) -> None:
     cluster = Mock(sparkSession=Mock(sparkContext=Mock(getConf=lambda: {"spark.master": "spark://somewhere:7077"})))
     assert als_blocks.fits_here(cluster, 1_000, 1_000)
     assert not als_blocks.fits_here(cluster, 1_001, 1_000)
@@ -90,7 +90,7 @@ def test_on_a_cluster_many_likes_go_to_the_tasks_and_few_to_the_driver(history: 
     assert not als_blocks.fits_here(history, 2**31 // als_blocks.LIKE_BYTES + 1, 1_000)
 
 
-def test_a_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
     likes = confidence_weights(ratings, 1.0)
     one, three = (model.fit_als(likes, CONFIG, threads=threads) for threads in (1, 3))

@@ -1,4 +1,4 @@
-"""A fit that the memory would not hold is refused before it begins, with the numbers and what to change; others are let through."""
+"""A fit that exceeds the memory limit raises before it starts, with the numbers and the settings to change."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ TASTE_PROFILE = Counts(Side(1_019_318, 48_373_586, 4_400, "user"), Side(384_546,
 
 @pytest.fixture(scope="module")
 def strengths(spark: SparkSession) -> DataFrame:
-    """Nine likes: anna has four of them, the track `hit` three."""
+    """Nine interactions: user anna has four of them, track `hit` three."""
     pairs = [("anna", t) for t in ("hit", "b", "c", "d")] + [("bert", "hit"), ("bert", "b"), ("carl", "hit")]
     pairs += [("dora", "c"), ("emil", "d")]
     return spark.createDataFrame([(u, t, 1.0) for u, t in pairs], "user_id string, track_id string, strength float")
@@ -32,12 +32,12 @@ def counts_of(strengths: DataFrame) -> Counts:
     return counted(numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item"))
 
 
-def test_what_there_is_to_fit_is_counted_with_the_longest_rows(strengths: DataFrame) -> None:
-    found = counts_of(strengths)
-    assert (found.users, found.tracks) == (Side(5, 9, 4, f"the user of SHA-256 {ANNA}..."), Side(4, 9, 3, "track hit"))
+def test_counts_include_the_longest_rows(strengths: DataFrame) -> None:
+    actual = counts_of(strengths)
+    assert (actual.users, actual.tracks) == (Side(5, 9, 4, f"the user of SHA-256 {ANNA}..."), Side(4, 9, 3, "track hit"))
 
 
-def test_the_digest_is_of_the_likes_and_not_of_their_order(strengths: DataFrame) -> None:
+def test_digest_depends_on_the_interactions_and_not_on_their_order(strengths: DataFrame) -> None:
     digest = counts_of(strengths).digest
     assert counts_of(strengths.orderBy("track_id").repartition(3)).digest == digest
     stronger = F.when(F.col("user_id") == "emil", F.lit(2.0)).otherwise(F.col("strength")).cast("float")
@@ -46,17 +46,17 @@ def test_the_digest_is_of_the_likes_and_not_of_their_order(strengths: DataFrame)
         assert counts_of(other).digest != digest
 
 
-def test_a_plan_that_fits_passes_and_says_in_one_line_what_it_needs(strengths: DataFrame) -> None:
+def test_fitting_plan_logs_one_line_with_its_estimate(strengths: DataFrame) -> None:
     with patch.object(memory_estimate.LOG, "info") as info:
         assert on_driver(strengths, counts_of(strengths), CONFIG)
     (line,) = info.call_args_list
     assert {"users": 5, "tracks": 4, "likes": 9, "longest_user": 4, "longest_track": 3}.items() <= line.kwargs.items()
-    # likes, factors of nine rows, ids, and the longest row
+    # interactions, factors of nine rows, ids, and the longest row
     needed = 9 * als_blocks.LIKE_BYTES + 4 * 8 * 9 + 60 * 9 + 12 * 8 * 4
     assert line.kwargs["estimates"] == f"{needed / 1024:.1f} KiB on the driver"
 
 
-def test_likes_that_the_driver_cannot_hold_beside_the_factors_go_to_the_tasks(
+def test_fit_runs_in_tasks_when_the_driver_is_one_byte_short(
     strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = counts_of(strengths)
@@ -73,7 +73,7 @@ def test_likes_that_the_driver_cannot_hold_beside_the_factors_go_to_the_tasks(
         ("TASK_BYTES", r"1.3 KiB in a task \(a block 432 bytes, the longest row, .*", "raise TASK_BYTES"),
     ],
 )
-def test_a_doomed_plan_is_refused_with_the_numbers_and_the_settings_before_anything_is_collected(
+def test_too_large_plan_raises_with_numbers_and_settings_before_collecting(
     strengths: DataFrame, limit: str, location: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
@@ -92,7 +92,7 @@ def test_a_doomed_plan_is_refused_with_the_numbers_and_the_settings_before_anyth
     assert not iterations
 
 
-def test_a_row_that_is_much_longer_than_others_is_named(strengths: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_names_a_much_longer_row(strengths: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
     monkeypatch.setattr(memory_estimate, "TASK_BYTES", 500)
     with pytest.raises(LakeError, match=f"the longest row, the user of SHA-256 {ANNA}[.]{{3}} with 4 likes 384 bytes"):
@@ -103,7 +103,7 @@ def test_a_row_that_is_much_longer_than_others_is_named(strengths: DataFrame, mo
     assert largest == "the longest row, track hit with 60,000,000 likes"
 
 
-def test_a_result_that_spark_would_not_bring_to_the_driver_is_refused(
+def test_result_larger_than_the_limit_of_spark_raises(
     spark: SparkSession, strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
@@ -115,7 +115,7 @@ def test_a_result_that_spark_would_not_bring_to_the_driver_is_refused(
         on_driver(strengths, counts_of(strengths), CONFIG)
 
 
-def test_the_taste_profile_fits_either_way_and_ten_times_as_many_users_do_not() -> None:
+def test_taste_profile_fits_and_ten_times_as_many_users_do_not() -> None:
     assert all(
         need.bytes <= need.limit for need in [driver_estimate(TASTE_PROFILE, 64), *block_estimates(TASTE_PROFILE, 64, 2**30)]
     )
@@ -126,7 +126,7 @@ def test_the_taste_profile_fits_either_way_and_ten_times_as_many_users_do_not() 
     assert task.bytes > task.limit
 
 
-def test_lists_that_a_task_cannot_hold_are_refused_with_the_block_that_it_can() -> None:
+def test_too_large_lists_raise_with_a_block_size_that_fits() -> None:
     setting = "users_per_block"
     memory_estimate.require_lists(100_000_000, 384_546, 250, setting)
     with pytest.raises(LakeError, match=r"2,000,000 tracks need 9\.\d GiB .* take users_per_block = (\d+)") as refused:

@@ -19,7 +19,7 @@ ARTISTS = {"a": "Ann", "b": "Ann", "c": "Cy", "d": "Di", "e": "Eve", "f": "Fay",
 @pytest.fixture(scope="module")
 def frames(spark: SparkSession) -> dict[str, DataFrame]:
     """Track a has 4 users, b and c 2 each, d 1; e, f, g, h and t12 (in every list of Rock) none."""
-    heard = [
+    ratings = [
         (u, t, 5.0 - n, 3)
         for t, users in {"a": 4, "b": 2, "c": 2, "d": 1}.items()
         for n, u in enumerate(list(HISTORY_LENGTH)[:users])
@@ -33,7 +33,7 @@ def frames(spark: SparkSession) -> dict[str, DataFrame]:
     frames_: dict[str, Any] = {
         "tracks": spark.createDataFrame(tracks, table("tracks").schema),
         "genres": spark.createDataFrame(genres, table("track_genres").schema),
-        "history": spark.createDataFrame(heard, "user_id string, track_id string, rating double, plays long"),
+        "history": spark.createDataFrame(ratings, "user_id string, track_id string, rating double, plays long"),
         "mel": spark.createDataFrame([("a",)], "track_id string"),
         "current": ranked(spark, CURRENT, {"mixed": ["personal", "popular"], "nobody": ["popular"] * 2}),
         "previous": ranked(spark, PREVIOUS),

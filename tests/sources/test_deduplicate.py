@@ -35,7 +35,7 @@ def table(rows: Sequence[tuple[object, ...]]) -> pa.Table:
 @given(st.lists(ROW, min_size=1, max_size=40), st.integers(1, 3))
 def test_distinct_merges_duplicates_and_sorts(rows: list[tuple[object, ...]], chunks: int) -> None:
     staged_rows = pa.concat_tables([table(rows[n::chunks]) for n in range(chunks)])
-    found = distinct(staged_rows).to_pylist()
+    actual = distinct(staged_rows).to_pylist()
     expected: dict[tuple[object, ...], dict[str, Any]] = {}
     for row in staged_rows.to_pylist():
         best = expected.setdefault(tuple(row[name] for name in KEY), dict(row))
@@ -48,7 +48,7 @@ def test_distinct_merges_duplicates_and_sorts(rows: list[tuple[object, ...]], ch
         # null sorts after every track, as in Arrow
         return str(row["user_id"]).encode(), row["played_at"], track is None, track or "", row["event"]
 
-    assert found == sorted(expected.values(), key=sort_key)
+    assert actual == sorted(expected.values(), key=sort_key)
 
 
 def test_distinct_sorts_events_of_the_year_9999() -> None:
@@ -58,8 +58,8 @@ def test_distinct_sorts_events_of_the_year_9999() -> None:
     rows = [
         (user, "TR1", "play", None, None, when, None, True, 0) for when in (late, early) for user in reversed(users)
     ]
-    found = distinct(table(rows)).to_pylist()
-    assert [(row["user_id"], row["played_at"]) for row in found] == [
+    merged = distinct(table(rows)).to_pylist()
+    assert [(row["user_id"], row["played_at"]) for row in merged] == [
         (user, when) for user in users for when in (early, late)
     ]
 

@@ -113,11 +113,11 @@ def test_fast_and_slow_path_agree_on_every_plain_line(spark: SparkSession, tmp_p
 
 def counted(fast: dict[int, dict[str, Any]], keep: list[str]) -> dict[tuple[Any, ...], int]:
     """Count each row."""
-    found: dict[tuple[Any, ...], int] = {}
+    counts: dict[tuple[Any, ...], int] = {}
     for row in fast.values():
         key = tuple(row[name] for name in keep)
-        found[key] = found.get(key, 0) + 1
-    return found
+        counts[key] = counts.get(key, 0) + 1
+    return counts
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -135,6 +135,6 @@ def test_ranges_and_blocks_have_every_line_once(
         patch.setattr(blocks_module, "SPLIT_BYTES", split)
         patch.setattr(blocks_module, "BLOCK_BYTES", block)
         parts = byte_ranges(str(file), file.stat().st_size)
-        found = [line for part in parts for lines in line_blocks(part) for line in lines.to_pylist()]
-    assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in found)
-    assert [line[:-1] for line in found] == list(raw_bytes.iter_lines(str(file)))
+        actual = [line for part in parts for lines in line_blocks(part) for line in lines.to_pylist()]
+    assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in actual)
+    assert [line[:-1] for line in actual] == list(raw_bytes.iter_lines(str(file)))

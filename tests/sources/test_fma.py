@@ -65,9 +65,9 @@ def test_fma_tracks_give_rows_and_genre_labels(spark: SparkSession, tmp_path: Pa
         ("30,too,few", "fields"),
         ('40,"never closed', "not_csv"),
     ]
-    found = rows_of(spark, "fma_tracks", file, lines, namespace="fma")
+    parsed = rows_of(spark, "fma_tracks", file, lines, namespace="fma")
     names = ("track_id", "title", "artist_id", "artist", "release", "year", "duration_s")
-    assert [tuple(row[name] for name in names) for row in found] == [
+    assert [tuple(row[name] for name in names) for row in parsed] == [
         ("fma:10", "Freeway", "fma:1", "AWOL", None, None, None),
         ("fma:2", "Food", "fma:1", "AWOL", "AWOL - A Way Of Life", 2009, 168.0),
         ("fma:20", None, "fma:1", "Björk", None, 2009, 168.0),
@@ -95,8 +95,8 @@ def test_fma_genres_give_a_tree(spark: SparkSession, tmp_path: Path) -> None:
         ("4,1,0,,4", "missing_name"),
         ("4,1,0", "fields"),
     ]
-    found = rows_of(spark, "fma_genres", tmp_path / "genres.csv", lines, namespace="fma")
-    assert found == [
+    parsed = rows_of(spark, "fma_genres", tmp_path / "genres.csv", lines, namespace="fma")
+    assert parsed == [
         {"genre_id": "fma:12", "parent_id": None, "title": "Rock", "top_id": "fma:12"},
         {"genre_id": "fma:21", "parent_id": None, "title": "Hip-Hop", "top_id": "fma:21"},
         {"genre_id": "fma:25", "parent_id": "fma:12", "title": "Punk", "top_id": "fma:12"},

@@ -138,8 +138,8 @@ def test_real_lastfm_1k_plays_have_the_expected_counts(spark: SparkSession) -> N
     path = real("lastfm1k/userid-timestamp-artid-artname-traid-traname.tsv")
     parsed, row = parse(spark, "lastfm_1k", path)
     assert (row["lines_in"], row["good"], row["blank"], row["quarantined"]) == (86, 85, 1, 0)
-    made = [play for play in as_rows(parsed.rows, "events") if play["track_id"].startswith("name-")]
-    assert len(made) == 48  # awk -F'\t' 'NR > 1 && $5 == ""'
+    named_plays = [play for play in as_rows(parsed.rows, "events") if play["track_id"].startswith("name-")]
+    assert len(named_plays) == 48  # awk -F'\t' 'NR > 1 && $5 == ""'
     tracks, row = parse(spark, "lastfm_1k_tracks", path)
     assert (row["good"], row["quarantined"]) == (85, 0)
     titles = {track["title"] for track in as_rows(tracks.rows.distinct(), "source_tracks")}

@@ -33,8 +33,8 @@ def test_a_tsv_without_a_header_may_have_stray_quotes(spark: SparkSession, tmp_p
         ("", BLANK),
     ]
     options = {"columns": MAP, "names": ["uid", "ts", "other", "tid"]}
-    found = rows_of(spark, "table", tmp_path / "plays.tsv", lines, namespace="shop", **options)
-    assert summary(found) == [
+    parsed = rows_of(spark, "table", tmp_path / "plays.tsv", lines, namespace="shop", **options)
+    assert summary(parsed) == [
         ("shop:ann", 'shop:12" mix', "play", TIME, "2026-11-14"),
         ("shop:bob", "shop:,", "play", "2026-11-14T08:00:00", "2026-11-14"),
     ]
@@ -53,8 +53,8 @@ def test_a_csv_may_have_quotes_and_any_separator(spark: SparkSession, tmp_path: 
         (f"ann{mark}t{mark}{TIME}{mark * 25_000}", "fields"),
     ]
     options: dict[str, Any] = {"columns": MAP} | ({} if mark == "," else {"separator": mark})
-    found = rows_of(spark, "table", tmp_path / "plays.csv", lines, **options)
-    assert summary(found) == [
+    parsed = rows_of(spark, "table", tmp_path / "plays.csv", lines, **options)
+    assert summary(parsed) == [
         ("ann", f"a{mark}b", "play", TIME, "2026-11-14"),
         ("bob", "t", "play", TIME, "2026-11-14"),
     ]
@@ -79,8 +79,8 @@ def test_a_quoted_field_may_have_line_breaks(spark: SparkSession, tmp_path: Path
     ]
     options: dict[str, Any] = {"columns": MAP, "separator": mark}
     lines = [(text.replace(",", mark), rule) for text, rule in lines]
-    found = rows_of(spark, "table", file, lines, namespace="shop", **options)
-    assert [(*row[:2], row[4]) for row in summary(found)] == [
+    parsed = rows_of(spark, "table", file, lines, namespace="shop", **options)
+    assert [(*row[:2], row[4]) for row in summary(parsed)] == [
         ("shop:ann", "shop:a", "2026-11-14"), ("shop:ann", "shop:b\n\nc", "2026-11-14"), ("shop:bob", "shop: d ", "2026-11-14"),
         ("shop:bob", "shop:f", "2026-11-15"), ("shop:bob", "shop:h", "2026-11-14"),
     ]  # fmt: skip
@@ -103,8 +103,8 @@ def test_times_are_parsed_in_every_unit(
     lines += [(f"u{number},t,{text}", GOOD) for number, text in enumerate(good)] + [
         (f"u,t,{text}", "bad_time") for text in bad
     ]
-    found = rows_of(spark, "table", file, lines, **options)
-    assert {(row["played_at"].isoformat(), row["dt"].isoformat()) for row in found} == {(TIME, "2026-11-14")}
+    parsed = rows_of(spark, "table", file, lines, **options)
+    assert {(row["played_at"].isoformat(), row["dt"].isoformat()) for row in parsed} == {(TIME, "2026-11-14")}
     assert FORMATS["table"].newest_date(Source("t", "table", str(file), options=options)) == date(2026, 11, 14)
 
 
@@ -127,9 +127,9 @@ def test_optional_columns_are_read(spark: SparkSession, tmp_path: Path) -> None:
         ("ann;t5;1999-12-31T23:59:59;play;;;;", "before_2000"),
     ]
     file, options = tmp_path / "log.csv", {"columns": columns, "separator": ";"}
-    found = rows_of(spark, "table", file, lines, **options)
+    parsed = rows_of(spark, "table", file, lines, **options)
     parts = ("track_id", "event", "rating", "session_id", "ms_played", "within_late_window")
-    assert [(*(row[part] for part in parts), row["dt"].isoformat()) for row in found] == [
+    assert [(*(row[part] for part in parts), row["dt"].isoformat()) for row in parsed] == [
         ("t1", "play", None, "s1", 31_000, True, "2026-11-15"),
         ("t2", "rate", 4.5, None, None, True, "2026-11-14"),
         ("t3", "like", None, None, None, False, "2026-11-20"),

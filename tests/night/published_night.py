@@ -1,4 +1,4 @@
-"""How the tests of this folder run one whole night of a small synthetic sample, and look at it."""
+"""Run a full night of a small synthetic sample and read its results."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -26,14 +26,14 @@ SMALL = replace(
     mismatched=3,
 )  # fmt: skip
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For a process that ends in half a minute: compiling what it runs costs more than it gains. See spark_conf/small.conf."""
+"""JVM options for processes of less than a minute, which the optimizing compiler slows down. See spark_conf/small.conf."""
 FEW_EPOCHS = 3
-"""What the genre CNN learns is held against the truth in tests/models and tests/sample_night.py; here it only has to be there."""
+"""Enough for a model. tests/models and tests/sample_night.py check the accuracy of the genre CNN."""
 
 
 @dataclass(frozen=True)
-class World:
-    """A published night, and the truth that was planted under it."""
+class PublishedNight:
+    """A published night with the planted truth of its sample."""
 
     settings: Settings
     spark: SparkSession
@@ -53,7 +53,7 @@ class World:
 
 
 def run_night(settings: Settings, date: dt.date, force: bool = False, families: tuple[str, ...] = FAMILIES) -> str:
-    """What the DAG does, in this process: open, every family (or those named), close."""
+    """Run a night in this process as the DAG does: open, all families or those named, close. Return the run id."""
     sources = load_sources(settings.sources_file)
     run_id = open_run(settings, sources, date)
     try:
@@ -66,15 +66,15 @@ def run_night(settings: Settings, date: dt.date, force: bool = False, families: 
     return run_id
 
 
-def digests(world: World) -> dict[str, str]:
-    """Row digest of every table that the night's jobs write."""
-    date = world.date.isoformat()
+def digests(published: PublishedNight) -> dict[str, str]:
+    """Return the row digest of every table that the night's jobs write."""
+    date = published.date.isoformat()
     names = ("tracks", "song_tracks", "history", "eligible_users", "track_clips", "genre_scores", "track_genres", "item_factors")
     lists = ("user_factors", "candidates", "ranked", *ARTIST_LEVEL)
-    return {name: world.lake.digest_of(name, Partitions.DATE, date) for name in (*names, *lists)}
+    return {name: published.lake.digest_of(name, Partitions.DATE, date) for name in (*names, *lists)}
 
 
 def documents(store: MongoDatabase, run_id: str, view: str = "recommendations") -> dict[str, Any]:
-    """A night's documents by id, without what names the run."""
-    found = store[f"{view}__{run_id}"].find({}, {"run_id": 0})
-    return {document["_id"]: document for document in found}
+    """Return the documents of a night by id, without their run id."""
+    cursor = store[f"{view}__{run_id}"].find({}, {"run_id": 0})
+    return {document["_id"]: document for document in cursor}
