@@ -79,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.folder.is_dir():
         parser.error(f"{options.folder} is no folder; event logs are below $PMRS_VAR/spark-events after a night")
     applications = latest_applications(options.folder)
+    if not applications:
+        parser.error(f"{options.folder} has no event log of an application that ran a Spark job")
     total = Application(
         "sum",
         sum(each.jobs for each in applications),

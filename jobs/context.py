@@ -29,6 +29,11 @@ ProgressCallback = Callable[[str, int, int], None]
 """on_progress(step, done, total)."""
 
 
+def lake_of(settings: Settings, sources: "Sources") -> Lake:
+    """Return the lake of a sources file; every sources file has its own."""
+    return Lake(f"{settings.lake_root}/{sources.name}", frozenset(source.name for source in sources.sources))
+
+
 @dataclass
 class Night:
     """One dated run of the pipeline; all its jobs share it."""
@@ -51,8 +56,7 @@ class Night:
     @property
     def lake(self) -> Lake:
         """The lake of this sources file; every sources file has its own."""
-        names = frozenset(source.name for source in self.sources.sources)
-        return Lake(f"{self.settings.lake_root}/{self.sources.name}", names)
+        return lake_of(self.settings, self.sources)
 
     @property
     def models(self) -> ModelRegistry:

@@ -114,7 +114,7 @@ def spark_environment(settings: Settings, java_flags: str = "") -> dict[str, str
         "SPARK_LOCAL_DIRS": str(settings.var.resolve() / "tmp"),
         # a driver's heap is fixed before Python runs, so only the environment can carry this setting
         "SPARK_DRIVER_MEMORY": settings.driver_memory,
-        "SPARK_SUBMIT_OPTS": java_flags,
+        "SPARK_SUBMIT_OPTS": " ".join(filter(None, [os.environ.get("SPARK_SUBMIT_OPTS"), java_flags])),
         # Python's own idea of local time must be Spark's session time zone
         "TZ": "UTC",
         # the JVM names files in the locale's encoding: in the POSIX locale of cron and containers, ASCII

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import PyMongoError
 
 from jobs.code_version import code_version
-from jobs.context import JobContext, Night
+from jobs.context import JobContext, Night, lake_of
 from jobs.errors import PmrsError, one_line
 from jobs.job_config import config_dict, config_json
 from jobs.lake.files import FileStore
@@ -25,12 +25,14 @@ from jobs.mongo.connection import ensure_format as ensure_database_format
 from jobs.registry import Job, jobs_named
 from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources
-from jobs.spark_profile import choose_profile
+from jobs.spark_profile import SparkProfile, choose_profile
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LOG = logger(__name__)
+INGESTED = ("events", "play_counts")
+"""Tables whose rows grow with the sources."""
 
 
 def open_run(settings: Settings, sources: Sources, date: dt.date) -> str:
@@ -92,10 +94,16 @@ def _night(settings: Settings, sources: Sources, date: dt.date, run_id: str, fam
     def start() -> "SparkSession":
         from jobs.spark import session
 
-        profile = choose_profile(settings, [source.path for source in sources.sources])
-        return session(f"pmrs {family} {date}", settings, profile=profile)
+        return session(f"pmrs {family} {date}", settings, profile=profile_of_night(settings, sources, date))
 
     return Night(date, run_id, sources, settings, start)
+
+
+def profile_of_night(settings: Settings, sources: Sources, date: dt.date) -> SparkProfile:
+    """Return the Spark profile for the sources, and for the events and play counts that the lake has of earlier nights."""
+    lake = lake_of(settings, sources)
+    rows = sum(manifest.rows for name in INGESTED for manifest in lake.select(name, Partitions.ALL, date.isoformat()))
+    return choose_profile(settings, [source.path for source in sources.sources], rows)
 
 
 @contextlib.contextmanager

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pyspark import SparkContext, inheritable_thread_target
+from pyspark import SparkConf, SparkContext, inheritable_thread_target
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from jobs.errors import PmrsError
 from jobs.java import spark_environment
 from jobs.settings import Settings
-from jobs.spark_profile import SparkProfile, choose_profile, configuration
+from jobs.spark_profile import SparkProfile, choose_profile, configuration, is_local
 
 WANTED_PYSPARK = "4.3.0"
 NAMED_OFTEN = (
@@ -48,6 +48,8 @@ def session(
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if submitted:
         _end_with_the_jvm()
+        if settings.spark_profile == "auto" and not is_local(_submitted_master(settings)):
+            profile = SparkProfile.CLUSTER
     else:
         os.environ.update(spark_environment(settings, f"{profile.java_flags} {java_flags}".strip()))
         if log_file is not None:
@@ -102,6 +104,12 @@ def _remember_classes(spark: SparkSession) -> None:
     view: Any = spark._jvm
     for name in NAMED_OFTEN:
         setattr(view, name, getattr(view, name))
+
+
+def _submitted_master(settings: Settings) -> str:
+    """Return the master that spark-submit was given; PMRS_MASTER may be another."""
+    SparkContext._ensure_initialized()
+    return SparkConf().get("spark.master", settings.master) or settings.master
 
 
 def _end_with_the_jvm() -> None:

@@ -16,6 +16,8 @@ AUDIO_SUFFIXES = frozenset({".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a", ".
 PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip", ".tgz", ".warc"})
 PACKED_FACTOR = 8
 """Bytes of text in a byte of a packed file, as logs compress."""
+ROW_BYTES = 100
+"""Bytes of text that a row of the lake counts as."""
 SMALL_JAVA_FLAGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m"
 """Only the first compiler: a night of a minute ends before the second one pays. Its frames are larger, hence the stack."""
 
@@ -41,24 +43,32 @@ class SparkProfile(StrEnum):
         return SMALL_JAVA_FLAGS if self == SparkProfile.SMALL else ""
 
 
-def choose_profile(settings: Settings, paths: Sequence[str]) -> SparkProfile:
+def choose_profile(settings: Settings, paths: Sequence[str], lake_rows: int = 0) -> SparkProfile:
     """Return the profile for sources at these paths: PMRS_SPARK_PROFILE if it is set, else by master and bytes.
 
-    Without paths the size is unknown, so that the profile is never the small one.
+    `lake_rows`: rows of logs and counts that earlier nights have ingested; the files may be gone since. Without paths the
+    size is unknown, so that the profile is never the small one.
     """
     if settings.spark_profile != "auto":
         return SparkProfile(settings.spark_profile)
-    if not re.match(r"local(\[|$)", settings.master):
+    if not is_local(settings.master):
         return SparkProfile.CLUSTER
     if not paths:
         return SparkProfile.LOCAL
-    total = 0
+    total = lake_rows * ROW_BYTES
+    if total > SMALL_BYTES:
+        return SparkProfile.LOCAL
     for path in paths:
         for size in _file_sizes(path):
             total += size
             if total > SMALL_BYTES:
                 return SparkProfile.LOCAL
     return SparkProfile.SMALL
+
+
+def is_local(master: str) -> bool:
+    """Return True if Spark runs in one process on this machine."""
+    return re.match(r"local(\[|$)", master) is not None
 
 
 def configuration(profile: SparkProfile) -> dict[str, str]:
@@ -77,11 +87,22 @@ def _file_sizes(path: str) -> Iterator[int]:
     if not os.path.exists(path):
         yield SMALL_BYTES + 1
         return
-    files = [Path(path)] if os.path.isfile(path) else (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-    for file in files:
+    for file in [Path(path)] if os.path.isfile(path) else _walk(path):
         suffix = file.suffix.lower()
         if suffix in AUDIO_SUFFIXES:
             yield AUDIO_FILE_BYTES
         else:
             size = file.stat().st_size if file.exists() else 0
             yield size * PACKED_FACTOR if suffix in PACKED_SUFFIXES else size
+
+
+def _walk(root: str) -> Iterator[Path]:
+    """Yield the files below a folder, linked folders included, each folder once."""
+    visited = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(folder, name) for name in names)

@@ -24,8 +24,11 @@ class Sequences:
         return self.indptr.size - 1
 
     def __getitem__(self, rows: slice) -> "Sequences":
-        """Return the sequences of a range of queries."""
-        indptr = self.indptr[slice(rows.start, None if rows.stop is None else rows.stop + 1)]
+        """Return the sequences of a range of queries. Raises ValueError for a step other than 1."""
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            raise ValueError(f"sequences are sliced with step 1, not {step}")
+        indptr = self.indptr[start : max(start, stop) + 1]
         return Sequences(indptr - indptr[0], self.items[indptr[0] : indptr[-1]])
 
     def padded(self, length: int, padding: int) -> I64:

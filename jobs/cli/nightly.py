@@ -17,9 +17,9 @@ from jobs.cli.watch import watching
 from jobs.errors import PmrsError
 from jobs.mongo import embedded, runs
 from jobs.mongo.connection import Document, connect
+from jobs.runner import profile_of_night
 from jobs.settings import Settings
 from jobs.sources.config import Sources, load_sources, newest_date
-from jobs.spark_profile import choose_profile
 
 SAMPLE_DAYS, SAMPLE_SEED = 14, 7
 POLL_SECONDS = 0.5
@@ -124,7 +124,7 @@ def _sweep(folder: Path) -> None:
 def _run_dag(settings: Settings, sources: Sources, night: dt.date, backfill: bool = False) -> NightResult:
     log = settings.var.resolve() / "logs" / f"nightly-{night}.log"
     print(f"Night of {night}, sources {sources.name} ({sources.path}); log: {log}", flush=True)
-    profile = choose_profile(settings, [source.path for source in sources.sources])
+    profile = profile_of_night(settings, sources, night)
     own = {"PMRS_SOURCES": str(sources.path), "PMRS_HOLDER_PID": str(os.getpid())}
     environment = {**os.environ, **airflow_environment(settings, profile), **own}
     with (

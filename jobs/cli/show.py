@@ -8,7 +8,7 @@ from rich.text import Text
 
 from jobs.errors import StoreError
 from jobs.mongo import runs, views
-from jobs.mongo.connection import Document, MongoDatabase, connect
+from jobs.mongo.connection import Document, MongoDatabase, connect, require_format
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 
@@ -16,6 +16,7 @@ from jobs.sources.config import load_sources
 def one_list(settings: Settings, user: str, name: str) -> Document:
     """Return a user's list of the live night. Raises StoreError, which names the user or the existing lists."""
     with connect(settings, load_sources(settings.sources_file).name) as store:
+        require_format(store)
         if views.live_run(store) is None:
             raise StoreError("No night is published yet; run `make nightly`.")
         document = store.recommendations.find_one({"user_id": user, "list": name}, {"digest": 0, "_id": 0})
@@ -34,6 +35,7 @@ def _why_no_list(store: MongoDatabase, user: str, name: str) -> str:
 def all_runs(settings: Settings) -> list[dict[str, Any]]:
     """Return the runs as `{run_id, date, status, live}`, newest first; at most one is live."""
     with connect(settings, load_sources(settings.sources_file).name) as store:
+        require_format(store)
         live = views.live_run(store)
         return [
             {"run_id": r["_id"], "date": r["date"], "status": r["status"], "live": r["_id"] == live}

@@ -9,6 +9,8 @@ from rich.text import Text
 from jobs.atomic_io import write_atomic
 from jobs.cli.show import console
 from jobs.context import JobContext, Night
+from jobs.lake.files import FileStore
+from jobs.lake.format import require_format
 from jobs.report import track
 from jobs.report_paths import track_file
 from jobs.settings import Settings
@@ -26,6 +28,7 @@ def write_track_page(
     """
     sources = load_sources(settings.sources_file)
     night_date = date or newest_date(sources)
+    require_format(FileStore(f"{settings.lake_root}/{sources.name}"))
     spark = session(f"pmrs track {night_date}", settings)
     night = Night(night_date, "track", sources, settings, spark)
     details = track.read_details(JobContext(night, "track", track.Config()), track_id)

@@ -13,11 +13,14 @@ from jobs.evaluate.interactions import read_interactions
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split
 from jobs.evaluate.temporal import Temporal
 from jobs.job_config import Config as AnyConfig
+from jobs.lake.files import FileStore
+from jobs.lake.format import require_format
 from jobs.lake.partitions import Partitions
 from jobs.mongo import embedded
 from jobs.settings import Settings
 from jobs.sources.config import load_sources, newest_date
 from jobs.spark import session
+from jobs.spark_profile import SparkProfile, is_local
 
 MAX_TEST_DAYS = 14
 JAVA_FLAGS = "-XX:TieredStopAtLevel=1"
@@ -67,12 +70,14 @@ def open_context(settings: Settings, on: str, config: AnyConfig) -> JobContext:
     sources = load_sources(settings.sources_file)
     if settings.embedded:
         embedded.start(settings)
+    require_format(FileStore(f"{settings.lake_root}/{sources.name}"))
     date = dt.date.fromisoformat(on) if on else newest_date(sources)
 
     def start() -> SparkSession:
         # never the profile of small nights: an evaluation has some 100 rows per user, model and setting
+        profile = SparkProfile.LOCAL if is_local(settings.master) else SparkProfile.CLUSTER
         log_file = settings.var / "logs" / "evaluate-spark.log"
-        return session(f"pmrs evaluate {date}", settings, log_file=log_file, java_flags=JAVA_FLAGS)
+        return session(f"pmrs evaluate {date}", settings, profile=profile, log_file=log_file, java_flags=JAVA_FLAGS)
 
     return JobContext(Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, start), "evaluate", config)
 

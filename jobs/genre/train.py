@@ -73,6 +73,11 @@ class Config:
                 f"workers = {self.workers} under [jobs.genre_train] is invalid for {self.model}; set 0, or the number of "
                 "processes that train a network."
             )
+        if self.workers and ClipConfig.batch_size % self.workers:
+            raise SourceError(
+                f"workers = {self.workers} under [jobs.genre_train] cannot share a batch of {ClipConfig.batch_size} clips evenly; "
+                "set a divisor of it."
+            )
 
 
 def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, config: Config) -> DataFrame:

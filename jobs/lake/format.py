@@ -10,17 +10,22 @@ FILE = "_format.json"
 
 def ensure_format(store: FileStore) -> None:
     """Write the format number into a new lake. Raises LakeError, which says what to do, for a lake of another format."""
+    require_format(store)
+    if not store.exists(FILE):
+        store.write_json(FILE, {"format": FORMAT})
+
+
+def require_format(store: FileStore) -> None:
+    """Raise LakeError, which says what to do, if the lake has another format; a new lake has none."""
     try:
         number = int(store.read_json(FILE)["format"])
     except FileNotFoundError:
-        if not _has_partitions(store):
-            store.write_json(FILE, {"format": FORMAT})
-            return
-        number = 1
+        number = 1 if _has_partitions(store) else FORMAT
     if number != FORMAT:
         raise LakeError(
             f"The lake {store.root} has format {number}; this version reads and writes format {FORMAT}. Set PMRS_LAKE to a new "
-            "folder, or remove the old one, and run the nights again: they are recomputed from the sources."
+            "folder and run the nights again from the sources. Keep the old lake: it alone has events and deletion requests "
+            "whose files are gone, and the registered models."
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.errors import LakeError
 from jobs.lake.files import FileStore
+from jobs.lake.format import require_format
 
 Card = dict[str, Any]
 
@@ -86,4 +87,6 @@ class ModelRegistry:
 
 def registry_of(lake_root: str, sources_name: str) -> ModelRegistry:
     """Return the model registry of one sources file's lake."""
-    return ModelRegistry(FileStore(f"{lake_root}/{sources_name}"))
+    store = FileStore(f"{lake_root}/{sources_name}")
+    require_format(store)
+    return ModelRegistry(store)

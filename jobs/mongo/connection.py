@@ -22,11 +22,15 @@ FORMAT = 2
 
 def ensure_format(database: MongoDatabase) -> None:
     """Write the format number into a new database. Raises StoreError, which says what to do, for one of another format."""
+    require_format(database)
+    database.meta.update_one({"_id": "format"}, {"$set": {"number": FORMAT}}, upsert=True)
+
+
+def require_format(database: MongoDatabase) -> None:
+    """Raise StoreError, which says what to do, if the database has another format; a new database has none."""
     document = database.meta.find_one({"_id": "format"})
-    if document is None and database.runs.find_one({}) is None:
-        database.meta.insert_one({"_id": "format", "number": FORMAT})
-        return
-    number = 1 if document is None else document["number"]
+    without = FORMAT if database.runs.find_one({}) is None else 1
+    number = without if document is None else document["number"]
     if number != FORMAT:
         raise StoreError(
             f"The MongoDB database {database.name} has format {number}; this version reads and writes format {FORMAT}. Drop the "

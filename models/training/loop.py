@@ -7,6 +7,7 @@ over the global batch.
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
@@ -50,6 +51,10 @@ class Objective(Protocol[B_contra]):
         """Return validation metrics, `loss` among them; empty without validation data. Runs on every rank."""
 
 
+class TrainingDivergedError(ValueError):
+    """A loss is infinite or not a number."""
+
+
 @dataclass(frozen=True)
 class FitResult:
     """Course of a training."""
@@ -73,12 +78,14 @@ def fit(
     DistributedSampler repeats up to world size - 1 samples per epoch. `on_epoch(report)` and `save_checkpoint(state)`
     run after every epoch, on rank 0 only.
 
-    Raises ValueError if the batch size is no multiple of the world size, and CheckpointMismatchError if `resume_from`
-    is of another configuration or world size.
+    Raises ValueError if the batch size is no multiple of the world size, TrainingDivergedError if a loss is not finite,
+    and CheckpointMismatchError if `resume_from` is of another configuration or world size, or not of the same epoch on
+    every rank.
     """
     run = _Run(model, objective, train, cfg)
     if resume_from:
         run.restore(resume_from)
+    run.require_same_epoch()
     while run.epoch < cfg.epochs and run.epoch - run.best_epoch < cfg.patience:
         report = run.train_epoch()
         if run.dist.rank == 0:
@@ -129,10 +136,24 @@ class _Run:
         report = EpochReport(epoch, self._cfg.epochs, total / weight, metrics)
         self.history.append(report)
         loss = metrics.get("loss")
+        if not math.isfinite(report.train_loss) or not math.isfinite(loss or 0.0):
+            raise TrainingDivergedError(
+                f"The training diverged in epoch {epoch}: its loss is {report.train_loss}, the validation loss {loss}; take a "
+                f"lower learning rate than {self._cfg.lr:g}, and look for values in the data that are not finite."
+            )
         if loss is None or loss < self.best_loss:
             self.best, self.best_epoch = copy.deepcopy(self._model.state_dict()), epoch
             self.best_loss = float("inf") if loss is None else loss
         return report
+
+    def require_same_epoch(self) -> None:
+        """Raise CheckpointMismatchError on every rank if one rank has another state: it could not read the checkpoint."""
+        epoch = torch.tensor([float(self.epoch), float(self.epoch) ** 2], dtype=torch.float64)
+        total, squares = self.dist.sum(epoch.to(next(self._model.parameters()).device)).tolist()
+        if total**2 != squares * self.dist.world_size:
+            raise CheckpointMismatchError(
+                "Not every process could read the checkpoint; make its folder readable on all machines and run again."
+            )
 
     def _step(self, batch: Any) -> Tensor:
         """Take one optimizer step. Returns (loss sum, weight) [2] of this rank, float64."""

@@ -50,3 +50,18 @@ def test_rerank_orders_candidates_by_score_then_id_and_skips_padding() -> None:
     assert row.tolist() == [0, 0, 1, 1, 2, 2]
     assert item.tolist() == [4, 3, 0, 2, 2, 3]  # 0 and 2 are as far from 1
     assert score.tolist() == [-1, -2, -1, -1, -1, -2]
+
+
+@pytest.mark.parametrize(
+    "rows", [slice(None), slice(1, 2), slice(None, -1), slice(-2, None), slice(2, 9), slice(5, 9), slice(2, 1)]
+)
+def test_slices_of_sequences_equal_slices_of_a_list(rows: slice) -> None:
+    plays = [[4, 1], [], [2, 2, 3]]
+    sequences = Sequences(np.array([0, 2, 2, 5]), np.array([4, 1, 2, 2, 3]))
+    part = sequences[rows]
+    assert [part.items[a:b].tolist() for a, b in zip(part.indptr, part.indptr[1:], strict=False)] == plays[rows]
+
+
+def test_a_slice_with_a_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="step 1, not 2"):
+        Sequences(np.array([0, 1, 2]), np.array([4, 1]))[::2]

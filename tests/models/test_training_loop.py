@@ -14,7 +14,7 @@ from torch.multiprocessing.spawn import spawn
 from torch.utils.data import Dataset
 
 from models.training.checkpoint import CheckpointMismatchError, EpochReport, TrainState, from_tensors, to_tensors
-from models.training.loop import FitResult, TrainConfig, epoch_seed, fit
+from models.training.loop import FitResult, TrainConfig, TrainingDivergedError, epoch_seed, fit
 
 CFG = TrainConfig(epochs=4, batch_size=8, lr=0.1, threads=1, patience=4)
 Batch = tuple[Tensor, Tensor]
@@ -181,3 +181,15 @@ def test_a_checkpoint_of_another_world_size_is_refused(two_ranks: Path) -> None:
 def test_seeds_differ_by_epoch_and_rank() -> None:
     seeds = {epoch_seed(seed, epoch, rank) for seed in range(3) for epoch in range(5) for rank in range(4)}
     assert len(seeds) == 60
+
+
+class Diverging(SquaredError):
+    """The validation loss is not a number."""
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        return {"loss": float("nan")}
+
+
+def test_a_diverged_training_raises_instead_of_returning_its_weights() -> None:
+    with pytest.raises(TrainingDivergedError, match=r"epoch 1.*lower learning rate"):
+        trained(CFG, Diverging())
