@@ -27,6 +27,7 @@ def midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time())
 
 
+@pytest.mark.smoke
 def test_duplicates_count_once_and_unusual_lines_take_the_slow_path(ingest: Ingest, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     unusual = json.dumps({"user_id": "Ünal", "track_id": 7, "event": "play", "played_at": "2026-11-14T10:00:00+01:00"})
