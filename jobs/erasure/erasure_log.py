@@ -61,8 +61,12 @@ def _write(ctx: JobContext, lake: Lake, night: str, entries: list[dict[str, Any]
     fresh = ctx.spark.createDataFrame(rows, schema)
     # a kill between this commit and the journal's removal is followed by the same rows once more
     known: DataFrame = lake.read(ctx.spark, "erasures", Partitions.DATE, night)
+    former = lake.manifest("erasures", night)
     ctx.write("erasures", known.unionByName(fresh).distinct().coalesce(1), on=dt.date.fromisoformat(night))
     ctx.commit()
     del ctx.pending[:-1]
+    if former is not None and former.folder and former.run_id == ctx.night.run_id:
+        # nobody else reads it yet, and a folder that no manifest names would count as not clean
+        lake.store.remove(f"{FOLDER}/{former.folder}")
     removed, changed = (sum(entry[name] for entry in entries) for name in ("removed", "changed"))
     LOG.info("forgotten", night=night, things=len(entries), removed=removed, changed=changed)
