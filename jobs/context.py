@@ -140,9 +140,10 @@ class JobContext:
         return sum(m.rows for m in self.night.lake.select(name, Partitions.DATE, self.night.date.isoformat()))
 
     def write_empty(self, *names: str) -> None:
-        """Write partitions without rows."""
+        """Write partitions without rows; needs no Spark."""
         for name in names:
-            self.write(name, self.spark.createDataFrame([], table(name).schema))
+            digest = empty_digest(table(name).read_schema)
+            self.pending.append(self._manifest(name, self.night.date.isoformat(), "", digest))
 
     def write(
         self, part: str, frame: DataFrame, on: dt.date | None = None, inputs: dict[str, str] | None = None

@@ -6,6 +6,7 @@ anywhere, it is run again: `forgotten/cleaned.json`, which says for which wishes
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.files import File
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import TABLES
 from jobs.log import logger
 from jobs.mongo.connection import MongoDatabase, connect
@@ -40,14 +42,17 @@ class Config:
 
 def run(ctx: JobContext) -> None:
     """Read all deletion requests; amend lake, MongoDB, reports and models; write `erasures`, a row per action."""
-    ctx.night.on_progress("reading the wishes", 0, 0)
+    ctx.night.on_progress("reading deletion requests", 0, 0)
+    # not the night's own view of the lake, which leaves out sources that are no longer named
+    lake = Lake(ctx.night.lake.store.root)
+    known = lake.store.read_json(CLEANED) if lake.store.exists(CLEANED) else {}
+    deletions = ctx.night.lake.select("deletions", Partitions.ALL, ctx.night.date.isoformat())
+    if not any(manifest.rows for manifest in deletions) or (known.get("state") == _state(ctx, lake) and not ctx.force):
+        return
     requests = collect_requests(ctx.night)
     if not requests.by_hash:
         return
     began = dt.datetime.now(dt.UTC)
-    # not the night's own view of the lake, which passes over sources that are no longer named
-    lake = Lake(ctx.night.lake.store.root)
-    known = lake.store.read_json(CLEANED) if lake.store.exists(CLEANED) else {}
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
         erasure_log.keep(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
         if known.get("wishes") == requests.digest and not ctx.force:
@@ -56,8 +61,27 @@ def run(ctx: JobContext) -> None:
             clean = _everything(ctx, lake, store, requests)
     if clean:
         lake.store.write_json(
-            CLEANED, {"wishes": requests.digest, "since": began.isoformat(), "run_id": ctx.night.run_id}
+            CLEANED,
+            {
+                "wishes": requests.digest,
+                "since": began.isoformat(),
+                "run_id": ctx.night.run_id,
+                "state": _state(ctx, lake),
+            },
         )
+
+
+def _state(ctx: JobContext, lake: Lake) -> str:
+    """Return a digest of all that a clean lake depends on: requests, the songs of tracks, and the files of quarantine.
+
+    Journals of killed runs and staging files are part of it. Read from manifests and file names, so that a night on which
+    nothing has changed starts no Spark.
+    """
+    date = ctx.night.date.isoformat()
+    tables = [ctx.night.lake.digest_of(name, Partitions.ALL, date) for name in ("deletions", "song_tracks")]
+    files = [file.name for folder in (QUARANTINE, "stage") for file in lake.store.walk(folder)]
+    journals = [name for name in lake.store.files(erasure_log.FOLDER) if name.startswith(erasure_log.JOURNAL)]
+    return hashlib.sha256("\0".join([*tables, *sorted(files), *sorted(journals)]).encode()).hexdigest()
 
 
 def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests) -> bool:

@@ -125,10 +125,10 @@ def run(ctx: JobContext) -> None:
     `user_texts`, and new `text_vectors`.
     """
     config: Config = ctx.config  # type: ignore[assignment]
-    tracks = ctx.read_required("tracks")
     if not config.encoder:
         ctx.write_empty(*OUTPUT_TABLES)
         return
+    tracks = ctx.read_required("tracks")
     folder, version_id = encoder_folder(config.encoder), vector_version(config)
     releases = (
         ctx.read("source_tracks").select(*RELEASE_COLUMNS).unionByName(ctx.read("audio_files").select(*RELEASE_COLUMNS))
