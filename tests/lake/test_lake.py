@@ -1,7 +1,9 @@
 """The lake: a digest depends on the rows alone, and a partition exists when its manifest does."""
 
+import datetime as dt
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyarrow import fs
 from pyspark.sql import SparkSession
@@ -10,7 +12,9 @@ from pyspark.sql import functions as F
 from jobs.errors import LakeError
 from jobs.lake.collect import collect_arrow
 from jobs.lake.dictionary import data_dictionary
-from jobs.lake.digest import digest, empty_digest
+from jobs.lake.digest import ObservedDigest, digest, empty_digest, local_digest
+from jobs.lake.files import FileStore
+from jobs.lake.format import ensure_format, require_format
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.lake.model_registry import ModelRegistry
@@ -42,6 +46,42 @@ def test_digest_differs_for_other_boundaries_of_arrays(spark: SparkSession) -> N
         for row in ((["x", "y"], ["z"]), (["x"], ["y", "z"]), (["x", "y", "z"], []), (["x", "y", "z"], None))
     )
     assert len({one.digest, other.digest, none.digest, null.digest}) == 4
+
+
+def test_the_digest_is_the_same_read_back_observed_or_local(spark: SparkSession, tmp_path: Path) -> None:
+    shape = "name string, score double, tags array<string>, day date"
+    rows = [("a", 0.1, ["x", None], dt.date(2026, 11, 14)), (None, None, None, None), ("é", float("nan"), [], None)]
+    frame = spark.createDataFrame(rows * 3, shape).repartition(3)
+    observed = ObservedDigest(frame.schema)
+    observed.attach(frame).write.parquet(str(tmp_path / "rows"))
+    expected = digest(spark.read.schema(shape).parquet(str(tmp_path / "rows")))
+    assert expected.rows == 9
+    assert observed.get() == expected
+    table = pa.Table.from_pylist(
+        [dict(zip(("name", "score", "tags", "day"), row, strict=True)) for row in rows * 3],
+        pa.schema([("name", pa.string()), ("score", pa.float64()), ("tags", pa.list_(pa.string())), ("day", pa.date32())]),
+    )
+    assert local_digest(spark, table, frame.schema) == expected
+
+
+def test_the_observed_digest_of_no_rows_is_missing_or_the_empty_one(spark: SparkSession, tmp_path: Path) -> None:
+    frame = spark.createDataFrame(ROWS, SHAPE)
+    observed = ObservedDigest(frame.schema)
+    observed.attach(frame.where(F.rand() > 2)).write.parquet(str(tmp_path / "rows"))
+    assert observed.get() in (None, empty_digest(frame.schema))
+
+
+def test_a_lake_of_another_format_is_refused_and_a_new_one_gets_a_number(spark: SparkSession, tmp_path: Path) -> None:
+    new, old = FileStore(str(tmp_path / "new")), Lake(str(tmp_path / "old"))
+    require_format(new)
+    assert not new.exists("_format.json"), "reading writes nothing"
+    ensure_format(new)
+    ensure_format(new)
+    assert new.read_json("_format.json") == {"format": 2}
+    old.commit(put(old, spark, "mismatches/one", "2026-11-14", [("a", "b")]))
+    for check in (require_format, ensure_format):
+        with pytest.raises(LakeError, match="has format 1; this version reads and writes format 2"):
+            check(old.store)
 
 
 def test_empty_digest_is_that_of_an_empty_frame_with_the_schema(spark: SparkSession) -> None:
