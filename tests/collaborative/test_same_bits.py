@@ -1,4 +1,4 @@
-"""Equal input gives equal tables, to the last bit, with any number of cores and any plan of Spark."""
+"""Equal input gives equal tables, to the last bit, with any number of cores and under any Spark profile."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jobs.settings import REPOSITORY
+from jobs.spark_profile import SparkProfile
 
 SOURCES = """
 name = "small"
@@ -34,10 +35,9 @@ from jobs.sources.config import load_sources
 from jobs.spark import session
 from models import ials
 
-folder, var, cores, adaptive = sys.argv[1:]
+folder, var, cores = sys.argv[1:]
 settings = Settings(var=Path(var), master=f"local[{cores}]", driver_memory="2g")
-overrides = {"spark.sql.adaptive.enabled": adaptive, "spark.sql.files.maxPartitionBytes": "64k"}
-spark = session("same bits", settings, overrides)
+spark = session("same bits", settings, {"spark.sql.files.maxPartitionBytes": "64k"})
 night = Night(dt.date(2026, 11, 14), "r", load_sources(Path(folder) / "sources.toml"), settings, spark)
 digests = {}
 # several blocks per thread and several tasks per core
@@ -62,11 +62,10 @@ print(json.dumps(digests))
 """
 
 
-def tables(folder: Path, cores: int, adaptive: bool) -> dict[str, tuple[int, str]]:
+def tables(folder: Path, cores: int, profile: SparkProfile) -> dict[str, tuple[int, str]]:
     """Return rows and digest of every table of a night, computed by a new Spark process."""
-    var = folder / f"var-{cores}-{adaptive}"
-    command = [sys.executable, "-c", NIGHT, str(folder), str(var), str(cores), str(adaptive).lower()]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", NIGHT, str(folder), str(folder / f"var-{cores}-{profile}"), str(cores)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PMRS_SPARK_PROFILE": profile.value}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     digests: dict[str, tuple[int, str]] = json.loads(done.stdout.splitlines()[-1])
@@ -74,7 +73,7 @@ def tables(folder: Path, cores: int, adaptive: bool) -> dict[str, tuple[int, str
 
 
 @pytest.mark.slow
-def test_cores_and_adaptive_planning_change_no_digest(tmp_path: Path) -> None:
+def test_cores_and_the_spark_profile_change_no_digest(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     songs = rng.zipf(1.4, (400, 30)) % 300
     rows = {(user, song): rng.geometric(0.4) for user, line in enumerate(songs) for song in line}
@@ -83,7 +82,7 @@ def test_cores_and_adaptive_planning_change_no_digest(tmp_path: Path) -> None:
     tracks = "".join(f"TR{song:016X}<SEP>SO{song:016X}<SEP>Artist {song % 7}<SEP>Song {song}\n" for song in range(300))
     (tmp_path / "unique_tracks.txt").write_text(tracks)
     (tmp_path / "sources.toml").write_text(SOURCES.format(folder=tmp_path))
-    one, three = tables(tmp_path, 1, adaptive=False), tables(tmp_path, 3, adaptive=True)
+    one, three = tables(tmp_path, 1, SparkProfile.SMALL), tables(tmp_path, 3, SparkProfile.LOCAL)
     assert one["ranked"][0] == 400 * 20
     assert min(one[name][0] for name in ("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")) > 0
     assert one == three
