@@ -1,13 +1,14 @@
 """A long child process with its output in a file, which can be stopped with everything that it started."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
+
+import psutil
 
 STOP_SECONDS = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -49,18 +50,26 @@ class ProcessTree:
 
         Descendants, not the process group: Airflow gives its shells sessions of their own.
         """
-        started = {self._process.pid, *descendants(self._process.pid)}
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            for pid in started:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, sign)
+        started = self._processes()
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for process in started:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(process)
             deadline = time.monotonic() + STOP_SECONDS
             while time.monotonic() < deadline:
                 self._process.poll()
-                started = {pid for pid in started if _alive(pid)} | set(descendants(self._process.pid))
+                started = {process for process in started if _is_alive(process)} | self._processes()
                 if not started:
                     return
                 time.sleep(0.1)
+
+    def _processes(self) -> set[psutil.Process]:
+        """Return the command's process and its descendants; none if it has ended."""
+        try:
+            root = psutil.Process(self._process.pid)
+            return {root, *root.children(recursive=True)}
+        except psutil.NoSuchProcess:
+            return set()
 
     def own_output(self) -> str:
         """Return what this command wrote to the log, without the output of earlier commands."""
@@ -70,25 +79,17 @@ class ProcessTree:
 
 
 def descendants(root: int) -> list[int]:
-    """Ids of all processes below `root`, from /proc."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            # the name, in brackets, may hold blanks; after it come the state and the parent's id
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
-    pids, pending = [], [root]
-    while pending:
-        below = children.get(pending.pop(), [])
-        pids += below
-        pending += below
-    return pids
-
-
-def _alive(pid: int) -> bool:
+    """Return the ids of all processes below `root`; none if it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
+        return [process.pid for process in psutil.Process(root).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 

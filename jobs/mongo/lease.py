@@ -1,12 +1,12 @@
 """Two runs of one date exclude each other by a lease in MongoDB, renewed while its holder lives."""
 
 import datetime as dt
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable
 
+import psutil
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -63,13 +63,7 @@ def _dead(lease: Document) -> bool:
     """Return True only if the holder's process ran on this host and is gone."""
     if not lease.get("pid") or lease.get("host") != socket.gethostname():
         return False
-    try:
-        os.kill(lease["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return not psutil.pid_exists(lease["pid"])
 
 
 def release(database: MongoDatabase, date: str, run_id: str) -> None:
