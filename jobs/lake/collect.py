@@ -1,4 +1,4 @@
-"""The only functions that bring rows or counts to the driver; rows pass a size check."""
+"""Collect rows or counts on the driver. No other function does; rows pass a size check."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
@@ -19,10 +19,10 @@ COUNT_FIRST = "spark.pmrs.countBeforeCollect"
 def collect_arrow(
     frame: DataFrame, row_bytes: int, what: str, limit: int = DRIVER_BYTES, rows: int | None = None
 ) -> pa.Table:
-    """Return all rows as an Arrow table. Raises MemoryLimitError, with the numbers, if rows x row_bytes exceed the limit.
+    """Return all rows as an Arrow table. Raises MemoryLimitError, with the numbers, if rows x row_bytes > limit.
 
-    `row_bytes`: size of a row, which the caller knows from its schema. `what` names the rows in the error. `rows`: their number, if
-    it is known; otherwise they are counted first, which computes them twice.
+    `row_bytes`: size of a row, from its schema. `what` names the rows in the error. `rows`: their number, if it is known;
+    otherwise they are counted first, which computes them twice.
     """
     if rows is None and frame.sparkSession.conf.get(COUNT_FIRST, "true") == "true":
         rows = frame.count()

@@ -1,4 +1,4 @@
-"""Rows that a join dropped, for the report: no row is dropped without a count."""
+"""Rows that a join dropped, for the report: every dropped row is counted."""
 
 from typing import Any
 
