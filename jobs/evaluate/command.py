@@ -78,7 +78,7 @@ def run(settings: Settings, config: Config, options: Options, on_progress: Progr
 
 
 def _add_baselines(ctx: JobContext, evaluator: Evaluator, results: list[Result], baseline: str) -> None:
-    """Add differences from popularity and `baseline`, from this run or, if they are not in it, from table `evaluated`."""
+    """Add differences from popularity and `baseline`, from this run, else from table `evaluation_queries`."""
     for name in dict.fromkeys(name for name in (POPULARITY, baseline) if name):
         in_this_run = any(result.model == name for result in results)
         add_differences(
