@@ -36,7 +36,10 @@ NAME_BYTES = 200
 
 
 def run(ctx: JobContext) -> None:
-    """Read factors, descriptors, texts, the catalogue, history, blocks and deletion requests; write the artist level."""
+    """Read the features of tracks, history, blocks and deletion requests; write the artist level.
+
+    Features: factors, descriptors, texts, tracks, genres, terms.
+    """
     config: Config = ctx.config  # type: ignore[assignment]
     config.check()
     try:

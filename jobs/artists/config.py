@@ -37,11 +37,11 @@ class Config:
     min_rating: float = 1.0
     """Rating from which a user likes a track, and counts for its popularity: one play, as in the rankers."""
     mixes: int = 4
-    """Maximum number of a user's mixes; their themes fit into one glance."""
+    """Maximum number of a user's mixes; so few can be told apart at a glance."""
     min_likes_per_mix: int = 6
     """Liked tracks required per mix; a user with fewer has no mix, because a cluster of two or three is chance."""
     max_likes: int = 500
-    """Maximum number of a user's liked tracks, the best rated: no user delays a task."""
+    """Maximum number of a user's liked tracks that are used, the best rated: no user delays a task."""
     known_per_mix: int = 8
     """Maximum number of liked tracks in a mix."""
     new_per_mix: int = 12

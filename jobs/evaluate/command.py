@@ -1,4 +1,4 @@
-"""`pmrs evaluate`: compare recommenders on one split; the report goes to JSON and to MongoDB's `quality`."""
+"""`pmrs evaluate`: compare recommenders on one split; the report is written to JSON and to MongoDB's `quality`."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Fit, tune and score every model on the same split; metrics are computed in Spark and kept per user."""
+"""Fit, tune and score every model on the same split; metrics are computed in Spark and stored per user."""
 
 import time
 import uuid

@@ -22,7 +22,7 @@ from models.protocol import Tensors
 LOG = logger(__name__)
 FOLDER = "checkpoints"
 EVERY = 60.0
-"""Minimum seconds between two checkpoints: the most work that a kill costs, besides the step that it interrupts."""
+"""Minimum seconds between two checkpoints. A kill loses at most this much work, besides the step that it interrupts."""
 
 
 TRAINING, CLIPS = "genre_train", "training_clips"

@@ -13,7 +13,7 @@ from jobs.errors import MemoryLimitError
 DRIVER_BYTES = 2 * 1024**3
 """Bytes that one job may bring to the driver: 2 GiB, a third of the default driver heap."""
 COUNT_FIRST = "spark.pmrs.countBeforeCollect"
-"""Setting of spark_conf/small.conf: false where the sources are so small that no table can pass the limit."""
+"""Setting of spark_conf/small.conf: false if the sources are so small that no table can exceed the limit."""
 
 
 def collect_arrow(
