@@ -1,8 +1,8 @@
 """Similar tracks and artists, artists' radio, users' daily mixes: `pmrs run artists --date D` (`004`, artist level).
 
-Tracks with factors or audio are compared by users (factors), audio, genre and text, artists by the means of their tracks
-(models/modality_space.py). A track with an unknown artist is compared with other tracks, and is on no radio. Without
-factors and audio the tables are empty.
+Tracks with factors or audio are compared by users (factors), audio, genre and text, artists by the means of their
+tracks (models/modality_space.py). A track with an unknown artist is compared with other tracks, and is on no radio.
+Without factors and audio the tables are empty.
 """
 
 import numpy as np

@@ -20,8 +20,8 @@ class Config:
     text: float = 1.0
     """Weight of title, artist, release and tags, as encoded by the job text_vectors. 0: texts are not read.
 
-    Without an encoder there are none. They are left out if the driver cannot hold them beside the rest (from about 150,000
-    tracks on)."""
+    Without an encoder there are none. They are left out if the driver cannot hold them beside the rest (from about
+    150,000 tracks on)."""
     terms: int = 64
     """Number of artist terms, the commonest; few artists share a rarer one, and each term costs 4 bytes per track."""
     neighbours: int = 20

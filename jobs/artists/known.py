@@ -138,8 +138,8 @@ def same_artist_labels(features: TrackFeatures) -> I64:
 def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | None, F32 | None]:
     """Return those of the `wanted` tracks with an encoded text, and their vectors [N, E].
 
-    Returns (None, None), with a warning in the log, if these and the `others` (bytes) exceed the driver's limit: the other
-    modalities are used without text.
+    Returns (None, None), with a warning in the log, if these and the `others` (bytes) exceed the driver's limit: the
+    other modalities are used without text.
     """
     written = texts.track_vectors(ctx).join(wanted, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
     first, many = written.first(), written.count()

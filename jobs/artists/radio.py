@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 def build_top_tracks(tracks: DataFrame, history: DataFrame, min_rating: float, per_artist: int) -> DataFrame:
     """Return `artist_id`, `track_id`, `place`: each artist's `per_artist` tracks with most users, one per song.
 
-    `place`: 1-based rank by users, then by id. `tracks`: `track_id`, `song_id`, `artist_id` (null: unknown, on no radio).
+    `place`: 1-based rank by users, then by id. `tracks`: `track_id`, `song_id`, `artist_id` (null: unknown, on no
+    radio).
     """
     listened = history.where(F.col("rating") >= min_rating).groupBy("track_id").agg(F.count("*").alias("listeners"))
     rows = tracks.where("artist_id IS NOT NULL").join(listened, "track_id", "left").na.fill(0, ["listeners"])

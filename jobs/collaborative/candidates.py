@@ -1,7 +1,7 @@
 """Exact top-N candidates of the live ranker among all unseen tracks: `pmrs run candidates --date D`.
 
-The mathematics is in models/. This job scores users in blocks with the broadcast model. It fits rankers for which the job
-`collaborative` computes no factors, on the driver.
+The mathematics is in models/. This job scores users in blocks with the broadcast model. It fits rankers for which the
+job `collaborative` computes no factors, on the driver.
 """
 
 from collections.abc import Iterator
@@ -58,8 +58,8 @@ class Config:
     approximate_from: int = 0
     """Number of tracks from which the overall list is searched approximately (models/ivf_index.py).
 
-    It applies to rankers of factors without genre lists. 0: never, because the exact search is faster up to 2 million tracks
-    with the norms of fitted factors (docs/performance.md)."""
+    It applies to rankers of factors without genre lists. 0: never, because the exact search is faster up to 2 million
+    tracks with the norms of fitted factors (docs/performance.md)."""
 
 
 @dataclass(frozen=True)

@@ -27,21 +27,21 @@ class Config:
     fit_every: int = 1
     """Nights that share the track factors: 7 fits once a week and folds users in between.
 
-    Without genre lists only users with new plays are scored on the nights between. 1: every night fits, so that a new track
-    is in tonight's lists."""
+    Without genre lists only users with new plays are scored on the nights between. 1: every night fits, so that a new
+    track is in tonight's lists."""
     warm_iterations: int = 0
     """Iterations of a warm fit, which starts from the track factors of the night before.
 
-    It needs the same ranker, no new deletion request, no later night and no backfill. 0: every fit starts cold, so that a
-    night does not depend on others."""
+    It needs the same ranker, no new deletion request, no later night and no backfill. 0: every fit starts cold, so that
+    a night does not depend on others."""
     users_per_task: int = 2_000
     """Users per task of the fold-in."""
 
 
 def run(ctx: JobContext) -> None:
-    """Read `history`; write `item_factors` and `user_factors`, empty if there are no ratings or the ranker has no factors.
+    """Read `history`; write `item_factors` and `user_factors`.
 
-    The live ranker determines which factors are fitted.
+    Both tables are empty if there are no ratings, or if the live ranker has no factors.
     """
     config: Config = ctx.config  # type: ignore[assignment]
     ranker, history, on_progress = live_ranker(ctx), ctx.read_required("history"), ctx.night.on_progress

@@ -1,8 +1,8 @@
 """Reuse of the previous night: its track factors, and the candidates of users whose ratings are unchanged.
 
-Track factors are reused if the settings allow it (`fit_every`), ranker and program are the same, and no deletion request is
-new; all users are folded in. Lists that are searched in factors (no genre lists, not PMRS's ranker) depend on the user alone.
-So only users with changed ratings are scored, and the table equals that of a full run.
+Track factors are reused if the settings allow it (`fit_every`), ranker and program are the same, and no deletion
+request is new; all users are folded in. Lists that are searched in factors (no genre lists, not PMRS's ranker) depend
+on the user alone. So only users with changed ratings are scored, and the table equals that of a full run.
 """
 
 import datetime as dt

@@ -1,8 +1,8 @@
 """Rewrite partitions without the rows of erased users.
 
-Order: write the new folders beside the old ones, commit their manifests, delete the old folders. So a kill leaves a valid
-lake at any point: before the commit, new folders that no manifest names; after it, old ones. The next run finds both as
-orphans.
+Order: write the new folders beside the old ones, commit their manifests, delete the old folders. So a kill leaves a
+valid lake at any point: before the commit, new folders that no manifest names; after it, old ones. The next run finds
+both as orphans.
 """
 
 import datetime as dt
@@ -59,10 +59,10 @@ def amend(
 ) -> None:
     """Rewrite the folders of `affected` (folder -> number of affected rows), part by part.
 
-    `named`: all manifests by folder. `clean`: maps rows with `dt` and `run` to the rows that remain, with the same columns.
-    `alone`: True if no other run can be reading the old folders; they are then deleted at once. Otherwise they remain as
-    orphans, which a later night deletes. `note` receives the changes of each part before any of them is valid, each with
-    the folder that its manifest will name.
+    `named`: all manifests by folder. `clean`: maps rows with `dt` and `run` to the rows that remain, with the same
+    columns. `alone`: True if no other run can be reading the old folders; they are then deleted at once. Otherwise they
+    remain as orphans, which a later night deletes. `note` receives the changes of each part before any of them is
+    valid, each with the folder that its manifest will name.
     """
     parts: dict[str, list[str]] = defaultdict(list)
     for folder in sorted(affected):

@@ -1,9 +1,9 @@
 """Erase the data that deletion requests name from everything that earlier nights wrote: `pmrs run forget --date D`.
 
-The job runs every night after ingest. If a deletion request is new, it searches the whole lake (all dates, and all sources
-that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what this night put into
-quarantine. A killed run can be repeated: the job writes CLEANED last. That file holds the digest of the deletion requests
-for which everything was last cleaned.
+The job runs every night after ingest. If a deletion request is new, it searches the whole lake (all dates, and all
+sources that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what this night put
+into quarantine. A killed run can be repeated: the job writes CLEANED last. That file holds the digest of the deletion
+requests for which everything was last cleaned.
 """
 
 import datetime as dt
@@ -100,8 +100,8 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
 def _opened(store: MongoDatabase, own: str) -> dt.datetime | None:
     """Return when this run was opened; None while another run is active.
 
-    Whatever was begun earlier and is named by no manifest belongs to a dead run. An active run may be reading old folders,
-    or may be about to name them or its own; so nothing is deleted while one is active.
+    Whatever was begun earlier and is named by no manifest belongs to a dead run. An active run may be reading old
+    folders, or may be about to name them or its own; so nothing is deleted while one is active.
     """
     now = dt.datetime.now(dt.UTC)
     if store.leases.find_one({"expires_at": {"$gt": now}, "run_id": {"$ne": own}}) is not None:

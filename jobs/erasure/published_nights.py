@@ -86,8 +86,8 @@ def _names(store: MongoDatabase, night: str, requests: DeletionRequests) -> dict
 def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) -> Document | None:
     """Return a user's document without items on `tracks` and without reasons that mention `names`; ranks close up.
 
-    None: no item is left, or the document is named after an artist of one of the tracks. A document that names none of them
-    is returned unchanged, including its digest.
+    None: no item is left, or the document is named after an artist of one of the tracks. A document that names none of
+    them is returned unchanged, including its digest.
     """
     after = document.get("anchor_artist")
     if document.get("track_id") in tracks or (after and any(name.endswith(BY + after) for name in names)):
@@ -141,8 +141,8 @@ def clean_records(store: MongoDatabase, requests: DeletionRequests) -> list[Chan
 def scrubbed(value: Any, names: Callable[[bytes], bool], requests: DeletionRequests) -> Any:
     """Return `value` without records of an erased user (None), and with sentences that name one replaced by REDACTED.
 
-    A record is of an erased user if its `user_id` is. Only texts with a space are sentences: the project's own ids, dates
-    and digests never name a user.
+    A record is of an erased user if its `user_id` is. Only texts with a space are sentences: the project's own ids,
+    dates and digests never name a user.
     """
     if isinstance(value, dict):
         request = requests.of(value["user_id"]) if isinstance(value.get("user_id"), str) else None

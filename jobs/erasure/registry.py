@@ -2,8 +2,8 @@
 
 A model that names an erased user is deleted. A recommender loses its weights: they were trained on users' interactions,
 and no single user's share can be removed from them. Its card, which holds means over users, stays; with it stay the
-hyper-parameters that a night fits anew. Checkpoints of fits are deleted. The genre CNN and its unfinished training stay:
-they use audio and labels only. User factors are a table of the lake.
+hyper-parameters that a night fits anew. Checkpoints of fits are deleted. The genre CNN and its unfinished training
+stay: they use audio and labels only. User factors are a table of the lake.
 """
 
 import json
@@ -24,7 +24,8 @@ SMALL = 8
 def clean_models(store: FileStore, requests: DeletionRequests) -> list[Change]:
     """Delete models that hold the id of a user with a deletion request, and the weights of recommenders.
 
-    Ids are searched as complete texts of the card and of the tensor names. The pointer of a live model is deleted first.
+    Ids are searched as complete texts of the card and of the tensor names. The pointer of a live model is deleted
+    first.
     """
     changes = []
     for name in store.folders("models"):
@@ -43,8 +44,9 @@ def clean_models(store: FileStore, requests: DeletionRequests) -> list[Change]:
 def clean_checkpoints(store: FileStore) -> list[Change]:
     """Delete all checkpoints of unfinished fits, and the fingerprints of the candidates' inputs.
 
-    Checkpoints hold factors by number, and it is unknown which number is which user. A fingerprint hashes the tracks of one
-    user, who could be found by trial. Nothing is lost: a new deletion request makes the next night score all users again.
+    Checkpoints hold factors by number, and it is unknown which number is which user. A fingerprint hashes the tracks of
+    one user, who could be found by trial. Nothing is lost: a new deletion request makes the next night score all users
+    again.
     """
     changes = []
     fits = [f"{FOLDER}/{name}" for name in store.folders(FOLDER) if name not in {TRAINING, CLIPS}]

@@ -10,17 +10,17 @@ from jobs.recommenders.reasons import BY
 NAMING = ("user_id", "track_id", "song_id", "reason_track_id", "why", "anchor_artist")
 """Columns by which a row can name a user, or what the user played; every table uses these names.
 
-A list that is named after the artist of a track to be erased (`anchor_artist`) is deleted as a whole: its name shows that
-the artist was played."""
+A list that is named after the artist of a track to be erased (`anchor_artist`) is deleted as a whole: its name shows
+that the artist was played."""
 REQUESTER = "__maker"
 
 
 def flag_rows(frame: DataFrame, requesters: DataFrame) -> DataFrame:
     """Return `frame` with the columns `__maker`, `__gone` and `__told`.
 
-    `__maker`: the user's deletion request; null without one. `__gone`: True for a row to be deleted. `__told`: True if its
-    reason names a track to be erased. `requesters`: see `requests.requesters`. A row is matched by its track, or by its
-    song if it has no track.
+    `__maker`: the user's deletion request; null without one. `__gone`: True for a row to be deleted. `__told`: True if
+    its reason names a track to be erased. `requesters`: see `requests.requesters`. A row is matched by its track, or by
+    its song if it has no track.
     """
     request = F.struct("whole", "tracks", "songs", "names").alias(REQUESTER)
     requests = F.broadcast(requesters.select(F.col("user_hash").alias("__hash"), request))

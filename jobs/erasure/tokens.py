@@ -21,7 +21,7 @@ WORD = re.compile(r"\w+")
 LONGEST = 8
 """Most neighbouring words that may form one id, with the text between them: a UUID has five, an address about four."""
 LONG_LINE = 256 * 1024
-"""Bytes from which a line is not split into tokens but treated as naming a user: splitting costs up to about 30 s per MB.
+"""Bytes from which a line is not split into tokens but treated as naming a user: splitting costs up to 30 s per MB.
 
 Such a line is a log without newlines, or no text at all."""
 
@@ -96,8 +96,8 @@ def tokens(line: bytes) -> set[str]:
 def names_somebody(requests: DeletionRequests, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
     """Return a predicate of lines: True if a line names an erased user, or a user together with a track to be erased.
 
-    It is also True for lines longer than LONG_LINE if there is any deletion request. `namespaces`: prefixes of ids in the
-    lake; each token is tried without a prefix and with each of them.
+    It is also True for lines longer than LONG_LINE if there is any deletion request. `namespaces`: prefixes of ids in
+    the lake; each token is tried without a prefix and with each of them.
     """
     prefixes = ["", *sorted({f"{name}:" for name in namespaces if name})]
 

@@ -122,8 +122,8 @@ def _read_rankings(ctx: JobContext, path: Path) -> DataFrame:
 def export_split(split: Split, folder: Path) -> None:
     """Write the split's tables as Parquet: `train`, `plays`, and per task `inputs`, `input_sequence` and `truth`.
 
-    The tables of the inner split, for tuning, begin with `inner_`. `plays` and `input_sequence` exist only if the split has
-    an order. The tables contain user ids.
+    The tables of the inner split, for tuning, begin with `inner_`. `plays` and `input_sequence` exist only if the split
+    has an order. The tables contain user ids.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, part in (("", split), ("inner_", split.inner())):

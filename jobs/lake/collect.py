@@ -21,8 +21,8 @@ def collect_arrow(
 ) -> pa.Table:
     """Return all rows as an Arrow table. Raises MemoryLimitError, with the numbers, if rows x row_bytes > limit.
 
-    `row_bytes`: size of a row, from its schema. `what` names the rows in the error. `rows`: their number, if it is known;
-    otherwise they are counted first, which computes them twice.
+    `row_bytes`: size of a row, from its schema. `what` names the rows in the error. `rows`: their number, if it is
+    known; otherwise they are counted first, which computes them twice.
     """
     if rows is None and frame.sparkSession.conf.get(COUNT_FIRST, "true") == "true":
         rows = frame.count()

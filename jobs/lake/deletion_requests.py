@@ -84,8 +84,8 @@ def user_hash(column: str = "user_id") -> Column:
 def without_forgotten(frame: DataFrame, deletions: DataFrame) -> DataFrame:
     """Return `frame` without erased users and without tracks that their users have erased.
 
-    `frame`: column `user_id`, and optionally `track_id` or `song_id`. `deletions`: columns `user_hash`, `track_id` (null:
-    the whole user), of every date, because requests apply to all dates. If `deletions` also has `song_id` (see
+    `frame`: column `user_id`, and optionally `track_id` or `song_id`. `deletions`: columns `user_hash`, `track_id`
+    (null: the whole user), of every date, because requests apply to all dates. If `deletions` also has `song_id` (see
     `with_songs`), rows that name only a song are removed too.
     """
     users = F.broadcast(deletions.where("track_id IS NULL").select("user_hash").distinct())

@@ -47,8 +47,8 @@ def _exact_sum(hashes: Column) -> Column:
 def _sums(hashes: str) -> list[Column]:
     """Return the aggregates of a digest over the column `hashes`.
 
-    They are the sum of the rows' hashes, and the sum of those hashed again. The probability to miss a change is 2^-64 for a
-    single row and 2^-128 for several rows.
+    They are the sum of the rows' hashes, and the sum of those hashed again. The probability to miss a change is 2^-64
+    for a single row and 2^-128 for several rows.
     """
     return [
         F.count("*").alias("rows"), _exact_sum(F.col(hashes)).alias("once"), _exact_sum(F.xxhash64(hashes)).alias("twice"),

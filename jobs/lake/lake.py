@@ -24,7 +24,7 @@ FILE_PATH = r"/dt=([^/]+)/run=([^/]+)/[^/]+$"
 
 
 class Lake:
-    """Tables of one sources file. Readers find folders through manifests; a folder that no manifest names is an orphan."""
+    """Tables of one sources file. Readers find folders by manifests; a folder that no manifest names is an orphan."""
 
     def __init__(self, root: str, sources: frozenset[str] | None = None) -> None:
         """`root`: folder or URI, e.g. var/lake/sample. `sources`: names of the sources to read; None: all of them.
@@ -157,7 +157,7 @@ class Lake:
         return rows.select("*", *labels)
 
     def rewrite(self, part: str, frame: DataFrame, folders: Iterable[str]) -> dict[str, tuple[str, Digest]]:
-        """Write rows of `read_with_location` into new folders beside the old. Return (new folder, digest) by old folder.
+        """Write rows of `read_with_location` into new folders beside the old; return (folder, digest) by old folder.
 
         A folder without remaining rows has no entry. There is no shuffle, so that files keep about their size.
         """

@@ -13,7 +13,8 @@ class Manifest:
     folder: str
     """Folder of the rows under `TABLE/`, e.g. `dt=2026-11-14/run=2026-11-14T030211-9f3c21`.
 
-    Usually it is of this date; of another date if equal inputs had already given these rows; empty if there are no rows.
+    Usually it is of this date; of another date if equal inputs had already given these rows; empty if there are no
+    rows.
     """
     rows: int
     digest: str
@@ -33,7 +34,8 @@ class Manifest:
     amended_by: str = ""
     """Run that removed erased users' rows and issued the manifest again, with new `rows`, `digest` and `folder`.
 
-    Its `inputs` stay, so that logs are not ingested again; whatever was computed from the earlier rows is computed again.
+    Its `inputs` stay, so that logs are not ingested again; whatever was computed from the earlier rows is computed
+    again.
     """
 
     def to_json(self) -> dict[str, Any]:

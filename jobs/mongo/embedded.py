@@ -1,7 +1,7 @@
 """The embedded MongoDB, used if PMRS_MONGO_URI is not set: a real mongod on 127.0.0.1 with passwords.
 
-`start` may be called at any time, also after a kill of all processes, and by several processes at once. Files, all under
-VAR/mongo (mode 0700): `uri` for the owner `pmrs`, `analyst.uri` for the read-only user `analyst`, both 0600.
+`start` may be called at any time, also after a kill of all processes, and by several processes at once. Files, all
+under VAR/mongo (mode 0700): `uri` for the owner `pmrs`, `analyst.uri` for the read-only user `analyst`, both 0600.
 """
 
 import contextlib
@@ -86,7 +86,7 @@ def paths_of(settings: Settings) -> MongodPaths:
 
 @contextlib.contextmanager
 def _locked(paths: MongodPaths) -> Iterator[None]:
-    """Lock the folder. Two starts at once would choose two ports for it; the second waits, then uses the first's mongod."""
+    """Lock the folder: two starts at once would choose two ports for it. The second uses the mongod of the first."""
     paths.folder.mkdir(parents=True, exist_ok=True)
     paths.folder.chmod(0o700)
     with (paths.folder / "lock").open("w") as lock:

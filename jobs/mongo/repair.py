@@ -26,8 +26,8 @@ def _date_of(run_id: str) -> str:
 def collect_garbage(database: MongoDatabase, keep: int, own_run: str) -> list[str]:
     """Drop the collections of old and of unpublished nights, and return their names.
 
-    These runs stay: the live one, `own_run`, runs that hold a lease, the newest run of each of the newest `keep` dates, and
-    the two runs that were published last.
+    These runs stay: the live one, `own_run`, runs that hold a lease, the newest run of each of the newest `keep` dates,
+    and the two runs that were published last.
     """
     retained = {own_run, views.live_run(database) or own_run}
     newest: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """Checks of a night before it becomes live. Each is a pure function of the lists; the first failure stops the night.
 
-Every list must have min(N, unseen tracks of the list) items. A list with N items, or with all its tracks, has them if it
-passes the other checks. So seen tracks are counted only for users with a shorter list.
+Every list must have min(N, unseen tracks of the list) items. A list with N items, or with all its tracks, has them if
+it passes the other checks. So seen tracks are counted only for users with a shorter list.
 """
 
 from collections.abc import Iterator

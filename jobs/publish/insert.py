@@ -21,8 +21,8 @@ DUPLICATE_KEY = 11_000
 def insert_all(frame: DataFrame, settings: Settings, database: str, collection: str, stamp: dict[str, Any]) -> int:
     """Insert every row of `frame` (with `_id` and `digest`) plus the fields of `stamp`; return the number of documents.
 
-    Tasks may run twice: an existing document counts if its digest is equal. Raises StoreError through Spark if it is not,
-    or if a validator rejects a document.
+    Tasks may run twice: an existing document counts if its digest is equal. Raises StoreError through Spark if it is
+    not, or if a validator rejects a document.
     """
     uri = settings.uri  # a SecretStr: shown as stars wherever a task's closure is printed
 
@@ -66,7 +66,7 @@ def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -
 
 
 def prepare(database: MongoDatabase, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
-    """Create the empty collection with validator and indexes. An earlier attempt's documents of this run are deleted."""
+    """Create the empty collection with validator and indexes. Documents of an earlier attempt of the run are deleted."""
     database.drop_collection(name)
     database.create_collection(name, validator={"$jsonSchema": validator})
     database[name].create_indexes(indexes)

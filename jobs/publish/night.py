@@ -1,7 +1,7 @@
 """Audit the night's lists, insert them into collections of their own, and make them live: `pmrs run publish --date D`.
 
-Order: audit, collections with validators and indexes, documents, lease check, commit point (`recommendations` repointed),
-secondary views, `publications` document. A killed run can be repeated.
+Order: audit, collections with validators and indexes, documents, lease check, commit point (`recommendations`
+repointed), secondary views, `publications` document. A killed run can be repeated.
 """
 
 import os
@@ -33,7 +33,7 @@ class Config:
     per_genre: int = 10
     """N of each genre's list."""
     keep_users: float = 0.5
-    """Minimum fraction of the live night's users that must get lists again; fewer mean a broken input, not a quiet day."""
+    """Minimum fraction of the live night's users with new lists; fewer mean a broken input, not a quiet day."""
     keep_nights: int = 14
     """Published nights retained in MongoDB for rollback and comparison: two weeks."""
     tasks: int = 4

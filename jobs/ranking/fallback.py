@@ -28,7 +28,8 @@ def build_fallback(members: DataFrame, history: DataFrame, track_genres: DataFra
 def fill(short: DataFrame, fallback: DataFrame, excluded: DataFrame, items: DataFrame) -> DataFrame:
     """Return `user_id`, `list`, `n_items`, `track_id`, `offset` (1-based, behind the items), `n_users`, `confidence`.
 
-    Only the head of each fallback list is read: as many tracks as are missing, plus as many as the user may have to skip.
+    Only the head of each fallback list is read: as many tracks as are missing, plus as many as the user may have to
+    skip.
     """
     by_popularity = Window.partitionBy("list").orderBy(F.desc("n_users"), F.desc("confidence"), "track_id")
     ordered = fallback.withColumn("position", F.row_number().over(by_popularity))

@@ -1,8 +1,8 @@
 """The interaction matrix: complete on the driver, or split into blocks of rows that Spark's tasks solve.
 
-Few interactions are collected on the driver. In local mode, where the driver is the only process, as many are collected as
-it may hold: packing, sending and unpacking a block for a task costs twice as much as solving it. models/ials.py defines the
-blocks; both ways give the same bits.
+Few interactions are collected on the driver. In local mode, where the driver is the only process, as many are collected
+as it may hold: packing, sending and unpacking a block for a task costs twice as much as solving it. models/ials.py
+defines the blocks; both ways give the same bits.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from jobs.spark import rows_per_batch
 
 Solve = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BLOCK = "first int, rows int, ends binary, columns binary, strengths binary"
-"""Rows `first` to `first + rows` of a sparse matrix: row ends (int64), columns (int32), confidence weights (float32)."""
+"""Rows `first` to `first + rows` of a sparse matrix: row ends (int64), columns (int32), confidence (float32)."""
 LIKE_BYTES = 24
 """Size of an interaction on the driver: two numbers and a weight, as collected, and once more as a sparse matrix."""
 ROWS_PER_BATCH = 100_000

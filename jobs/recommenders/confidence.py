@@ -15,10 +15,11 @@ def build_confidence(history: DataFrame, min_rating: float) -> DataFrame:
 def numbered(strengths: DataFrame, key: str, number: str) -> DataFrame:
     """Return the distinct values of `key` as `key`, `likes`, `hashed`, `NUMBER` and `NUMBER_block` (NUMBER: `number`).
 
-    `likes`: number of interactions; `hashed`: hash of all of them. `NUMBER`: index in sorted order, from 0; `NUMBER_block`:
-    the block of rows in which it is solved (models/ials.py).
+    `likes`: number of interactions; `hashed`: hash of all of them. `NUMBER`: index in sorted order, from 0;
+    `NUMBER_block`: the block of rows in which it is solved (models/ials.py).
 
-    One task sorts all values: a million ids take seconds. A number that depended on partitions would not be reproducible.
+    One task sorts all values: a million ids take seconds. A number that depended on partitions would not be
+    reproducible.
     """
     # no interaction occurs twice; an exclusive or would miss such a pair
     fingerprint = F.bit_xor(F.xxhash64("user_id", "track_id", "strength")).alias("hashed")

@@ -1,7 +1,7 @@
 """iALS in a night: on the driver's threads, or in blocks of users and of tracks that Spark's tasks solve.
 
-The mathematics and the blocks are in models/ials.py. `memory_estimate.on_driver` chooses between the two ways, which give
-the same bits. The factors of the other side are broadcast to the tasks.
+The mathematics and the blocks are in models/ials.py. `memory_estimate.on_driver` chooses between the two ways, which
+give the same bits. The factors of the other side are broadcast to the tasks.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ LOG = logger(__name__)
 CHECKPOINT = "collaborative"
 """Name of this fit's checkpoints in the lake."""
 MOST_BROADCAST = 5_000_000
-"""Maximum number of users to broadcast to every worker (about 100 bytes each): interactions then need no sort by user."""
+"""Maximum number of users to broadcast to every worker (about 100 bytes each), so that nothing is sorted by user."""
 
 
 @dataclass(frozen=True)

@@ -177,8 +177,8 @@ def _most_result(spark: SparkSession) -> int:
 def require_lists(model_bytes: int, tracks: int, together: int, block_setting: str) -> None:
     """Raise LakeError if a task cannot hold the model (`model_bytes`, once per task) and its scores.
 
-    `together`: users for whom all tracks are scored at once; 0 if the search needs no full scores. `block_setting`: name of
-    the setting for it.
+    `together`: users for whom all tracks are scored at once; 0 if the search needs no full scores. `block_setting`:
+    name of the setting for it.
     """
     parts = {"the model": model_bytes, "the tracks' ids": ID_BYTES * tracks, "scores": SCORE_BYTES * together * tracks}
     estimate = MemoryEstimate(

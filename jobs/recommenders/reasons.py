@@ -59,7 +59,7 @@ def cold_start() -> Column:
 
 
 def similar() -> Column:
-    """Return the reason of an item in a daily mix, from `top_modality` and `reason_name` (the most similar liked track)."""
+    """Return the reason of a daily mix's item, from `top_modality` and `reason_name` (the most similar liked track)."""
     reasons = [
         F.when(F.col("top_modality") == modality, F.concat(F.lit(prefix), "reason_name")) for modality, prefix in SIMILAR.items()
     ]

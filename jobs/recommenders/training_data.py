@@ -37,8 +37,8 @@ class TrainingData:
     def queries(self, rows: DataFrame, sequence: DataFrame | None = None) -> tuple[list[str], Queries]:
         """Return the ids of the queries, ascending, and the queries; tracks without a training rating are dropped.
 
-        `rows`: `query_id`, `track_id`, `rating`. `sequence`: `query_id`, `position`, `track_id`, the plays behind them; None if
-        their order is unknown.
+        `rows`: `query_id`, `track_id`, `rating`. `sequence`: `query_id`, `position`, `track_id`, the plays behind them;
+        None if their order is unknown.
         """
         ratings = collect_arrow(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "the ratings of the queries")
         ids = sorted(set(ratings["query_id"].to_pylist()))
@@ -94,8 +94,8 @@ ROUNDED = 0.01
 def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> F32:
     """Return P(g|track) [I, G + 1] of `tracks` in their order; the last column is "unknown".
 
-    `genres`: table `track_genres`; `names`: its genre set. Probabilities of a multi-label model are divided by their sum,
-    so that a track with more genres weighs no more.
+    `genres`: table `track_genres`; `names`: its genre set. Probabilities of a multi-label model are divided by their
+    sum, so that a track with more genres weighs no more.
     """
     shares_ = np.zeros((len(tracks), len(names) + 1), dtype=np.float32)
     shares_[:, -1] = 1.0

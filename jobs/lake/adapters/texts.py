@@ -19,7 +19,7 @@ ROW_BYTES = 4_000
 
 
 def track_vectors(ctx: "JobContext") -> DataFrame:
-    """Return `track_id`, `vector` of every track with an encoded text (job text_vectors); no rows without an encoder."""
+    """Return `track_id`, `vector` of every track with an encoded text (job text_vectors); empty without an encoder."""
     texts = ctx.read("track_texts").select("track_id", *KEY)
     return texts.join(ctx.read("text_vectors", Partitions.CACHE), [*KEY]).select("track_id", "vector")
 
