@@ -86,7 +86,7 @@ def paths_of(settings: Settings) -> MongodPaths:
 
 @contextlib.contextmanager
 def _locked(paths: MongodPaths) -> Iterator[None]:
-    """Lock the folder: two starts at once would choose two ports for it. The second uses the mongod of the first."""
+    """Lock the folder: two starts at once would choose two ports for it. The second waits and uses the first's mongod."""
     paths.folder.mkdir(parents=True, exist_ok=True)
     paths.folder.chmod(0o700)
     with (paths.folder / "lock").open("w") as lock:

@@ -35,7 +35,10 @@ def take(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0) -
 def take_or_wait(
     database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0, on_wait: Callable[[str], None] = print
 ) -> None:
-    """Take the lease like `take`, but wait for a dead holder's lease to expire. Raises LeaseError once it is renewed."""
+    """Take the lease like `take`, but wait until a dead holder's lease expires.
+
+    A lease whose process died on this host is deleted at once. Raises LeaseError as soon as the lease is renewed.
+    """
     first = database.leases.find_one({"_id": date})
     if first is not None and _dead(first):
         database.leases.delete_one({"_id": date, "run_id": first["run_id"]})

@@ -66,7 +66,7 @@ def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -
 
 
 def prepare(database: MongoDatabase, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
-    """Create the empty collection with validator and indexes. Documents of an earlier attempt of the run are deleted."""
+    """Create the empty collection with validator and indexes, without documents of an earlier attempt of this run."""
     database.drop_collection(name)
     database.create_collection(name, validator={"$jsonSchema": validator})
     database[name].create_indexes(indexes)

@@ -28,8 +28,9 @@ TASK_LIKE_BYTES = 48
 ROW_FACTOR_BYTES = 12
 """Size of a factor that the longest row gathers: float64, and half as many rows again (models/als_kernel.py)."""
 SCORE_BYTES = 20
-"""Size of a (user, track) pair when all tracks are scored for a block of users: the score, its percentile, and three
-arrays computed from them; measured at 100,000 and 200,000 tracks."""
+"""Size of a (user, track) pair when all tracks are scored for a block of users.
+
+It covers the score, its percentile, and three arrays computed from them; measured at 100,000 and 200,000 tracks."""
 DRIVER_MORE = "raise DRIVER_BYTES (jobs/lake/collect.py) together with PMRS_DRIVER_MEMORY"
 
 
