@@ -1,9 +1,9 @@
 """Erase the data that deletion requests name from everything that earlier nights wrote: `pmrs run forget --date D`.
 
 The job runs every night after ingest. If a deletion request is new, it searches the whole lake (all dates, and all
-sources that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what this night put
-into quarantine. A killed run can be repeated: the job writes CLEANED last. That file holds the digest of the deletion
-requests for which everything was last cleaned.
+sources that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what entered
+quarantine since the last cleaning. A killed run can be repeated: the job writes CLEANED last. That file holds the
+digest of the deletion requests for which everything was last cleaned.
 """
 
 import datetime as dt

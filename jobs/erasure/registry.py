@@ -44,9 +44,8 @@ def clean_models(store: FileStore, requests: DeletionRequests) -> list[Change]:
 def clean_checkpoints(store: FileStore) -> list[Change]:
     """Delete all checkpoints of unfinished fits, and the fingerprints of the candidates' inputs.
 
-    Checkpoints hold factors by number, and it is unknown which number is which user. A fingerprint hashes the tracks of
-    one user, who could be found by trial. Nothing is lost: a new deletion request makes the next night score all users
-    again.
+    Checkpoints hold factors by number, and it is unknown which number is which user. A fingerprint hashes one user's
+    tracks, which trials could reveal. Nothing is lost: after a new deletion request the night scores all users again.
     """
     changes = []
     fits = [f"{FOLDER}/{name}" for name in store.folders(FOLDER) if name not in {TRAINING, CLIPS}]

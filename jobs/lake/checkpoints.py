@@ -1,7 +1,8 @@
 """Checkpoints, from which killed computations resume: files named by a digest of the inputs of the result.
-Checkpoints are optional: if one cannot be written, the computation continues; if one cannot be read, it starts anew. Opening
-a checkpoint deletes old ones of its name. Those of fits hold factors trained on users' interactions, by number and without
-user ids; a new deletion request deletes all of them (jobs/erasure/registry.py).
+
+Checkpoints are optional: if one cannot be written, the computation continues; if one cannot be read, it starts anew.
+Opening a checkpoint deletes old ones of its name. Those of fits hold factors trained on users' interactions, by number
+and without user ids; a new deletion request deletes all of them (jobs/erasure/registry.py).
 """
 
 import datetime as dt

@@ -86,7 +86,10 @@ def paths_of(settings: Settings) -> MongodPaths:
 
 @contextlib.contextmanager
 def _locked(paths: MongodPaths) -> Iterator[None]:
-    """Lock the folder: two starts at once would choose two ports for it. The second waits and uses the first's mongod."""
+    """Lock the folder, because two starts at once would choose two ports for it.
+
+    The second start waits, then uses the mongod of the first.
+    """
     paths.folder.mkdir(parents=True, exist_ok=True)
     paths.folder.chmod(0o700)
     with (paths.folder / "lock").open("w") as lock:

@@ -21,7 +21,7 @@ def numbered(strengths: DataFrame, key: str, number: str) -> DataFrame:
     One task sorts all values: a million ids take seconds. A number that depended on partitions would not be
     reproducible.
     """
-    # no interaction occurs twice; an exclusive or would miss such a pair
+    # no interaction occurs twice: equal ones would cancel in the exclusive or
     fingerprint = F.bit_xor(F.xxhash64("user_id", "track_id", "strength")).alias("hashed")
     rows = strengths.groupBy(key).agg(F.count("*").alias("likes"), fingerprint)
     order = Window.orderBy(key)

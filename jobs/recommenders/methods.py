@@ -71,7 +71,7 @@ def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> 
 def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ALSModel, tuple[str, ...]]:
     """Return the model of table `item_factors` and its sorted tracks.
 
-    Raises LakeError if the factors are not finite, or none is larger than VANISHED.
+    Raises LakeError if the factors are not finite, or none exceeds VANISHED in absolute value.
     """
     rows = collect_arrow(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
     factors = factors_in(rows)
