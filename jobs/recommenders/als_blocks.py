@@ -1,8 +1,8 @@
 """The interaction matrix: complete on the driver, or split into blocks of rows that Spark's tasks solve.
 
 Few interactions are collected on the driver. In local mode, where the driver is the only process, as many are collected
-as it may hold: packing, sending and unpacking a block for a task costs twice as much as solving it. models/ials.py
-defines the blocks; both ways give the same bits.
+as it may hold. Packing, sending and unpacking a block for a task costs twice as much as solving it. Both ways give the
+same bits; models/ials.py defines the blocks.
 """
 
 from collections.abc import Callable, Iterator

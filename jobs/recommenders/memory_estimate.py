@@ -91,7 +91,7 @@ def counted(users: DataFrame, tracks: DataFrame) -> Counts:
             F.count("*").alias("rows"), F.sum("likes").alias("likes"), longest, F.bit_xor("hashed").alias("hashed")
         )
 
-    # one row per side, in the order of the union; equal interactions would cancel in the exclusive or, but none are equal
+    # one row per side, in the order of the union; no interaction occurs twice: equal ones would cancel in bit_xor
     side_rows = side(users, "user_id").union(side(tracks, "track_id")).collect()
     user_side, track_side = (
         Side(row["rows"], row["likes"], row["longest"]["likes"], row["longest"]["name"]) for row in side_rows
