@@ -92,7 +92,7 @@ def _write_artists(ctx: JobContext, features: TrackFeatures, config: Config) -> 
 
 
 def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
-    """Return `artist_id`, `artist` of the artists in `wanted`, from the driver.
+    """Return `artist_id`, `artist` of the artists in `wanted`; the rows are collected on the driver.
 
     Of several spellings it takes the one of most tracks, then the first in alphabetical order.
     """

@@ -27,7 +27,7 @@ class Config:
     neighbours: int = 20
     """Neighbours of each track and of each artist: a page. 0: no artist level; its tables are empty."""
     min_similarity: float = 0.1
-    """Minimum similarity of neighbours; the similarity of two random tracks is 0 on average."""
+    """Minimum similarity of neighbours; two random tracks, or artists, have 0 on average."""
     reason_min_cosine: float = 0.3
     """Minimum cosine of a modality that a reason names besides the top modality."""
     per_artist: int = 3

@@ -31,7 +31,7 @@ TERM_BYTES = 100
 NUMBER_BYTES = 16
 """Size of a number of a track's vector: by itself, concatenated, and once more while either is computed."""
 DESCRIBED = 100
-"""Upper bound of the numbers of a track's descriptors."""
+"""Number of a track's descriptor values, rounded up."""
 NAMELESS = "name:"
 """Prefix of the name of an artist without an id in any source."""
 

@@ -144,8 +144,8 @@ def _new_tracks(liked: I64, label: I64, centres: NDArray[np.float64], seen: I64,
 def _theme(liked: I64, inputs: MixInputs, mixes: list[Mix]) -> tuple[str, str | None]:
     """Return (theme, artist that it is named after).
 
-    The theme is the genre of more than half of the tracks, else the commonest artist if it has several, else a number.
-    No two mixes of a user have the same theme: the first one gets it.
+    The theme is the genre of more than half of the tracks, else the commonest artist if it has several tracks, else a
+    number. No two mixes of a user have the same theme: the first one gets it.
     """
     taken = {mix.theme for mix in mixes}
     genre, tracks = _mode(inputs.genre[liked])

@@ -58,7 +58,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
-    """Return a document per user and list: `_id`, `user_id`, `list`, `items` by rank, `digest` of all of them."""
+    """Return a document per user and list: `_id`, `user_id`, `list`, `items` by rank, `digest` of the others."""
     items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
     # the catalogue's details fit into every task's memory; the broadcast avoids sorting a night's lists by track
     items_with_details = ranked.join(F.broadcast(track_details(tracks, track_genres)), "track_id")
