@@ -1,8 +1,8 @@
 """Similar tracks and artists, artists' radio, users' daily mixes: `pmrs run artists --date D` (`004`, artist level).
 
-Tracks with factors or audio are compared by listeners, sound, genre and text, artists by the means of their tracks
-(models/modality_space.py). A track whose artist nobody knows is compared with other tracks, and is on no radio. Without
-factors and audio the tables are empty.
+Tracks with factors or audio are compared by users (factors), audio, genre and text, artists by the means of their
+tracks (models/modality_space.py). A track with an unknown artist is compared with other tracks, and is on no radio.
+Without factors and audio the tables are empty.
 """
 
 import numpy as np
@@ -30,13 +30,16 @@ from models.types import I64
 
 LOG = logger(__name__)
 NEAR_BYTES = 80
-"""A row of `similar_tracks` on the driver: two ids, rank, score, what carries it."""
+"""Size of a row of `similar_tracks` on the driver: two ids, rank, score, top modality."""
 NAME_BYTES = 200
-"""An artist's names on the driver."""
+"""Size of an artist's names on the driver."""
 
 
 def run(ctx: JobContext) -> None:
-    """Read factors, descriptors, tracks, genres, terms, history, blocks and deletion requests; write the artist level."""
+    """Read the features of tracks, history, blocks and deletion requests; write the artist level.
+
+    Features: factors, descriptors, texts, tracks, genres, terms.
+    """
     config: Config = ctx.config  # type: ignore[assignment]
     config.check()
     try:
@@ -46,7 +49,7 @@ def run(ctx: JobContext) -> None:
             return
         LOG.info("nothing is similar to anything", neighbors=config.neighbours)
     except MemoryLimitError as error:
-        # lists do not need it, and shall not wait for a larger machine
+        # the lists do not need the artist level, and must not wait for a larger machine
         LOG.warning("no artist level tonight: it is more than this machine is given", error=str(error))
         ctx.pending.clear()
     ctx.write_empty("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
@@ -67,10 +70,10 @@ def _shares(features: TrackFeatures) -> dict[str, float]:
 
 
 def similar_tracks(ctx: JobContext, features: TrackFeatures, config: Config) -> DataFrame:
-    """Table `similar_tracks`."""
+    """Return table `similar_tracks`."""
     genre, genres = encode(features.facts["genre"])
     song, songs = encode(features.facts["song_id"])
-    # a track without a song is one of its own
+    # a track without a song is a song of its own
     same = np.where(song >= 0, song, len(songs) + np.arange(len(song)))
     entities = Entities(features.ids, features.tracks, same, genre, genres)
     return build_similar(ctx.spark, entities, config).withColumnRenamed("id", "track_id")
@@ -89,7 +92,10 @@ def _write_artists(ctx: JobContext, features: TrackFeatures, config: Config) -> 
 
 
 def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
-    """`artist_id`, `artist` of those of `wanted`: of several spellings the one of most tracks, then the least; on the driver."""
+    """Return `artist_id`, `artist` of the artists in `wanted`; the rows are collected on the driver.
+
+    Of several spellings it takes the one of most tracks, then the first in alphabetical order.
+    """
     spelt = tracks.join(F.broadcast(wanted), "artist_id").groupBy("artist_id", "artist").agg(F.count("artist").alias("tracks"))
     best = F.min(F.struct(-F.col("tracks"), "artist"))["artist"]
     rows = collect_arrow(spelt.groupBy("artist_id").agg(best.alias("artist")), NAME_BYTES, "names of artists")
@@ -106,13 +112,13 @@ def main_genre(features: TrackFeatures) -> I64:
 
 
 def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, config: Config) -> DataFrame:
-    """Table `daily_mixes`."""
+    """Return table `daily_mixes`."""
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")
     inputs = mix_inputs(features, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
     excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
     rated = history.select("user_id", "track_id", "rating").unionByName(excluded.withColumn("rating", F.lit(0.0)))
-    # a wish or a block bars a track that the history still rates
+    # a deletion request or a block excludes a track that the history still rates
     rated = rated.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
     tasks = max(1, -(-users.count() // config.per_task))
     user_items = build_user_items(rated, tuple(features.ids.to_pylist()), config.min_rating, tasks)
@@ -121,6 +127,6 @@ def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, co
 
 
 def blocked(ctx: JobContext) -> DataFrame:
-    """`user_id`, `track_id` of every block up to the night's date."""
+    """Return `user_id`, `track_id` of every block up to the night's date."""
     events = ctx.read("events", Partitions.UP_TO).where("event = 'block'")
     return events.where(F.to_date("played_at") <= F.lit(ctx.date)).select("user_id", "track_id").distinct()

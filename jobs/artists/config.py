@@ -1,4 +1,4 @@
-"""What is settled about the artist level, for all its parts."""
+"""Settings of the artist level, for all its parts."""
 
 from dataclasses import dataclass, fields
 
@@ -7,47 +7,49 @@ from jobs.errors import SourceError
 
 @dataclass(frozen=True)
 class Config:
-    """How near is reckoned, how many are told, and what makes a mix."""
+    """Weights of the similarity, lengths of the lists, and limits of a mix."""
 
     collaborative: float = 2.0
-    """Weight of who hears a thing (the live model's factors). Twice that of each other way: where many listen, nothing says more
-    of what goes together."""
+    """Weight of the live model's factors, that is of who plays a track.
+
+    Twice that of each other modality: with many users, it is the best evidence of what goes together."""
     audio: float = 1.0
-    """Weight of descriptors of audio."""
+    """Weight of audio descriptors."""
     genre: float = 1.0
-    """Weight of genre and artist's terms."""
+    """Weight of genre and artist terms."""
     text: float = 1.0
-    """Weight of title, artist, release and tags as the encoder of the job text_vectors reads them; without an encoder they have
-    none, and where they are more than the driver may hold beside the rest (some 150,000 tracks) they are left out. 0: they are not
-    looked at."""
+    """Weight of title, artist, release and tags, as encoded by the job text_vectors. 0: texts are not read.
+
+    Without an encoder there are none. They are left out if the driver cannot hold them beside the rest (from about
+    150,000 tracks on)."""
     terms: int = 64
-    """Artist terms that are looked at, the commonest; rarer ones are shared by few artists, and each costs 4 bytes a track."""
+    """Number of artist terms, the commonest; few artists share a rarer one, and each term costs 4 bytes per track."""
     neighbours: int = 20
-    """Neighbours of each track and of each artist: a page; 0: there is no artist level, and its tables are empty."""
+    """Neighbours of each track and of each artist: a page. 0: no artist level; its tables are empty."""
     min_similarity: float = 0.1
-    """Likeness below which nothing is called similar; two things drawn at random have 0."""
+    """Minimum similarity of neighbours; two random tracks, or artists, have 0 on average."""
     reason_min_cosine: float = 0.3
-    """Cosine from which a way of being alike is named beside the one that carries most."""
+    """Minimum cosine of a modality that a reason names besides the top modality."""
     per_artist: int = 3
-    """Tracks of one artist on a radio."""
+    """Maximum number of tracks of one artist on a radio."""
     radio: int = 30
-    """Tracks of a radio: about two hours."""
+    """Number of tracks of a radio: about two hours."""
     min_rating: float = 1.0
-    """Rating from which a track is liked, and a listener counts for it: one play, as the recipes have it."""
+    """Rating from which a user likes a track, and counts for its popularity: one play, as in the rankers."""
     mixes: int = 4
-    """Most mixes of a user; their themes are told apart at a glance."""
+    """Maximum number of a user's mixes; so few can be told apart at a glance."""
     min_likes_per_mix: int = 6
-    """Liked tracks that a user must have for each mix; with fewer for one, a user has none: a cluster of two or three is chance."""
+    """Liked tracks required per mix; a user with fewer has no mix, because a cluster of two or three is chance."""
     max_likes: int = 500
-    """Liked tracks that are looked at, the best rated: nobody holds up a task."""
+    """Maximum number of a user's liked tracks that are used, the best rated: no user delays a task."""
     known_per_mix: int = 8
-    """Most tracks of a mix that the user likes already."""
+    """Maximum number of liked tracks in a mix."""
     new_per_mix: int = 12
-    """Most tracks of a mix that the user has not heard: with the favourites 20, an hour and a quarter."""
+    """Maximum number of unseen tracks in a mix: with the liked ones 20, an hour and a quarter."""
     seed: int = 7
-    """Of the clusters' first middles."""
+    """Seed of the initial cluster centres."""
     per_task: int = 4_096
-    """Tracks or artists, and users, that a task takes: a few seconds' work in a catalogue of some hundred thousand tracks."""
+    """Tracks, artists or users per task: a few seconds' work with some hundred thousand tracks."""
 
     def check(self) -> None:
         """Raise SourceError for a setting that is too small."""

@@ -1,4 +1,4 @@
-"""What is known of tracks and their artists, as directions that can be compared: factors, sound, genre and terms, text."""
+"""Features of tracks and their artists as unit vectors: factors, audio descriptors, genre and terms, text."""
 
 from dataclasses import dataclass
 
@@ -25,52 +25,52 @@ from models.types import F32, I64
 LOG = logger(__name__)
 FACTS = ("track_id", "artist_id", "artist", "song_id", "genre")
 FACT_BYTES = 400
-"""A track's facts on the driver: its ids, names and probabilities."""
+"""Size of a track's facts on the driver: its ids, names and probabilities."""
 TERM_BYTES = 100
-"""An artist's term on the driver."""
+"""Size of an artist's term on the driver."""
 NUMBER_BYTES = 16
-"""Of a number of a track's vector: by itself, joined, and once more while either is made."""
+"""Size of a number of a track's vector: by itself, concatenated, and once more while either is computed."""
 DESCRIBED = 100
-"""Numbers by which a track is described, and some to spare."""
+"""Number of a track's descriptor values, rounded up."""
 NAMELESS = "name:"
-"""Before the name of an artist of whom no source tells an id."""
+"""Prefix of the name of an artist without an id in any source."""
 
 
 @dataclass(frozen=True)
 class TrackFeatures:
-    """T tracks of which there are factors or audio, in the order of their ids, and the A artists who have some of them."""
+    """T tracks with factors or audio, in the order of their ids, and the A artists of these tracks."""
 
     facts: pa.Table
-    """[T] columns FACTS; `artist_id` is that of `artist_key`, null where the artist is not known at all."""
+    """[T] columns FACTS; `artist_id` is that of `artist_key`, null if the artist has neither id nor name."""
     tracks: ModalitySpace
     """[T]"""
     artist_ids: pa.Array
-    """[A] in their order."""
+    """[A], sorted."""
     artist: I64
-    """[T] place of a track's artist in `artist_ids`; -1: not known."""
+    """[T] index of a track's artist in `artist_ids`; -1: unknown."""
     artists: ModalitySpace
     """[A]"""
 
     @property
     def ids(self) -> pa.Array:
-        """[T] the tracks' ids."""
+        """The tracks' ids [T]."""
         return self.facts["track_id"].combine_chunks()
 
 
 def artist_key() -> Column:
-    """For `artist_id`, `artist`: who it is. Of an artist without an id the name, so that it is one artist; null without both."""
+    """Return the artist's key from `artist_id` and `artist`: the id, else the prefixed name; null without both."""
     return F.coalesce("artist_id", F.concat(F.lit(NAMELESS), "artist"))
 
 
 def load_features(ctx: JobContext, config: Config) -> TrackFeatures | None:
-    """All that is known, from the night's tables; None where there are neither factors nor audio.
+    """Return the features from the night's tables; None if there are neither factors nor audio.
 
-    Raises LakeError where it is more than the driver may hold.
+    Raises MemoryLimitError if they exceed the driver's limit.
     """
     factors, descriptors = ctx.read_required("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
     first = factors.first()
     factor_rows = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
-    # the order in which sums are made
+    # a fixed order of the sums
     descriptor_rows = collect_arrow(descriptors, ROW_BYTES, "sounds of tracks").sort_by("track_id")
     track_ids = factors.select("track_id").unionByName(descriptors.select("track_id")).distinct()
     genres = ctx.read_required("track_genres").select("track_id", "genre", "probabilities")
@@ -107,7 +107,7 @@ def load_features(ctx: JobContext, config: Config) -> TrackFeatures | None:
 
 
 def _check_memory(tracks: int, numbers: int) -> None:
-    """Raise MemoryLimitError if vectors of that many numbers exceed the driver's limit."""
+    """Raise MemoryLimitError if vectors of `numbers` numbers exceed the driver's limit."""
     need = tracks * numbers * NUMBER_BYTES
     if need > DRIVER_BYTES:
         raise MemoryLimitError(
@@ -117,13 +117,13 @@ def _check_memory(tracks: int, numbers: int) -> None:
 
 
 def encode(column: pa.ChunkedArray) -> tuple[I64, pa.Array]:
-    """(place of each text in what comes second, -1 for null; the texts that there are, in their order)."""
+    """Return (index of each text in the distinct texts, -1 for null; the distinct texts, sorted)."""
     values = pc.unique(column.drop_null()).sort()
     return pc.fill_null(pc.index_in(column, values), -1).to_numpy().astype(np.int64), values
 
 
 def same_artist_labels(features: TrackFeatures) -> I64:
-    """Return labels [A] that are equal for artists who are probably one: an artist without an id, and one with that name."""
+    """Return labels [A], equal for artists that are probably the same: one without an id, and one with that name."""
     bearers = {
         name: index for name, index in zip(features.facts["artist"].to_pylist(), features.artist.tolist(), strict=True)
         if index >= 0 and not features.artist_ids[index].as_py().startswith(NAMELESS)
@@ -136,10 +136,10 @@ def same_artist_labels(features: TrackFeatures) -> I64:
 
 
 def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | None, F32 | None]:
-    """Those of the `wanted` tracks of which an encoder has read what is written, and its vectors [N, E].
+    """Return those of the `wanted` tracks with an encoded text, and their vectors [N, E].
 
-    Nothing, and a line in the log, where that and the bytes of the `others` would pass the driver's memory: the rest is worth
-    having.
+    Returns (None, None), with a warning in the log, if these and the `others` (bytes) exceed the driver's limit: the
+    other modalities are used without text.
     """
     written = texts.track_vectors(ctx).join(wanted, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
     first, many = written.first(), written.count()
@@ -158,7 +158,7 @@ def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | 
 
 
 def _align(ids: pa.ChunkedArray, table: pa.Table | None, rows: F32 | None) -> F32:
-    """Directions [T, D] of tracks `ids`, by the rows of the tracks `of`; zeros where there is none."""
+    """Return centred unit vectors [T, D] of tracks `ids` from `rows` of the tracks in `table`; zeros without a row."""
     if table is None or rows is None:
         return np.zeros((len(ids), 0), np.float32)
     index = pc.index_in(table["track_id"], ids.combine_chunks())
@@ -169,15 +169,15 @@ def _align(ids: pa.ChunkedArray, table: pa.Table | None, rows: F32 | None) -> F3
 
 
 def _standardize(sounds: pa.Table) -> F32:
-    """Descriptors [N, D] of mean 0 and deviation 1: they have units of their own."""
+    """Return descriptors [N, D] with mean 0 and standard deviation 1, because they have different units."""
     rows = matrix(sounds)
     scale = rows.std(0)
-    # of a constant, rounding leaves a deviation that is not 0
+    # for a constant, rounding gives a deviation that is not 0
     return np.asarray((rows - rows.mean(0)) / np.where(scale > 1e-9, scale, 1), np.float32)
 
 
 def _genres(probabilities: pa.ChunkedArray, artist: I64, terms: F32) -> F32:
-    """[T, G + K] P(g|track) and the terms of the track's artist, each 1 long where it is known, side by side."""
+    """Return P(g|track) and the terms of the track's artist side by side [T, G + K], each of length 1 if known."""
     lengths = pc.list_value_length(probabilities).to_numpy()
     matrix = np.zeros((len(lengths), int(lengths.max(initial=0))))
     if matrix.size:
@@ -187,7 +187,7 @@ def _genres(probabilities: pa.ChunkedArray, artist: I64, terms: F32) -> F32:
 
 
 def _terms(ctx: JobContext, artist_ids: pa.Array, limit: int) -> F32:
-    """Return the artists' terms [A, K] among the `most` commonest, weighted by ln(artists / artists with the term)."""
+    """Return the artists' terms [A, K] among the `limit` commonest, weighted by ln(artists / artists with the term)."""
     every = ctx.read("artist_terms").select("artist_id", "term").distinct()
     common = every.groupBy("term").agg(F.count("*").alias("artists")).orderBy(F.desc("artists"), "term").limit(limit)
     return _weighed(every.join(F.broadcast(common), "term"), every.select("artist_id").distinct().count(), artist_ids)

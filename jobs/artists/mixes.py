@@ -1,4 +1,4 @@
-"""A user's mixes: the liked tracks fall into clusters, and each is led on to what is near it and not heard yet."""
+"""A user's daily mixes: clusters of liked tracks, each extended by similar tracks that the user has not played."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,29 +28,29 @@ FAVOURITE = "one of your favourites"
 
 @dataclass(frozen=True)
 class MixInputs:
-    """T tracks, with what is near each of them."""
+    """T tracks with their neighbours."""
 
     track_ids: pa.Array
     vectors: F32
     """[T, V] of models/modality_space.py."""
     near: NDArray[np.int32]
-    """[T, N] the nearest tracks, best first; -1: there are no more."""
+    """[T, N] nearest tracks, best first; -1: no further neighbour."""
     score: F32
-    """[T, N] how near they are."""
+    """[T, N] similarity of each neighbour."""
     modality: NDArray[np.int8]
-    """[T, N] by which of WAYS."""
+    """[T, N] top modality, as an index into MODALITIES."""
     genre: I64
-    """[T] place in `genres`; -1: not known."""
+    """[T] index into `genres`; -1: unknown."""
     genres: pa.Array
     artist: I64
-    """[T] place in `artists`; -1: not known."""
+    """[T] index into `artists`; -1: unknown."""
     artists: pa.Array
-    """Names, as the tracks spell them: so a wish to forget all tracks of a name is a wish to forget the name."""
+    """Names as the tracks spell them: a request to erase all tracks of a name also erases the name."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """One mix: favourites and new tracks, taking turns."""
+    """One mix: liked and new tracks, alternating."""
 
     theme: str
     anchor_artist: str | None
@@ -58,13 +58,13 @@ class Mix:
     """[n] in the order of the mix."""
     score: NDArray[np.float64]
     reason: I64
-    """[n] liked track that is nearest; -1: it is a liked one itself."""
+    """[n] nearest liked track; -1 for a liked track itself."""
     modality: I64
-    """[n] by which of WAYS; -1."""
+    """[n] top modality, as an index into MODALITIES; -1 for a liked track."""
 
 
 def mix_inputs(features: TrackFeatures, similar: pa.Table, limit: int) -> MixInputs:
-    """From rows of table `similar_tracks`, with at most so many of each track."""
+    """Return the inputs from rows of table `similar_tracks`, with at most `limit` neighbours per track."""
     ids = features.ids
     row, near = (pc.index_in(similar[name].combine_chunks(), ids).to_numpy() for name in ("track_id", "similar_id"))
     column, modality_index = (
@@ -116,7 +116,7 @@ def mixes_of(items: I64, ratings: F32, inputs: MixInputs, config: Config) -> lis
 
 @dataclass(frozen=True)
 class _NewTracks:
-    """Tracks that a user has not heard, each once: best first."""
+    """Tracks that a user has not played, each once, best first."""
 
     track: I64
     cluster: I64
@@ -142,9 +142,10 @@ def _new_tracks(liked: I64, label: I64, centres: NDArray[np.float64], seen: I64,
 
 
 def _theme(liked: I64, inputs: MixInputs, mixes: list[Mix]) -> tuple[str, str | None]:
-    """(theme, artist after whom it is named): the genre of most of the tracks, else the artist of several, else a number.
+    """Return (theme, artist that it is named after).
 
-    No two mixes of a user have the same one: the first takes it.
+    The theme is the genre of more than half of the tracks, else the commonest artist if it has several tracks, else a
+    number. No two mixes of a user have the same theme: the first one gets it.
     """
     taken = {mix.theme for mix in mixes}
     genre, tracks = _mode(inputs.genre[liked])
@@ -153,7 +154,7 @@ def _theme(liked: I64, inputs: MixInputs, mixes: list[Mix]) -> tuple[str, str | 
     artist, tracks = _mode(inputs.artist[liked])
     if tracks > 1 and (name := inputs.artists[artist].as_py()) not in taken:
         return name, name
-    # an artist may be called so
+    # an artist may have such a name
     return next(name for number in count(len(mixes) + 1) if (name := f"Mix {number}") not in taken), None
 
 
@@ -180,7 +181,7 @@ def _interleave(
 
 
 def build_mixes(user_rows: DataFrame, inputs: MixInputs, config: Config, names: DataFrame) -> DataFrame:
-    """Table `daily_mixes` of rows of `jobs.lake.user_items.build_listeners`; `names`: `track_id`, `name`."""
+    """Return table `daily_mixes` from rows of `jobs.lake.user_items.build_user_items`; `names`: `track_id`, `name`."""
     broadcast = user_rows.sparkSession.sparkContext.broadcast(inputs)
 
     def mix(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""The nearest of each thing, found by Spark's tasks against the broadcast space of all of them."""
+"""Nearest neighbours of tracks or artists, searched by Spark's tasks in the broadcast space of all of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ SCHEMA = (
 
 @dataclass(frozen=True)
 class Entities:
-    """N tracks, or artists."""
+    """N tracks or artists."""
 
     ids: pa.Array
     """[N]"""
     space: ModalitySpace
-    """Of the ways `words.WAYS`."""
+    """Space of the modalities `words.MODALITIES`."""
     same: I64
-    """[N] equal for those that are one and the same, and no neighbours."""
+    """[N] labels, equal for duplicates, which are no neighbours of each other."""
     genre: I64
-    """[N] place in `genres`; -1: not known."""
+    """[N] index into `genres`; -1: unknown."""
     genres: pa.Array
 
 
 def build_similar(spark: SparkSession, entities: Entities, config: Config) -> DataFrame:
-    """`id`, `rank`, `similar_id`, `score`, `by_...`, `top_modality`, `why`: the `similar` nearest of each thing."""
+    """Return `id`, `rank`, `similar_id`, `score`, `cos_...`, `top_modality`, `why`: the nearest of each entity."""
     broadcast, count = spark.sparkContext.broadcast(entities), len(entities.ids)
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -58,10 +58,10 @@ def build_similar(spark: SparkSession, entities: Entities, config: Config) -> Da
 def nearest_rows(
     entities: Entities, shelf: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config
 ) -> pa.RecordBatch:
-    """Return the nearest neighbours of `rows` [B] as rows of `build_near` without their reasons."""
+    """Return the nearest neighbours of `rows` [B] as rows of `build_similar` without their reasons."""
     best = nearest_neighbors(entities.space, shelf, same, rows, config.neighbours)
     score = np.clip(best.score, 0, 1).round(6)
-    # what is 0 alike is not alike, whatever is set
+    # a similarity of 0 is none, whatever the setting
     good = (score >= config.min_similarity) & (score > 0)
     one, other = rows[best.row[good]], best.item[good]
     cosines = entities.space.cosines(one, other).round(6)

@@ -1,13 +1,14 @@
-"""An artist's radio: the artist's own tracks and those of similar artists, taking turns."""
+"""An artist's radio: the artist's own tracks and those of similar artists, alternating."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
 def build_top_tracks(tracks: DataFrame, history: DataFrame, min_rating: float, per_artist: int) -> DataFrame:
-    """`artist_id`, `track_id`, `place`: each artist's `most` tracks of most listeners, 1-based, then by id; one of each song.
+    """Return `artist_id`, `track_id`, `place`: each artist's `per_artist` tracks with most users, one per song.
 
-    `tracks`: `track_id`, `song_id`, `artist_id` (null: not known, on nobody's radio).
+    `place`: 1-based rank by users, then by id. `tracks`: `track_id`, `song_id`, `artist_id` (null: unknown, on no
+    radio).
     """
     listened = history.where(F.col("rating") >= min_rating).groupBy("track_id").agg(F.count("*").alias("listeners"))
     rows = tracks.where("artist_id IS NOT NULL").join(listened, "track_id", "left").na.fill(0, ["listeners"])
@@ -23,9 +24,10 @@ def build_top_tracks(tracks: DataFrame, history: DataFrame, min_rating: float, p
 
 
 def build_radio(names: DataFrame, similar: DataFrame, top_tracks: DataFrame, length: int) -> DataFrame:
-    """Table `artist_radio`: everybody's best track by nearness, the artist's own first, then everybody's second, and so on.
+    """Return table `artist_radio`: the best track of each artist, the artist's own first, then by similarity.
 
-    `names`: `artist_id`, `artist` of those who get one; `similar`: table `similar_artists`; `tops`: see `build_tops`.
+    Each artist's second track follows, and so on. `names`: `artist_id`, `artist` of the artists that get a radio.
+    `similar`: table `similar_artists`. `top_tracks`: see `build_top_tracks`.
     """
     own = names.select(
         "artist_id", "artist", F.col("artist_id").alias("member"), F.lit(0).alias("near"), F.lit(1.0).alias("score"),

@@ -1,14 +1,17 @@
-"""Why two tracks or artists are near, in words."""
+"""Reasons of the similarity of two tracks or artists, in words."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 MODALITIES = ("collaborative", "audio", "genre", "text")
-"""In which things are known and compared, in the order in which they are told."""
+"""Modalities of features and similarities, in the order of a reason."""
 
 
 def similar(min_cosine: float) -> Column:
-    """For `top_modality`, `by_...` and `shared_genre`: what carries the likeness, then what else has a cosine from `told` on."""
+    """Return the reason, from the columns `top_modality`, `cos_...` and `shared_genre`.
+
+    It has the phrase of `top_modality`, then of all other modalities with a cosine of at least `min_cosine`.
+    """
     both = F.concat(F.lit("both "), "shared_genre")
     phrases = {
         "collaborative": F.lit("heard by the same listeners"),
@@ -17,7 +20,7 @@ def similar(min_cosine: float) -> Column:
         "text": F.lit("written about alike"),
     }
     first = F.coalesce(*[F.when(F.col("top_modality") == modality, text) for modality, text in phrases.items()])
-    # null where it is not so, which concat_ws passes over
+    # null if the cosine is smaller; concat_ws omits nulls
     others = [
         F.when((F.col("top_modality") != modality) & (F.col(f"cos_{modality}") >= min_cosine), text)
         for modality, text in phrases.items()

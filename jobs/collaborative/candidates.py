@@ -1,7 +1,7 @@
-"""Exact top-N candidates of the live ranker over all unheard tracks: `pmrs run candidates --date D`.
+"""Exact top-N candidates of the live ranker among all unseen tracks: `pmrs run candidates --date D`.
 
-The mathematics is in models/. This job scores users in blocks against the broadcast model. Rankers without factors in the job
-`collaborative` are fitted here, on the driver.
+The mathematics is in models/. This job scores users in blocks with the broadcast model. It fits rankers for which the
+job `collaborative` computes no factors, on the driver.
 """
 
 from collections.abc import Iterator
@@ -50,14 +50,16 @@ class Config:
     per_genre: int = 10
     """Candidates for each genre's list: as many as are published."""
     users_per_task: int = 2_000
-    """Users per task. It fixes which users share a block, so that equal inputs give equal bits on any number of cores."""
+    """Users per task. It fixes which users share a block: equal inputs give equal bits on any number of cores."""
     users_per_block: int = 250
-    """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays exist at a time. If the top-N search
-    needs no full scores, `exact_index.USER_BATCH` users are scored at once instead."""
+    """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays exist at a time.
+
+    If the top-N search needs no full scores, `exact_index.USER_BATCH` users are scored at once instead."""
     approximate_from: int = 0
-    """Number of tracks from which the overall list is searched approximately (models/ivf_index.py), for rankers of factors without
-    genre lists. 0: never, because the exact search is faster up to 2 million tracks with the norms of fitted factors
-    (docs/performance.md)."""
+    """Number of tracks from which the overall list is searched approximately (models/ivf_index.py).
+
+    It applies to rankers of factors without genre lists. 0: never, because the exact search is faster up to 2 million
+    tracks with the norms of fitted factors (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tu
     if ranker.method.factorize:
         manifest = ctx.night.lake.manifest("item_factors", ctx.night.date.isoformat())
         if manifest is not None and manifest.inputs.get(f"model|{RANKING}", "") != ranker.digest:
-            # another model was promoted since
+            # another model was promoted in the meantime
             command = f"pmrs run collaborative --date {ctx.night.date}"
             raise LakeError(f"The factors of {ctx.night.date} belong to another ranker than the live one; run `{command}`.")
         return factors_of(ctx.read_required("item_factors"), ranker.settings)
@@ -151,9 +153,9 @@ def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: Serving
     """Return the candidates of users with ratings `user_items` [B, I] as rows of table `candidates`."""
     lists = model_bundle.top_lists(user_items, config)
     reasons = explain_lists(model_bundle.model, user_items, lists)
-    # the overall list is the last name, at index -1
+    # index -1, the overall list, takes the last name
     names, tracks = pa.array([*model_bundle.lists, OVERALL]), model_bundle.ids
-    # enough digits to separate neighbours among the tracks; differences of summation order are beyond them
+    # enough digits to separate neighbours among the tracks, too few to show differences of summation order
     digits = max(6, len(str(len(model_bundle.track_ids))) + 1)
     columns = {
         "user_id": user_ids.take(pa.array(lists.row)),
@@ -169,7 +171,7 @@ def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: Serving
 
 
 def run(ctx: JobContext) -> None:
-    """Read ranker, factors, history, users, genres and deletion requests; write `candidates` and `candidate_fingerprints`."""
+    """Read ranker, factors, history, users, genres and deletion requests; write candidates and their fingerprints."""
     config: Config = ctx.config  # type: ignore[assignment]
     ranker, history, users = live_ranker(ctx), ctx.read_required("history"), ctx.read_required("eligible_users")
     model, tracks = build_model(ctx, ranker, history)
@@ -197,7 +199,7 @@ def run(ctx: JobContext) -> None:
 
 def _write(ctx: JobContext, user_items: DataFrame, model_bundle: ServingModel, config: Config, ranker: RankerConfig) -> None:
     fingerprints = ctx.write("candidate_fingerprints", build_fingerprints(user_items))
-    # full scores of a block are one matrix product, whose last bits depend on the block: such lists are always recomputed
+    # full scores of a block are one matrix product, whose last bits depend on the block: such lists are never reused
     previous = previous_candidates(ctx) if model_bundle.searches(config) and ranker.method.factorize and not ctx.force else None
     if previous is None:
         ctx.write("candidates", build_candidates(user_items, model_bundle, config))

@@ -22,24 +22,31 @@ from models.ials import ALSModel
 
 @dataclass(frozen=True)
 class Config:
-    """How often the ranker is fitted. The live ranker determines what is fitted; it is an input."""
+    """How often the live ranker is fitted. The ranker itself is an input."""
 
     fit_every: int = 1
-    """Nights that share the track factors: 7 fits once a week and folds users in between. Without genre lists only users with new
-    plays are scored then. 1: every night fits, so that a new track is in tonight's lists."""
+    """Nights that share the track factors: 7 fits once a week and folds users in between.
+
+    Without genre lists only users with new plays are scored on the nights between. 1: every night fits, so that a new
+    track is in tonight's lists."""
     warm_iterations: int = 0
-    """Iterations of a warm fit, which starts from the track factors of the night before. It needs the same ranker, no new deletion
-    request, no later night and no backfill. 0: every fit starts cold, so that a night does not depend on others."""
+    """Iterations of a warm fit, which starts from the track factors of the night before.
+
+    It needs the same ranker, no new deletion request, no later night and no backfill. 0: every fit starts cold, so that
+    a night does not depend on others."""
     users_per_task: int = 2_000
     """Users per task of the fold-in."""
 
 
 def run(ctx: JobContext) -> None:
-    """Read `history`; write `item_factors` and `user_factors`, empty without ratings or for a ranker without factors."""
+    """Read `history`; write `item_factors` and `user_factors`.
+
+    Both tables are empty if there are no ratings, or if the live ranker has no factors.
+    """
     config: Config = ctx.config  # type: ignore[assignment]
     ranker, history, on_progress = live_ranker(ctx), ctx.read_required("history"), ctx.night.on_progress
     factorize, settings = ranker.method.factorize, ranker.settings
-    # read from the lake on every use, a column or two: cached with its ids it would fill the heap
+    # read from the lake on every use, one or two columns: a cache with the ids would fill the heap
     interactions = build_confidence(history, settings.min_rating)
     if factorize is not ials.factorize:
         # no other fit resumes from the checkpoint of a killed one
@@ -71,7 +78,10 @@ def run(ctx: JobContext) -> None:
 
 
 def build_folded(history: DataFrame, model: ALSModel, track_ids: tuple[str, ...], tasks: int) -> DataFrame:
-    """Return table `user_factors`: all users with an interaction, folded in with fixed track factors (Hu et al. 2008, Eq. 4)."""
+    """Return table `user_factors`: all users with an interaction, folded in with fixed track factors.
+
+    See Hu et al. 2008, Eq. 4.
+    """
     broadcast = history.sparkSession.sparkContext.broadcast(model)
     schema = table("user_factors").read_schema
 

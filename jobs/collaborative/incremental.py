@@ -1,8 +1,8 @@
 """Reuse of the previous night: its track factors, and the candidates of users whose ratings are unchanged.
 
-Track factors are reused if the settings say so (`fit_every`), ranker and program are the same, and no deletion request is new; all
-users are folded in. Lists that are searched in factors (no genre lists, not PMRS's ranker) depend on the user alone. So only users
-with changed ratings are scored, and the table equals that of a full run.
+Track factors are reused if the settings allow it (`fit_every`), ranker and program are the same, and no deletion
+request is new; all users are folded in. Lists that are searched in factors (no genre lists, not PMRS's ranker) depend
+on the user alone. So only users with changed ratings are scored, and the table equals that of a full run.
 """
 
 import datetime as dt
@@ -30,12 +30,12 @@ def reusable_item_factors(ctx: JobContext, ranker: RankerConfig, fit_every: int)
     """
     if fit_every < 2:
         return None
-    ctx.read("deletions", Partitions.ALL_CONTENT)  # an input of every night whose factors others may reuse
+    ctx.read("deletions", Partitions.ALL_CONTENT)  # an input of every night whose factors a later night may reuse
     return None if ctx.date.toordinal() % fit_every == 0 else _previous_item_factors(ctx, ranker)
 
 
 def warm_start(ctx: JobContext, ranker: RankerConfig, iterations: int) -> WarmStart | None:
-    """Return where tonight's fit starts; None: a cold start, as without `iterations`, in a backfill and in the past."""
+    """Return where tonight's fit starts; None: a cold start, as without `iterations`, in a backfill or a past night."""
     if not iterations or ctx.backfill:
         return None
     ctx.read("deletions", Partitions.ALL_CONTENT)

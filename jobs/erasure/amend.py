@@ -1,7 +1,8 @@
-"""Partitions without the rows of the forgotten: written beside the old ones, committed by their manifests, the old ones deleted.
+"""Rewrite partitions without the rows of erased users.
 
-In this order a kill leaves a valid lake at any point: before the manifests, new folders that none names; after them, old ones.
-Both are found by the next run, as strays.
+Order: write the new folders beside the old ones, commit their manifests, delete the old folders. So a kill leaves a
+valid lake at any point: before the commit, new folders that no manifest names; after it, old ones. The next run finds
+both as orphans.
 """
 
 import datetime as dt
@@ -22,12 +23,12 @@ Clean = Callable[[DataFrame], DataFrame]
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that was amended: a partition, a collection, a report or a model."""
+    """One object that was amended: a partition, a collection, a report or a model."""
 
     what: str
     """`events/app_log`, `recommendations__20261114_1`, `report`, ..."""
     date: str
-    """The night or received date that it is of; empty where it is of none."""
+    """The night or received date of the object; empty if it has none."""
     removed: int
     changed: int = 0
 
@@ -56,11 +57,12 @@ def amend(
     alone: bool,
     note: Note,
 ) -> None:
-    """Rewrite the folders of `hit` (folder -> rows concerned), part by part.
+    """Rewrite the folders of `affected` (folder -> number of affected rows), part by part.
 
-    `named`: all manifests by folder; `clean`: rows with `dt` and `run` to the rows that remain, with the same columns;
-    `alone`: no other run may be reading the old folders, so that they go at once; else as strays, another night; `note` is told
-    of each part's changes before any is valid, each with the folder that its manifest will name.
+    `named`: all manifests by folder. `clean`: maps rows with `dt` and `run` to the rows that remain, with the same
+    columns. `alone`: True if no other run can be reading the old folders; they are then deleted at once. Otherwise they
+    remain as orphans, which a later night deletes. `note` receives the changes of each part before any of them is
+    valid, each with the folder that its manifest will name.
     """
     parts: dict[str, list[str]] = defaultdict(list)
     for folder in sorted(affected):
@@ -96,7 +98,7 @@ def _commit(lake: Lake, fresh: Mapping[str, list[Manifest]], alone: bool) -> Non
 
 
 def delete_orphans(lake: Lake, orphans: Iterable[lake_scan.Orphan], opened: dt.datetime | None) -> int:
-    """Delete what no manifest names and was begun before `opened` (None: nothing); returns how many are left."""
+    """Delete orphans that were begun before `opened` (None: delete nothing), and return how many remain."""
     left = 0
     for orphan in orphans:
         if opened is not None and orphan.time < opened:

@@ -1,8 +1,9 @@
-"""Whoever asked to be forgotten leaves everything that nights before have left: `pmrs run forget --date D`.
+"""Erase the data that deletion requests name from everything that earlier nights wrote: `pmrs run forget --date D`.
 
-Runs every night behind ingest. With a wish that is new it goes over the whole lake (all dates, all sources that ever were),
-the nights kept in MongoDB, reports and models; without one it looks only at what this night put into quarantine. Killed
-anywhere, it is run again: `forgotten/cleaned.json`, which says for which wishes everything was last cleaned, comes last.
+The job runs every night after ingest. If a deletion request is new, it searches the whole lake (all dates, and all
+sources that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what entered
+quarantine since the last cleaning. A killed run can be repeated: the job writes CLEANED last. That file holds the
+digest of the deletion requests for which everything was last cleaned.
 """
 
 import datetime as dt
@@ -30,14 +31,14 @@ from jobs.report_paths import report_file
 LOG = logger(__name__)
 CLEANED = "erasures/cleaned.json"
 CLOCKS = dt.timedelta(hours=1)
-"""How far the clocks of two machines may be apart when it is judged what was written since everything was cleaned."""
+"""Maximum difference between the clocks of two machines; files written since the last cleaning are selected by time."""
 QUARANTINE = "quarantine"
 Folders = dict[str, list[Manifest]]
 
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose: a wish is a wish."""
+    """No settings: every deletion request is carried out."""
 
 
 def run(ctx: JobContext) -> None:
@@ -85,7 +86,10 @@ def _state(ctx: JobContext, lake: Lake) -> str:
 
 
 def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests) -> bool:
-    """Go over all of it; returns whether all is clean now: not while another run lives, which may not know the wishes yet."""
+    """Clean everything, and return whether all is clean now.
+
+    It is not while another run is active, because that run may not have read the deletion requests yet.
+    """
     night = ctx.night
     lake.store.remove(CLEANED)
     opened = _opened(store, night.run_id)
@@ -118,9 +122,10 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
 
 
 def _opened(store: MongoDatabase, own: str) -> dt.datetime | None:
-    """When this run was opened: what was begun before it and is named by no manifest is a dead run's. None while another lives.
+    """Return when this run was opened; None while another run is active.
 
-    That one may be reading old folders, or be about to name them or its own: nothing is deleted under its hands.
+    Whatever was begun earlier and is named by no manifest belongs to a dead run. An active run may be reading old
+    folders, or may be about to name them or its own; so nothing is deleted while one is active.
     """
     now = dt.datetime.now(dt.UTC)
     if store.leases.find_one({"expires_at": {"$gt": now}, "run_id": {"$ne": own}}) is not None:
@@ -158,13 +163,13 @@ def _columns(folder: str) -> list[str]:
 def _fresh_quarantine(
     ctx: JobContext, lake: Lake, store: MongoDatabase, requests: DeletionRequests, since: dt.datetime
 ) -> bool:
-    """Search what entered quarantine since the last cleaning: a log that is read again may name an erased user."""
+    """Search what entered quarantine since the last cleaning: a log that is ingested again may name an erased user."""
     files = lake.store.walk(QUARANTINE)
     fresh = [file for file in files if lake_scan.written(file) >= since] + lake.store.walk("stage")
     if not fresh:
         return True
     named = lake_scan.by_folder(lake_scan.manifests(lake.store, _manifests_of(files, fresh)))
-    # those that were replaced or never committed go first: their bytes would not be looked at
+    # delete replaced and uncommitted folders first: the search below does not read them
     opened = _opened(store, ctx.night.run_id)
     left = delete_orphans(lake, lake_scan.orphans(fresh, named), opened)
     folders = {file.name.rpartition("/")[0] for file in fresh}
@@ -190,7 +195,7 @@ def _quarantine(
         quarantine.count_affected(ctx.spark, [lake.store.pattern(f) for f in folders], requests, spaces), folders
     )
     if affected:
-        lake.store.remove(CLEANED)  # a kill from here on is followed by a look at everything
+        lake.store.remove(CLEANED)  # after a kill from here on, the next run searches everything
     redact = partial(quarantine.redacted, requests=requests, namespaces=spaces)
     amend(ctx.spark, lake, ctx.night.run_id, named, affected, redact, alone, partial(erasure_log.note, ctx, lake.store))
 

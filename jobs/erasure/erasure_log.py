@@ -1,4 +1,4 @@
-"""What was amended, as table `forgotten` tells it: noted before it is valid, so that a kill loses nothing of it."""
+"""Write table `erasures`: each change is recorded before it is valid, so that a kill loses no record."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ JOURNAL = "journal-"
 
 
 def note(ctx: JobContext, store: FileStore, changes: Iterable[tuple[Change, str | None]]) -> None:
-    """Add to the run's journal what is about to be valid, or is: each change with the folder that its manifest will name.
+    """Add changes to the run's journal, each with the folder that its manifest will name.
 
-    None for the folder: the change is done.
+    Folder None: the change is done. Otherwise it is valid once that manifest is committed.
     """
     head = {"night": ctx.night.date.isoformat(), "run_id": ctx.night.run_id, "at": dt.datetime.now(dt.UTC).isoformat()}
     fresh = [asdict(change) | {"folder": folder} | head for change, folder in changes]
@@ -33,7 +33,7 @@ def note(ctx: JobContext, store: FileStore, changes: Iterable[tuple[Change, str 
 
 
 def keep(ctx: JobContext, lake: Lake, of_dead_runs: bool = False) -> None:
-    """Journals to table `forgotten`, under the night that each is of: this run's own, and those that killed runs have left."""
+    """Move journals to table `erasures`, each under its own night: this run's, and optionally those of killed runs."""
     journal = f"{JOURNAL}{ctx.night.run_id}.json"
     names = [name for name in lake.store.files(FOLDER) if name == journal or (of_dead_runs and name.startswith(JOURNAL))]
     done = [entry for name in names for entry in _noted(lake.store, f"{FOLDER}/{name}") if _is_valid(lake, entry)]
@@ -48,7 +48,7 @@ def _noted(store: FileStore, name: str) -> list[dict[str, Any]]:
 
 
 def _is_valid(lake: Lake, entry: dict[str, Any]) -> bool:
-    """Whether the manifest that was announced was committed before the run was killed."""
+    """Return whether the change is done: whether its announced manifest was committed before the run was killed."""
     if entry["folder"] is None:
         return True
     manifest = lake.manifest(entry["what"], entry["date"])
@@ -59,7 +59,7 @@ def _write(ctx: JobContext, lake: Lake, night: str, entries: list[dict[str, Any]
     schema = table("erasures").schema
     rows = [{name: entry[name] for name in schema.names} | {"at": dt.datetime.fromisoformat(entry["at"])} for entry in entries]
     fresh = ctx.spark.createDataFrame(rows, schema)
-    # a kill between this commit and the journal's removal is followed by the same rows once more
+    # after a kill between this commit and the removal of the journal, the next run writes the same rows again
     known: DataFrame = lake.read(ctx.spark, "erasures", Partitions.DATE, night)
     former = lake.manifest("erasures", night)
     ctx.write("erasures", known.unionByName(fresh).distinct().coalesce(1), on=dt.date.fromisoformat(night))

@@ -1,4 +1,4 @@
-"""What lies in a lake, by its files and not by what the sources file still names: manifests, and folders that none names."""
+"""Find manifests, and folders that none names, by the files of a lake, whatever sources the sources file names."""
 
 import datetime as dt
 import re
@@ -14,27 +14,27 @@ from jobs.lake.schemas import TABLES
 MANIFEST = "_manifest.json"
 FOLDER = re.compile(r"^(?P<part>.+)/(?P<folder>dt=[^/]+/run=(?P<time>\d{4}-\d\d-\d\dT\d{6})[^/]*)/")
 STAGE = re.compile(r"^stage/run=(?P<time>\d{4}-\d\d-\d\dT\d{6})[^/]*(?=/)")
-"""Rows of logs that an ingest has set aside; it takes them away itself unless it is killed."""
+"""Staged rows of logs; an ingest deletes its own unless it is killed."""
 MARKER = re.compile(r"/\.?_SUCCESS(\.crc)?$")
-"""What Spark leaves beside a part's dates after each write; it is empty."""
+"""Empty file that Spark writes beside a part's dates after each write."""
 PARTLY = re.compile(r"^.+?/(_temporary|\.spark-staging[^/]*)(?=/)")
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """A folder, or a single file, that no manifest names, and when it was begun or last changed (UTC)."""
+    """A folder, or a single file, that no manifest names; `time`: when it was begun or last changed (UTC)."""
 
     name: str
     time: dt.datetime
 
 
 def manifests(store: FileStore, files: Iterable[File]) -> list[Manifest]:
-    """Every manifest among the files, of tables that are known or not."""
+    """Return every manifest among the files, of known and unknown tables."""
     return [Manifest.from_json(store.read_json(f.name)) for f in files if f.name.endswith(f"/{MANIFEST}")]
 
 
 def by_folder(manifests_: Iterable[Manifest]) -> dict[str, list[Manifest]]:
-    """`TABLE/PART/dt=.../run=...` -> the manifests that name it: several where dates share their rows."""
+    """Return manifests by the folder that they name, `TABLE/PART/dt=.../run=...`; dates with equal rows share one."""
     named: dict[str, list[Manifest]] = defaultdict(list)
     for manifest in manifests_:
         if manifest.folder:
@@ -48,12 +48,12 @@ def table_name(folder: str) -> str:
 
 
 def unknown(files: Iterable[File]) -> list[str]:
-    """Folders of the lake that are no table of this program's: an older one's, or somebody's."""
+    """Return the folders of the lake that are no table of this version: of an older version, or of another program."""
     return sorted({table_name(f.name) for f in files if "/" in f.name} - {*TABLES, "models", "stage", CHECKPOINTS})
 
 
 def written(file: File) -> dt.datetime:
-    """When the folder of a data file was begun, as its name tells; else when the file was last changed."""
+    """Return when the folder of a data file was begun, from its name; else when the file was last changed."""
     match = FOLDER.match(file.name) or STAGE.match(file.name)
     return dt.datetime.strptime(match["time"], "%Y-%m-%dT%H%M%S").replace(tzinfo=dt.UTC) if match else file.changed
 

@@ -1,4 +1,4 @@
-"""Nights kept in MongoDB, live or not: documents of the forgotten go, lists lose the tracks that their users want forgotten."""
+"""Amend the nights in MongoDB, live or not: delete documents of erased users and list items on erased tracks."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ from jobs.mongo.names import RECOMMENDATIONS, collection_name
 from jobs.recommenders.reasons import BY, without_names
 
 BATCH = 200
-"""Users whose documents are amended by one command: some thousand lists, a few megabytes."""
+"""Users whose documents one command amends: some thousand lists, a few megabytes."""
 Edit = DeleteMany | DeleteOne | ReplaceOne[Document]
 REDACTED = "(forgotten)"
-"""Stands where a sentence named somebody."""
+"""Replaces a sentence that named an erased user."""
 
 
 def clean_nights(store: MongoDatabase, run_id: str, requests: DeletionRequests) -> list[Change]:
-    """Amend every night's collections, whatever they are called, and bring the counts of their publications up to date."""
+    """Amend every night's collections, whatever their names, and update the counts of their publications."""
     names = sorted(name for name in _collections(store) if "__" in name)
     changes = [_clean(store, name, name.partition("__")[2], requests) for name in names]
     for published in list(store.publications.find({"amending": True}, {"_id": 1})):
@@ -37,7 +37,7 @@ def _collections(store: MongoDatabase) -> list[str]:
 
 
 def _makers_in(store: MongoDatabase, name: str, requests: DeletionRequests) -> Iterator[tuple[str, DeletionRequest]]:
-    """Users with documents in a collection who asked for something; ids pass by one at a time, hashed here."""
+    """Yield the users with documents in a collection who have a deletion request; ids are streamed and hashed here."""
     users = store[name].aggregate([{"$match": {"user_id": {"$type": "string"}}}, {"$group": {"_id": "$user_id"}}])
     for row in users:
         request = requests.of(row["_id"])
@@ -52,7 +52,7 @@ def _clean(store: MongoDatabase, name: str, night: str, requests: DeletionReques
     while chunk := list(islice(users, BATCH)):
         edits = [edit for user, request in chunk for edit in _edits(store, name, user, request, titles)]
         if edits:
-            # noted before anything is deleted: a run after a kill finds nothing to delete, but must count again
+            # recorded before any deletion: a run after a kill finds nothing to delete, but must count again
             store.publications.update_one({"_id": night}, {"$set": {"amending": True}})
             done = store[name].bulk_write(edits, ordered=False)
             removed, changed = removed + done.deleted_count, changed + done.modified_count
@@ -84,10 +84,10 @@ def _names(store: MongoDatabase, night: str, requests: DeletionRequests) -> dict
 
 
 def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) -> Document | None:
-    """Return a user's document without items on `tracks`, ranks closed up, and without reasons that mention `names`.
+    """Return a user's document without items on `tracks` and without reasons that mention `names`; ranks close up.
 
-    None: nothing of it is left, or it is named after an artist of one of them. A document that names none of them comes back as it
-    is, digest and all.
+    None: no item is left, or the document is named after an artist of one of the tracks. A document that names none of
+    them is returned unchanged, including its digest.
     """
     after = document.get("anchor_artist")
     if document.get("track_id") in tracks or (after and any(name.endswith(BY + after) for name in names)):
@@ -105,7 +105,7 @@ def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) 
 
 
 def recount(store: MongoDatabase, night: str, run_id: str) -> None:
-    """Users, lists and items of an amended night as they are now: what the next audit and the repair go by."""
+    """Count users, lists and items of an amended night again; the next audit and the repair use these numbers."""
     lists = store[collection_name(RECOMMENDATIONS, night)]
     sums = {"_id": None, "lists": {"$sum": 1}, "items": {"$sum": {"$size": "$items"}}}
     totals = next(iter(lists.aggregate([{"$group": sums}])), {"lists": 0, "items": 0})
@@ -139,9 +139,10 @@ def clean_records(store: MongoDatabase, requests: DeletionRequests) -> list[Chan
 
 
 def scrubbed(value: Any, names: Callable[[bytes], bool], requests: DeletionRequests) -> Any:
-    """`value` without records whose `user_id` is a forgotten user's (None), and with sentences that name one replaced.
+    """Return `value` without records of an erased user (None), and with sentences that name one replaced by REDACTED.
 
-    Only texts with a space in them are sentences: ids, dates and digests of our own are never somebody's name.
+    A record is of an erased user if its `user_id` is. Only texts with a space are sentences: the project's own ids,
+    dates and digests never name a user.
     """
     if isinstance(value, dict):
         request = requests.of(value["user_id"]) if isinstance(value.get("user_id"), str) else None

@@ -1,4 +1,4 @@
-"""Rejected lines that name somebody: their bytes go, their line in the account stays."""
+"""Redact rejected lines that name an erased user: their bytes are removed, their rows stay."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ REDACTION_NOTE = "; its bytes are forgotten, on somebody's wish"
 
 
 def marked(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, ...]) -> DataFrame:
-    """Rows of table `quarantine` (and other columns) with `__names`: their bytes name somebody who is to be forgotten."""
+    """Return rows of table `quarantine` (and other columns) with `__names`: True if their bytes name an erased user."""
     known = frame.sparkSession.sparkContext.broadcast(requests)
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -33,7 +33,7 @@ def _bytes(raw: str) -> bytes:
     try:
         return base64.b64decode(raw)
     except binascii.Error:
-        return raw.encode()  # not ours, but perhaps somebody's name
+        return raw.encode()  # not base64 of ours, but it may contain a user id
 
 
 def count_affected(
@@ -47,7 +47,7 @@ def count_affected(
 
 
 def redacted(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, ...]) -> DataFrame:
-    """`frame` with the bytes of such lines taken out and a note in the reason; rule, file and line stay."""
+    """Return `frame` without the bytes of such lines, and with a note in their reason; rule, file and line stay."""
     names = F.col("__names")
     raw = F.when(~names, F.col("raw")).alias("raw")
     reason = F.when(names, F.concat("reason", F.lit(REDACTION_NOTE))).otherwise(F.col("reason")).alias("reason")

@@ -1,7 +1,9 @@
-"""Registered models and whoever asks to be forgotten. What names a user is dropped. Of a recommender, which learned from listening,
-the weights go: nobody's listening can be taken out of them. Its card, which holds means over users, stays, and with it the recipe
-that a night fits anew. Checkpoints of fits go whole. The genre CNN and its unfinished training learn from audio and labels; user
-factors are a table of the lake.
+"""Apply deletion requests to registered models and checkpoints.
+
+A model that names an erased user is deleted. A recommender loses its weights: they were trained on users' interactions,
+and no single user's share can be removed from them. Its card, which holds means over users, stays; with it stay the
+hyper-parameters that a night fits anew. Checkpoints of fits are deleted. The genre CNN and its unfinished training
+stay: they use audio and labels only. User factors are a table of the lake.
 """
 
 import json
@@ -14,14 +16,16 @@ from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.files import FileStore
 
 WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
-"""What a card says whose weights are gone."""
+"""Value of a card's `weights` if the weights were deleted."""
 SMALL = 8
 """A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
 
 
 def clean_models(store: FileStore, requests: DeletionRequests) -> list[Change]:
-    """Drop each model whose card or tensor names hold a forgotten user's id as a text of its own, pointer first; and the weights of
-    recommenders.
+    """Delete models that hold the id of a user with a deletion request, and the weights of recommenders.
+
+    Ids are searched as complete texts of the card and of the tensor names. The pointer of a live model is deleted
+    first.
     """
     changes = []
     for name in store.folders("models"):
@@ -38,16 +42,16 @@ def clean_models(store: FileStore, requests: DeletionRequests) -> list[Change]:
 
 
 def clean_checkpoints(store: FileStore) -> list[Change]:
-    """Delete where unfinished fits stand, all of them: they hold factors by number, and nobody can tell which are whose.
+    """Delete all checkpoints of unfinished fits, and the fingerprints of the candidates' inputs.
 
-    So too the hashes of who was scored by what: a hash of one person's tracks could be found again by trying. A new wish has
-    everybody scored anew, so that nobody misses them.
+    Checkpoints hold factors by number, and it is unknown which number is which user. A fingerprint hashes one user's
+    tracks, which trials could reveal. Nothing is lost: after a new deletion request the night scores all users again.
     """
     changes = []
     fits = [f"{FOLDER}/{name}" for name in store.folders(FOLDER) if name not in {TRAINING, CLIPS}]
     for folder in (*fits, "candidate_fingerprints"):
         names = [file.name for file in store.walk(folder)]
-        # manifests first: a kill in between leaves none that names rows which are gone
+        # manifests first: a kill in between leaves no manifest that names deleted rows
         for name in (name for name in names if name.endswith("/_manifest.json")):
             store.remove(name)
         store.remove(folder)
@@ -56,7 +60,7 @@ def clean_checkpoints(store: FileStore) -> list[Change]:
 
 
 def _without_weights(store: FileStore, folder: str) -> bool:
-    """Take the weights of what learned from listening away; returns whether there were any."""
+    """Delete the weights of a model that was trained on interactions, and return whether there were any."""
     weights, card = f"{folder}/weights.safetensors", f"{folder}/card.json"
     content = store.read_json(card) if store.exists(card) else {}
     if content.get("learned_from") != "listening" or not store.exists(weights):
@@ -76,7 +80,7 @@ def _texts_of_model(store: FileStore, folder: str) -> Iterator[str]:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, keys included."""
+    """Yield every text in a JSON value, keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Reports show a few listeners' lists: each is cut out where that listener asked for anything; the rest has no user in it."""
+"""Cut example lists of users with a deletion request out of the reports; the rest of a report names no user."""
 
 import html
 import os
@@ -9,19 +9,19 @@ from jobs.erasure.amend import Change
 from jobs.lake.deletion_requests import DeletionRequests
 
 EXAMPLE = re.compile(r'<section class="example" id="([a-z0-9-]+)">.*?</section>', re.DOTALL)
-"""One listener; the page escapes what it shows, so nothing within looks like the end of it."""
+"""Section of one user; the page escapes its values, so that none of them matches the end tag."""
 USER = re.compile(r'<code(?: class="user")?>(.*?)</code>', re.DOTALL)
 LINK = r'<a class="example" href="#{}">.*?</a>\s*'
 CUT = '<section class="example" id="{}">\n<p>Cut out: the listener that stood here asked to be forgotten.</p>\n</section>'
 OLD_EXAMPLE = re.compile(r"<h2>One listener's overall list</h2>.*?(?=<h2>|<footer>|</body>|\Z)", re.DOTALL)
-"""As reports had it that showed one listener only, without a section of its own."""
+"""Format of older reports, which showed one user only and had no section for it."""
 OLD_CUT = "<h2>One listener's overall list</h2>\n<p>Cut out: the listener that stood here asked to be forgotten.</p>\n\n"
 
 
 def without_examples(page: str, requests: DeletionRequests) -> str:
     """Return the page without the example sections of users with a deletion request, and without the links to them.
 
-    Cut rather than rendered anew: the facts of an old night are not all there any more, and the page is the night's record.
+    The page is cut, not rendered again: some facts of an old night no longer exist, and the page is its record.
     """
     for section in list(EXAMPLE.finditer(page)):
         if _has_wish(section[0], requests):
@@ -37,7 +37,7 @@ def _has_wish(section: str, requests: DeletionRequests) -> bool:
 
 
 def clean_reports(folder: Path, requests: DeletionRequests) -> list[Change]:
-    """Amend every report below `folder` (VAR/reports/NAME), half-written ones too, each whole or not at all."""
+    """Amend every report below `folder` (VAR/reports/NAME), half-written ones too, each atomically."""
     changes = []
     for path in sorted(folder.rglob("report.*")):
         page = path.read_text(encoding="utf-8", errors="replace")

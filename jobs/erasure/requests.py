@@ -1,4 +1,4 @@
-"""All wishes as known now, whatever the night's date: from every source that ever named one."""
+"""Collect all deletion requests known now, whatever the night's date, from every source that ever contained one."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,7 +10,7 @@ from jobs.lake.partitions import Partitions
 from jobs.recommenders.reasons import track_names
 
 ROW_BYTES = 300
-"""A wish on the driver: hash, track and song as Python texts."""
+"""Size of a deletion request on the driver: hash, track and song as Python strings."""
 REQUESTERS = "user_hash string, whole boolean, tracks array<string>, songs array<string>, names array<string>"
 
 
@@ -36,7 +36,10 @@ def names_of(night: Night, requests: DeletionRequests) -> dict[str, set[str]]:
 
 
 def requesters(night: Night, requests: DeletionRequests) -> DataFrame:
-    """One row per person with a wish: `user_hash`, `whole`, `tracks`, `songs`, and `names` that reasons gave the tracks."""
+    """Return a row per user with a request: `user_hash`, `whole`, `tracks`, `songs`, `names`.
+
+    `names`: the names that reasons used for the tracks (see `names_of`).
+    """
     names = names_of(night, requests)
     rows = [
         (key, w.whole_user, sorted(w.tracks), sorted(w.songs), sorted({name for track in w.tracks for name in names[track]}))

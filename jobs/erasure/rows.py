@@ -1,4 +1,4 @@
-"""Rows of listeners, in whatever table: which are to go, which reasons are to be told otherwise, and what then remains."""
+"""Flag users' rows in any table: which are deleted, which get a neutral reason; and return the rows that remain."""
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -8,15 +8,19 @@ from jobs.recommenders import reasons
 from jobs.recommenders.reasons import BY
 
 NAMING = ("user_id", "track_id", "song_id", "reason_track_id", "why", "anchor_artist")
-"""Columns by which a row can name a user, or what the user played; every table calls them so. A list that is named after the artist
-of a track to be forgotten (`anchor_artist`) goes whole: its name says that the artist was played."""
+"""Columns by which a row can name a user, or what the user played; every table uses these names.
+
+A list that is named after the artist of a track to be erased (`anchor_artist`) is deleted as a whole: its name shows
+that the artist was played."""
 REQUESTER = "__maker"
 
 
 def flag_rows(frame: DataFrame, requesters: DataFrame) -> DataFrame:
-    """`frame` with `__maker` (null: asked for nothing), `__gone`, and `__told`: its reason names a track to be forgotten.
+    """Return `frame` with the columns `__maker`, `__gone` and `__told`.
 
-    `makers`: see `known.makers`. A track's rows go by track; only where a row knows no track, by its song.
+    `__maker`: the user's deletion request; null without one. `__gone`: True for a row to be deleted. `__told`: True if
+    its reason names a track to be erased. `requesters`: see `requests.requesters`. A row is matched by its track, or by
+    its song if it has no track.
     """
     request = F.struct("whole", "tracks", "songs", "names").alias(REQUESTER)
     requests = F.broadcast(requesters.select(F.col("user_hash").alias("__hash"), request))
@@ -41,7 +45,7 @@ def _within(value: Column, kind: str) -> Column:
 def count_affected(spark: SparkSession, paths: list[str], requesters: DataFrame) -> dict[str, int]:
     """Return the number of rows to be deleted or changed, by folder `dt=.../run=...`; one Spark job for all tables.
 
-    Only the columns that name somebody are read; a table that lacks one reads as null.
+    Only the columns of NAMING are read; a column that a table lacks reads as null.
     """
     rows = spark.read.schema(", ".join(f"{name} string" for name in NAMING)).parquet(*paths)
     marked = flag_rows(rows.withColumn("folder", F.regexp_replace("_metadata.file_path", "/[^/]+$", "")), requesters)
@@ -58,7 +62,7 @@ def cleaned(frame: DataFrame, requesters: DataFrame) -> DataFrame:
         remaining = remaining.withColumn("why", F.when(F.col("__told"), reasons.neutral(F.col("why"))).otherwise(F.col("why")))
     if not {"list", "rank"} <= set(frame.columns):
         return remaining.select(*frame.columns)
-    # only the lists of those who asked are sorted; all others pass as they are
+    # sort only the lists of users with a deletion request; all other rows stay as they are
     order = Window.partitionBy("dt", "run", "user_id", "list").orderBy("rank")
     affected = remaining.where(f"{REQUESTER} IS NOT NULL").withColumn("rank", F.row_number().over(order))
     return remaining.where(f"{REQUESTER} IS NULL").select(*frame.columns).unionByName(affected.select(*frame.columns))

@@ -1,6 +1,6 @@
-"""Whether a line that no rule could read names somebody: every piece of it that could be a user id is tried.
+"""Find out whether an unparsed line names a user: every token of it that could be a user id is tried.
 
-Generous on purpose: a piece too many costs a hash, a piece too few leaves a name in the quarantine.
+Tokens are generous on purpose: one too many costs a hash, one too few leaves a user id in the quarantine.
 """
 
 import json
@@ -12,16 +12,18 @@ from urllib.parse import unquote, unquote_plus
 from jobs.lake.deletion_requests import DeletionRequests, sha256
 
 LITERAL = re.compile(r'(?="((?:[^"\\]|\\.){0,2048}+)")', re.DOTALL)
-"""A JSON text from any quote to the next, the quotes of a cut line being out of step; an id is shorter than 2,048 in escapes."""
+"""JSON text from any quote to the next, because a truncated line may have lost a quote. An escaped id is shorter than
+2,048 characters."""
 ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 MARKS = ("\t", ",", " ", ";", "|", ":", "=", "&", "/", '"', "'", "<SEP>", "\r", "%", "\\", "\N{REPLACEMENT CHARACTER}")
 WRAPPING = " \t\r\n\"'`()[]{}<>,;:"
 WORD = re.compile(r"\w+")
 LONGEST = 8
-"""Words in a row that may make up one id, with what stands between them: a UUID has five, an address about four."""
+"""Most neighbouring words that may form one id, with the text between them: a UUID has five, an address about four."""
 LONG_LINE = 256 * 1024
-"""Bytes from which a line is not taken apart, which costs up to some 30 s per MB, but taken for one that names somebody: a log
-in one line, or no text at all."""
+"""Bytes from which a line is not split into tokens but treated as naming a user: splitting costs up to 30 s per MB.
+
+Such a line is a log without newlines, or no text at all."""
 
 
 def texts(line: bytes) -> Iterator[str]:
@@ -30,14 +32,14 @@ def texts(line: bytes) -> Iterator[str]:
     if b"\0" in line:
         forms.append(line.replace(b"\0", b"").decode("utf-8", "replace"))
     if line.count(b"\0") * 8 > len(line):
-        # UTF-16 in either order of bytes; a newline of two bytes leaves one of them at the start of the next line
+        # UTF-16 in either byte order; a newline of two bytes leaves one of them at the start of the next line
         forms += [line[skip:].decode(f"utf-16-{order}", "replace") for order in ("le", "be") for skip in (0, 1)]
     escaped = [ESCAPE.sub(_unescaped, text) for text in forms if "\\u" in text]
     yield from dict.fromkeys([*forms, *escaped, *_unquoted(forms[0])])
 
 
 def _unquoted(text: str) -> set[str]:
-    """Return the texts that URL-encoded parts may stand for; some are encoded twice."""
+    """Return the decoded texts of a URL-encoded text; some are encoded twice."""
     if "%" not in text:
         return set()
     once = {read(text, encoding=code) for read in (unquote, unquote_plus) for code in ("utf-8", "latin-1")}
@@ -71,7 +73,7 @@ def fields(text: str) -> Iterator[str]:
 
 
 def spans(text: str) -> Iterator[str]:
-    """Up to LONGEST neighbouring words, with what stands between them."""
+    """Yield every sequence of up to LONGEST neighbouring words, with the text between them."""
     words = [match.span() for match in WORD.finditer(text)]
     for first, (start, _) in enumerate(words):
         for _, end in words[first : first + LONGEST]:
@@ -79,7 +81,7 @@ def spans(text: str) -> Iterator[str]:
 
 
 def tokens(line: bytes) -> set[str]:
-    """Every piece of a line that could be an id."""
+    """Return every token of a line that could be an id."""
     pieces: set[str] = set()
     for text in texts(line):
         quoted = list(literals(text))
@@ -94,8 +96,8 @@ def tokens(line: bytes) -> set[str]:
 def names_somebody(requests: DeletionRequests, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
     """Return a predicate of lines: True if a line names an erased user, or a user together with a track to be erased.
 
-    One longer than LONG_LINE does, for all that is known, where anybody has a wish. `namespaces`: prefixes behind which the lake
-    keeps ids; each piece is tried alone and behind every one of them.
+    It is also True for lines longer than LONG_LINE if there is any deletion request. `namespaces`: prefixes of ids in
+    the lake; each token is tried without a prefix and with each of them.
     """
     prefixes = ["", *sorted({f"{name}:" for name in namespaces if name})]
 

@@ -1,4 +1,4 @@
-"""`pmrs evaluate`: compare recommenders on one split; the report goes to JSON and to MongoDB's `quality`."""
+"""`pmrs evaluate`: compare recommenders on one split; the report is written to JSON and to MongoDB's `quality`."""
 
 import json
 import tempfile
@@ -78,7 +78,7 @@ def run(settings: Settings, config: Config, options: Options, on_progress: Progr
 
 
 def _add_baselines(ctx: JobContext, evaluator: Evaluator, results: list[Result], baseline: str) -> None:
-    """Add differences from popularity and `baseline`, from this run or, if they are not in it, from table `evaluated`."""
+    """Add differences from popularity and `baseline`, from this run, else from table `evaluation_queries`."""
     for name in dict.fromkeys(name for name in (POPULARITY, baseline) if name):
         in_this_run = any(result.model == name for result in results)
         add_differences(
@@ -122,8 +122,8 @@ def _read_rankings(ctx: JobContext, path: Path) -> DataFrame:
 def export_split(split: Split, folder: Path) -> None:
     """Write the split's tables as Parquet: `train`, `plays`, and per task `inputs`, `input_sequence` and `truth`.
 
-    The tables of the inner split, for tuning, begin with `inner_`. `plays` and `input_sequence` exist only if the split has
-    an order. The tables contain user ids.
+    The tables of the inner split, for tuning, begin with `inner_`. `plays` and `input_sequence` exist only if the split
+    has an order. The tables contain user ids.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, part in (("", split), ("inner_", split.inner())):

@@ -1,4 +1,4 @@
-"""Fit, tune and score every model on the same split; metrics are computed in Spark and kept per user."""
+"""Fit, tune and score every model on the same split; metrics are computed in Spark and stored per user."""
 
 import time
 import uuid
@@ -48,7 +48,7 @@ class Metadata:
     tracks: DataFrame
     """Table `tracks`: the whole catalogue."""
     genres: DataFrame | None
-    """Table `track_genres`; None if the night has not classified yet."""
+    """Table `track_genres`; None if the night has no genres yet."""
     genre_names: tuple[str, ...]
     users: DataFrame
     """Table `users`."""
@@ -61,9 +61,9 @@ class EvaluatedModel:
     results: list[Result]
     """One per task."""
     evaluated: DataFrame
-    """Its rows of table `evaluated`."""
+    """Its rows of table `evaluation_queries`."""
     model: Recommender
-    """Fitted with the first seed."""
+    """The model fitted with the first seed."""
     lists: dict[str, DataFrame]
     """Its lists by task, with the first seed."""
 
@@ -75,14 +75,14 @@ class Evaluator:
     split: Split
     metadata: Metadata
     folder: Path
-    """Folder of the lists; whoever created it removes it."""
+    """Folder of the lists; the caller that creates it also removes it."""
     on_progress: ProgressCallback = no_progress
     left_out: dict[str, str] = field(default_factory=dict)
     """Tasks and models that were not evaluated, with the reason."""
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """The split's tasks that have queries. Raises EvaluationError if there are none, and for a split that leaks."""
+        """The split's tasks that have queries. Raises EvaluationError if there are none, or if the split leaks."""
         require_no_leak(self.split)
         tasks = []
         for task in self.split.tasks:
@@ -98,7 +98,7 @@ class Evaluator:
         return tuple(tasks)
 
     def evaluate_models(self, specs: Sequence[ModelSpec], tune: bool = True) -> Iterator[EvaluatedModel]:
-        """Fit and score each model. A model that refuses data of this size is left out, with the reason."""
+        """Fit and score each model. A model that does not support data of this size is left out, with the reason."""
         has_timestamps = self.split.recent is not self.split.train
         for spec in (spec for spec in specs if has_timestamps or not spec.needs_timestamps):
             if not any(task.offered in spec.supported_filters for task in self.tasks):
@@ -123,7 +123,7 @@ class Evaluator:
         return self._score_lists(name, name, task, [(0, lists)])
 
     def stored_metrics(self, evaluated: DataFrame, model: str) -> dict[str, NDArray[np.float64]]:
-        """Return `per_user` of a model by task from table `evaluated`, for tasks with the same queries as now."""
+        """Return a model's `per_user` by task from table `evaluation_queries`, for tasks with unchanged queries."""
         per_user = {}
         same = (
             (F.col("split") == self.split.name) & (F.col("protocol") == self.split.protocol) & (F.col("model") == model)
@@ -224,7 +224,10 @@ class Evaluator:
         return file
 
     def _score_lists(self, name: str, title: str, task: Task, lists: SeedLists) -> tuple[Result, DataFrame]:
-        """Return the figures of lists and their rows of `evaluated`. All but the ranking metrics use the first seed's lists."""
+        """Return figures of lists and their rows of `evaluation_queries`.
+
+        Ranking metrics, and their means by groups of users, use the lists of all seeds; all else uses the first seed's.
+        """
         hits = [
             metrics.hit_ranks(ranked, task.truth, task.inputs).withColumn("seed", F.lit(seed)) for seed, ranked in lists
         ]

@@ -16,7 +16,7 @@ class Interactions:
     """All interactions up to a night, without those that deletion requests cover."""
 
     events: DataFrame
-    """Events as `jobs.history.history.seen` returns them, with `session_id`."""
+    """Events as `jobs.history.history.usable_events` returns them, with `session_id`."""
     history: DataFrame
     """Table `history` as of the night, from events and play counts."""
     min_play_ms: int = HistoryConfig().min_play_ms
@@ -33,10 +33,10 @@ def select_ratings(history: DataFrame) -> DataFrame:
 
 
 def read_interactions(ctx: JobContext) -> Interactions:
-    """Read the interactions that the night may use. Raises LakeError that names the job to run if nothing was ingested."""
+    """Read the interactions up to the night. Raises LakeError, which names the job to run, if nothing was ingested."""
     deletions = ctx.read("deletions", Partitions.ALL)
     events, counts = ctx.read("events", Partitions.UP_TO), ctx.read("play_counts", Partitions.LATEST)
-    # `seen` drops the session; repetitions of an event belong to the same one
+    # `usable_events` drops the session; repetitions of an event belong to the same one
     sessions = events.groupBy("user_id", "track_id", "event", "played_at").agg({"session_id": "min"})
     distinct_events = usable_events(events, ctx.date).join(
         sessions.withColumnRenamed("min(session_id)", "session_id"), ["user_id", "track_id", "event", "played_at"]

@@ -1,1 +1,1 @@
-"""Under all products: schemas, partitions, manifests and digests."""
+"""Storage below all products: schemas, partitions, manifests and digests."""

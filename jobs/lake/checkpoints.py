@@ -1,8 +1,8 @@
-"""Where a long computation stands, so that one which died is taken up: a file, named by a digest of what determines the result.
+"""Checkpoints, from which killed computations resume: files named by a digest of the inputs of the result.
 
-It is a convenience: where it cannot be written or read, the work goes on, or begins anew. What is old of a name goes when the next
-one of that name is opened. What was learned from listening names nobody; whoever asks to be forgotten has all of it deleted
-(jobs/forget/).
+Checkpoints are optional: if one cannot be written, the computation continues; if one cannot be read, it starts anew.
+Opening a checkpoint deletes old ones of its name. Those of fits hold factors trained on users' interactions, by number
+and without user ids; a new deletion request deletes all of them (jobs/erasure/registry.py).
 """
 
 import datetime as dt
@@ -23,24 +23,25 @@ from models.protocol import Tensors
 LOG = logger(__name__)
 FOLDER = "checkpoints"
 EVERY = 60.0
-"""Seconds of work at least between two checkpoints: what a death costs, at most, beside the step it fell into."""
+"""Minimum seconds between two checkpoints. A kill loses at most this much work, besides the step that it interrupts."""
 
 
 TRAINING, CLIPS = "genre_train", "training_clips"
-"""Names of what is no fit: where a training of a genre model stands, and clips on their way to its processes. They tell of audio
-and annotators, of nobody's listening."""
+"""Names of checkpoints that belong to no fit: the training of a genre model, and clips on their way to its processes.
+
+They depend on audio and annotators, not on any user's interactions."""
 YOUNG = dt.timedelta(hours=1)
-"""A checkpoint that was written since may be that of another night at work in this lake, or of one that will run again."""
+"""Age up to which a checkpoint may belong to another night that runs on this lake, or to one that will be repeated."""
 
 NONE = dt.timedelta(0)
-"""To remove them whatever their age: the result lies where it belongs."""
+"""Age for removal of all checkpoints: the result is already stored."""
 
 
 class Checkpoint:
-    """The arrays of `checkpoints/NAME/<digest>.safetensors`. Opening it removes old ones of other digests."""
+    """The arrays of `checkpoints/NAME/<digest>.safetensors`. Opening it removes old checkpoints of other digests."""
 
     def __init__(self, store: FileStore, name: str, determined_by: Mapping[str, Any]) -> None:
-        """`determined_by`: all that the result depends on, as JSON holds it."""
+        """`determined_by`: everything that the result depends on, as JSON values."""
         digest = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]
         self._store, self._file = store, f"{FOLDER}/{name}/{digest}.safetensors"
         self._written = time.monotonic()
@@ -58,25 +59,25 @@ class Checkpoint:
         return tensors
 
     def keep(self, arrays: Tensors) -> None:
-        """Put these in the place of the former ones, at once or not at all; does nothing where those are young."""
+        """Replace the stored arrays atomically; does nothing within EVERY seconds of the last write."""
         if time.monotonic() - self._written < EVERY:
             return
         try:
             self._store.write_bytes(self._file, save(arrays))
         except OSError as error:
             LOG.warning("a checkpoint cannot be written; going on without", file=self._file, error=str(error))
-        # behind the writing: a slow store shall not be written to all the time
+        # measured from the end of the write: with a slow store, writes must not take all the time
         self._written = time.monotonic()
 
     def drop(self) -> None:
-        """Remove it: the result lies elsewhere."""
+        """Remove the checkpoint, because the result is stored elsewhere."""
         _remove(self._store, self._file)
 
 
 def clear(store: FileStore, name: str, but: str = "", older: dt.timedelta | None = None) -> None:
-    """Remove the checkpoints of a name that nobody works on, and what a kill has left of them half written.
+    """Remove the old checkpoints of a name, and half-written files of killed runs.
 
-    `older`: than what; YOUNG, if not given.
+    `but`: file to keep. `older`: minimum age of what is removed; default: YOUNG.
     """
     young = dt.datetime.now(dt.UTC) - (YOUNG if older is None else older)
     for file in store.walk(f"{FOLDER}/{name}"):
@@ -85,6 +86,6 @@ def clear(store: FileStore, name: str, but: str = "", older: dt.timedelta | None
 
 
 def _remove(store: FileStore, file: str) -> None:
-    # another night's fit may have removed it meanwhile
+    # another night's fit may have removed it in the meantime
     with suppress(FileNotFoundError):
         store.remove(file)

@@ -1,4 +1,4 @@
-"""The only functions that bring rows or counts to the driver; rows pass a size check."""
+"""Collect rows or counts on the driver. No other function does; rows pass a size check."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
@@ -13,16 +13,16 @@ from jobs.errors import MemoryLimitError
 DRIVER_BYTES = 2 * 1024**3
 """Bytes that one job may bring to the driver: 2 GiB, a third of the default driver heap."""
 COUNT_FIRST = "spark.pmrs.countBeforeCollect"
-"""Setting of spark_conf/small.conf: false where the sources are so small that no table can pass the limit."""
+"""Setting of spark_conf/small.conf: false if the sources are so small that no table can exceed the limit."""
 
 
 def collect_arrow(
     frame: DataFrame, row_bytes: int, what: str, limit: int = DRIVER_BYTES, rows: int | None = None
 ) -> pa.Table:
-    """Return all rows as an Arrow table. Raises MemoryLimitError, with the numbers, if rows x row_bytes exceed the limit.
+    """Return all rows as an Arrow table. Raises MemoryLimitError, with the numbers, if rows x row_bytes > limit.
 
-    `row_bytes`: size of a row, which the caller knows from its schema. `what` names the rows in the error. `rows`: their number, if
-    it is known; otherwise they are counted first, which computes them twice.
+    `row_bytes`: size of a row, from its schema. `what` names the rows in the error. `rows`: their number, if it is
+    known; otherwise they are counted first, which computes them twice.
     """
     if rows is None and frame.sparkSession.conf.get(COUNT_FIRST, "true") == "true":
         rows = frame.count()

@@ -1,4 +1,4 @@
-"""Who asked to be forgotten, and the one filter that every reader of listeners' data passes through."""
+"""Deletion requests, and the one filter that every reader of users' data applies."""
 
 import hashlib
 import json
@@ -16,18 +16,18 @@ from jobs.lake.schemas import table
 
 @dataclass(frozen=True)
 class DeletionRequest:
-    """What one person asked for."""
+    """All that one user requested."""
 
     whole_user: bool
-    """Forget everything of the person; else only what follows."""
+    """Erase everything of the user; else only the tracks and songs below."""
     tracks: frozenset[str] = frozenset()
     songs: frozenset[str] = frozenset()
-    """Songs that the tracks belong to: play counts know only these."""
+    """Songs that the tracks belong to: play counts name songs only."""
 
 
 @dataclass(frozen=True)
 class DeletionRequests:
-    """All wishes as known now, by the SHA-256 (hex) of the user id: small enough for the driver and every task."""
+    """All requests known now, by the SHA-256 (hex) of the user id; small enough for the driver and for each task."""
 
     by_hash: Mapping[str, DeletionRequest]
 
@@ -37,17 +37,17 @@ class DeletionRequests:
 
     @property
     def pairs(self) -> bool:
-        """Whether anybody asked for single tracks."""
+        """Whether any request names single tracks."""
         return any(request.tracks for request in self.by_hash.values())
 
     @property
     def tracks(self) -> list[str]:
-        """Every track that somebody wants forgotten, sorted."""
+        """Every track that a request names, sorted."""
         return sorted({track for request in self.by_hash.values() for track in request.tracks})
 
     @property
     def digest(self) -> str:
-        """What "the same wishes" means, songs included: 32 hex digits."""
+        """Digest of all requests, songs included: 32 hex digits; equal for equal requests."""
         content = [(key, w.whole_user, sorted(w.tracks), sorted(w.songs)) for key, w in sorted(self.by_hash.items())]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
@@ -72,20 +72,21 @@ def requests_from_rows(rows: pa.Table) -> DeletionRequests:
 
 
 def sha256(user_id: str) -> str:
-    """As `user_hash`, in Python; what no user id can hold (half a surrogate pair) becomes a question mark."""
+    """Compute `user_hash` in Python; what no user id can contain (half a surrogate pair) becomes a question mark."""
     return hashlib.sha256(user_id.encode("utf-8", "replace")).hexdigest()
 
 
 def user_hash(column: str = "user_id") -> Column:
-    """SHA-256 (hex) of a user id: a wish is kept without the name of who made it."""
+    """Return the SHA-256 (hex) of a user id: deletion requests are stored without the ids of their users."""
     return F.sha2(F.col(column), 256)
 
 
 def without_forgotten(frame: DataFrame, deletions: DataFrame) -> DataFrame:
-    """`frame` (column `user_id`, perhaps `track_id` or `song_id`) without users, or users' tracks, that are to be forgotten.
+    """Return `frame` without erased users and without tracks that their users have erased.
 
-    `deletions`: columns `user_hash`, `track_id` (null: the whole user), from every date: wishes hold as known now; where it
-    also has `song_id` (see `known.with_songs`), rows that know only a song are heeded too.
+    `frame`: column `user_id`, and optionally `track_id` or `song_id`. `deletions`: columns `user_hash`, `track_id`
+    (null: the whole user), of every date, because requests apply to all dates. If `deletions` also has `song_id` (see
+    `with_songs`), rows that name only a song are removed too.
     """
     users = F.broadcast(deletions.where("track_id IS NULL").select("user_hash").distinct())
     remaining = frame.withColumn("user_hash", user_hash()).join(users, "user_hash", "left_anti")
@@ -97,14 +98,14 @@ def without_forgotten(frame: DataFrame, deletions: DataFrame) -> DataFrame:
 
 
 def forgotten_pairs(users: DataFrame, deletions: DataFrame) -> DataFrame:
-    """`user_id`, `track_id`: tracks that some of `users` (column `user_id`) asked to forget, and that no list may offer them."""
+    """Return `user_id`, `track_id`: tracks that `users` (column `user_id`) have erased; no list may contain them."""
     pairs = deletions.where("track_id IS NOT NULL").select("user_hash", "track_id").distinct()
     named = users.select("user_id").distinct().withColumn("user_hash", user_hash())
     return named.join(F.broadcast(pairs), "user_hash").select("user_id", "track_id")
 
 
 def every_row(lake: Lake, spark: SparkSession, name: str) -> DataFrame:
-    """Rows of all dates of a table; a folder that many dates share is read once."""
+    """Return the rows of all dates of a table; a folder that many dates share is read once."""
     schema = table(name).read_schema
     folders = {f"{m.table}/{m.folder}" for m in lake.select(name, Partitions.ALL, "") if m.folder}
     if not folders:
@@ -113,7 +114,10 @@ def every_row(lake: Lake, spark: SparkSession, name: str) -> DataFrame:
 
 
 def with_songs(lake: Lake, spark: SparkSession, deletions: DataFrame) -> DataFrame:
-    """`user_hash`, `track_id`, `song_id`: each wish with the songs for which its track ever stood (null: none, or no track)."""
+    """Return `user_hash`, `track_id`, `song_id`: each request with all songs that its track ever had.
+
+    `song_id` is null if the track has no song, or if the request names no track.
+    """
     songs = every_row(lake, spark, "song_tracks").select("track_id", "song_id").distinct()
     pairs = deletions.select("user_hash", "track_id").distinct()
     return pairs.join(songs.join(F.broadcast(pairs.select("track_id").distinct()), "track_id"), "track_id", "left")

@@ -1,4 +1,4 @@
-"""The data dictionary, generated: the schemas are the one truth about the lake's tables."""
+"""Generate the data dictionary from the schemas, which alone define the lake's tables."""
 
 from jobs.lake.schemas import TABLES
 from jobs.lake.schemas.columns import Table
@@ -12,7 +12,7 @@ Generated from `jobs/lake/schemas/` by `make docs`; a test fails when it is stal
 
 
 def data_dictionary() -> str:
-    """Every table with its meaning, writer, key and columns, as Markdown."""
+    """Return every table with its meaning, writer, key and columns, as Markdown."""
     return HEAD + "\n".join(_section(table) for table in TABLES.values())
 
 

@@ -1,4 +1,4 @@
-"""What "the same rows" means: a digest that depends on the rows alone, not on files, order or partitions."""
+"""Digests that define "the same rows": they depend on the rows alone, not on files, order or partitions."""
 
 import hashlib
 import json
@@ -13,23 +13,23 @@ from pyspark.sql.types import ArrayType, StructType
 
 @dataclass(frozen=True)
 class Digest:
-    """Number of rows, and the digest of them together with their schema."""
+    """Number of rows, and the digest of the rows together with their schema."""
 
     rows: int
     digest: str
 
 
 def schema_hash(schema: StructType) -> str:
-    """SHA-256 (16 hex digits) of names, types and nullability; comments may change freely."""
+    """Return the SHA-256 (16 hex digits) of names, types and nullability; comments may change freely."""
     shape = [(field.name, field.dataType.simpleString(), field.nullable) for field in schema]
     return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
 
 def _row_hash(schema: StructType) -> Column:
-    """64 bits of a row: its values, and beside them what xxhash64 passes over.
+    """Hash a row to 64 bits: its values, and what xxhash64 ignores.
 
-    That is which columns are null (or ("a", null) and (null, "a") would be equal), as the bits of numbers, and where an
-    array ends and the next begins, by their lengths.
+    xxhash64 ignores which columns are null: ("a", null) and (null, "a") would be equal. They are added as the bits of
+    numbers. It also ignores where an array ends and the next begins; the lengths of arrays are added.
     """
     columns = [F.col(f"`{name}`") for name in schema.names]
     nulls = [F.when(column.isNull(), F.lit(1 << at % 32)).otherwise(F.lit(0)) for at, column in enumerate(columns)]
@@ -39,7 +39,7 @@ def _row_hash(schema: StructType) -> Column:
 
 
 def _exact_sum(hashes: Column) -> Column:
-    """Sum 64-bit numbers exactly, for up to 2^31 rows: as two halves of longs, four times faster than a sum of decimals."""
+    """Sum 64-bit numbers exactly, for up to 2^31 rows: as two halves of longs, four times faster than decimals."""
     high, low = F.shiftright(hashes, 32), hashes.bitwiseAND(F.lit(0xFFFFFFFF))
     return F.sum(high).cast("decimal(38,0)") * F.lit(2**32).cast("decimal(11,0)") + F.sum(low)
 
@@ -47,8 +47,8 @@ def _exact_sum(hashes: Column) -> Column:
 def _sums(hashes: str) -> list[Column]:
     """Return the aggregates of a digest over the column `hashes`.
 
-    The sum of the rows' hashes, and of those hashed again. A single changed row stays unnoticed with a probability of 2^-64,
-    several changed rows with 2^-128.
+    They are the sum of the rows' hashes, and the sum of those hashed again. The probability to miss a change is 2^-64
+    for a single row and 2^-128 for several rows.
     """
     return [
         F.count("*").alias("rows"), _exact_sum(F.col(hashes)).alias("once"), _exact_sum(F.xxhash64(hashes)).alias("twice"),
@@ -56,10 +56,10 @@ def _sums(hashes: str) -> list[Column]:
 
 
 def digests(frame: DataFrame, by: str) -> dict[str, Digest]:
-    """Return the digest per value of column `by`, which is not part of the rows: one pass for many partitions of a table."""
+    """Return the digest per value of column `by`, which is not part of the rows; one pass for many partitions."""
     columns = sorted(set(frame.columns) - {by})
     schema = frame.select(*columns).schema
-    # inline(array(struct)) keeps the optimiser from copying the whole hash into each of the sums
+    # inline(array(struct)) prevents the optimiser from copying the whole hash into each of the sums
     hashed = frame.select(F.col(by).alias("part"), F.inline(F.array(F.struct(_row_hash(schema).alias("hash")))))
     totals = hashed.groupBy("part").agg(*_sums("hash")).collect()
     return {str(row["part"]): _digest(row["rows"], [row["once"], row["twice"]], schema_hash(schema)) for row in totals}
@@ -71,7 +71,7 @@ def digest(frame: DataFrame) -> Digest:
 
 
 def local_digest(spark: SparkSession, rows: pa.Table, schema: StructType) -> Digest:
-    """Return the digest of rows that the driver holds, without a Spark job: the optimiser hashes a local relation itself."""
+    """Return the digest of rows of the driver, without a Spark job: the optimiser hashes a local relation itself."""
     ordered = StructType(sorted(schema, key=lambda field: field.name))
     hashes = spark.createDataFrame(rows, schema).select(_row_hash(ordered).alias("once"))
     pairs = hashes.select("once", F.xxhash64("once").alias("twice")).collect()
@@ -110,5 +110,5 @@ def _digest(rows: int, sums: list[object], schema: str) -> Digest:
 
 
 def combined(parts: dict[str, str]) -> str:
-    """One digest for several named ones, whatever their order."""
+    """Return one digest of several named digests, whatever their order."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -27,18 +27,18 @@ def literal(path: str) -> str:
 
 
 class FileStore:
-    """A folder or object-store prefix with text files that appear whole or not at all."""
+    """A folder or object-store prefix; its files are written atomically."""
 
     def __init__(self, root: str) -> None:
-        """`root`: a folder or a URI such as s3://bucket/lake. Nothing is created until something is written."""
+        """`root`: a folder or a URI such as s3://bucket/lake. Nothing is created before the first write."""
         location = root.rstrip("/")
         self._fs, self._base = fs.FileSystem.from_uri(location if "://" in location else os.path.abspath(location))
         self._local = isinstance(self._fs, fs.LocalFileSystem)
-        # a folder may be called anything; Arrow undoes the escapes of a URI, Spark does not
+        # a folder may have any name; Arrow decodes the escapes of a URI, Spark does not
         self.root = self._base if self._local else location
 
     def path(self, name: str) -> str:
-        """Where `name` lies, for Spark to write there."""
+        """Return the location of `name`, for Spark to write there."""
         return f"file:{self.root}/{name}" if self._local else f"{self.root}/{name}"
 
     def pattern(self, name: str) -> str:
@@ -50,23 +50,23 @@ class FileStore:
         return bool(self._fs.get_file_info(self._at(name)).type != fs.FileType.NotFound)
 
     def folders(self, name: str) -> list[str]:
-        """Names of the folders directly under `name`, sorted; empty where `name` does not exist."""
+        """Return the names of the folders directly under `name`, sorted; empty if `name` does not exist."""
         selector = fs.FileSelector(self._at(name), allow_not_found=True)
         return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.type == fs.FileType.Directory)
 
     def walk(self, name: str = "") -> list[File]:
-        """Every file under `name`, hidden ones too, sorted; empty where `name` does not exist."""
+        """Return every file under `name`, hidden ones too, sorted; empty if `name` does not exist."""
         selector = fs.FileSelector(self._at(name).rstrip("/"), allow_not_found=True, recursive=True)
         entries = [i for i in self._fs.get_file_info(selector) if i.type == fs.FileType.File]
         return sorted((File(i.path.removeprefix(f"{self._base}/"), i.mtime) for i in entries), key=lambda file: file.name)
 
     def files(self, name: str) -> list[str]:
-        """Names of the files directly under `name`, sorted; empty where `name` does not exist."""
+        """Return the names of the files directly under `name`, sorted; empty if `name` does not exist."""
         selector = fs.FileSelector(self._at(name), allow_not_found=True)
         return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.type == fs.FileType.File)
 
     def remove(self, name: str) -> None:
-        """Delete a file, or a folder with all that it holds; nothing happens where there is neither."""
+        """Delete a file, or a folder with its content; does nothing if there is neither."""
         kind = self._fs.get_file_info(self._at(name)).type
         if kind == fs.FileType.Directory:
             self._fs.delete_dir(self._at(name))
@@ -88,7 +88,7 @@ class FileStore:
         return json.loads(self.read_bytes(name))
 
     def write_bytes(self, name: str, data: bytes) -> None:
-        """Write atomically: aside and renamed on a file system; an object store's put is atomic by itself."""
+        """Write atomically: to a temporary file that is then renamed; on an object store, a put is atomic by itself."""
         target = self._at(name)
         self._fs.create_dir(posixpath.dirname(target), recursive=True)
         aside = f"{posixpath.dirname(target)}/.{uuid.uuid4().hex}.tmp"

@@ -1,4 +1,4 @@
-"""Format number of a lake. It goes up when tables, columns or manifests change so that older ones cannot be read."""
+"""Format number of a lake. It increases when a change of tables, columns or manifests makes older lakes unreadable."""
 
 from jobs.errors import LakeError
 from jobs.lake.files import FileStore
@@ -9,14 +9,14 @@ FILE = "_format.json"
 
 
 def ensure_format(store: FileStore) -> None:
-    """Write the format number into a new lake. Raises LakeError, which says what to do, for a lake of another format."""
+    """Write the format number into a new lake. Raises LakeError, with the remedy, for a lake of another format."""
     require_format(store)
     if not store.exists(FILE):
         store.write_json(FILE, {"format": FORMAT})
 
 
 def require_format(store: FileStore) -> None:
-    """Raise LakeError, which says what to do, if the lake has another format; a new lake has none."""
+    """Raise LakeError, with the remedy, if the lake has another format; a new lake has none."""
     try:
         number = int(store.read_json(FILE)["format"])
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The lake: tables of dated partitions. A job writes a folder; one atomic manifest makes it the partition."""
+"""The lake: tables of dated partitions. A job writes a folder; one atomic manifest makes it a partition."""
 
 import datetime as dt
 import uuid
@@ -24,12 +24,12 @@ FILE_PATH = r"/dt=([^/]+)/run=([^/]+)/[^/]+$"
 
 
 class Lake:
-    """Tables of one sources file. Readers resolve folders through manifests; a folder that no manifest names is an orphan."""
+    """Tables of one sources file. Readers find folders by manifests; a folder that no manifest names is an orphan."""
 
     def __init__(self, root: str, sources: frozenset[str] | None = None) -> None:
-        """`root`: folder or URI, e.g. var/lake/sample. `sources`: names of the sources that are read; None: all of them.
+        """`root`: folder or URI, e.g. var/lake/sample. `sources`: names of the sources to read; None: all of them.
 
-        Rows of a source that the sources file no longer names stay in the lake; they are not read.
+        Rows of a source that the sources file no longer names stay in the lake, but are not read.
         """
         self.store = FileStore(root)
         self._sources = sources
@@ -74,7 +74,7 @@ class Lake:
     def digest_of(self, name: str, partitions: Partitions, date: str) -> str:
         """Return one digest of the rows that `read` returns for the same arguments."""
         if partitions == Partitions.CACHE:
-            return ""  # content and producer version determine a cached row, and the reader names both
+            return ""  # content and producer version determine a cached row, and the reader selects by both
         manifests = self.select(name, partitions, date)
         if partitions == Partitions.ALL_CONTENT:
             return combined({f"{m.table}:{m.digest}": "" for m in manifests if m.rows})
@@ -115,7 +115,7 @@ class Lake:
         return spark.read.schema(table_of(part).read_schema).parquet(self.store.pattern(f"{part}/{folder}"))
 
     def write_partitioned(self, part: str, frame: DataFrame) -> dict[str, tuple[str, Digest]]:
-        """Write partitions of many dates in one pass; `frame` has a column `dt`. Return (folder, digest) by ISO date."""
+        """Write partitions of many dates in one pass, by column `dt`. Return (folder, digest) by ISO date."""
         folder = new_folder()
         label, run = folder.split("=")
         rows = conform(frame, part, keep=("dt",)).withColumn(label, F.lit(run))
@@ -125,7 +125,7 @@ class Lake:
     def write_local(
         self, spark: SparkSession, part: str, days: Mapping[str, list[dict[str, Any]]]
     ) -> dict[str, tuple[str, Digest]]:
-        """Write rows that the driver holds, by ISO date, without a Spark job. Return (folder, digest) by ISO date."""
+        """Write rows of the driver, by ISO date, without a Spark job. Return (folder, digest) by ISO date."""
         folder, schema = new_folder(), table_of(part).read_schema
         written = {}
         for day, rows in days.items():
@@ -157,9 +157,9 @@ class Lake:
         return rows.select("*", *labels)
 
     def rewrite(self, part: str, frame: DataFrame, folders: Iterable[str]) -> dict[str, tuple[str, Digest]]:
-        """Write rows of `read_with_location` into new folders beside the old ones. Return (new folder, digest) by old folder.
+        """Write rows of `read_with_location` into new folders beside the old; return (folder, digest) by old folder.
 
-        A folder without remaining rows has no entry. There is no shuffle: files keep about their size.
+        A folder without remaining rows has no entry. There is no shuffle, so that files keep about their size.
         """
         stamp = new_folder().removeprefix("run=")
         run = F.concat(F.lit(f"{stamp}-"), F.regexp_extract("run", "[^-]*$", 0))
@@ -179,7 +179,7 @@ class Lake:
 
 
 def _selected(dates: list[str], partitions: Partitions, date: str) -> list[str]:
-    """Return those of the ascending `dates` that the selection takes."""
+    """Return those of the ascending `dates` that `partitions` selects."""
     up_to = [d for d in dates if d <= date]
     match partitions:
         case Partitions.DATE:

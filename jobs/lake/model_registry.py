@@ -1,4 +1,4 @@
-"""The model registry: weights as safetensors beside a JSON card, named by digest; a pointer says which one is live."""
+"""The model registry: weights as safetensors beside a JSON card, named by digest; a pointer names the live model."""
 
 import hashlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class ModelRegistry:
         self._store = store
 
     def add(self, name: str, weights: bytes, card: Card) -> str:
-        """FileStore a candidate, which nobody uses yet. Returns its digest. What the gate said of it before stays in its card."""
+        """Store a candidate without making it live, and return its digest. Earlier gate results stay in its card."""
         digest = hashlib.sha256(weights).hexdigest()[:16]
         folder = f"models/{name}/{digest}"
         known = self._store.read_json(f"{folder}/card.json") if self._store.exists(f"{folder}/card.json") else {}
@@ -39,22 +39,22 @@ class ModelRegistry:
         return digest
 
     def point(self, name: str, digest: str) -> None:
-        """Make a stored model the live one: a reader sees the old one or the new one, whole."""
+        """Make a stored model live by one atomic write: readers get either the old or the new one."""
         self._store.write_json(f"models/{name}/registered.json", {"digest": digest})
 
     def register(self, name: str, weights: bytes, card: Card) -> str:
-        """FileStore a model and point to it. Returns its digest."""
+        """Store a model, make it live, and return its digest."""
         digest = self.add(name, weights, card)
         self.point(name, digest)
         return digest
 
     def note(self, name: str, digest: str, verdict: Card) -> None:
-        """Write what the gate said into a model's card, newest last."""
+        """Append the gate's result to a model's card, newest last."""
         card = self.card(name, digest) or {}
         self._store.write_json(f"models/{name}/{digest}/card.json", {**card, "gate": [*card.get("gate", []), verdict]})
 
     def digest(self, name: str) -> str | None:
-        """Digest of the live model, or None where none is live yet."""
+        """Return the digest of the live model, or None if none is live yet."""
         pointer = f"models/{name}/registered.json"
         return str(self._store.read_json(pointer)["digest"]) if self._store.exists(pointer) else None
 
@@ -65,7 +65,7 @@ class ModelRegistry:
         return self._store.read_json(path) if wanted and self._store.exists(path) else None
 
     def cards(self) -> Iterator[tuple[Card, bool]]:
-        """Every card, and whether its model is the live one of its name."""
+        """Yield every card, and whether its model is the live one of its name."""
         for name in sorted(self._store.folders("models")):
             live = self.digest(name)
             for digest in sorted(self._store.folders(f"models/{name}")):

@@ -1,10 +1,10 @@
-"""Which partitions of a table a reader takes, relative to the night's date."""
+"""Selections of a table's partitions, relative to the night's date."""
 
 from enum import StrEnum
 
 
 class Partitions(StrEnum):
-    """Selection of dated partitions; its value stands in manifests, as in `events|up_to`."""
+    """Selection of dated partitions; its value is written into manifests, as in `events|up_to`."""
 
     DATE = "date"
     """The night's date alone."""
@@ -19,4 +19,4 @@ class Partitions(StrEnum):
     ALL_CONTENT = "all_content"
     """The rows of ALL. The digest ignores the dates on which they were read: equal rows read again are no new input."""
     CACHE = "cache"
-    """The rows of ALL of a table that is a cache by content (lake/content_cache.py), each content once. No input of a night."""
+    """The rows of ALL of a cache by content (jobs/content_cache.py), each content once. No input of a night."""

@@ -1,4 +1,4 @@
-"""Users with their rated tracks as item indices: the queries of a model, in blocks for Spark's tasks."""
+"""Users with their rated tracks as item indices: a model's queries, in blocks for Spark's tasks."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,10 @@ from scipy.sparse import csr_array
 
 
 def build_user_items(history: DataFrame, track_ids: tuple[str, ...], min_rating: float, tasks: int) -> DataFrame:
-    """Return `user_id`, `items`, `ratings` of users with a rating of at least `min_rating`, in `tasks` partitions ordered by id.
+    """Return `user_id`, `items`, `ratings` of users with a rating of at least `min_rating`.
 
-    `items` are indices into `track_ids`. `history`: `user_id`, `track_id`, `rating`.
+    The rows have `tasks` partitions, each ordered by id. `items` are indices into `track_ids`. `history`: `user_id`,
+    `track_id`, `rating`.
     """
     spark = history.sparkSession
     indices = pa.table({"track_id": pa.array(track_ids, pa.string()), "item": list(range(len(track_ids)))})

@@ -21,13 +21,13 @@ FORMAT = 2
 
 
 def ensure_format(database: MongoDatabase) -> None:
-    """Write the format number into a new database. Raises StoreError, which says what to do, for one of another format."""
+    """Write the format number into a new database. Raises StoreError, with the remedy, for one of another format."""
     require_format(database)
     database.meta.update_one({"_id": "format"}, {"$set": {"number": FORMAT}}, upsert=True)
 
 
 def require_format(database: MongoDatabase) -> None:
-    """Raise StoreError, which says what to do, if the database has another format; a new database has none."""
+    """Raise StoreError, with the remedy, if the database has another format; a new database has none."""
     document = database.meta.find_one({"_id": "format"})
     without = FORMAT if database.runs.find_one({}) is None else 1
     number = without if document is None else document["number"]

@@ -1,7 +1,7 @@
-"""The embedded MongoDB, which serves where no PMRS_MONGO_URI is set: a real mongod on 127.0.0.1 with passwords.
+"""The embedded MongoDB, used if PMRS_MONGO_URI is not set: a real mongod on 127.0.0.1 with passwords.
 
-`start` may be called at any time, also after everything was killed, and by several processes at once. Files, all under
-VAR/mongo (mode 0700): `uri` for the owner `pmrs`, `analyst.uri` for the read-only user `analyst`, both 0600.
+`start` may be called at any time, also after a kill of all processes, and by several processes at once. Files, all
+under VAR/mongo (mode 0700): `uri` for the owner `pmrs`, `analyst.uri` for the read-only user `analyst`, both 0600.
 """
 
 import contextlib
@@ -25,22 +25,22 @@ from jobs.mongo.mongod import MongodPaths
 from jobs.settings import Settings
 
 START_SECONDS = 90.0
-"""A killed mongod replays its journal first; on a slow disk that takes a while."""
+"""Seconds to wait for mongod. A killed one replays its journal first, which takes long on a slow disk."""
 ROLES = {
-    # the jobs' user makes collections, views, validators and users of its own
+    # the jobs' user creates collections, views, validators and further users
     "pmrs": ["readWriteAnyDatabase", "dbAdminAnyDatabase", "userAdminAnyDatabase", "clusterAdmin"],
     "analyst": ["readAnyDatabase"],
 }
 FILES = {"pmrs": "uri", "analyst": "analyst.uri"}
 READY = "ready"
-"""A file that says: the first start came to its end. Before that there is a data folder, but no user to log in as."""
+"""File that marks a completed first start. Before that there is a data folder, but no user to log in as."""
 Client = MongoClient[dict[str, Any]]
 
 
 def start(settings: Settings) -> SecretStr:
-    """Start the embedded mongod, or find it running; returns the owner's URI.
+    """Start the embedded mongod unless it runs, and return the owner's URI.
 
-    Raises StoreError naming the log where it does not come up.
+    Raises StoreError, which names the log, if it does not start.
     """
     paths = paths_of(settings)
     with _locked(paths):
@@ -60,7 +60,7 @@ def start(settings: Settings) -> SecretStr:
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the embedded mongod; its data stays. False where none ran."""
+    """Stop the embedded mongod; its data stays. Returns False if none ran."""
     paths = paths_of(settings)
     if not paths.folder.is_dir():
         return False
@@ -69,7 +69,7 @@ def stop(settings: Settings) -> bool:
 
 
 def status(settings: Settings) -> str:
-    """One sentence for a person, without a password."""
+    """Return one sentence on the state of the embedded mongod, without a password."""
     paths = paths_of(settings)
     pid = mongod.running_pid(paths)
     if pid is None:
@@ -80,23 +80,26 @@ def status(settings: Settings) -> str:
 
 
 def paths_of(settings: Settings) -> MongodPaths:
-    """Where it lies."""
+    """Return the paths of the embedded mongod: below VAR/mongo."""
     return MongodPaths(settings.var.resolve() / "mongo")
 
 
 @contextlib.contextmanager
 def _locked(paths: MongodPaths) -> Iterator[None]:
-    """Two starts at once would choose two ports for one data folder: the second waits, then finds the first's."""
+    """Lock the folder, because two starts at once would choose two ports for it.
+
+    The second start waits, then uses the mongod of the first.
+    """
     paths.folder.mkdir(parents=True, exist_ok=True)
     paths.folder.chmod(0o700)
     with (paths.folder / "lock").open("w") as lock:
-        # inherited by no child, and freed by the kernel however this process ends
+        # no child inherits the lock, and the kernel frees it however this process ends
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """Whole or not at all, and at no moment readable by others."""
+    """Write a file atomically, at no moment readable by others."""
     aside = path.with_name(f".{path.name}.part")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -107,7 +110,7 @@ def _write_secret(path: Path, text: str) -> None:
 
 
 def _passwords(paths: MongodPaths) -> dict[str, str]:
-    """Random, written down before any user is made from them, so that a kill in between leaves no unknown password."""
+    """Return random passwords, stored before any user is created with them: a kill then leaves no unknown password."""
     path = paths.folder / "passwords.json"
     if not path.is_file():
         _write_secret(path, json.dumps({user: secrets.token_urlsafe(24) for user in ROLES}))
@@ -125,7 +128,7 @@ def _set_unfinished_aside(paths: MongodPaths) -> None:
 
 
 def _start_process(paths: MongodPaths) -> int:
-    """Start mongod and return its port; another port is tried where someone took the first between look and bind."""
+    """Start mongod and return its port; tries another port if a process takes the first between check and bind."""
     port_last_used = mongod.last_port(paths)
     for _ in range(3):
         port = mongod.choose_port(port_last_used)
@@ -161,7 +164,7 @@ def _wait_until_it_answers(paths: MongodPaths, port: int) -> None:
 
 
 def _client(port: int, user: str | None = None, password: str | None = None, timeout_ms: int = 10_000) -> Client:
-    """Connect directly: the replica set has one node, and it is this one."""
+    """Connect directly: this server is the only node of the replica set."""
     return MongoClient(
         "127.0.0.1", port, username=user, password=password, directConnection=True,
         serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=5_000,
@@ -174,7 +177,7 @@ def _uri(user: str, password: str, port: int) -> str:
 
 
 def _make_replica_set(paths: MongodPaths, port: int, passwords: dict[str, str]) -> None:
-    """Initiate the set, or tell it its new port, then wait until its one member is primary."""
+    """Initiate the replica set, or set its new port, then wait until its one member is primary."""
     config = {"_id": mongod.REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
     deadline = time.monotonic() + START_SECONDS
     with _client(port) as anybody:
@@ -191,16 +194,16 @@ def _make_replica_set(paths: MongodPaths, port: int, passwords: dict[str, str]) 
 
 
 def _follows_port(paths: MongodPaths, owner: Client, config: dict[str, Any]) -> bool:
-    """Give the set its member's present address if it changed. False while the set's configuration is still being read."""
+    """Update the address of the set's member if it changed. Returns False while the configuration is being read."""
     try:
         now = owner.admin.command("replSetGetConfig")["config"]
         if now["members"][0]["host"] != config["members"][0]["host"]:
-            # forced, because a member whose address changed counts itself out and elects nobody
+            # forced: a member whose address changed is no longer in its own configuration, and elects no primary
             owner.admin.command("replSetReconfig", {**now, **config, "version": now["version"] + 1}, force=True)
     except OperationFailure as error:
         if error.code == 18:
             raise StoreError(_wrong_password(paths, "pmrs")) from None
-        # 94: not read yet; 93 and 109: a configuration is being changed this moment
+        # 94: not read yet; 93 and 109: the configuration is being changed
         if error.code not in {93, 94, 109}:
             raise
         return False
@@ -215,7 +218,7 @@ def _wrong_password(paths: MongodPaths, user: str) -> str:
 
 
 def _make_user(paths: MongodPaths, port: int, passwords: dict[str, str], user: str) -> None:
-    """Make the user unless it can log in already. The very first is made by a nobody, as mongod allows on localhost."""
+    """Create the user unless it can log in. The first is created without a login, which mongod allows on localhost."""
     if _can_log_in(port, user, passwords[user]):
         return
     maker = _client(port) if user == "pmrs" else _client(port, "pmrs", passwords["pmrs"])

@@ -1,4 +1,4 @@
-"""Two runs of one date exclude each other by a lease in MongoDB, renewed while its holder lives."""
+"""Leases in MongoDB: two runs of one date exclude each other. A lease is renewed while its holder lives."""
 
 import datetime as dt
 import socket
@@ -14,7 +14,7 @@ from jobs.errors import LeaseError
 from jobs.mongo.connection import Document, MongoDatabase
 
 TTL = dt.timedelta(seconds=90)
-"""A lease that nobody renewed for so long is free. Longer than the gap between two tasks of a night (a JVM's start)."""
+"""Age without renewal from which a lease is free. Longer than the gap between two tasks of a night (a JVM's start)."""
 HEARTBEAT_S = 5.0
 
 
@@ -35,7 +35,10 @@ def take(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0) -
 def take_or_wait(
     database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0, on_wait: Callable[[str], None] = print
 ) -> None:
-    """As `take`, but outlives a holder that died: waits until its lease runs out; gives up at once if it is renewed."""
+    """Take the lease like `take`, but wait until a dead holder's lease expires.
+
+    A lease whose process died on this host is deleted at once. Raises LeaseError as soon as the lease is renewed.
+    """
     first = database.leases.find_one({"_id": date})
     if first is not None and _dead(first):
         database.leases.delete_one({"_id": date, "run_id": first["run_id"]})
@@ -67,12 +70,12 @@ def _dead(lease: Document) -> bool:
 
 
 def release(database: MongoDatabase, date: str, run_id: str) -> None:
-    """Give the lease back; nothing happens if another run has taken it meanwhile."""
+    """Release the lease; does nothing if another run has taken it in the meantime."""
     database.leases.delete_one({"_id": date, "run_id": run_id})
 
 
 def assert_held(database: MongoDatabase, date: str, run_id: str) -> None:
-    """Raise LeaseError unless this run holds the lease now: called right before a commit point."""
+    """Raise LeaseError unless this run holds the lease now; called right before a commit point."""
     renewed = database.leases.find_one_and_update(
         {"_id": date, "run_id": run_id}, {"$set": {"expires_at": _now() + TTL}}
     )
@@ -81,10 +84,10 @@ def assert_held(database: MongoDatabase, date: str, run_id: str) -> None:
 
 
 class Heartbeat:
-    """Renews a lease from a thread while a job computes. A lost lease ends the process: its rows are wanted no more."""
+    """Renews a lease from a thread while a job computes. A lost lease ends the process: its rows are obsolete."""
 
     def __init__(self, database: MongoDatabase, date: str, run_id: str, lost: Callable[[str], None]) -> None:
-        """`lost` is called with the reason when the lease is gone."""
+        """`lost` is called with the reason if the lease is lost."""
         self._beat = (database, date, run_id)
         self._lost = lost
         self._stop = threading.Event()
@@ -106,5 +109,5 @@ class Heartbeat:
                 self._lost(str(error))
                 return
             except PyMongoError:
-                # A short outage of MongoDB must not end the job; if it lasts, the lease runs out by itself.
+                # a short outage of MongoDB must not end the job; if it lasts, the lease expires by itself
                 continue

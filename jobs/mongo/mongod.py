@@ -1,4 +1,4 @@
-"""The embedded mongod as a process: find it, start it in a session of its own, know whether it lives, end it."""
+"""The embedded mongod as a process: find it, start it in its own session, check whether it lives, end it."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ class MongodPaths:
 
     @property
     def log(self) -> Path:
-        """Mongod's log of this start; the former ones are mongod.log.1 and .2."""
+        """Mongod's log of this start; mongod.log.1 and .2 are of the starts before."""
         return self.folder / "mongod.log"
 
     @property
@@ -44,7 +44,7 @@ class MongodPaths:
 
     @property
     def keyfile(self) -> Path:
-        """Secret by which members of the replica set know each other; mongod demands one with --auth."""
+        """Secret with which members of the replica set authenticate; mongod requires one with --auth."""
         return self.folder / "keyfile"
 
 
@@ -59,7 +59,7 @@ def binary() -> Path:
 
 
 def running_pid(paths: MongodPaths) -> int | None:
-    """Process id of the mongod that runs on this data folder, else None. A number reused by another program is not taken."""
+    """Return the process id of the mongod that runs on this data folder, else None; other programs do not count."""
     with contextlib.suppress(OSError, ValueError):
         pid = int(paths.pid_file.read_text())
         _reap(pid)
@@ -70,7 +70,7 @@ def running_pid(paths: MongodPaths) -> int | None:
 
 
 def _is_ending(pid: int) -> bool:
-    """Return True for a killed mongod without memory and arguments of which a thread still holds port and lock."""
+    """Return True for a killed mongod, without memory and arguments, of which a thread still holds port and lock."""
     name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
     threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     gone = rest[0] in "ZX" and threads == 1
@@ -93,12 +93,12 @@ def last_port(paths: MongodPaths) -> int | None:
 
 
 def choose_port(preferred: int | None) -> int:
-    """Return the kept port if it is still free, else any free port of 127.0.0.1."""
-    # a server that was killed a moment ago may hold its port a moment longer: two seconds' patience for the same address
+    """Return the preferred port if it is free, else any free port of 127.0.0.1. Raises StoreError if none is free."""
+    # a server that was just killed may still hold its port: try it for two seconds before another port
     tries = [preferred] * 20 if preferred else []
     for candidate in [*tries, 0]:
         with socket.socket() as probe:
-            # a port whose last connections still linger is free to a server
+            # a server may bind a port whose last connections still linger
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", candidate))
@@ -110,14 +110,14 @@ def choose_port(preferred: int | None) -> int:
 
 
 def spawn(paths: MongodPaths, port: int) -> subprocess.Popen[bytes]:
-    """Start mongod in a session of its own, so that it outlives `make` and a Ctrl-C there."""
+    """Start mongod in its own session, so that it outlives `make` and a Ctrl-C there."""
     paths.data.mkdir(parents=True, exist_ok=True)
     _rotate(paths.log)
     paths.pid_file.unlink(missing_ok=True)
     command = [
         str(binary()), "--dbpath", str(paths.data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket",
         "--auth", "--keyFile", str(paths.keyfile), "--replSet", REPLICA_SET,
-        # a guest on a machine that runs Spark: the default takes half of the memory, and 5 % of the disk for the oplog
+        # Spark needs the machine: by default mongod takes half of the memory, and 5 % of the disk for the oplog
         "--wiredTigerCacheSizeGB", "1", "--oplogSize", "512",
         "--logpath", str(paths.log), "--pidfilepath", str(paths.pid_file),
         "--setParameter", "diagnosticDataCollectionEnabled=false",
@@ -135,7 +135,7 @@ def _rotate(log: Path) -> None:
 
 
 def why_it_ended(paths: MongodPaths) -> str:
-    """One sentence on a mongod that ended at its start, with the package that helps where that is known."""
+    """Return one sentence on a mongod that ended at its start, with the missing package if it is known."""
     with contextlib.suppress(OSError):
         out = (paths.folder / "mongod.out").read_text(errors="replace")
         for library, package in (("libcurl", "libcurl4"), ("libcrypto", "libssl3"), ("libssl", "libssl3")):
@@ -145,7 +145,7 @@ def why_it_ended(paths: MongodPaths) -> str:
 
 
 def terminate(paths: MongodPaths) -> bool:
-    """End mongod cleanly, or by force after 30 s (its journal then repairs it). False where none ran."""
+    """End mongod cleanly, or by force after 30 s (its journal then repairs it). Returns False if none ran."""
     pid = running_pid(paths)
     if pid is None:
         return False

@@ -6,7 +6,7 @@ ARTIST_VIEWS = ("similar_tracks", "similar_artists", "artist_radio", "daily_mixe
 SECONDARY_VIEWS = ("classified_music", *ARTIST_VIEWS)
 """Views that are repointed after the commit point."""
 ROWS_VIEW = "recommendations_rows"
-"""One row per item, for BI tools: a view over the lists of the live night."""
+"""View over the lists of the live night with one row per item, for BI tools."""
 
 
 def collection_name(view: str, run_id: str) -> str:

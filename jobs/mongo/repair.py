@@ -1,4 +1,4 @@
-"""After a publish that was killed: roll forward from the commit point, and sweep away what never reached it."""
+"""Repair after a killed publish: roll forward from the commit point, and drop collections that never reached it."""
 
 import re
 
@@ -8,7 +8,7 @@ from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS
 
 
 def roll_forward(database: MongoDatabase) -> str | None:
-    """Bring sister views and the `publications` document up to the live view. Returns the live run, if any."""
+    """Repoint secondary views to the live run, and write its `publications` document. Returns the live run, if any."""
     run_id = views.live_run(database)
     if run_id is None:
         return None
@@ -24,10 +24,10 @@ def _date_of(run_id: str) -> str:
 
 
 def collect_garbage(database: MongoDatabase, keep: int, own_run: str) -> list[str]:
-    """Drop collections of nights that never were published, and of older nights. Returns their names.
+    """Drop the collections of old and of unpublished nights, and return their names.
 
-    A night whose run still goes on (its lease is held), the live one and `own_run` stay,
-    and with them the newest run of each of the newest `keep` dates, and the run that was published before this one.
+    These runs stay: the live one, `own_run`, runs that hold a lease, the newest run of each of the newest `keep` dates,
+    and the two runs that were published last.
     """
     retained = {own_run, views.live_run(database) or own_run}
     newest: dict[str, str] = {}

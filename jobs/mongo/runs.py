@@ -1,4 +1,4 @@
-"""The `runs` collection: one document per execution of a night, from its opening to its end."""
+"""The `runs` collection: one document per execution of a night, from its start to its end."""
 
 import datetime as dt
 from typing import Any
@@ -11,7 +11,7 @@ from jobs.mongo.connection import Document, MongoDatabase
 
 RUNNING, PUBLISHED, FAILED = "running", "published", "failed"
 MAX_INPUTS = 40
-"""Inputs of a manifest up to which they are copied into the run."""
+"""Maximum number of a manifest's inputs that are copied into the run."""
 
 
 def new_run_id(database: MongoDatabase, date: dt.date) -> str:
@@ -44,7 +44,7 @@ def abandon_others(database: MongoDatabase, date: dt.date, run_id: str) -> None:
 
 
 def progress(database: MongoDatabase, run_id: str, job: str, step: str, done: int, total: int) -> None:
-    """Note how far the run is, for whoever watches."""
+    """Record the progress of the run."""
     database.runs.update_one({"_id": run_id}, {"$set": {"job": job, "step": step, "done": done, "total": total}})
 
 
@@ -64,7 +64,7 @@ def _compact(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def fail(database: MongoDatabase, run_id: str, error: str) -> None:
-    """Record why a run failed; a run that was published stays so (its report may have failed after it)."""
+    """Record why a run failed; a published run stays published (its report may have failed afterwards)."""
     database.runs.update_one({"_id": run_id}, {"$set": {"error": error}})
     database.runs.update_one(
         {"_id": run_id, "status": RUNNING}, {"$set": {"status": FAILED, "ended_at": dt.datetime.now(dt.UTC)}}
@@ -72,12 +72,12 @@ def fail(database: MongoDatabase, run_id: str, error: str) -> None:
 
 
 def listing(database: MongoDatabase) -> list[Document]:
-    """All runs, newest date and run first."""
+    """Return all runs, newest date and run first."""
     return list(database.runs.find().sort([("date", DESCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)]))
 
 
 def fail_task(database: MongoDatabase, run_id: str, error: str) -> None:
-    """Note a task's error without ending the run: the scheduler may try the task again."""
+    """Record a task's error without ending the run: the scheduler may repeat the task."""
     database.runs.update_one({"_id": run_id}, {"$set": {"error": error}})
 
 

@@ -1,4 +1,4 @@
-"""What is live: views over one night's collections. Repointing `recommendations` is the commit point."""
+"""Views over the live night's collections. Repointing `recommendations` is the commit point."""
 
 import datetime as dt
 from typing import Any

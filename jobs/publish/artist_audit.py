@@ -1,4 +1,4 @@
-"""The audit of the artist level: what is wrong with it stops the night as a wrong list does. Empty tables are no fault."""
+"""Audit of the artist level: a problem stops the night, as one of the lists does. Empty tables are no problem."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ from jobs.publish.audit import build_lists, excluded_items, suspect_pairs
 
 @dataclass(frozen=True)
 class Kind:
-    """How one of the tables is made."""
+    """Keys and columns of one of the tables."""
 
     keys: tuple[str, ...]
-    """Whose list it is."""
+    """Columns that identify a list."""
     item: str
     tracks: tuple[str, ...]
     """Columns that name tracks."""
@@ -31,14 +31,14 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Listening:
-    """What mixes are held against."""
+    """Data that the mixes are checked against."""
 
     users: DataFrame
-    """`user_id` of everybody who may have mixes."""
+    """`user_id` of all users who may have mixes."""
     history: DataFrame
     """`user_id`, `track_id`."""
     forgotten: DataFrame
-    """`user_id`, `track_id` of wishes."""
+    """`user_id`, `track_id` of deletion requests."""
 
 
 def audit_artist_level(tables: dict[str, DataFrame], tracks: DataFrame, listening: Listening) -> None:

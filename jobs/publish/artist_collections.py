@@ -1,4 +1,4 @@
-"""The artist level as it is published: the documents, validators and indexes of its four collections."""
+"""The published artist level: documents, validators and indexes of its four collections."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 def _documents(
     rows: DataFrame, keys: tuple[str, ...], head: tuple[str, ...], item: tuple[str, ...], name: tuple[str, ...] = ()
 ) -> DataFrame:
-    """One document per `keys`, with the fields `head` and `items` by rank; its `_id` is made of `name`, else of `keys`."""
+    """Return a document per `keys`, with the fields `head` and `items` by rank; `_id` joins `name`, else `keys`."""
     items = F.sort_array(F.collect_list(F.struct("rank", *item))).alias("items")
     documents = rows.groupBy(*keys, *head).agg(items)
     return documents.select(
@@ -58,7 +58,7 @@ def _documents(
 
 
 def similar_tracks(rows: DataFrame, details: DataFrame) -> DataFrame:
-    """Documents of table `similar_tracks`; `known`: see `documents.track_details`."""
+    """Return the documents of table `similar_tracks`; `details`: see `documents.track_details`."""
     own = details.withColumnsRenamed(
         {name: f"own_{name}" for name in ("title", "artist", "genre")} | {"track_id": "of"}
     )
@@ -74,14 +74,14 @@ def similar_tracks(rows: DataFrame, details: DataFrame) -> DataFrame:
 
 
 def similar_artists(rows: DataFrame) -> DataFrame:
-    """Documents of table `similar_artists`."""
+    """Return the documents of table `similar_artists`."""
     names = {"artist_id": "of", "artist": "own", "similar_id": "artist_id", "similar_artist": "artist"}
     result_rows = _documents(rows.withColumnsRenamed(names), ("of",), ("own",), ("artist_id", "artist", *NEIGHBOUR))
     return result_rows.withColumnsRenamed({"of": "artist_id", "own": "artist"})
 
 
 def artist_radio(rows: DataFrame, details: DataFrame) -> DataFrame:
-    """Documents of table `artist_radio`; `known`: see `documents.track_details`."""
+    """Return the documents of table `artist_radio`; `details`: see `documents.track_details`."""
     rows_with_details = rows.withColumnsRenamed({"artist_id": "of", "artist": "own"}).join(
         F.broadcast(details), "track_id"
     )
@@ -92,9 +92,9 @@ def artist_radio(rows: DataFrame, details: DataFrame) -> DataFrame:
 
 
 def daily_mixes(rows: DataFrame, details: DataFrame) -> DataFrame:
-    """Documents of table `daily_mixes`; `known`: see `documents.track_details`.
+    """Return the documents of table `daily_mixes`; `details`: see `documents.track_details`.
 
-    They go by the mix's number: a theme is anybody's text, in which a `|` may stand as in a user's id.
+    Their ids contain the mix's number, not its theme: a theme is free text, in which a `|` may occur as in a user's id.
     """
     item = ("track_id", "title", "artist", "genre", "score", "seen", "top_modality", "why")
     rows_with_details = rows.join(F.broadcast(details), "track_id")

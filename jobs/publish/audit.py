@@ -1,7 +1,7 @@
-"""What a night must be before it may become live. A check is a pure function of the lists; the first that fails stops it.
+"""Checks of a night before it becomes live. Each is a pure function of the lists; the first failure stops the night.
 
-Every list must have min(N, unheard tracks of the list) places. A list that is as long as N, or as all its tracks, and passes the
-checks before that has them for certain; so heard tracks are counted only for users with a shorter one.
+Every list must have min(N, unseen tracks of the list) items. A list with N items, or with all its tracks, has them if
+it passes the other checks. So seen tracks are counted only for users with a shorter list.
 """
 
 from collections.abc import Iterator
@@ -19,25 +19,25 @@ SUSPECTS = "suspects"
 
 @dataclass(frozen=True)
 class Expected:
-    """What the lists are held against."""
+    """Data that the lists are checked against."""
 
     users: DataFrame
-    """`user_id` of everybody who gets lists."""
+    """`user_id` of all users who get lists."""
     members: DataFrame
-    """`list`, `track_id`: which tracks a list may have."""
+    """`list`, `track_id`: the tracks that a list may contain."""
     excluded: DataFrame
-    """`user_id`, `track_id`: what no list may offer; rows may be there twice."""
+    """`user_id`, `track_id` that no list may contain; rows may occur twice."""
     limit: Column
     """N by `list`."""
     users_before: int = 0
-    """Users of the live night; 0: there is none."""
+    """Number of users of the live night; 0: no night is live."""
     keep_share: float = 0.5
-    """Least share of them that must get lists again."""
+    """Minimum fraction of `users_before` that must get lists again."""
 
 
 @dataclass(frozen=True)
 class Audited:
-    """What the audit counted: for the report and for the next night's audit."""
+    """Counts of the audit, for the report and for the next night's audit."""
 
     users: int
     lists: int
@@ -45,7 +45,7 @@ class Audited:
 
 
 def audit(ranked: DataFrame, expected: Expected) -> Audited:
-    """Count the lists, and raise AuditError naming what is wrong with them."""
+    """Count the lists. Raises AuditError, which names the first problem."""
     lists = build_lists(ranked, expected.limit).persist()
     try:
         audited, problems = _sums(lists)
@@ -59,7 +59,11 @@ def audit(ranked: DataFrame, expected: Expected) -> Audited:
 def build_lists(
     ranked: DataFrame, limit: Column, keys: tuple[str, ...] = ("user_id", "list"), item: str = "track_id"
 ) -> DataFrame:
-    """`keys`, `n` places, how many have a `bad` score, whether the list is `torn` (an `item` twice, a place missing) or `long`."""
+    """Return `keys`, `n`, `bad`, `torn` and `long` per list.
+
+    `n`: number of items. `bad`: number of items with a bad score. `torn`: an `item` occurs twice, or a rank is missing.
+    `long`: the list is longer than `limit`.
+    """
     no_score = F.col("score").isNull() | F.isnan("score") | (F.col("score") < 0) | (F.col("score") > 1)
     per_list = ranked.groupBy(*keys).agg(
         F.collect_list(item).alias("tracks"), F.collect_list("rank").alias("ranks"), F.count_if(no_score).alias("bad")
@@ -70,7 +74,7 @@ def build_lists(
 
 
 def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
-    """Count the lists, and name the problems of lists by themselves, in one pass."""
+    """Count the lists, and return the problems of single lists, in one pass."""
     row = lists.agg(
         F.count_distinct("user_id").alias("users"),
         F.count("*").alias("lists"),
@@ -125,7 +129,7 @@ def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
 
 
 def suspect_pairs(ranked: DataFrame, excluded: DataFrame) -> DataFrame:
-    """Return the pairs (`user_id`, `track_id`) of `ranked` whose 64-bit hash occurs in `excluded`: none in a good night."""
+    """Return the (`user_id`, `track_id`) of `ranked` whose 64-bit hash occurs in `excluded`: none in a good night."""
     pair = F.xxhash64("user_id", "track_id").alias("pair")
     return ranked.select("user_id", "track_id", pair).join(excluded.select(pair), "pair", "left_semi")
 

@@ -58,9 +58,9 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
-    """One document per user and list: `_id`, `user_id`, `list`, `items` in the order of rank, `digest` of all of it."""
+    """Return a document per user and list: `_id`, `user_id`, `list`, `items` by rank, `digest` of the others."""
     items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
-    # what is said of a catalogue fits into every task's memory; a night's lists do not want to be sorted by track
+    # the catalogue's details fit into every task's memory; the broadcast avoids sorting a night's lists by track
     items_with_details = ranked.join(F.broadcast(track_details(tracks, track_genres)), "track_id")
     documents = items_with_details.groupBy("user_id", "list").agg(items.alias("items"))
     identity = F.concat_ws("|", "user_id", "list").alias("_id")
@@ -68,7 +68,7 @@ def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame
 
 
 def music_documents(tracks: DataFrame, track_genres: DataFrame, genres: tuple[str, ...]) -> DataFrame:
-    """One document per track: its genre, probabilities by genre name (those above 0.001), confidence and source."""
+    """Return a document per track: its genre, probabilities above 0.001 by genre name, confidence and source."""
     pairs = F.arrays_zip(F.array(*[F.lit(g) for g in genres]).alias("genre"), F.col("probabilities").alias("probability"))
     likely = F.filter(pairs, lambda pair: pair["probability"] > 0.001)
     rows = track_genres.join(tracks.select("track_id", "title", "artist"), "track_id")

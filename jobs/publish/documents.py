@@ -1,4 +1,4 @@
-"""What the documents of all published collections share."""
+"""Parts that the documents of all published collections have in common."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ def strings(*names: str) -> dict[str, Any]:
 
 
 def track_details(tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
-    """`track_id`, `title`, `artist`, `genre` of every track."""
+    """Return `track_id`, `title`, `artist`, `genre` of every track."""
     return tracks.select("track_id", "title", "artist").join(track_genres.select("track_id", "genre"), "track_id")
 
 
 def content_digest(*names: str) -> Column:
-    """SHA-256 (32 hex digits) of the named fields: says whether a document met again is the same one."""
+    """Return the SHA-256 (32 hex digits) of the named fields; equal documents have equal digests."""
     return F.substring(F.sha2(F.to_json(F.struct(*names)), 256), 1, 32).alias("digest")

@@ -1,4 +1,4 @@
-"""Documents into a night's own collection: unordered inserts that may be repeated by any task, at any time."""
+"""Insert documents into a night's own collection, unordered; any task may repeat its inserts at any time."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,10 +19,10 @@ DUPLICATE_KEY = 11_000
 
 
 def insert_all(frame: DataFrame, settings: Settings, database: str, collection: str, stamp: dict[str, Any]) -> int:
-    """Insert every row of `frame` (with `_id` and `digest`) plus the fields of `stamp`; returns how many documents.
+    """Insert every row of `frame` (with `_id` and `digest`) plus the fields of `stamp`; return the number of documents.
 
-    Tasks may run twice: a document that is there already counts when its digest is equal. Raises StoreError through
-    Spark where it is not, or where a validator refuses.
+    Tasks may run twice: an existing document counts if its digest is equal. Raises StoreError through Spark if it is
+    not, or if a validator rejects a document.
     """
     uri = settings.uri  # a SecretStr: shown as stars wherever a task's closure is printed
 
@@ -50,7 +50,7 @@ def _insert(target: Any, documents: list[Document]) -> int:
 
 
 def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -> None:
-    """Duplicate keys of equal documents are the trace of a task that ran twice; anything else is an error."""
+    """Accept duplicate keys of equal documents: a task ran twice. Raises StoreError for all other errors."""
     errors = error.details["writeErrors"]
     others = [failure for failure in errors if failure["code"] != DUPLICATE_KEY]
     if others:
@@ -66,7 +66,7 @@ def _accept_repeats(target: Any, chunk: list[Document], error: BulkWriteError) -
 
 
 def prepare(database: MongoDatabase, name: str, validator: dict[str, Any], indexes: list[Any]) -> None:
-    """Create the empty collection with validator and indexes; documents of an earlier attempt of this run are dropped."""
+    """Create the empty collection with validator and indexes, without documents of an earlier attempt of this run."""
     database.drop_collection(name)
     database.create_collection(name, validator={"$jsonSchema": validator})
     database[name].create_indexes(indexes)

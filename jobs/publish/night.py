@@ -1,7 +1,7 @@
-"""Audit the night's lists, put them into collections of their own, and make them live: `pmrs run publish --date D`.
+"""Audit the night's lists, insert them into collections of their own, and make them live: `pmrs run publish --date D`.
 
-Order: audit, collections with validators and indexes, documents, lease check, commit point
-(`recommendations` repointed), sister views, `publications` document. Killed anywhere, it can be run again.
+Order: audit, collections with validators and indexes, documents, lease check, commit point (`recommendations`
+repointed), secondary views, `publications` document. A killed run can be repeated.
 """
 
 import os
@@ -26,18 +26,18 @@ from jobs.recommenders import list_rules
 
 @dataclass(frozen=True)
 class Config:
-    """What may be published, and how long nights are kept."""
+    """Limits of the audit, and how many nights are retained."""
 
     overall: int = 20
-    """N of the overall list, as the `rank` job has it: the audit asks for min(N, unheard tracks)."""
+    """N of the overall list, as in the job `rank`: the audit requires min(N, unseen tracks) items."""
     per_genre: int = 10
     """N of each genre's list."""
     keep_users: float = 0.5
-    """Least share of the live night's users that must get lists again; fewer is a broken input, not a quiet day."""
+    """Minimum fraction of the live night's users with new lists; fewer mean a broken input, not a quiet day."""
     keep_nights: int = 14
-    """Published nights kept in MongoDB for rollback and comparison: two weeks."""
+    """Published nights retained in MongoDB for rollback and comparison: two weeks."""
     tasks: int = 4
-    """Tasks that insert at once; one mongod gains nothing from more."""
+    """Tasks that insert at the same time; one mongod gains nothing from more."""
 
 
 def run(ctx: JobContext) -> None:
@@ -47,7 +47,7 @@ def run(ctx: JobContext) -> None:
     with connect(night.settings, night.sources.name) as database:
         repair.roll_forward(database)
         audited = _audit(ctx, config, database)
-        # a task that is run again after the commit point leaves the live collections alone
+        # a task that is repeated after the commit point does not change the live collections
         if views.live_run(database) != night.run_id:
             _insert(ctx, config, database)
         _commit(ctx, database, audited)
@@ -96,7 +96,7 @@ def _insert(ctx: JobContext, config: Config, database: MongoDatabase) -> None:
 def _commit(ctx: JobContext, database: MongoDatabase, audited: Audited) -> None:
     night, date = ctx.night, ctx.night.date.isoformat()
     facts: Document = {"date": date, **asdict(audited), "inputs": dict(ctx.inputs)}
-    # kept beside the run, so that repair can write the same publications document after a kill at the commit point
+    # stored with the run, so that repair can write the same publications document after a kill at the commit point
     database.runs.update_one({"_id": night.run_id}, {"$set": {"publication": facts}})
     lease.assert_held(database, date, night.run_id)
     live = views.live_run(database)
@@ -110,6 +110,6 @@ def _commit(ctx: JobContext, database: MongoDatabase, audited: Audited) -> None:
 
 
 def _killed_at(point: str) -> None:
-    """Kill this process at PMRS_KILL_AT (before-commit or after-commit), as kill -9 would: a hook of the fault tests."""
+    """Kill this process at PMRS_KILL_AT (before-commit or after-commit), like kill -9: a hook of the fault tests."""
     if os.environ.get("PMRS_KILL_AT") == point:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""MongoDB's `models`: the registry's cards, for whoever asks there. The lake has the truth; this is its mirror."""
+"""Mirror of the registry's cards in MongoDB's `models`, for readers of MongoDB. The lake holds the originals."""
 
 from pymongo import ReplaceOne
 

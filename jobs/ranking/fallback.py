@@ -1,6 +1,6 @@
-"""Tracks that fill lists which the personal methods leave short: popular ones, then tracks that nobody has played.
+"""Fallback tracks for lists that the personal methods do not fill: popular tracks, then tracks without plays.
 
-No list is shorter than min(N, unheard tracks of the list). The tier of an item names the step that filled its rank.
+No list is shorter than min(N, unseen tracks of the list). The tier of an item names the step that filled its rank.
 """
 
 from pyspark.sql import DataFrame, Window
@@ -19,7 +19,7 @@ def short_lists(required: DataFrame, items: DataFrame) -> DataFrame:
 
 
 def build_fallback(members: DataFrame, history: DataFrame, track_genres: DataFrame) -> DataFrame:
-    """Return `list`, `track_id`, `n_users`, `confidence`. Popularity counts users, so that no single user dominates it."""
+    """Return `list`, `track_id`, `n_users`, `confidence`. Popularity counts users: no single user dominates it."""
     users = history.where("rating >= 1").groupBy("track_id").agg(F.count("*").alias("n_users"))
     rows = members.join(track_genres.select("track_id", "confidence"), "track_id")
     return rows.join(users, "track_id", "left").withColumn("n_users", F.coalesce("n_users", F.lit(0)))
@@ -28,7 +28,8 @@ def build_fallback(members: DataFrame, history: DataFrame, track_genres: DataFra
 def fill(short: DataFrame, fallback: DataFrame, excluded: DataFrame, items: DataFrame) -> DataFrame:
     """Return `user_id`, `list`, `n_items`, `track_id`, `offset` (1-based, behind the items), `n_users`, `confidence`.
 
-    Only the head of each fallback list is read: as many tracks as are missing, plus as many as the user may have to skip.
+    Only the head of each fallback list is read: as many tracks as are missing, plus as many as the user may have to
+    skip.
     """
     by_popularity = Window.partitionBy("list").orderBy(F.desc("n_users"), F.desc("confidence"), "track_id")
     ordered = fallback.withColumn("position", F.row_number().over(by_popularity))

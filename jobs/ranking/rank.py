@@ -12,9 +12,9 @@ from jobs.ranking.fallback import build_fallback, fill, short_lists
 from jobs.recommenders import list_rules, reasons
 
 COLD_START = "cold_start"
-"""Tier of tracks that nobody has played, chosen for a user by their audio."""
+"""Tier of tracks without plays that were selected for a user by their audio."""
 PERSONAL_TIERS = ("personal", COLD_START)
-"""Tiers of items that were chosen for the user."""
+"""Tiers of items that were selected for the user."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> Da
 
 
 def append_cold_start(personal: DataFrame, cold_start: DataFrame, names: DataFrame, config: Config) -> DataFrame:
-    """Append `cold_start` (table `content_candidates`) to the overall lists; the last personal items make room for it."""
+    """Append `cold_start` (table `content_candidates`) to the overall lists, in place of the last personal items."""
     appended = reasons.with_reason_name(cold_start, names).select(
         "user_id", F.lit(list_rules.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
         F.lit("content").alias("source"), F.lit(COLD_START).alias("tier"), reasons.cold_start().alias("why"),
@@ -56,7 +56,7 @@ def append_cold_start(personal: DataFrame, cold_start: DataFrame, names: DataFra
 
 
 def rank_fallback(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
-    """Return rows of `fallback.fill` as list items behind the personal ones; the score is popularity or genre confidence."""
+    """Return rows of `fallback.fill` as items behind the personal ones; the score is popularity or genre confidence."""
     genres = track_genres.select("track_id", "genre", F.col("source").alias("genre_source"))
     is_popular = F.col("n_users") > 0
     max_users = F.max("n_users").over(Window.partitionBy("list"))

@@ -1,8 +1,8 @@
-"""The matrix of likes: whole, on the driver, or cut into blocks of rows that Spark's tasks solve.
+"""The interaction matrix: complete on the driver, or split into blocks of rows that Spark's tasks solve.
 
-Few likes are brought to the driver, and on one machine, where the driver is all there is, as many as it may hold: a block that
-goes to a task is packed, sent and unpacked, at twice the price of solving it. What a block is stands in models/ials.py; the results
-are the same bits.
+Few interactions are collected on the driver. In local mode, where the driver is the only process, as many are collected
+as it may hold. Packing, sending and unpacking a block for a task costs twice as much as solving it. Both ways give the
+same bits; models/ials.py defines the blocks.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,19 +22,19 @@ from jobs.spark import rows_per_batch
 
 Solve = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BLOCK = "first int, rows int, ends binary, columns binary, strengths binary"
-"""Rows `first` to `first + rows` of a sparse matrix: where each ends (int64), columns (int32) and strengths (float32)."""
+"""Rows `first` to `first + rows` of a sparse matrix: row ends (int64), columns (int32), confidence (float32)."""
 LIKE_BYTES = 24
-"""Of a like on the driver: two numbers and a strength, as they come, and once more as a sparse matrix."""
+"""Size of an interaction on the driver: two numbers and a weight, as collected, and once more as a sparse matrix."""
 ROWS_PER_BATCH = 100_000
-"""Rows of three numbers that go to Python at once: 1.2 MB."""
+"""Rows of three numbers that are sent to Python at once: 1.2 MB."""
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """One side of the likes, in blocks of rows."""
+    """The interaction matrix by rows of one side (users or items), in blocks."""
 
     frame: DataFrame
-    """Columns of BLOCK, kept."""
+    """Columns of BLOCK, cached."""
     rows: int
     across: int
 
@@ -45,25 +45,25 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Interactions:
-    """The likes of U users for I tracks, by either."""
+    """The interactions of U users with I tracks, by rows of either side."""
 
     by_user: Blocks
     by_item: Blocks
 
 
 def fits_here(pairs: DataFrame, likes: int, few: int) -> bool:
-    """Whether the driver takes so many likes whole: a `few`, and on one machine as many as it may hold."""
+    """Return whether the driver can hold all interactions: up to `few`, in local mode up to DRIVER_BYTES."""
     alone = pairs.sparkSession.sparkContext.getConf().get("spark.master", "").startswith("local")
     return likes <= few or (alone and likes * LIKE_BYTES <= DRIVER_BYTES)
 
 
 def matrix_on_driver(pairs: DataFrame, users: int, items: int, likes: int) -> csr_array:
-    """Strengths [U, I] of `pairs`, `likes` rows: `user`, `item` (numbers from 0) and `strength`."""
+    """Return the confidence weights [U, I] of `pairs`, `likes` rows: `user`, `item` (numbers from 0), `strength`."""
     numbers = F.col("user").cast("int").alias("user"), F.col("item").cast("int").alias("item")
     with rows_per_batch(pairs.sparkSession, ROWS_PER_BATCH):
         rows = collect_arrow(pairs.select(*numbers, "strength"), LIKE_BYTES, "the likes", rows=likes)
     user, item, strength = (rows[name].to_numpy() for name in ("user", "item", "strength"))
-    # numbers of 4 bytes stay so
+    # indices stay int32
     matrix = csr_array(coo_array((strength.astype(np.float32), (user, item)), shape=(users, items)))
     matrix.sort_indices()
     return matrix
@@ -71,7 +71,7 @@ def matrix_on_driver(pairs: DataFrame, users: int, items: int, likes: int) -> cs
 
 @contextmanager
 def likes_of(pairs: DataFrame, users: int, items: int) -> Iterator[Interactions]:
-    """Yield the matrix of `pairs`, in which every row and column has an interaction, by `user_block` and `item_block`."""
+    """Yield the matrix of `pairs` by `user_block` and by `item_block`; every row and column has an interaction."""
     sides = [_blocks(pairs, *side) for side in (("user", "item", users, items), ("item", "user", items, users))]
     try:
         yield Interactions(*sides)
@@ -88,11 +88,14 @@ def _blocks(pairs: DataFrame, row: str, column: str, rows: int, across: int) -> 
 
 
 def build_blocks(pairs: DataFrame, row: str, column: str) -> DataFrame:
-    """Columns of BLOCK: the matrix of `pairs` (`strength`; numbers from 0 in `row` and `column`), by the blocks of its rows."""
+    """Return the columns of BLOCK: the matrix of `pairs` by blocks of its rows.
+
+    `pairs`: `strength`, the block of the row, and numbers from 0 in the columns named `row` and `column`.
+    """
 
     def pack(rows: pa.Table) -> pa.Table:
         where = rows["row"].to_numpy()
-        begin = int(where.min())  # a block's first row, like all its rows, has a like
+        begin = int(where.min())  # a block's first row, like all its rows, has an interaction
         where = where - begin
         many = int(where.max()) + 1
         order = np.lexsort((rows["column"].to_numpy(), where))
@@ -113,6 +116,6 @@ def build_blocks(pairs: DataFrame, row: str, column: str) -> DataFrame:
 def unpacked(block: dict[str, Any], across: int) -> csr_array:
     """Return the sparse matrix [rows, across] of a row of BLOCK."""
     kinds = {"ends": np.int64, "columns": np.int32, "strengths": np.float32}
-    # copies: torch wants arrays that may be written to
+    # copies, because torch requires writable arrays
     ends, columns, strengths = (np.frombuffer(block[name], kind).copy() for name, kind in kinds.items())
     return csr_array((strengths, columns, np.append(0, ends)), shape=(block["rows"], across))

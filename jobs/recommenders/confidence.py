@@ -1,4 +1,4 @@
-"""What factors are fitted on: likes with their strength, users and tracks numbered."""
+"""Training data of factors: interactions with confidence weights, and numbered users and tracks."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -7,19 +7,21 @@ from models import ials
 
 
 def build_confidence(history: DataFrame, min_rating: float) -> DataFrame:
-    """U_M as `user_id, track_id, strength`: 1 + log2 R, so that 700 plays count about ten times one play."""
+    """Return U_M as `user_id, track_id, strength`: 1 + log2 R, so that 700 plays count about ten times one play."""
     rated = history.where(F.col("rating") >= min_rating)
     return rated.select("user_id", "track_id", (1 + F.log2("rating")).cast("float").alias("strength"))
 
 
 def numbered(strengths: DataFrame, key: str, number: str) -> DataFrame:
-    """Distinct values of `key`, each with its place in sorted order, from 0, and how many `likes` it has, all of them `hashed`.
+    """Return the distinct values of `key` as `key`, `likes`, `hashed`, `NUMBER` and `NUMBER_block` (NUMBER: `number`).
 
-    And under `NUMBER_block` the block of rows in which it is solved (models/ials.py).
+    `likes`: number of interactions; `hashed`: hash of all of them. `NUMBER`: index in sorted order, from 0;
+    `NUMBER_block`: the block of rows in which it is solved (models/ials.py).
 
-    One task sorts them all: a million ids take seconds, and a number that depends on partitions would not reproduce.
+    One task sorts all values: a million ids take seconds. A number that depended on partitions would not be
+    reproducible.
     """
-    # no like is there twice, which an exclusive or would not see
+    # no interaction occurs twice: equal ones would cancel in the exclusive or
     fingerprint = F.bit_xor(F.xxhash64("user_id", "track_id", "strength")).alias("hashed")
     rows = strengths.groupBy(key).agg(F.count("*").alias("likes"), fingerprint)
     order = Window.orderBy(key)

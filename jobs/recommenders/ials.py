@@ -1,7 +1,7 @@
-"""iALS in the night: on the driver's threads, or in blocks of users and of tracks that Spark's tasks solve.
+"""iALS in a night: on the driver's threads, or in blocks of users and of tracks that Spark's tasks solve.
 
-The mathematics, and what a block is, are models/ials.py; which of the two ways is taken, jobs/recommenders/als_blocks.py: they give
-the same bits. To a task the other side's factors are broadcast.
+The mathematics and the blocks are in models/ials.py. `memory_estimate.on_driver` chooses between the two ways, which
+give the same bits. The factors of the other side are broadcast to the tasks.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,19 +36,19 @@ LOG = logger(__name__)
 CHECKPOINT = "collaborative"
 """Name of this fit's checkpoints in the lake."""
 MOST_BROADCAST = 5_000_000
-"""Users whose numbers are sent to every worker (some 100 bytes each there), so that likes need not be sorted by user."""
+"""Maximum number of users to broadcast to every worker (about 100 bytes each), so that nothing is sorted by user."""
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Where a warm fit begins: the track factors of a night before."""
+    """Start of a warm fit: the track factors of an earlier night."""
 
     items: DataFrame
     """`track_id`, `factors`."""
     digest: str
-    """Of these rows."""
+    """Digest of these rows."""
     iterations: int
-    """Of a fit that begins here, at most as many as the settings have."""
+    """Iterations of a fit that starts here; the settings' iterations are the maximum."""
 
 
 @contextmanager
@@ -61,12 +61,13 @@ def factorize(
     store: FileStore,
     start_from: WarmStart | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
-    """(item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), to be used while it is open.
+    """Yield (item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), valid while the context is open.
 
-    `strengths`: `user_id`, `track_id`, `strength`; `users`, `items`: as `numbered` has them; `told` hears of each iteration.
-    `store`: the lake's, where a fit of the same likes with the same settings that died has left a checkpoint; this one's goes when
-    the factors were used without an error. `before`: where the tracks begin; None: at random numbers. Raises LakeError where the
-    memory would not do (jobs/recommenders/memory_estimate.py).
+    `interactions`: `user_id`, `track_id`, `strength`. `users`, `items`: rows of `confidence.numbered`. `on_iteration`:
+    called after each iteration with its number. `store`: the lake's; a killed fit of the same interactions and settings
+    resumes from its checkpoint there. The checkpoint is deleted once the factors were used without an error.
+    `start_from`: initial track factors; None: random numbers. Raises LakeError if the memory does not suffice
+    (jobs/recommenders/memory_estimate.py).
     """
     counts = counted(users, items)
     here, n_users = on_driver(interactions, counts, config), counts.users.rows
@@ -105,7 +106,7 @@ def _save(checkpoint: Checkpoint, on_iteration: Callable[[int], object], state: 
 
 
 def _resume(checkpoint: Checkpoint) -> ALSState | None:
-    """Where a fit before came to."""
+    """Return the state of an earlier fit from its checkpoint; None without one."""
     if (tensors := checkpoint.load()) is None:
         return None
     LOG.info("going on with a fit that died", iterations_done=int(tensors["iteration"]))
@@ -113,7 +114,7 @@ def _resume(checkpoint: Checkpoint) -> ALSState | None:
 
 
 def _start_state(start: WarmStart | None, users: int, tracks: pa.Table, config: IALSConfig) -> ALSState:
-    """Return a cold start, with the factors of tracks that the previous night had."""
+    """Return the initial state; tracks with factors in `start` begin with these."""
     state = init_state(users, len(tracks), config)
     if start:
         previous = collect_arrow(start.items, ID_BYTES + 4 * config.rank, "the track factors of the night before")
@@ -124,7 +125,7 @@ def _start_state(start: WarmStart | None, users: int, tracks: pa.Table, config: 
 
 
 def _frame(spark: SparkSession, ids: pa.Table, factors: F32) -> DataFrame:
-    """Ids with their factors [N, F]."""
+    """Return ids with their factors [N, F]."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(factors.ravel()), factors.shape[1]).cast(pa.list_(pa.float32()))
     with rows_per_batch(spark, als_blocks.ROWS_PER_BATCH // 10):
         return spark.createDataFrame(ids.append_column("factors", column))
@@ -133,7 +134,7 @@ def _frame(spark: SparkSession, ids: pa.Table, factors: F32) -> DataFrame:
 def fit(
     interactions: Interactions, config: IALSConfig, state: ALSState, on_iteration: Callable[[ALSState], object]
 ) -> F32:
-    """Item factors Y [I, F], from `state` on, as models/ials.py fits them on one machine."""
+    """Return item factors Y [I, F], fitted from `state` on as models/ials.py does on one machine."""
     for iteration in range(state.iteration, config.iterations):
         user_factors = _half_step(interactions.by_user, state.items, state.users, config)
         state = ALSState(
@@ -162,7 +163,7 @@ def _half_step(rows: Blocks, other: F32, own: F32, config: IALSConfig) -> F32:
 
     parts = rows.solved(step, "first long, factors binary")
     sent.destroy()
-    # a row without a like is in no block: its factors are 0
+    # a row without an interaction is in no block: its factors are 0
     factors = np.zeros((rows.rows, config.rank), np.float32)
     for begin, part in zip(parts["first"].to_pylist(), parts["factors"].to_pylist(), strict=True):
         values = np.frombuffer(part, np.float32).reshape(-1, config.rank)
@@ -171,7 +172,7 @@ def _half_step(rows: Blocks, other: F32, own: F32, config: IALSConfig) -> F32:
 
 
 def folded(interactions: Interactions, items: F32, config: IALSConfig) -> DataFrame:
-    """`user`, `factors`: every user's factors, solved exactly for item factors Y [I, F]."""
+    """Return `user`, `factors`: every user's factors, solved exactly for item factors Y [I, F]."""
     sent, across = interactions.by_user.frame.sparkSession.sparkContext.broadcast(items), len(items)
     gram = with_gram(torch.from_numpy(items)).gram
 

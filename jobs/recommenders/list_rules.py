@@ -1,21 +1,21 @@
-"""Which tracks a list may hold, and how long it must be: min(N, tracks of the list that the user has not heard)."""
+"""Tracks that a list may contain, and its required length: min(N, tracks of the list that the user has not played)."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 OVERALL = "overall"
-"""The list that holds tracks of every genre."""
+"""The list with tracks of every genre."""
 
 
 def list_members(track_genres: DataFrame) -> DataFrame:
-    """Return `list`, `track_id`: the overall list holds every track, a genre's list the tracks of the genre."""
+    """Return `list`, `track_id`: the overall list has every track, a genre's list the tracks of the genre."""
     overall = track_genres.select(F.lit(OVERALL).alias("list"), "track_id")
     by_genre = track_genres.where("genre IS NOT NULL").select(F.col("genre").alias("list"), "track_id")
     return overall.unionByName(by_genre)
 
 
 def excluded_pairs(history: DataFrame, forgotten: DataFrame) -> DataFrame:
-    """Return `user_id`, `track_id` that no list may hold: tracks that the user has heard or has asked to forget.
+    """Return `user_id`, `track_id` that no list may contain: the user's history, and tracks that the user has erased.
 
     A pair that is both occurs twice.
     """
@@ -40,9 +40,9 @@ def required_lengths(users: DataFrame, members: DataFrame, excluded: DataFrame, 
 
 
 def users_with_short_lists(users: DataFrame, members: DataFrame, lists: DataFrame, limit: Column) -> DataFrame:
-    """Return `user_id` of users with a list shorter than min(N, all tracks of the list): only theirs need exact lengths.
+    """Return `user_id` of users with a list shorter than min(N, all tracks of the list).
 
-    `lists`: rows of `list_lengths`; `limit`: N by column `list`.
+    Only their lists need exact lengths. `lists`: rows of `list_lengths`; `limit`: N by column `list`.
     """
     tracks = members.groupBy("list").agg(F.count("*").alias("tracks"))
     full = tracks.select("list", F.least(limit, "tracks").alias("full")).where("full > 0")

@@ -1,6 +1,6 @@
-"""Before a fit, and before lists: what they will need, reckoned from counts, so that what cannot end well does not begin.
+"""Estimate memory before fitting and ranking, from counts, and fail early if it exceeds the limit.
 
-What is reckoned is what a fit holds all the while. What it copies for a moment comes on top: the limits are meant for that.
+The estimate covers what a fit holds all the time. Short-lived copies come on top; the limits leave room for them.
 """
 
 from collections.abc import Iterator
@@ -20,43 +20,44 @@ from models.ials import IALSConfig
 
 LOG = logger(__name__)
 ID_BYTES = 60
-"""Of an id on the driver."""
+"""Size of an id on the driver."""
 TASK_BYTES = 2 * 1024**3
-"""Most bytes that the Python worker of one task may need: 2 GiB. As many tasks as a machine has cores run beside each other."""
+"""Maximum bytes of the Python worker of one task: 2 GiB. A machine runs as many tasks at a time as it has cores."""
 TASK_LIKE_BYTES = 48
-"""Of a like in a block, while the block is sorted and packed; solving it takes half of that."""
+"""Size of an interaction in a block while the block is sorted and packed; solving takes half of that."""
 ROW_FACTOR_BYTES = 12
-"""Of a factor that the longest row fetches: float64, and half as many rows again (models/als_kernel.py)."""
+"""Size of a factor that the longest row gathers: float64, and half as many rows again (models/als_kernel.py)."""
 SCORE_BYTES = 20
-"""Of a user and a track where all tracks of a block of users are scored: the score, its percentile, and three arrays made of
-them; measured at 100,000 and 200,000 tracks."""
+"""Size of a (user, track) pair when all tracks are scored for a block of users.
+
+It covers the score, its percentile, and three arrays computed from them; measured at 100,000 and 200,000 tracks."""
 DRIVER_MORE = "raise DRIVER_BYTES (jobs/lake/collect.py) together with PMRS_DRIVER_MEMORY"
 
 
 @dataclass(frozen=True)
 class Side:
-    """The rows of one side of the likes."""
+    """Counts of one side (users or tracks) of the interaction matrix."""
 
     rows: int
     likes: int
     longest: int
-    """Likes of the longest row."""
+    """Interactions of the longest row."""
     name: str
-    """Whose that is. A user is named by the SHA-256 of the id: errors stay in logs, where nobody could be forgotten."""
+    """Name of the longest row. A user is named by the SHA-256 of the id: logs keep errors, and erasure skips them."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What there is to fit."""
+    """Counts of the data to fit."""
 
     users: Side
     tracks: Side
     digest: str = ""
-    """Of the likes, whatever their order."""
+    """Digest of the interactions, whatever their order."""
 
     @property
     def likes(self) -> int:
-        """How many pairs there are."""
+        """Number of interactions."""
         return self.users.likes
 
     @property
@@ -67,22 +68,22 @@ class Counts:
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes that a fit needs in one place, and the most that there may be."""
+    """Bytes that a fit needs at one location, and the limit there."""
 
     location: str
     parts: dict[str, int]
     limit: int
     more: str
-    """What to do for a higher limit."""
+    """How to raise the limit."""
 
     @property
     def bytes(self) -> int:
-        """All parts together."""
+        """Sum of all parts."""
         return sum(self.parts.values())
 
 
 def counted(users: DataFrame, tracks: DataFrame) -> Counts:
-    """Users, tracks, likes and the longest row of either side, from what `strengths.numbered` gives of either."""
+    """Count users, tracks, interactions and the longest row of each side, from rows of `confidence.numbered`."""
 
     def side(rows: DataFrame, key: str) -> DataFrame:
         longest = F.max(F.struct("likes", F.col(key).alias("name"))).alias("longest")
@@ -90,7 +91,7 @@ def counted(users: DataFrame, tracks: DataFrame) -> Counts:
             F.count("*").alias("rows"), F.sum("likes").alias("likes"), longest, F.bit_xor("hashed").alias("hashed")
         )
 
-    # one row of each side, which comes in the order of the union; no like is there twice, which an exclusive or would not see
+    # one row per side, in the order of the union; no interaction occurs twice: equal ones would cancel in bit_xor
     side_rows = side(users, "user_id").union(side(tracks, "track_id")).collect()
     user_side, track_side = (
         Side(row["rows"], row["likes"], row["longest"]["likes"], row["longest"]["name"]) for row in side_rows
@@ -110,7 +111,7 @@ def driver_estimate(counts: Counts, rank: int) -> MemoryEstimate:
 
 
 def block_estimates(counts: Counts, rank: int, most_result: int) -> Iterator[MemoryEstimate]:
-    """Estimate the memory of a fit in blocks: on the driver, of one result (at most `most_result` bytes), and in a task."""
+    """Estimate the memory of a fit in blocks: on the driver, of one result (limit: `most_result` bytes), in a task."""
     factors, ids = _factors(counts, rank), {"ids": ID_BYTES * counts.tracks.rows}
     yield MemoryEstimate("on the driver", factors | ids, DRIVER_BYTES, DRIVER_MORE)
     one_side = {"one side's factors": 4 * rank * max(counts.users.rows, counts.tracks.rows)}
@@ -134,9 +135,9 @@ def _longest(counts: Counts, rank: int) -> dict[str, int]:
 
 
 def on_driver(strengths: DataFrame, counts: Counts, config: IALSConfig) -> bool:
-    """Whether the likes are fitted whole on the driver, or in als_blocks. Logs in one line what the way taken needs.
+    """Return whether the interactions are fitted on the driver rather than in blocks; logs the estimate in one line.
 
-    Raises LakeError, with the numbers and the settings to change, where neither way would end well.
+    Raises LakeError, with the numbers and the settings to change, if neither way has enough memory.
     """
     spark, rank = strengths.sparkSession, config.rank
     on_driver_estimate = driver_estimate(counts, rank)
@@ -175,9 +176,10 @@ def _most_result(spark: SparkSession) -> int:
 
 
 def require_lists(model_bytes: int, tracks: int, together: int, block_setting: str) -> None:
-    """Raise LakeError where a task could not hold the model (`model_bytes`, once for each task) and the scores that it makes.
+    """Raise LakeError if a task cannot hold the model (`model_bytes`, once per task) and its scores.
 
-    `together`: users of whom all tracks are scored at once, 0 where lists are found without; `block_setting`: its name.
+    `together`: users for whom all tracks are scored at once; 0 if the search needs no full scores. `block_setting`:
+    name of the setting for it.
     """
     parts = {"the model": model_bytes, "the tracks' ids": ID_BYTES * tracks, "scores": SCORE_BYTES * together * tracks}
     estimate = MemoryEstimate(

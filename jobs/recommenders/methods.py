@@ -1,4 +1,4 @@
-"""The ways to recommend from ratings, by name: what each is called, what it is set by, and how it is fitted."""
+"""Recommendation methods by name: title, settings, and how each is fitted."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -25,38 +25,38 @@ from models.queries import Queries
 from models.types import F32, I64
 
 Fit = Callable[[TrainingData, Any, int], Recommender]
-"""From what is learned from, the method's settings, and a seed."""
+"""Fit a model to training data, with the method's settings and a seed."""
 Factorised = Callable[
     [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], FileStore, ials.WarmStart | None],
     AbstractContextManager[tuple[DataFrame, DataFrame]],
 ]
-"""See `jobs.recommenders.ials.factorised`."""
+"""See `jobs.recommenders.ials.factorize`."""
 
 VANISHED = 1e-6
-"""A largest factor below this is what too much regularisation leaves: its lists would be made of noise."""
+"""Bound of the largest factor below which regularization has removed all signal; lists would be noise."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to recommend."""
+    """One recommendation method."""
 
     title: str
     settings: type
-    """Its config dataclass; the defaults are what a night takes where nobody chose."""
+    """Its config dataclass; a night without a promoted model uses the defaults."""
     fit: Fit
     factorize: Factorised | None = None
-    """How the job `collaborative` makes the factors that the night reads; the other methods are fitted by the job `candidates`."""
+    """Computes the factors in the job `collaborative`; None: the job `candidates` fits the method."""
     uses_genre_profile: bool = False
-    """The user's taste in genres has a say in the overall list, as PMRS has it."""
+    """Whether the user's genre profile weights the overall list, as in PMRS."""
 
 
 def fit_factors(learned: TrainingData, config: IALSConfig, seed: int) -> ALSModel:
-    """Implicit ALS on the driver."""
+    """Fit implicit ALS on the driver."""
     return ALSModel(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
 
 
 def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> ALSModel:
-    """Implicit ALS by Spark's MLlib, brought to the driver."""
+    """Fit implicit ALS with Spark's MLlib, and collect its factors on the driver."""
     strengths = build_confidence(learned.train, config.min_rating)
     users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
     item_factors, _ = mllib_als.fit(strengths, users, items, replace(config, seed=seed))
@@ -69,7 +69,10 @@ def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> 
 
 
 def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ALSModel, tuple[str, ...]]:
-    """Return the model of table `item_factors` and its sorted tracks. Raises LakeError for factors that are 0 or not finite."""
+    """Return the model of table `item_factors` and its sorted tracks.
+
+    Raises LakeError if the factors are not finite, or none exceeds VANISHED in absolute value.
+    """
     rows = collect_arrow(item_factors.orderBy("track_id"), 60 + 4 * config.rank, "the item factors")
     factors = factors_in(rows)
     if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
@@ -82,16 +85,16 @@ def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -
 
 @dataclass(frozen=True)
 class PmrsCf:
-    """The overall list's ranking as PMRS has it, as a recommender: asked with ratings, like the others."""
+    """The ranking of PMRS's overall list as a recommender; its queries are ratings, like those of the other methods."""
 
     collaborative: ALSModel
     catalogue: pmrs_cf.Catalogue
 
     def score(self, queries: Queries) -> F32:
-        """[Q, I]."""
+        """Return scores [Q, I]."""
         share = pmrs_cf.percentiles(self.collaborative.score(queries), queries.user_items)
         genre_profile = pmrs_cf.genre_profiles(queries.user_items, self.catalogue, self.collaborative.min_rating)
-        # equal scores, such as the zeros of genres that the asker never plays, stand in the order of their percentile
+        # ties, such as the zeros of genres that the user never plays, are ordered by percentile
         scores = genre_profile @ self.catalogue.genre_probabilities.T * share + 1e-6 * share
         return np.where(share < 0, np.float32(0), scores).astype(np.float32)
 
@@ -105,7 +108,7 @@ class PmrsCf:
 
 
 def catalogue_of(shares: F32) -> pmrs_cf.Catalogue:
-    """Tracks by P(g|track) [I, G + 1]; of equal genres the first is a track's own, as the job `classify` has it."""
+    """Return the catalogue of P(g|track) [I, G + 1]; ties go to the first genre, as in the job `classify`."""
     return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
 
 
@@ -114,9 +117,9 @@ def _pmrs_cf(learned: TrainingData, config: IALSConfig, seed: int) -> PmrsCf:
 
 
 POPULARITY = "popularity"
-"""The method from which all others are told apart: who does not beat it has learned nothing."""
+"""The baseline of all other methods: a model that is not better has learned nothing."""
 POPULARITY_WINDOW = "popularity_window"
-"""Of the last days alone."""
+"""Popularity in the last days alone."""
 METHODS = {
     POPULARITY: Method("popularity, all time", popularity.PopularityConfig, lambda d, c, _: popularity.fit(d.ratings, c)),
     POPULARITY_WINDOW: Method(

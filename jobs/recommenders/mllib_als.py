@@ -1,4 +1,4 @@
-"""Implicit ALS by MLlib: another engine than jobs/recommenders/ials.py for the same kind of factors, and its oracle."""
+"""Implicit ALS by MLlib: another engine for the same kind of factors as jobs/recommenders/ials.py, and its oracle."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,26 +15,26 @@ from models.als_solver import ALSObjective
 
 @dataclass(frozen=True)
 class Config:
-    """Size and fit of the factorisation."""
+    """Hyper-parameters of the factorization."""
 
     min_rating: float = 1.0
-    """T_R: ratings from here on enter U_M (PMRS Eq. 2, read as R >= T_R, since the paper says both)."""
+    """T_R: ratings from here on enter U_M (PMRS Eq. 2, read as R >= T_R, because the paper has both forms)."""
     rank: int = 32
-    """Number of latent factors; enough for some thousand tracks, and what a small machine fits in seconds."""
+    """Number of latent factors; enough for some thousand tracks, and a small machine fits them in seconds."""
     iterations: int = 12
     """Alternations; the loss changes by under 1 % after ten."""
     regularization: float = 0.05
     """MLlib's regParam, which it scales by each row's number of ratings."""
     alpha: float = 10.0
-    """Confidence 1 + alpha x strength of a rating."""
+    """Confidence of a rating: 1 + alpha x `strength`."""
     blocks: int = 8
     """Blocks of users and of tracks; fixed, so that sums run in one order on any number of cores."""
     seed: int = 7
-    """Seed of the first factors."""
+    """Seed of the initial factors."""
 
     @property
     def objective(self) -> ALSObjective:
-        """What MLlib minimises, by 1 / alpha."""
+        """The objective that MLlib minimises, times 1 / alpha."""
         return ALSObjective(1 / self.alpha, self.regularization / self.alpha, frequency_includes_unobserved=False)
 
 
@@ -48,7 +48,7 @@ def factorize(
     store: FileStore,
     before: WarmStart | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
-    """As jobs/recommenders/ials.py has it; MLlib tells of no iteration, and always begins at random numbers."""
+    """Yield factors like `ials.factorize`; MLlib reports no iterations, and always starts from random numbers."""
     item_factors, user_factors = fit(strengths, users, items, config)
     yield (
         item_factors.join(items, "item").select("track_id", "factors"),
@@ -57,9 +57,9 @@ def factorize(
 
 
 def fit(strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config) -> tuple[DataFrame, DataFrame]:
-    """(item factors, user factors), each `id` and `factors`, keyed as `users` and `items` number them."""
+    """Return (item factors, user factors): `item` or `user`, numbered as in `users` and `items`, and `factors`."""
     indexed = strengths.join(users, "user_id").join(items, "track_id").select("user", "item", "strength")
-    # A fixed partitioning in a fixed order: MLlib's sums of floats then run alike on 1 and on 100 cores.
+    # a fixed partitioning in a fixed order: MLlib's sums of floats then run alike on 1 and on 100 cores
     ordered = indexed.repartition(config.blocks, "user").sortWithinPartitions("user", "item")
     als = ALS(
         rank=config.rank,

@@ -1,7 +1,7 @@
 """The live ranker: the method and hyper-parameters that passed the gate, else PMRS's with their defaults.
 
-A night fits the ranker again on the data that it may know, so that a backfilled night never learns from its future. The registered
-weights are those that were evaluated (ADR 8).
+A night fits the ranker again on the data up to its date, so that a backfilled night never learns from its future. The
+registered weights are those that were evaluated (ADR 8).
 """
 
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ def live_ranker(ctx: JobContext) -> RankerConfig:
 
 
 def ranker_from_card(card: dict[str, Any]) -> RankerConfig:
-    """Return the ranker that a card of the registry describes. Raises LakeError if its method or a setting is unknown."""
+    """Return the ranker that a card of the registry describes. Raises LakeError for an unknown method or setting."""
     name, given, label = str(card.get("method")), dict(card.get("settings", {})), f"Model {RANKING}/{card.get('digest')}"
     if name not in METHODS:
         raise LakeError(f"{label} has the unknown method {name!r}; promote another.")

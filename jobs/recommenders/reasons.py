@@ -1,4 +1,4 @@
-"""Reasons of recommended tracks, in words: how they are written, and how a reason is recognised that names a track to be erased."""
+"""Reasons of recommended tracks as sentences: their templates, and the search for reasons that name a given track."""
 
 import re
 from collections.abc import Collection
@@ -18,7 +18,7 @@ NEUTRAL_COLD_START = "new here: nobody has played it yet; it sounds like what li
 SIMILAR = {
     "collaborative": "heard by those who hear ", "audio": "sounds like ", "genre": "of a kind with ", "text": "written about like "
 }  # fmt: skip
-"""Reasons of items in a daily mix, by the modality that contributes most to the similarity; the liked track's name follows."""
+"""Reasons of items in a daily mix, by the modality that contributes most; the liked track's name follows."""
 NEUTRAL_SIMILAR = "near to what you like"
 """The same without the track."""
 NEUTRAL_BY_PREFIX = {SOUNDS_LIKE: NEUTRAL_COLD_START, **dict.fromkeys(SIMILAR.values(), NEUTRAL_SIMILAR)}
@@ -31,7 +31,7 @@ def _percent(share: Column) -> Column:
 
 
 def track_names(tracks: DataFrame) -> DataFrame:
-    """Return `track_id`, `name`: title and artist as far as they are known, else the id."""
+    """Return `track_id`, `name`: title and artist if they are known, else the id."""
     title = F.coalesce("title", "track_id")
     by = F.when(F.col("artist").isNotNull(), F.concat(F.lit(BY), "artist")).otherwise("")
     return tracks.select("track_id", F.concat(title, by).alias("name"))
@@ -47,7 +47,7 @@ def personal() -> Column:
     """Return the reason of a personal item, from `reason_name`, `list` and `genre_share`."""
     because = F.when(F.col("reason_name").isNotNull(), F.concat(F.lit(BECAUSE), "reason_name")).otherwise(F.lit(NEUTRAL))
     share = F.concat(F.lit("; "), F.col("list"), F.lit(" is "), _percent(F.col("genre_share")), F.lit(" of what you play"))
-    # a share that rounds to 0 % informs nobody, and the overall list has no genre
+    # a share that rounds to 0 % is useless, and the overall list has no genre
     has_share = (F.col("list") != "overall") & (F.col("genre_share") >= 0.005)
     return F.concat(because, F.when(has_share, share).otherwise(""))
 
@@ -59,7 +59,7 @@ def cold_start() -> Column:
 
 
 def similar() -> Column:
-    """Return the reason of an item in a daily mix, from `top_modality` and `reason_name`: the liked track it is similar to."""
+    """Return the reason of a daily mix's item, from `top_modality` and `reason_name` (the most similar liked track)."""
     reasons = [
         F.when(F.col("top_modality") == modality, F.concat(F.lit(prefix), "reason_name")) for modality, prefix in SIMILAR.items()
     ]

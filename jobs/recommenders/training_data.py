@@ -1,4 +1,4 @@
-"""Ratings as the models take them: numbered, as a sparse matrix on the driver, behind a byte bound."""
+"""Ratings as a numbered sparse matrix on the driver, behind a byte limit: the input of the models."""
 
 from dataclasses import dataclass, field
 
@@ -15,12 +15,12 @@ from models.queries import Queries, Sequences
 from models.types import F32
 
 ROW_BYTES = 120
-"""Of a rating with its two ids on the driver."""
+"""Size of a rating with its two ids on the driver."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What models learn from, numbered: columns are the tracks that somebody has rated, in the order of their ids."""
+    """Training data of models; columns are the tracks with a rating, in the order of their ids."""
 
     train: DataFrame
     """`user_id`, `track_id`, `rating`."""
@@ -28,7 +28,7 @@ class TrainingData:
     ratings: csr_array
     """[U, I]."""
     recent: csr_array
-    """[U', I], of the last days; `ratings` itself where there are no times."""
+    """[U', I], of the last days; `ratings` itself if there are no timestamps."""
     genres: F32
     """P(g|track) [I, G + 1]; the last is "unknown"."""
     blend_components: ComponentCache = field(default_factory=ComponentCache, compare=False, repr=False)
@@ -37,8 +37,8 @@ class TrainingData:
     def queries(self, rows: DataFrame, sequence: DataFrame | None = None) -> tuple[list[str], Queries]:
         """Return the ids of the queries, ascending, and the queries; tracks without a training rating are dropped.
 
-        `rows`: `query_id`, `track_id`, `rating`. `sequence`: `query_id`, `position`, `track_id`, the plays behind them; None if
-        their order is unknown.
+        `rows`: `query_id`, `track_id`, `rating`. `sequence`: `query_id`, `position`, `track_id`, the plays behind them;
+        None if their order is unknown.
         """
         ratings = collect_arrow(rows.select("query_id", "track_id", "rating"), ROW_BYTES, "the ratings of the queries")
         ids = sorted(set(ratings["query_id"].to_pylist()))
@@ -62,9 +62,9 @@ def _sequences(plays: pa.Table, ids: list[str], tracks: tuple[str, ...]) -> Sequ
 def collect_training_data(
     train: DataFrame, recent: DataFrame | None, genres: DataFrame | None, names: tuple[str, ...]
 ) -> TrainingData:
-    """Bring ratings to the driver. Raises LakeError where they pass its bound.
+    """Collect ratings on the driver. Raises MemoryLimitError if they exceed its limit.
 
-    `recent`: those of the last days; None: the same. `genres`: table `track_genres`; `names`: the genre set's.
+    `recent`: ratings of the last days; None: `train`. `genres`: table `track_genres`; `names`: the genre set's names.
     """
     rows = collect_arrow(train, ROW_BYTES, "the training ratings")
     tracks = tuple(sorted(set(rows["track_id"].to_pylist())))
@@ -88,13 +88,14 @@ def _matrix(rows: pa.Table, row_key: str, row_ids: list[str], tracks: tuple[str,
 
 
 ROUNDED = 0.01
-"""By how much probabilities of one genre may miss a sum of 1: they are kept with four digits."""
+"""Largest deviation of a single-genre distribution's sum from 1: probabilities are stored with four digits."""
 
 
 def genre_shares(genres: DataFrame | None, names: tuple[str, ...], tracks: tuple[str, ...]) -> F32:
-    """P(g|track) [I, G + 1] of `tracks` in their order; the last is "unknown". `genres`: table `track_genres`; `names`: its set.
+    """Return P(g|track) [I, G + 1] of `tracks` in their order; the last column is "unknown".
 
-    Of a model that tells several genres, each by itself, the shares: no track weighs more because more is said of it.
+    `genres`: table `track_genres`; `names`: its genre set. Probabilities of a multi-label model are divided by their
+    sum, so that a track with more genres weighs no more.
     """
     shares_ = np.zeros((len(tracks), len(names) + 1), dtype=np.float32)
     shares_[:, -1] = 1.0

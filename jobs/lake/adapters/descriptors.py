@@ -1,4 +1,4 @@
-"""The descriptors of tracks as one matrix, for models that learn from them."""
+"""The descriptors of tracks as one matrix, for models that use them as features."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from jobs.lake.schemas import audio
 
 NAMES = tuple(column.name for column in (*audio.NUMBERS, *audio.VECTORS))
-"""Columns of table `track_descriptors` that say what a track sounds like."""
+"""Columns of table `track_descriptors` that describe the audio of a track."""
 ROW_BYTES = 2_000
-"""Of a track with all of them on the driver."""
+"""Size of a track with all descriptors on the driver."""
 
 
 def matrix(table: pa.Table, names: Sequence[str] = NAMES) -> NDArray[np.float64]:
-    """[N, D] these numbers and vectors side by side."""
+    """Return the columns `names`, numbers and vectors, side by side [N, D]."""
     return np.column_stack([np.array(table[name].to_pylist(), np.float64) for name in names])

@@ -1,4 +1,4 @@
-"""Factors as the lake holds them, as one matrix."""
+"""Factors of a lake table as one matrix."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,5 +7,5 @@ from models.types import F32
 
 
 def factors_in(rows: pa.Table) -> F32:
-    """Column `factors` [N, F]."""
+    """Return column `factors` [N, F]."""
     return np.asarray(pa.compute.list_flatten(rows["factors"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))

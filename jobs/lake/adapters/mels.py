@@ -1,4 +1,4 @@
-"""Log-mel clips, as the lake holds them, for networks that hear them."""
+"""Log-mel clips of the lake, as inputs of networks."""
 
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from jobs.context import JobContext
 
 MEL_BYTES = 599 * 128 * 2
-"""Of a clip."""
+"""Size of a clip."""
 
 
 def to_mels(mels: pa.ChunkedArray) -> NDArray[np.float16]:
-    """[N, 599, 128] of column `mel`."""
+    """Return column `mel` [N, 599, 128]."""
     if not len(mels):
         return np.empty((0, 599, 128), np.float16)
     return np.stack([np.frombuffer(value, np.float16).reshape(599, 128) for value in mels.to_pylist()])
 
 
 def clips_of(ctx: "JobContext", preset: str) -> DataFrame:
-    """`track_id`, `clip`, `tiled`, `mel` of every track whose audio can be used."""
+    """Return `track_id`, `clip`, `tiled`, `mel` of every track with usable audio."""
     mel = ctx.read("mel", Partitions.CACHE).where(F.col("preset") == preset)
     return mel.join(ctx.read("track_clips").select("track_id", *KEY), [*KEY]).select("track_id", "clip", "tiled", "mel")

@@ -1,4 +1,4 @@
-"""What is written about tracks as vectors, for models that learn from it."""
+"""Vectors of texts about tracks, for models that use them as features."""
 
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from jobs.context import JobContext
 
 ROW_BYTES = 4_000
-"""Of a track with a vector of some hundred numbers on the driver."""
+"""Size of a track with a vector of some hundred numbers on the driver."""
 
 
 def track_vectors(ctx: "JobContext") -> DataFrame:
-    """`track_id`, `vector` of every track of which anything is written; no rows where no encoder has read it (job text_vectors)."""
+    """Return `track_id`, `vector` of every track with an encoded text (job text_vectors); empty without an encoder."""
     texts = ctx.read("track_texts").select("track_id", *KEY)
     return texts.join(ctx.read("text_vectors", Partitions.CACHE), [*KEY]).select("track_id", "vector")
 
 
 def vectors_in(rows: pa.Table) -> F32:
-    """Column `vector` [N, E]."""
+    """Return column `vector` [N, E]."""
     return np.asarray(pc.list_flatten(rows["vector"]).to_numpy().astype(np.float32).reshape(rows.num_rows, -1))

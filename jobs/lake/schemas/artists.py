@@ -1,4 +1,4 @@
-"""Tables of the artist level: what is near what, an artist's radio, a listener's mixes."""
+"""Tables of the artist level: similar tracks and artists, an artist's radio, a user's mixes."""
 
 from jobs.lake.schemas.columns import FLAG, INT, REAL, TEXT, TRACK, USER, column, define, optional
 

@@ -1,7 +1,7 @@
-"""Tables made of audio: what became of the files, clips, and what the genre network hears in them.
+"""Tables made of audio: the status of the files, clips, and the outputs of the genre network.
 
-Tables whose key begins with `content_hash` and `producer_version` are caches by content (jobs/lake/held.py): each night adds
-the rows of new content.
+Tables whose key begins with `content_hash` and `producer_version` are caches by content (jobs/content_cache.py): each night
+adds the rows of new content.
 """
 
 from pyspark.sql.types import ArrayType

@@ -1,7 +1,7 @@
-"""Tables made of what is written about tracks and users.
+"""Tables made of texts about tracks and users.
 
-Vectors of tracks are kept by content (jobs/lake/held.py): a text that was read on any night is not read again. Those of users stand
-beside the users, and are taken over from the night before.
+Vectors of tracks are cached by content (jobs/content_cache.py): a text that any night has encoded is not encoded again.
+Vectors of users are rows of the users, and are copied from the previous night.
 """
 
 from jobs.lake.schemas.audio import PRODUCER_VERSION

@@ -172,7 +172,7 @@ def csv_line_format(
 ) -> LineFormat:
     """Return the line format of records with `width` fields, below a header that starts with `header`.
 
-    `more`: further fields of LineFormat.
+    `has_lines`: further fields of LineFormat.
     """
     return LineFormat(
         {"columns": F.size("cells")}, (*csv_rules(width), *rules), columns, is_blank=is_header(header), **has_lines
