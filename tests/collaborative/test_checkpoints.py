@@ -126,7 +126,7 @@ def test_kill_after_the_fit_repeats_no_iteration(history: DataFrame, store: File
 
 
 @pytest.mark.parametrize(
-    "changed", [{"rank": 5}, {"iterations": 5}, {"seed": 8}, {"steps": 0}, {"regularisation": 0.02}]
+    "changed", [{"rank": 5}, {"iterations": 5}, {"seed": 8}, {"cg_steps": 0}, {"regularization": 0.02}]
 )
 def test_other_settings_start_again_and_remove_the_stale_checkpoint(
     history: DataFrame, store: FileStore, tmp_path: Path, changed: dict[str, float]

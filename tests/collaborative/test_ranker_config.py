@@ -67,12 +67,12 @@ def candidate_lists(night: Night) -> dict[tuple[str, str], list[tuple[str, str |
 @pytest.mark.parametrize(
     ("method", "config"),
     [
-        ("item_knn", {"neighbours": 5}),
-        ("ease", {"regularisation": 5.0}),
-        ("sparse_ease", {"neighbours": 3, "shrinkage": 1.0, "regularisation": 5.0}),
-        ("bpr", {"rank": 4, "passes": 40}),
+        ("item_knn", {"neighbors": 5}),
+        ("ease", {"regularization": 5.0}),
+        ("sparse_ease", {"neighbors": 3, "shrinkage": 1.0, "regularization": 5.0}),
+        ("bpr", {"rank": 4, "epochs": 40}),
         ("als", {"rank": 4}),
-        ("blend", {"rank": 4, "regularisation": 5.0}),
+        ("blend", {"rank": 4, "ease_regularization": 5.0}),
         ("als_mllib", {"rank": 4, "iterations": 4, "blocks": 99}),
     ],
 )
@@ -166,7 +166,7 @@ def test_live_ranker_without_a_card_raises(night: Night) -> None:
     ("card", "message"),
     [
         ({"method": "oracle"}, "unknown method 'oracle'"),
-        ({"method": "ease", "settings": {"depth": 3}}, "settings that are unknown"),
+        ({"method": "ease", "settings": {"depth": 3}}, "unknown settings"),
     ],
 )
 def test_card_with_unknown_method_or_setting_raises(card: dict[str, object], message: str) -> None:

@@ -12,7 +12,7 @@ FIGURES = {
     for name in ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20", "NDCG@100")
 }
 RANKER: dict[str, Any] = {
-    "name": "ranking", "digest": "abc", "title": "<EASE>", "method": "ease", "settings": {"regularisation": 100.0},
+    "name": "ranking", "digest": "abc", "title": "<EASE>", "method": "ease", "settings": {"regularization": 100.0},
     "synthetic": True, "protocol": "learned from a, asked for b", "train": {"users": 12_000, "tracks": 5, "ratings": 9},
     "tasks": {"discovery": {
         "queries": 9, "users": 8, "metrics": FIGURES, "beyond_accuracy": {"coverage": 0.4567, "diversity": None},
@@ -35,7 +35,7 @@ def test_recommender_page_has_figures_and_failed_checks() -> None:
         "0.2000 to 0.3000",
         "+0.1000",
         "0.4567",
-        "regularisation 100",
+        "regularization 100",
     ):
         assert text in page, text
     assert "0.1 against 0.2; must not be worse" in page
