@@ -63,7 +63,7 @@ def test_majority_of_terms_wins_with_ties_to_the_first_genre(spark: SparkSession
 def test_a_track_keeps_every_genre_that_annotators_give_it(spark: SparkSession) -> None:
     genres = genre_set("tagtraum14")
     rows = [("a", "Reggae", 1), ("a", "Rap", 2), ("a", "polka", 3), ("b", "hiphop", 1), ("b", "Rap", 2)]
-    labels = spark.createDataFrame(rows, "track_id string, label string, place int")
+    labels = spark.createDataFrame(rows, "track_id string, label string, label_rank int")
     audio = spark.createDataFrame([("a", None), ("c", "Jazz")], "track_id string, label string")
     actual = {row["track_id"]: (row["label_genre"], row["label_genres"]) for row in label_genres(labels, audio, genres).collect()}
     assert actual == {"a": ("Reggae", ["Rap", "Reggae"]), "b": ("Rap", ["Rap"]), "c": ("Jazz", ["Jazz"])}
