@@ -46,7 +46,7 @@ CHECKOUT = re.compile(r"^/.*/var/")
 
 
 def partitions(lake: Path) -> dict[tuple[str, str], pd.DataFrame]:
-    """Return the committed rows by (part of a table, date)."""
+    """Return the committed rows by (part of a table, date); partitions without rows are left out."""
     frames = {}
     for manifest in sorted(lake.rglob("_manifest.json")):
         content = json.loads(manifest.read_text())
@@ -54,7 +54,7 @@ def partitions(lake: Path) -> dict[tuple[str, str], pd.DataFrame]:
         if content["folder"]:
             files = sorted(folder.glob("*.parquet"))
             frames[content["table"], content["date"]] = pd.concat([pq.ParquetFile(f).read().to_pandas() for f in files])
-    return frames
+    return {key: rows for key, rows in frames.items() if len(rows)}
 
 
 def renamed(part: str, rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
