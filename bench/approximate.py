@@ -140,14 +140,14 @@ def main(way: str, catalogue: Catalogue) -> dict[str, float]:
     queries = train[asking(train.shape[0])]
     queries = csr_array((queries.data, queries.indices, queries.indptr), shape=(len(users), len(items)))
     began = time.process_time()
-    shelf = exact_index.build_index(items) if way == "exact" else ivf_index.build_index(items)
+    index = exact_index.build_index(items) if way == "exact" else ivf_index.build_index(items)
     built = time.process_time() - began
 
     def search(begin: int) -> TopK:
         block = slice(begin, begin + BLOCK)
-        if isinstance(shelf, ivf_index.IVFIndex):
-            return ivf_index.search(users[block], shelf, queries[block], TOP_N)
-        return exact_index.search(users[block], shelf, queries[block], TOP_N)
+        if isinstance(index, ivf_index.IVFIndex):
+            return ivf_index.search(users[block], index, queries[block], TOP_N)
+        return exact_index.search(users[block], index, queries[block], TOP_N)
 
     for begin in range(0, WARM_UP, BLOCK):
         search(begin)

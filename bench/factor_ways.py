@@ -43,10 +43,10 @@ def ours(given: str, lists: str) -> dict[str, float]:
     alternated = time.monotonic() - began
     users = ials.fold_in(likes, items, config, CORES)
     fitted, began = time.monotonic() - began, time.monotonic()
-    shelf = exact_index.build_index(items)
+    index = exact_index.build_index(items)
     parts = [slice(begin, begin + 10_000) for begin in range(0, len(users), 10_000)]
     with thread_pool(CORES) as pool:
-        parts_found = list(pool.map(lambda part: exact_index.search(users[part], shelf, ratings[part], TOP_N), parts))
+        parts_found = list(pool.map(lambda part: exact_index.search(users[part], index, ratings[part], TOP_N), parts))
     took = time.monotonic() - began
     sizes = [min(10_000, len(users) - part.start) for part in parts]
     np.save(lists, np.concatenate([_table(best, size) for best, size in zip(parts_found, sizes, strict=True)]))

@@ -43,9 +43,9 @@ def build_similar(spark: SparkSession, entities: Entities, config: Config) -> Da
 
         torch.set_num_threads(1)  # Spark runs one task per core already
         entities = broadcast.value
-        shelf, same = exact_index.build_index(entities.space.vectors), group_by_label(entities.same)
+        index, same = exact_index.build_index(entities.space.vectors), group_by_label(entities.same)
         for batch in filter(len, batches):
-            yield nearest_rows(entities, shelf, same, batch["id"].to_numpy(), config)
+            yield nearest_rows(entities, index, same, batch["id"].to_numpy(), config)
 
     numbers = spark.range(0, count, 1, max(1, -(-count // config.per_task)))
     return (
@@ -56,10 +56,10 @@ def build_similar(spark: SparkSession, entities: Entities, config: Config) -> Da
 
 
 def nearest_rows(
-    entities: Entities, shelf: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config
+    entities: Entities, index: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config
 ) -> pa.RecordBatch:
     """Return the nearest neighbours of `rows` [B] as rows of `build_similar` without their reasons."""
-    best = nearest_neighbors(entities.space, shelf, same, rows, config.neighbours)
+    best = nearest_neighbors(entities.space, index, same, rows, config.neighbours)
     score = np.clip(best.score, 0, 1).round(6)
     # a similarity of 0 is none, whatever the setting
     good = (score >= config.min_similarity) & (score > 0)

@@ -1,4 +1,4 @@
-"""New tracks: who will like them is by_model where it lies in what is known of them, and nowhere else."""
+"""Prediction of likes of new tracks is accurate with features that carry the planted signal, and not without."""
 
 from dataclasses import replace
 from functools import partial
