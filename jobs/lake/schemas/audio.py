@@ -100,7 +100,7 @@ TRACK_DESCRIPTORS = define(
 )
 AUDIO_SCORES = define(
     "audio_scores",
-    "audio content as the genre model hears it (a network: the mean over its clips), once for all nights",
+    "genre scores of audio content (a network: the mean over its clips), once for all nights",
     "genre_score",
     ("content_hash", "producer_version"),
     CONTENT,
@@ -110,7 +110,7 @@ AUDIO_SCORES = define(
 )
 GENRE_SCORES = define(
     "genre_scores",
-    "track as the genre model hears it (a network: the mean over the clips of its audio)",
+    "genre scores of a track (a network: the mean over the clips of its audio)",
     "genre_score",
     ("track_id",),
     TRACK,
