@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from bench.harness import WORK
 from jobs.audio import mel
 from jobs.audio.clip_positions import clip_starts
+from jobs.audio.config import MelConfig
 from jobs.audio.decode import mix_to_mono
 from jobs.genre import score
+from jobs.genre.config import GenreScoreConfig
 from jobs.genre.model import GenreModel
 from jobs.lake.model_registry import RegisteredModel
 from jobs.settings import Settings
@@ -31,7 +33,8 @@ from jobs.spark import rows_per_batch, session
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.genre_networks import to_bytes, to_card
-from models.mel import COMPRESSION, PRESETS, MelPreset, log_mel
+from models.mel import COMPRESSION, log_mel
+from models.mel_presets import PRESETS, MelPreset
 
 FILES, SECONDS, RATE = 48, 30, 44_100
 """Music files: stereo MP3, as previews are."""
@@ -91,7 +94,7 @@ def mel_librosa() -> dict[str, float]:
 
 def files_ours() -> dict[str, float]:
     """Run the work of the job `mel` for both presets."""
-    config = mel.Config()
+    config = MelConfig()
     files = [{"path": str(path), "content_hash": sha256(path.read_bytes()).hexdigest()} for path in music()]
     mel.extract_clips(files[0], config)
     return timed(lambda: each(lambda file: mel.extract_clips(file, config), files * PASSES), FILES * PASSES)
@@ -99,7 +102,7 @@ def files_ours() -> dict[str, float]:
 
 def files_floor() -> dict[str, float]:
     """Read, mix and resample, then compute the bare FFT of the clips' frames."""
-    files, config = music(), mel.Config()
+    files, config = music(), MelConfig()
 
     def decoded(path: Path) -> NDArray[np.float32]:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
@@ -115,7 +118,7 @@ def files_floor() -> dict[str, float]:
     return {"seconds": seconds, "a_second": len(many_files) / seconds}
 
 
-def _frames(preset: MelPreset, samples: int, config: mel.Config) -> torch.Tensor:
+def _frames(preset: MelPreset, samples: int, config: MelConfig) -> torch.Tensor:
     """Windows [clips x frames, n_fft] as the clips of a file have them."""
     clips = len(clip_starts(samples, preset.clip_samples, config.clips, config.choice, ""))
     return torch.randn(clips * preset.frames, preset.n_fft)
@@ -131,7 +134,7 @@ def score_torch() -> dict[str, float]:
     """Run the network on batches of Spark's size."""
     network, mels = untrained_network()
     predict(network, mels[:32], 32)
-    return timed(lambda: predict(network, mels, score.Config().batch), SCORED)
+    return timed(lambda: predict(network, mels, GenreScoreConfig().batch), SCORED)
 
 
 def score_spark() -> dict[str, float]:
@@ -146,8 +149,8 @@ def score_spark() -> dict[str, float]:
     clips = spark.read.parquet(output)
 
     def once() -> None:
-        with rows_per_batch(spark, score.Config().batch):
-            score.build_scores(clips, model, score.Config()).write.format("noop").mode("overwrite").save()
+        with rows_per_batch(spark, GenreScoreConfig().batch):
+            score.build_scores(clips, model, GenreScoreConfig()).write.format("noop").mode("overwrite").save()
 
     for _ in range(3):  # Java compiles what it does often
         once()

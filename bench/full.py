@@ -17,15 +17,15 @@ from typing import Any
 
 from bench.full_data import Full, full
 from bench.harness import RESULTS, WORK, Stolen, machine, run_and_read
-from jobs.artists import config as artists
+from jobs.artists.config import ArtistsConfig
 from jobs.code_version import code_version
-from jobs.collaborative import candidates
+from jobs.collaborative.config import CandidatesConfig
 from jobs.context import JobContext, Night
 from jobs.job_config import Config
 from jobs.mongo import embedded, lease, mongod, runs
 from jobs.mongo.connection import connect
-from jobs.publish import night
-from jobs.ranking import rank
+from jobs.publish.config import PublishConfig
+from jobs.ranking.config import RankConfig
 from jobs.recommenders.ranker_config import RANKING
 from jobs.registry import jobs_named
 from jobs.settings import Settings
@@ -58,8 +58,8 @@ path = "{labels}"
 WITH_GENRES = "-genres"
 CORES, HEAP = 2, "8g"
 OVERALL_ONLY: dict[str, Config] = {
-    "candidates": candidates.Config(per_genre=0), "artists": artists.Config(neighbours=0), "rank": rank.Config(per_genre=0),
-    "publish": night.Config(per_genre=0),
+    "candidates": CandidatesConfig(per_genre=0), "artists": ArtistsConfig(neighbours=0), "rank": RankConfig(per_genre=0),
+    "publish": PublishConfig(per_genre=0),
 }  # fmt: skip
 
 
@@ -164,10 +164,10 @@ def stage(size: str, name: str) -> None:
         lease.take(store, DATE.isoformat(), run_id, os.getpid())
         one = Night(DATE, run_id, sources, settings, spark)
         one.models.register(RANKING, b"recipe", RECIPE)
-        module = job.load()
-        config = module.Config() if size.endswith(WITH_GENRES) else OVERALL_ONLY.get(name, module.Config())
+        default = job.config_class()()
+        config = default if size.endswith(WITH_GENRES) else OVERALL_ONLY.get(name, default)
         ctx = JobContext(one, name, config)
-        module.run(ctx)
+        job.load().run(ctx)
         ctx.commit()
         lease.release(store, DATE.isoformat(), run_id)
     print(json.dumps({"seconds": round(time.monotonic() - began, 1), "start_of_spark": round(started, 1)}))

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from bench.harness import WORK
 from jobs.context import JobContext, Night
+from jobs.job_config import NoSettings
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.sources.ingest import events, snapshots
@@ -59,7 +60,7 @@ def _job(spark: SparkSession, job: ModuleType, kind: str, given: str, date: dt.d
     as_of = "" if kind == "app_log" else "as_of = 2026-11-01\n"
     file.write_text(f'name = "bench"\ngenres = "pmrs7"\n[[source]]\nname = "it"\nformat = "{kind}"\npath = "{given}"\n{as_of}')
     settings = Settings(var=WORK, lake=str(WORK / "lake"))
-    ctx = JobContext(Night(date, "bench", load_sources(file), settings, spark), "bench", job.Config())
+    ctx = JobContext(Night(date, "bench", load_sources(file), settings, spark), "bench", NoSettings())
     job.run(ctx)
     ctx.commit()
 

@@ -69,9 +69,9 @@ class Night:
         return genre_set(self.sources.genres)
 
     def config_of(self, name: str) -> Any:
-        """Return the Config of a job: the sources file's values over the defaults. Raises SourceError for an invalid value."""
+        """Return the config of a job: the sources file's values over the defaults. Raises SourceError for an invalid value."""
         job = next(job for job in JOBS if job.name == name)
-        return build_config(job.load().Config, self.sources.jobs.get(name, {}), f"{self.sources.path}, [jobs.{name}]")
+        return build_config(job.config_class(), self.sources.jobs.get(name, {}), f"{self.sources.path}, [jobs.{name}]")
 
 
 @dataclass
@@ -113,7 +113,7 @@ class JobContext:
         return self.night.settings.backfill
 
     def config_of(self, job: str) -> Any:
-        """Return the Config of another job, and record it as an input."""
+        """Return the config of another job, and record it as an input."""
         config = self.night.config_of(job)
         self.inputs[f"config|{job}"] = config_json(config)
         return config

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 from jobs.errors import SourceError
@@ -14,6 +14,11 @@ class Config(Protocol):
     """A job's frozen config dataclass: *what* is computed."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Config of a job without settings."""
 
 
 def build_config(cls: type, values: Mapping[str, Any], location: str) -> Any:

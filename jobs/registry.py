@@ -13,7 +13,7 @@ FAMILIES = ("ingest", "prepare", "audio", "genre", "recommend", "publish")
 
 @dataclass(frozen=True)
 class Job:
-    """One job: `module` holds its docstring, `Config`, pure `build_x` functions and `run(ctx)`."""
+    """One job: `module` holds its docstring, pure `build_x` functions and `run(ctx)`."""
 
     name: str
     family: str
@@ -22,10 +22,19 @@ class Job:
     writes: tuple[str, ...] = ()
     reusable: bool = True
     """Its rows depend on its manifest's inputs alone, so that equal inputs need no second computation."""
+    config: str = "jobs.job_config:NoSettings"
+    """Module and class of its settings. The module loads without Spark and torch: the settings tell whether rows can be
+    reused, and a job whose rows are reused is not imported."""
 
     def load(self) -> ModuleType:
         """Import the job's module when it is first run: `pmrs jobs` does not import torch."""
         return importlib.import_module(self.module)
+
+    def config_class(self) -> type:
+        """Import the class of the job's settings, without the job's module."""
+        module, _, name = self.config.partition(":")
+        settings: type = getattr(importlib.import_module(module), name)
+        return settings
 
 
 JOBS = (
@@ -33,22 +42,36 @@ JOBS = (
     Job("snapshots", "ingest", "jobs.sources.ingest.snapshots", "Catalogue, labels, counts, profiles, audio files", reusable=False),
     Job("forget", "ingest", "jobs.erasure.erase", "Whoever asked to be forgotten leaves older nights too", reusable=False),
     Job("catalogue", "prepare", "jobs.catalogue.tracks", "One truth per track", ("tracks", "song_tracks", "join_drops/catalogue")),
-    Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "eligible_users", "join_drops/history")),
-    Job("mel", "audio", "jobs.audio.mel", "New audio to log-mel clips, both presets", ("track_clips", "quarantine/mel")),
-    Job("descriptors", "audio", "jobs.audio.descriptors", "New audio described", ("track_descriptors", "quarantine/descriptors")),
-    Job("text_vectors", "genre", "jobs.text.vectors", "What is written, as vectors", reusable=False),
-    Job("genre_train", "genre", "jobs.genre.train", "Train the genre model where none is registered", reusable=False),
-    Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",)),
+    Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "eligible_users", "join_drops/history"),
+        config="jobs.history.config:HistoryConfig"),
+    Job("mel", "audio", "jobs.audio.mel", "New audio to log-mel clips, both presets", ("track_clips", "quarantine/mel"),
+        config="jobs.audio.config:MelConfig"),
+    Job("descriptors", "audio", "jobs.audio.descriptors", "New audio described", ("track_descriptors", "quarantine/descriptors"),
+        config="jobs.audio.config:DescriptorsConfig"),
+    Job("text_vectors", "genre", "jobs.text.vectors", "What is written, as vectors", reusable=False,
+        config="jobs.text.config:TextVectorsConfig"),
+    Job("genre_train", "genre", "jobs.genre.train", "Train the genre model where none is registered", reusable=False,
+        config="jobs.genre.config:GenreTrainConfig"),
+    Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",),
+        config="jobs.genre.config:GenreScoreConfig"),
     Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
-    Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
-    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", LISTS),
-    Job("content", "recommend", "jobs.content.candidates", "Unplayed tracks", ("content_factors", "content_candidates")),
-    Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
-    Job("artists", "recommend", "jobs.artists.artists", "Similar artists and tracks, radio, daily mixes", ARTIST_LEVEL),
-    Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
-    Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists and the day", ("quality", "genre_confidence")),
-    Job("report", "publish", "jobs.report.night", "The night's HTML report", reusable=False),
-)
+    Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors"),
+        config="jobs.collaborative.config:CollaborativeConfig"),
+    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", LISTS,
+        config="jobs.collaborative.config:CandidatesConfig"),
+    Job("content", "recommend", "jobs.content.candidates", "Unplayed tracks", ("content_factors", "content_candidates"),
+        config="jobs.content.config:ContentConfig"),
+    Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",),
+        config="jobs.ranking.config:RankConfig"),
+    Job("artists", "recommend", "jobs.artists.artists", "Similar artists and tracks, radio, daily mixes", ARTIST_LEVEL,
+        config="jobs.artists.config:ArtistsConfig"),
+    Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False,
+        config="jobs.publish.config:PublishConfig"),
+    Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists and the day", ("quality", "genre_confidence"),
+        config="jobs.evaluate.config:QualityConfig"),
+    Job("report", "publish", "jobs.report.night", "The night's HTML report", reusable=False,
+        config="jobs.report.config:ReportConfig"),
+)  # fmt: skip
 
 
 def jobs_named(name: str) -> list[Job]:

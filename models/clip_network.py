@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.data.clips import AugmentConfig, augment
+from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS
 from models.training.loop import TrainConfig
 from models.types import F16, F32
 
@@ -26,8 +27,8 @@ class ClipConfig(TrainConfig):
     n_side_features: int = 0  # numbers per clip besides its sound, concatenated before the output layer
     n_mels: int = 128
     frames: int = 599
-    max_clips: int = 7_000  # clips shown over all epochs: bounds CPU time (about 60 clips/s on 2 idle cores)
-    batch_size: int = 16
+    max_clips: int = MAX_CLIPS  # clips shown over all epochs
+    batch_size: int = CLIP_BATCH_SIZE
     lr: float = 5e-4  # peak of a one-cycle schedule
     weight_decay: float = 0.02
     label_smoothing: float = 0.05

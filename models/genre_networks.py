@@ -15,7 +15,7 @@ NETWORKS: dict[str, tuple[type[ClipConfig], type[ClipNetwork]]] = {
     "genre_cnn": (GenreCNNConfig, GenreCNN),
     "short_chunk": (ShortChunkConfig, ShortChunkCNN),
 }
-"""Name: configuration class, and the network that it builds."""
+"""Name: configuration class, and the network that it builds. `defaults.NETWORK_NAMES` has the same names."""
 
 
 def build(cfg: ClipConfig) -> ClipNetwork:

@@ -1,7 +1,7 @@
 """Log-mel spectrograms: the input of PMRS's network, 599 frames x 128 mel bins per clip.
 
 PMRS (section III) and the article its network comes from print "599 frames" for clips of different lengths;
-no integer hop gives exactly 599 for 4 s, so there are two presets (see `PRESETS`). What the paper calls MFCC
+no integer hop gives exactly 599 for 4 s, so there are two presets (models/mel_presets.py). What the paper calls MFCC
 is log-mel there. The filterbank is Slaney's (linear below 1 kHz, logarithmic above, each triangle of
 unit area). It equals `librosa.filters.mel`, which only the tests use.
 
@@ -9,7 +9,6 @@ Compression is log(1 + 10000 x power): as good as a logarithm over 70 dB, zero f
 values lie in 0..20, where float16 keeps them to 0.01.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,45 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.mel_presets import MelPreset
+
 COMPRESSION = 10_000.0  # C of log(1 + C * mel power)
 LINEAR_HZ_PER_MEL = 200.0 / 3.0  # Slaney's Auditory Toolbox: 66.7 Hz a mel below 1 kHz ...
 LOG_START_HZ = 1000.0
 BANDS = 4  # groups of filters: in one product of all filters, three quarters of the factors would be zeros
 LOG_STEP = np.log(6.4) / 27.0  # ... and 27 mels from 1 kHz to 6.4 kHz above it
-
-
-@dataclass(frozen=True)
-class MelPreset:
-    """Parameters of a spectrogram. `clip_samples` and `hop` are samples at `sample_rate`."""
-
-    name: str
-    clip_samples: int
-    hop: int
-    n_fft: int
-    sample_rate: int = 22_050
-    n_mels: int = 128
-    frames: int = 599
-
-    @property
-    def seconds(self) -> float:
-        """Length of a full clip in seconds."""
-        return self.clip_samples / self.sample_rate
-
-
-PRESETS: dict[str, MelPreset] = {
-    # 4 s at hop 147 (6.7 ms) are 601 centred frames; the last two hang over the clip's end. A window of 1024
-    # (46 ms) keeps the drum hits apart that 2048 would blur, and still leaves no mel filter empty.
-    "pmrs-4s": MelPreset("pmrs-4s", clip_samples=4 * 22_050, hop=147, n_fft=1024),
-    # The Spotify article's 30 s: hop 1105 (50 ms) gives exactly 599 centred frames.
-    "spotify-30s": MelPreset("spotify-30s", clip_samples=30 * 22_050, hop=1105, n_fft=2048),
-}
-
-
-def preset(name: str) -> MelPreset:
-    """Return the preset of this name. Raises ValueError with the existing names."""
-    if name not in PRESETS:
-        raise ValueError(f"no mel preset is called {name!r}: use one of {', '.join(sorted(PRESETS))}")
-    return PRESETS[name]
 
 
 def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,10 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from models.defaults import MAX_TOKENS
 from models.torch_device import best_device
-
-MAX_TOKENS = 64
-"""Longer texts are truncated. Title, artist, release and ten tags have about forty tokens."""
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
 OPTIONAL_FILES = ("tokenizer_config.json", "special_tokens_map.json")

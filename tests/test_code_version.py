@@ -69,6 +69,14 @@ def test_an_unknown_module_is_refused(project: Path) -> None:
         version(project, "jobs.gone")
 
 
+def test_version_of_a_job_covers_its_settings() -> None:
+    from jobs.code_version import _closure
+    from jobs.settings import REPOSITORY
+
+    for job in JOBS:
+        assert job.config.partition(":")[0] in _closure((job.module,), "", "", REPOSITORY), job.name
+
+
 def test_no_job_depends_on_commands(project: Path) -> None:
     from jobs.code_version import _closure
     from jobs.settings import REPOSITORY

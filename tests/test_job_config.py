@@ -1,5 +1,8 @@
 """Settings of jobs in a sources file: what is given counts, what is misspelt or of another kind is refused in a sentence."""
 
+import os
+import subprocess
+import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import pytest
 from jobs.errors import SourceError
 from jobs.job_config import TYPE_NAMES, build_config
 from jobs.registry import JOBS
+from jobs.settings import REPOSITORY
 from jobs.sources.config import load_sources
 
 FILE = 'name = "x"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "logs"\n'
@@ -51,10 +55,24 @@ def test_what_does_not_fit_is_refused_by_its_name(given: dict[str, Any], message
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_every_setting_of_every_job_can_be_given(job: Any) -> None:
-    kind = job.load().Config
+    kind = job.config_class()
     assert all(type(one.default) in TYPE_NAMES for one in fields(kind))
     defaults = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(kind()).items()}
     assert build_config(kind, defaults, "here") == kind()
+
+
+def test_settings_of_all_jobs_load_without_heavy_packages() -> None:
+    heavy = ("librosa", "numpy", "pandas", "pyarrow", "pyspark", "scipy", "sklearn", "torch")
+    script = (
+        "import sys\n"
+        "from jobs.registry import JOBS\n"
+        "names = [job.config_class().__name__ for job in JOBS]\n"
+        f"print(len(names), *sorted(set({heavy!r}) & set(sys.modules)))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=True)
+    assert done.stdout.split() == [str(len(JOBS))]
 
 
 def test_a_sources_file_names_jobs(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.artists.config import Config
+from jobs.artists.config import ArtistsConfig
 from jobs.artists.known import TrackFeatures, artist_key, encode, load_features, same_artist_labels
 from jobs.artists.mixes import build_mixes, mix_inputs
 from jobs.artists.near import Entities, build_similar
@@ -40,7 +40,7 @@ def run(ctx: JobContext) -> None:
 
     Features: factors, descriptors, texts, tracks, genres, terms.
     """
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: ArtistsConfig = ctx.config  # type: ignore[assignment]
     config.check()
     try:
         features = load_features(ctx, config) if config.neighbours else None
@@ -55,7 +55,7 @@ def run(ctx: JobContext) -> None:
     ctx.write_empty("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
 
 
-def _write(ctx: JobContext, features: TrackFeatures, config: Config) -> None:
+def _write(ctx: JobContext, features: TrackFeatures, config: ArtistsConfig) -> None:
     LOG.info("compared by", tracks=len(features.ids), artists=len(features.artist_ids), **_shares(features))
     with rows_per_batch(ctx.spark, exact_index.USER_BATCH):
         similar = ctx.write("similar_tracks", similar_tracks(ctx, features, config))
@@ -69,7 +69,7 @@ def _shares(features: TrackFeatures) -> dict[str, float]:
     return {name: round(weight, 3) for name, weight in zip(features.tracks.names, features.tracks.weights, strict=True)}
 
 
-def similar_tracks(ctx: JobContext, features: TrackFeatures, config: Config) -> DataFrame:
+def similar_tracks(ctx: JobContext, features: TrackFeatures, config: ArtistsConfig) -> DataFrame:
     """Return table `similar_tracks`."""
     genre, genres = encode(features.facts["genre"])
     song, songs = encode(features.facts["song_id"])
@@ -79,7 +79,7 @@ def similar_tracks(ctx: JobContext, features: TrackFeatures, config: Config) -> 
     return build_similar(ctx.spark, entities, config).withColumnRenamed("id", "track_id")
 
 
-def _write_artists(ctx: JobContext, features: TrackFeatures, config: Config) -> None:
+def _write_artists(ctx: JobContext, features: TrackFeatures, config: ArtistsConfig) -> None:
     tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
     names = artist_names(tracks, ctx.spark.createDataFrame(pa.table({"artist_id": features.artist_ids})))
     genres = pc.unique(features.facts["genre"].drop_null()).sort()
@@ -111,7 +111,7 @@ def main_genre(features: TrackFeatures) -> I64:
     return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
 
 
-def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, config: Config) -> DataFrame:
+def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, config: ArtistsConfig) -> DataFrame:
     """Return table `daily_mixes`."""
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")

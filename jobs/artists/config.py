@@ -6,7 +6,7 @@ from jobs.errors import SourceError
 
 
 @dataclass(frozen=True)
-class Config:
+class ArtistsConfig:
     """Weights of the similarity, lengths of the lists, and limits of a mix."""
 
     collaborative: float = 2.0

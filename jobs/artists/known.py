@@ -9,7 +9,7 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.artists.config import Config
+from jobs.artists.config import ArtistsConfig
 from jobs.artists.words import MODALITIES
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
@@ -62,7 +62,7 @@ def artist_key() -> Column:
     return F.coalesce("artist_id", F.concat(F.lit(NAMELESS), "artist"))
 
 
-def load_features(ctx: JobContext, config: Config) -> TrackFeatures | None:
+def load_features(ctx: JobContext, config: ArtistsConfig) -> TrackFeatures | None:
     """Return the features from the night's tables; None if there are neither factors nor audio.
 
     Raises MemoryLimitError if they exceed the driver's limit.

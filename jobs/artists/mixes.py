@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.artists.config import Config
+from jobs.artists.config import ArtistsConfig
 from jobs.artists.known import TrackFeatures, encode
 from jobs.artists.words import MODALITIES
 from jobs.lake.user_items import user_blocks
@@ -89,7 +89,7 @@ def mix_inputs(features: TrackFeatures, similar: pa.Table, limit: int) -> MixInp
     )
 
 
-def mixes_of(items: I64, ratings: F32, inputs: MixInputs, config: Config) -> list[Mix]:
+def mixes_of(items: I64, ratings: F32, inputs: MixInputs, config: ArtistsConfig) -> list[Mix]:
     """Return the mixes of a user with rated `items` [n], in ascending order; the mix with most liked tracks first."""
     liked = items[(ratings >= config.min_rating) & inputs.vectors[items].any(axis=1)]
     liked_ratings = ratings[np.searchsorted(items, liked)]
@@ -180,7 +180,7 @@ def _interleave(
     )
 
 
-def build_mixes(user_rows: DataFrame, inputs: MixInputs, config: Config, names: DataFrame) -> DataFrame:
+def build_mixes(user_rows: DataFrame, inputs: MixInputs, config: ArtistsConfig, names: DataFrame) -> DataFrame:
     """Return table `daily_mixes` from rows of `jobs.lake.user_items.build_user_items`; `names`: `track_id`, `name`."""
     broadcast = user_rows.sparkSession.sparkContext.broadcast(inputs)
 

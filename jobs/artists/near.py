@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.artists import words
-from jobs.artists.config import Config
+from jobs.artists.config import ArtistsConfig
 from models import exact_index
 from models.modality_space import DuplicateGroups, ModalitySpace, group_by_label, nearest_neighbors
 from models.types import I64
@@ -34,7 +34,7 @@ class Entities:
     genres: pa.Array
 
 
-def build_similar(spark: SparkSession, entities: Entities, config: Config) -> DataFrame:
+def build_similar(spark: SparkSession, entities: Entities, config: ArtistsConfig) -> DataFrame:
     """Return `id`, `rank`, `similar_id`, `score`, `cos_...`, `top_modality`, `why`: the nearest of each entity."""
     broadcast, count = spark.sparkContext.broadcast(entities), len(entities.ids)
 
@@ -56,7 +56,7 @@ def build_similar(spark: SparkSession, entities: Entities, config: Config) -> Da
 
 
 def nearest_rows(
-    entities: Entities, index: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: Config
+    entities: Entities, index: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: ArtistsConfig
 ) -> pa.RecordBatch:
     """Return the nearest neighbours of `rows` [B] as rows of `build_similar` without their reasons."""
     best = nearest_neighbors(entities.space, index, same, rows, config.neighbours)

@@ -1,11 +1,10 @@
 """Choose the clips of a file that are used."""
 
 import hashlib
-from typing import Literal
 
 import numpy as np
 
-ClipSelection = Literal["spread", "middle", "random"]
+from jobs.audio.config import ClipSelection
 
 
 def clip_starts(samples: int, clip: int, n_clips: int, selection: ClipSelection, seed: str) -> list[int]:

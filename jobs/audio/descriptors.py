@@ -3,7 +3,7 @@
 Uses the middle of the file, mono at 22,050 Hz. jobs/audio/librosa_features.py defines the descriptors.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -11,28 +11,13 @@ from typing import Any
 import numpy as np
 
 from jobs.audio import decode, extraction, librosa_features
+from jobs.audio.config import DescriptorsConfig
 from jobs.content_cache import program_version
 from jobs.context import JobContext
 from jobs.lake.content_keys import KEY
 
 
-@dataclass(frozen=True)
-class Config:
-    """How much of a file is described, and limits on its cost."""
-
-    seconds: float = 30.0
-    """Seconds around the middle: the length of a preview. Tempo needs ten at least."""
-    mfcc: int = 20
-    """Number of cepstral coefficients, including the first one (the level)."""
-    decimals: int = 4
-    """Digits of the stored values: removes differences in the last bits between machines."""
-    max_bytes: int = 500_000_000
-    """As in the job `mel`."""
-    file_seconds: float = 60.0
-    """Time limit for one file, in seconds; usual ones take about one."""
-
-
-def describe_file(file: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def describe_file(file: dict[str, Any], config: DescriptorsConfig) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the facts of a file, and its one row of table `audio_descriptors`. Raises UnusableAudio."""
     decoded = decode.decode_content(
         file["path"], file["content_hash"], librosa_features.RATE, config.seconds, config.max_bytes
@@ -48,7 +33,7 @@ def run(ctx: JobContext) -> None:
     """Describe the files of `audio_files` that the job `mel` could use; write new `audio_descriptors` and
     `track_descriptors`.
     """
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: DescriptorsConfig = ctx.config  # type: ignore[assignment]
     files = ctx.read("audio_files").join(ctx.read_required("track_clips").select("track_id"), "track_id", "left_semi")
     producer_version = program_version(
         replace(config, max_bytes=0, file_seconds=0), (decode, librosa_features), version("librosa")

@@ -12,7 +12,7 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from models.mel import PRESETS
+from models.mel_presets import PRESETS
 
 RATE = PRESETS["pmrs-4s"].sample_rate
 N_FFT, HOP = 2048, 512

@@ -1,10 +1,10 @@
 """Merge the sources' descriptions of each track into one: `pmrs run catalogue --date D`.
 
 Mismatched pairs of song and track are removed. Artists without an id are looked up by name. Genres from annotations and
-artist terms are mapped to the run's genre set (jobs/genres.toml).
+artist terms are mapped to the run's genre set (jobs/genres.toml). The job has no settings: sources and genre maps
+decide.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -17,11 +17,6 @@ from jobs.lake.join_drops import join_drop
 from jobs.lake.partitions import Partitions
 
 FIELDS = ("song_id", "title", "artist_id", "artist")
-
-
-@dataclass(frozen=True)
-class Config:
-    """No settings: sources and genre maps decide."""
 
 
 def merge_sources(rows: DataFrame) -> DataFrame:

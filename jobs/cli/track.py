@@ -9,6 +9,7 @@ from rich.text import Text
 from jobs.atomic_io import write_atomic
 from jobs.cli.show import console
 from jobs.context import JobContext, Night
+from jobs.job_config import NoSettings
 from jobs.lake.files import FileStore
 from jobs.lake.format import require_format
 from jobs.report import track
@@ -31,7 +32,7 @@ def write_track_page(
     require_format(FileStore(f"{settings.lake_root}/{sources.name}"))
     spark = session(f"pmrs track {night_date}", settings)
     night = Night(night_date, "track", sources, settings, spark)
-    details = track.read_details(JobContext(night, "track", track.Config()), track_id)
+    details = track.read_details(JobContext(night, "track", NoSettings()), track_id)
     path = html or track_file(settings, sources.name, details.date, track_id)
     write_atomic(path, track.render(details))
     return details, path

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
+from jobs.collaborative.config import CandidatesConfig
 from jobs.collaborative.incremental import build_fingerprints, previous_candidates, unchanged_users
 from jobs.context import JobContext
 from jobs.errors import LakeError
@@ -39,27 +40,6 @@ from models.torch_device import best_device
 
 OVERALL = "overall"
 SCHEMA: pa.Schema = to_arrow_schema(table("candidates").read_schema)
-
-
-@dataclass(frozen=True)
-class Config:
-    """Numbers of candidates, and how users are grouped. The live ranker determines the scores."""
-
-    overall: int = 20
-    """Candidates for the overall list: as many as are published."""
-    per_genre: int = 10
-    """Candidates for each genre's list: as many as are published."""
-    users_per_task: int = 2_000
-    """Users per task. It fixes which users share a block: equal inputs give equal bits on any number of cores."""
-    users_per_block: int = 250
-    """Users scored at once: 250 x 50,000 tracks are 50 MB of scores, and three such arrays exist at a time.
-
-    If the top-N search needs no full scores, `exact_index.USER_BATCH` users are scored at once instead."""
-    approximate_from: int = 0
-    """Number of tracks from which the overall list is searched approximately (models/ivf_index.py).
-
-    It applies to rankers of factors without genre lists. 0: never, because the exact search is faster up to 2 million
-    tracks with the norms of fitted factors (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +70,16 @@ class ServingModel:
             return self.index
         return exact_index.build_index(self.model.factors, best_device()) if isinstance(self.model, ALSModel) else None
 
-    def bytes(self, config: Config) -> int:
+    def bytes(self, config: CandidatesConfig) -> int:
         """Return the bytes of the bundle in each task; an index holds the factors a second time."""
         tensor_bytes = sum(array.nbytes for array in self.model.tensors().values())
         return tensor_bytes * (2 if self.searches(config) else 1) + self.catalogue.genre_probabilities.nbytes
 
-    def searches(self, config: Config) -> bool:
+    def searches(self, config: CandidatesConfig) -> bool:
         """Return True if the search needs no full scores. Genre lists and PMRS's ranker need every percentile."""
         return isinstance(self.model, ALSModel) and not config.per_genre and not self.uses_genre_profile
 
-    def top_lists(self, user_items: csr_array, config: Config) -> RankedLists:
+    def top_lists(self, user_items: csr_array, config: CandidatesConfig) -> RankedLists:
         """Return the lists of users with ratings `user_items` [B, I]."""
         if isinstance(self.model, ALSModel) and self.searches(config) and self._factors:
             return search_lists(self.model, self._factors, user_items, config.overall)
@@ -125,15 +105,15 @@ def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tu
         raise LakeError(f"The live ranker, {ranker.method.title}, cannot be fitted: {error}. Promote another.") from None
 
 
-def with_index(model_bundle: ServingModel, config: Config) -> ServingModel:
-    """Return the bundle with an index for approximate search, if `Config.approximate_from` requires one."""
+def with_index(model_bundle: ServingModel, config: CandidatesConfig) -> ServingModel:
+    """Return the bundle with an index for approximate search, if `CandidatesConfig.approximate_from` requires one."""
     if not isinstance(model_bundle.model, ALSModel) or not model_bundle.searches(config):
         return model_bundle
     approximate = 0 < config.approximate_from <= len(model_bundle.track_ids)
     return replace(model_bundle, index=ivf_index.build_index(model_bundle.model.factors)) if approximate else model_bundle
 
 
-def build_candidates(user_items: DataFrame, model_bundle: ServingModel, config: Config) -> DataFrame:
+def build_candidates(user_items: DataFrame, model_bundle: ServingModel, config: CandidatesConfig) -> DataFrame:
     """Return table `candidates` for rows of `build_user_items`, scored block by block."""
     broadcast = user_items.sparkSession.sparkContext.broadcast(model_bundle)
     block_size = exact_index.USER_BATCH if model_bundle.searches(config) else config.users_per_block
@@ -149,7 +129,7 @@ def build_candidates(user_items: DataFrame, model_bundle: ServingModel, config: 
     return user_items.mapInArrow(score, table("candidates").read_schema)
 
 
-def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: ServingModel, config: Config) -> pa.RecordBatch:
+def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: ServingModel, config: CandidatesConfig) -> pa.RecordBatch:
     """Return the candidates of users with ratings `user_items` [B, I] as rows of table `candidates`."""
     lists = model_bundle.top_lists(user_items, config)
     reasons = explain_lists(model_bundle.model, user_items, lists)
@@ -172,7 +152,7 @@ def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: Serving
 
 def run(ctx: JobContext) -> None:
     """Read ranker, factors, history, users, genres and deletion requests; write candidates and their fingerprints."""
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: CandidatesConfig = ctx.config  # type: ignore[assignment]
     ranker, history, users = live_ranker(ctx), ctx.read_required("history"), ctx.read_required("eligible_users")
     model, tracks = build_model(ctx, ranker, history)
     if not tracks:
@@ -197,7 +177,9 @@ def run(ctx: JobContext) -> None:
         user_items.unpersist()
 
 
-def _write(ctx: JobContext, user_items: DataFrame, model_bundle: ServingModel, config: Config, ranker: RankerConfig) -> None:
+def _write(
+    ctx: JobContext, user_items: DataFrame, model_bundle: ServingModel, config: CandidatesConfig, ranker: RankerConfig
+) -> None:
     fingerprints = ctx.write("candidate_fingerprints", build_fingerprints(user_items))
     # full scores of a block are one matrix product, whose last bits depend on the block: such lists are never reused
     previous = previous_candidates(ctx) if model_bundle.searches(config) and ranker.method.factorize and not ctx.force else None

@@ -1,11 +1,11 @@
 """Factors of tracks and users, if the live ranker has any: `pmrs run collaborative --date D`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from jobs.collaborative.config import CollaborativeConfig
 from jobs.collaborative.incremental import reusable_item_factors, warm_start
 from jobs.context import JobContext
 from jobs.lake.checkpoints import clear
@@ -20,30 +20,12 @@ from models.exact_index import USER_BATCH
 from models.ials import ALSModel
 
 
-@dataclass(frozen=True)
-class Config:
-    """How often the live ranker is fitted. The ranker itself is an input."""
-
-    fit_every: int = 1
-    """Nights that share the track factors: 7 fits once a week and folds users in between.
-
-    Without genre lists only users with new plays are scored on the nights between. 1: every night fits, so that a new
-    track is in tonight's lists."""
-    warm_iterations: int = 0
-    """Iterations of a warm fit, which starts from the track factors of the night before.
-
-    It needs the same ranker, no new deletion request, no later night and no backfill. 0: every fit starts cold, so that
-    a night does not depend on others."""
-    users_per_task: int = 2_000
-    """Users per task of the fold-in."""
-
-
 def run(ctx: JobContext) -> None:
     """Read `history`; write `item_factors` and `user_factors`.
 
     Both tables are empty if there are no ratings, or if the live ranker has no factors.
     """
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: CollaborativeConfig = ctx.config  # type: ignore[assignment]
     ranker, history, on_progress = live_ranker(ctx), ctx.read_required("history"), ctx.night.on_progress
     factorize, settings = ranker.method.factorize, ranker.settings
     # read from the lake on every use, one or two columns: a cache with the ids would fill the heap

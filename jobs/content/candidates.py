@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from scipy.sparse import csr_array
 
-from jobs.content.features import ColdStartItems, Config, fit_cold_start
+from jobs.content.config import ContentConfig
+from jobs.content.features import ColdStartItems, fit_cold_start
 from jobs.context import JobContext
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.deletion_requests import forgotten_pairs
@@ -28,12 +29,10 @@ from models import exact_index
 from models.content_factors import to_unit
 from models.types import F32
 
-__all__ = ["Config", "build_candidates", "build_queries", "recommend", "rows_of", "run"]
-
 
 def run(ctx: JobContext) -> None:
     """Read factors, descriptors, history and deletion requests; write `content_factors` and `content_candidates`."""
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: ContentConfig = ctx.config  # type: ignore[assignment]
     cold_start = fit_cold_start(ctx, config)
     if cold_start is None:
         ctx.write_empty("content_factors", "content_candidates")

@@ -9,8 +9,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.content import network
+from jobs.content.config import DESCRIPTORS, ContentConfig
 from jobs.context import JobContext
-from jobs.errors import LakeError, SourceError
+from jobs.errors import LakeError
 from jobs.lake.adapters import texts
 from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.factors import factors_in
@@ -18,48 +19,14 @@ from jobs.lake.adapters.mels import clips_of
 from jobs.lake.collect import collect_arrow
 from jobs.log import logger
 from jobs.spark import rows_per_batch
-from jobs.training.clip_inference import BATCH_SIZE, side_features
+from jobs.training.clip_inference import side_features
+from jobs.training.config import BATCH_SIZE
 from models import content_factors
 from models.content_factors import to_unit
-from models.genre_networks import NETWORKS
-from models.mel import PRESETS
 from models.training.checkpoint import EpochReport
 from models.types import F32, F64
 
 LOG = logger(__name__)
-DESCRIPTORS = "descriptors"
-
-
-@dataclass(frozen=True)
-class Config:
-    """How many cold-start tracks a list gets, what predicts their factors, and when the prediction is good enough."""
-
-    slots: int = 1
-    """Items at the end of each user's overall list; 0: none. One of twenty shows new tracks at little cost."""
-    encoder: str = DESCRIPTORS
-    """descriptors (ridge regression, seconds), or a network that is trained on clips every night for some minutes: genre_cnn (the
-    trunk of the paper) or short_chunk."""
-    text: bool = False
-    """Use text (title, artist, release, tags) beside audio. The job text_vectors must have an encoder."""
-    preset: str = "pmrs-4s"
-    """Mel preset of a network's clips."""
-    max_training_tracks: int = 2_000
-    """Training tracks of a network, those with most users: three clips each are 0.9 GB on the driver."""
-    max_training_clips: int = 16_000
-    """Clips over all epochs of a network, at least one epoch: three times those of 2,000 tracks, eight minutes of one core."""
-    min_cosine_gain: float = 0.01
-    """Required gain of the mean cosine between predicted and real factors of validation tracks over a constant prediction. Below
-    it, audio does not predict factors, and nothing is recommended."""
-    users_per_task: int = 2_000
-    """Users per task."""
-
-    def check(self) -> None:
-        """Raise SourceError for an unknown encoder or preset."""
-        if self.encoder not in (DESCRIPTORS, *NETWORKS):
-            names = ", ".join((DESCRIPTORS, *NETWORKS))
-            raise SourceError(f"[jobs.content] encoder = {self.encoder!r} is unknown; it must be one of {names}.")
-        if self.preset not in PRESETS:
-            raise SourceError(f"[jobs.content] preset = {self.preset!r} is unknown; it must be one of {', '.join(PRESETS)}.")
 
 
 @dataclass(frozen=True)
@@ -88,7 +55,7 @@ class Prediction:
     n_training_tracks: int
 
 
-def fit_cold_start(ctx: JobContext, config: Config) -> ColdStartItems | None:
+def fit_cold_start(ctx: JobContext, config: ContentConfig) -> ColdStartItems | None:
     """Fit the prediction and return the cold-start tracks; None, with the reason in the log, if none can be recommended."""
     config.check()
     described = _described(ctx, config.text)
@@ -114,7 +81,7 @@ def fit_cold_start(ctx: JobContext, config: Config) -> ColdStartItems | None:
     return ColdStartItems(track_ids, played.num_rows, _unit_descriptors(matrix(played), matrix(unplayed)), factors)
 
 
-def _row_bytes(config: Config) -> int:
+def _row_bytes(config: ContentConfig) -> int:
     return ROW_BYTES + (texts.ROW_BYTES if config.text else 0)
 
 
@@ -158,7 +125,7 @@ def _by_descriptors(played: pa.Table, unplayed: pa.Table) -> Prediction:
     return Prediction(model.predict(_features(unplayed)), model.cosine, model.baseline, played.num_rows)
 
 
-def _by_network(ctx: JobContext, config: Config, unplayed: pa.Table) -> Prediction:
+def _by_network(ctx: JobContext, config: ContentConfig, unplayed: pa.Table) -> Prediction:
     def on_epoch(epoch: EpochReport) -> None:
         ctx.night.on_progress("training the content network", epoch.epoch, epoch.epochs)
 

@@ -3,13 +3,13 @@
 The job runs every night after ingest. If a deletion request is new, it searches the whole lake (all dates, and all
 sources that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what entered
 quarantine since the last cleaning. A killed run can be repeated: the job writes CLEANED last. That file holds the
-digest of the deletion requests for which everything was last cleaned.
+digest of the deletion requests for which everything was last cleaned. The job has no settings: every deletion request
+is carried out.
 """
 
 import datetime as dt
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from jobs.context import JobContext
@@ -34,11 +34,6 @@ CLOCKS = dt.timedelta(hours=1)
 """Maximum difference between the clocks of two machines; files written since the last cleaning are selected by time."""
 QUARANTINE = "quarantine"
 Folders = dict[str, list[Manifest]]
-
-
-@dataclass(frozen=True)
-class Config:
-    """No settings: every deletion request is carried out."""
 
 
 def run(ctx: JobContext) -> None:

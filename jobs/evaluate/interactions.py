@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from jobs.context import JobContext
-from jobs.history.history import Config as HistoryConfig
+from jobs.history.config import HistoryConfig
 from jobs.history.history import aggregate_events, build_history, counts_by_track, usable_events
 from jobs.lake.deletion_requests import without_forgotten
 from jobs.lake.partitions import Partitions

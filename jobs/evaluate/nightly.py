@@ -19,7 +19,6 @@ The metrics go by rank: `ranked.score` is rounded and comparable within one tier
 """
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from jobs.context import JobContext
 from jobs.evaluate import metrics
 from jobs.evaluate.bootstrap import Interval, intervals
 from jobs.evaluate.confidence import confidence_scores
+from jobs.evaluate.config import QualityConfig
 from jobs.lake.collect import collect_arrow
 from jobs.lake.deletion_requests import forgotten_pairs, without_forgotten
 from jobs.lake.partitions import Partitions
@@ -46,29 +46,13 @@ PAIR = ["user_id", "track_id"]
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Config:
-    """Cutoffs, and the charts' window."""
-
-    list_length: int = 20
-    """Ranks that count: N of the overall list (jobs/ranking/rank.py)."""
-    cutoffs: tuple[int, ...] = (10, 20)
-    """N of the metrics."""
-    min_rating: float = 1.0
-    """T_R, as in `pmrs evaluate`: tracks that are played, liked or starred, and not those that are only skipped."""
-    per_genre: int = 10
-    """Ranks of a genre's list, and best rated tracks of the genre, in PMRS's confidence score; as in `pmrs evaluate`."""
-    window_days: int = 28
-    """Window of windowed popularity, in days; as in `pmrs evaluate`."""
-
-
 def build_truth(today: DataFrame, previous: DataFrame, night: dt.date, min_rating: float) -> DataFrame:
     """Return the relevant tracks: `user_id`, `track_id`. `today`, `previous`: `history` of the night and of the one before."""
     on_the_day = (F.to_date("last_event_at") == F.lit(night)) & (F.col("rating") >= min_rating)
     return today.where(on_the_day).select(*PAIR).join(previous.select(*PAIR), PAIR, "left_anti")
 
 
-def build_charts(previous: DataFrame, night: dt.date, config: Config) -> DataFrame:
+def build_charts(previous: DataFrame, night: dt.date, config: QualityConfig) -> DataFrame:
     """Return `model`, `track_id`, `position` (1-based): rated tracks by number of users, then by id."""
     is_rated = F.col("rating") >= config.min_rating
     in_window = F.to_date("last_event_at") >= F.lit(night - dt.timedelta(days=config.window_days))
@@ -125,7 +109,7 @@ def build_genre_confidence(
     return rows
 
 
-def build_user_metrics(lists: DataFrame, truth: DataFrame, config: Config) -> DataFrame:
+def build_user_metrics(lists: DataFrame, truth: DataFrame, config: QualityConfig) -> DataFrame:
     """Return `model`, `user_id`, `list_length` and a column per metric, for every model and user of `truth`.
 
     `lists`: `model`, `user_id`, `rank`, `track_id`.
@@ -143,7 +127,7 @@ def _explode_models(*models: str) -> Column:
     return F.explode(F.array(*[F.lit(model) for model in models])).alias("model")
 
 
-def _metric_names(config: Config) -> list[str]:
+def _metric_names(config: QualityConfig) -> list[str]:
     """Return the metrics without AP, which has no cutoff: of 20 ranks it would equal MAP@20."""
     return [name for name in metrics.metric_names(config.cutoffs) if name != "AP"]
 
@@ -182,7 +166,7 @@ def run(ctx: JobContext) -> None:
 
 
 def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: QualityConfig = ctx.config  # type: ignore[assignment]
     night, lists_date = ctx.date, ctx.date - dt.timedelta(days=1)
     today, previous = ctx.read_required("history"), ctx.read("history", Partitions.PREVIOUS)
     ranked, genres = ctx.read("ranked", Partitions.PREVIOUS), ctx.read("track_genres", Partitions.PREVIOUS)

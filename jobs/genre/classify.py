@@ -1,20 +1,13 @@
 """A genre for every track, and its source: `pmrs run classify --date D`.
 
 Sources in order: the genre model (`audio_model`), the label, the artist's terms, none. MongoDB shows the result as
-`classified_music` (PMRS Fig. 1, C_M of Eq. 5).
+`classified_music` (PMRS Fig. 1, C_M of Eq. 5). The job has no settings: the order of the sources is fixed.
 """
-
-from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
-
-
-@dataclass(frozen=True)
-class Config:
-    """No settings: the order of the sources is fixed."""
 
 
 def one_hot(genre: str, genres: tuple[str, ...]) -> Column:

@@ -9,14 +9,10 @@ from numpy.typing import NDArray
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
+from jobs.genre.config import LOGREG, MODELS
 from jobs.lake.model_registry import RegisteredModel
 from models.types import F64
 
-LOGREG = "logreg"
-MODELS = ("genre_cnn", "short_chunk", LOGREG)
-"""Values of `model` under [jobs.genre_train]: the paper's network and a small modern one, both on clips
-(models/genre_networks.py), and logistic regression on descriptors (models/genre_logreg.py)."""
-DEFAULT_MODEL, DEFAULT_PRESET = "genre_cnn", "pmrs-4s"
 EPS = 1e-6
 """Lower bound of probabilities, so that logarithms stay finite."""
 

@@ -3,32 +3,19 @@
 Contents that the model scored on an earlier night are read from the cache.
 """
 
-from dataclasses import dataclass
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.content_cache import append_new, cached_rows, program_version
 from jobs.context import JobContext
 from jobs.genre import logreg
-from jobs.genre.model import LOGREG, GenreModel, registered_model
+from jobs.genre.config import LOGREG, GenreScoreConfig
+from jobs.genre.model import GenreModel, registered_model
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.spark import rows_per_batch
-from jobs.training.clip_inference import BATCH_SIZE, CLIPS_PER_TASK, build_clip_predictions
+from jobs.training.clip_inference import build_clip_predictions
 from models import clip_network, genre_cnn, genre_logreg, short_chunk
-
-
-@dataclass(frozen=True)
-class Config:
-    """Batches and rounding; the configuration of genre_train names the model."""
-
-    batch: int = BATCH_SIZE
-    """Clips per forward pass."""
-    clips_per_task: int = CLIPS_PER_TASK
-    """Clips per Spark task."""
-    decimals: int = 4
-    """Digits of probabilities and embeddings: rounding hides differences in the last bits between machines."""
 
 
 def in_set_order(model: GenreModel, genres: tuple[str, ...]) -> Column:
@@ -39,7 +26,7 @@ def in_set_order(model: GenreModel, genres: tuple[str, ...]) -> Column:
     return F.array(*[column.cast("float") for column in columns])
 
 
-def build_scores(clips: DataFrame, model: GenreModel, config: Config) -> DataFrame:
+def build_scores(clips: DataFrame, model: GenreModel, config: GenreScoreConfig) -> DataFrame:
     """Return `content_hash`, `probabilities` (in the order of the model's genres) and `embedding`.
 
     Both are means over the clips of a content. `clips`: `content_hash`, `clip`, `mel`.
@@ -58,7 +45,7 @@ def run(ctx: JobContext) -> None:
 
     Write the new contents to `audio_scores`, and `genre_scores` (empty without a model).
     """
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: GenreScoreConfig = ctx.config  # type: ignore[assignment]
     train_config = ctx.config_of("genre_train")
     uses_descriptors = train_config.model == LOGREG
     model = registered_model(ctx, train_config.model, train_config.preset)
@@ -85,7 +72,7 @@ def run(ctx: JobContext) -> None:
     ctx.write("genre_scores", ordered.withColumn("model", F.lit(model.registered.digest)))
 
 
-def _score_clips(ctx: JobContext, missing: DataFrame, model: GenreModel, config: Config) -> DataFrame:
+def _score_clips(ctx: JobContext, missing: DataFrame, model: GenreModel, config: GenreScoreConfig) -> DataFrame:
     mel = ctx.read("mel", Partitions.CACHE).where(F.col("preset") == model.preset)
     clips = mel.join(missing.select(*KEY), [*KEY]).select("content_hash", "clip", "mel")
     return build_scores(clips, model, config)

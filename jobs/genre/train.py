@@ -6,7 +6,7 @@ validation metrics. The setting `model` also determines which model genre_score 
 
 import datetime as dt
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 
 import numpy as np
@@ -15,10 +15,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
-from jobs.errors import SourceError
 from jobs.genre import logreg
+from jobs.genre.config import LOGREG, GenreTrainConfig
 from jobs.genre.labels import drop_rare_genres, encode_labels, labelled, sample_balanced
-from jobs.genre.model import DEFAULT_MODEL, DEFAULT_PRESET, LOGREG, TrainedModel, model_name, validation_metrics
+from jobs.genre.model import TrainedModel, model_name, validation_metrics
 from jobs.job_config import config_dict
 from jobs.lake.adapters.mels import MEL_BYTES, to_mels
 from jobs.lake.checkpoints import NONE, TRAINING, Checkpoint, clear
@@ -42,45 +42,7 @@ METHODS = {
 """Descriptions of the networks for their cards."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Which model is trained, and on how much; hyper-parameters are in models/."""
-
-    model: str = DEFAULT_MODEL
-    """genre_cnn (the paper's network), short_chunk or logreg (jobs/genre/model.py); `pmrs evaluate genres` compares
-    them."""
-    preset: str = DEFAULT_PRESET
-    """Mel preset of the networks. pmrs-4s: clips of the default sample and of GTZAN fill it (docs/algorithms.md)."""
-    workers: int = 0
-    """Processes that train a network together with Spark's TorchDistributor, one per GPU or machine. 0: the driver
-    alone, which is faster for a few thousand clips than starting processes."""
-    min_tracks: int = 2
-    """Minimal number of labelled tracks of a genre; with four or more, some validate."""
-    max_tracks: int = 4_000
-    """Maximal number of labelled tracks to train a network on, balanced over genres: three clips each are 1.8 GB on the
-    driver."""
-    max_clips: int = ClipConfig.max_clips
-    """Maximal number of clips shown to a network over all epochs (1 to 8): two minutes of two cores. Above 1,400
-    training clips that leaves fewer than five epochs, too few to stop early; raise it with a GPU or an hour of time."""
-
-    def check(self) -> None:
-        """Raise SourceError for numbers that allow no training."""
-        for name in ("max_tracks", "max_clips"):
-            if getattr(self, name) < 1:
-                raise SourceError(f"{name} = {getattr(self, name)} under [jobs.genre_train] must be at least 1.")
-        if self.workers < 0 or (self.workers and self.model == LOGREG):
-            raise SourceError(
-                f"workers = {self.workers} under [jobs.genre_train] is invalid for {self.model}; set 0, or the number of "
-                "processes that train a network."
-            )
-        if self.workers and ClipConfig.batch_size % self.workers:
-            raise SourceError(
-                f"workers = {self.workers} under [jobs.genre_train] cannot share a batch of {ClipConfig.batch_size} clips evenly; "
-                "set a divisor of it."
-            )
-
-
-def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, config: Config) -> DataFrame:
+def training_clips(mel: DataFrame, track_clips: DataFrame, tracks: DataFrame, config: GenreTrainConfig) -> DataFrame:
     """Return clips `track_id, clip, genres, mel` of labelled tracks, totally ordered; rare genres are left out."""
     with_audio = track_clips.select("track_id", *KEY).join(labelled(tracks), "track_id")
     sampled = sample_balanced(drop_rare_genres(with_audio, config.min_tracks), config.max_tracks)
@@ -98,7 +60,7 @@ def run(ctx: JobContext) -> None:
 
     Registers none, with a warning, if fewer than two genres have labelled audio.
     """
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: GenreTrainConfig = ctx.config  # type: ignore[assignment]
     name = model_name(ctx.genres.name, config.model, config.preset)
     config.check()
     if ctx.night.models.digest(name) is not None and not ctx.force:
@@ -118,12 +80,12 @@ def run(ctx: JobContext) -> None:
     LOG.info("registered", model=name, digest=digest)
 
 
-def _clips(ctx: JobContext, config: Config) -> DataFrame:
+def _clips(ctx: JobContext, config: GenreTrainConfig) -> DataFrame:
     mel, track_clips = ctx.read("mel", Partitions.CACHE), ctx.read_required("track_clips")
     return training_clips(mel, track_clips, ctx.read_required("tracks"), config)
 
 
-def _train_network(ctx: JobContext, config: Config) -> TrainedModel | None:
+def _train_network(ctx: JobContext, config: GenreTrainConfig) -> TrainedModel | None:
     table = collect_arrow(_clips(ctx, config), MEL_BYTES, "training clips")
     mels, labels, tracks = to_arrays(table)
     del table  # as large as the arrays
@@ -185,7 +147,7 @@ def _calibration(temperature: float) -> str:
     return f"one temperature, {temperature:.2f}, fitted on {tracks}"
 
 
-def _card(config: Config, network: ClipConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
+def _card(config: GenreTrainConfig, network: ClipConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
     return {
         "method": METHODS[config.model],
         "genres": genres,

@@ -3,7 +3,6 @@
 Night D uses what was received up to D and happened up to D. Deletion requests apply as known now, whatever D is.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -11,20 +10,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.history.config import HistoryConfig
 from jobs.lake.collect import one_row
 from jobs.lake.deletion_requests import without_forgotten
 from jobs.lake.join_drops import join_drop
 from jobs.lake.partitions import Partitions
-
-
-@dataclass(frozen=True)
-class Config:
-    """What counts as a play."""
-
-    min_play_ms: int = 30_000
-    """Minimum duration of a play, in milliseconds; a shorter one only marks the track as seen. 30 s is the royalty
-    threshold of streaming services.
-    """
 
 
 def usable_events(events: DataFrame, night: date) -> DataFrame:
@@ -95,7 +85,7 @@ def run(ctx: JobContext) -> None:
     """Read events up to the date, the latest snapshots and all deletion requests; write `history`, `eligible_users` and
     losses.
     """
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: HistoryConfig = ctx.config  # type: ignore[assignment]
     deletions = ctx.read("deletions", Partitions.ALL)
     events, counts = ctx.read("events", Partitions.UP_TO), ctx.read("play_counts", Partitions.LATEST)
     songs = ctx.read_required("song_tracks")

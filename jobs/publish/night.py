@@ -6,7 +6,7 @@ repointed), secondary views, `publications` document. A killed run can be repeat
 
 import os
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from pyspark.sql import functions as F
 
@@ -20,29 +20,14 @@ from jobs.mongo.names import RECOMMENDATIONS, collection_name
 from jobs.publish import artist_collections, collections, insert, registry_mirror
 from jobs.publish.artist_audit import KINDS, Listening, audit_artist_level
 from jobs.publish.audit import Audited, Expected, audit
+from jobs.publish.config import PublishConfig
 from jobs.publish.documents import track_details
 from jobs.recommenders import list_rules
 
 
-@dataclass(frozen=True)
-class Config:
-    """Limits of the audit, and how many nights are retained."""
-
-    overall: int = 20
-    """N of the overall list, as in the job `rank`: the audit requires min(N, unseen tracks) items."""
-    per_genre: int = 10
-    """N of each genre's list."""
-    keep_users: float = 0.5
-    """Minimum fraction of the live night's users with new lists; fewer mean a broken input, not a quiet day."""
-    keep_nights: int = 14
-    """Published nights retained in MongoDB for rollback and comparison: two weeks."""
-    tasks: int = 4
-    """Tasks that insert at the same time; one mongod gains nothing from more."""
-
-
 def run(ctx: JobContext) -> None:
     """Read `ranked`, the artist level, catalogue, history and deletion requests; write the collections of the night."""
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: PublishConfig = ctx.config  # type: ignore[assignment]
     night = ctx.night
     with connect(night.settings, night.sources.name) as database:
         repair.roll_forward(database)
@@ -55,7 +40,7 @@ def run(ctx: JobContext) -> None:
         repair.collect_garbage(database, config.keep_nights, night.run_id)
 
 
-def _audit(ctx: JobContext, config: Config, database: MongoDatabase) -> Audited:
+def _audit(ctx: JobContext, config: PublishConfig, database: MongoDatabase) -> Audited:
     ctx.night.on_progress("auditing the lists", 0, 0)
     users, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
     history, forgotten = ctx.read_required("history"), forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
@@ -71,7 +56,7 @@ def _audit(ctx: JobContext, config: Config, database: MongoDatabase) -> Audited:
     return audited
 
 
-def _insert(ctx: JobContext, config: Config, database: MongoDatabase) -> None:
+def _insert(ctx: JobContext, config: PublishConfig, database: MongoDatabase) -> None:
     night, tracks, track_genres = ctx.night, ctx.read_required("tracks"), ctx.read_required("track_genres")
     details = track_details(tracks, track_genres)
     frames = {

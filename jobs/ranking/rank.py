@@ -1,13 +1,12 @@
 """Top-N lists per user, overall and per genre, each item with its reason: `pmrs run rank --date D` (PMRS Eq. 4)."""
 
-from dataclasses import dataclass
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.lake.deletion_requests import forgotten_pairs
 from jobs.lake.partitions import Partitions
+from jobs.ranking.config import RankConfig
 from jobs.ranking.fallback import build_fallback, fill, short_lists
 from jobs.recommenders import list_rules, reasons
 
@@ -17,22 +16,12 @@ PERSONAL_TIERS = ("personal", COLD_START)
 """Tiers of items that were selected for the user."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Lengths of the lists."""
-
-    overall: int = 20
-    """N of the overall list: a page of recommendations."""
-    per_genre: int = 10
-    """N of each genre's list: PMRS's application shows five; ten leave room to skip some."""
-
-
-def list_limit(config: Config) -> Column:
+def list_limit(config: RankConfig) -> Column:
     """Return N by column `list`."""
     return F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
 
 
-def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> DataFrame:
+def rank_personal(candidates: DataFrame, names: DataFrame, config: RankConfig) -> DataFrame:
     """Return the candidates as list items, ordered by score, then percentile, then id."""
     order = Window.partitionBy("user_id", "list").orderBy(F.desc("score"), F.desc("percentile"), "track_id")
     ranked = candidates.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config))
@@ -42,7 +31,7 @@ def rank_personal(candidates: DataFrame, names: DataFrame, config: Config) -> Da
     )  # fmt: skip
 
 
-def append_cold_start(personal: DataFrame, cold_start: DataFrame, names: DataFrame, config: Config) -> DataFrame:
+def append_cold_start(personal: DataFrame, cold_start: DataFrame, names: DataFrame, config: RankConfig) -> DataFrame:
     """Append `cold_start` (table `content_candidates`) to the overall lists, in place of the last personal items."""
     appended = reasons.with_reason_name(cold_start, names).select(
         "user_id", F.lit(list_rules.OVERALL).alias("list"), F.lit(0).alias("rank"), "track_id", "score",
@@ -71,7 +60,7 @@ def rank_fallback(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
 
 def run(ctx: JobContext) -> None:
     """Read both kinds of candidates, history, users, genres and deletion requests; write `ranked`."""
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: RankConfig = ctx.config  # type: ignore[assignment]
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     candidates, track_genres = ctx.read_required("candidates"), ctx.read_required("track_genres")
     names, cold_start = reasons.track_names(ctx.read_required("tracks")), ctx.read_required("content_candidates")

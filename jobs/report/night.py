@@ -5,7 +5,6 @@ The page begins with a verdict, is readable on a phone and needs no network.
 
 import datetime as dt
 import time
-from dataclasses import dataclass
 
 from jobs.atomic_io import write_atomic
 from jobs.code_version import code_version
@@ -17,6 +16,7 @@ from jobs.recommenders.methods import METHODS
 from jobs.recommenders.ranker_config import DEFAULT_RANKER, RANKING
 from jobs.report import documents, genre, prometheus
 from jobs.report.cards import write_pages
+from jobs.report.config import ReportConfig
 from jobs.report.facts import RunInfo, Stage
 from jobs.report.gather import collect
 from jobs.report.page import render
@@ -24,19 +24,9 @@ from jobs.report.verdict import Limits, find_problems
 from jobs.report_paths import report_file
 
 
-@dataclass(frozen=True)
-class Config:
-    """The quality figures on the page; thresholds of findings are in verdict.Limits."""
-
-    metric: str = "NDCG@20"
-    """The metric of table `quality` that is plotted, described and checked: NDCG over the full overall list."""
-    nights: int = 30
-    """Nights in the plot: a month shows a trend and the weekly pattern, and fits on a phone."""
-
-
 def run(ctx: JobContext) -> None:
     """Read the lake and MongoDB; write the page, the documents, the models' pages and the newest night's metrics."""
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: ReportConfig = ctx.config  # type: ignore[assignment]
     night, metric = ctx.night, config.metric
     name = night.sources.name
     with connect(night.settings, name) as store:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from jobs.plots import STYLE, WIDTH, to_svg
 from jobs.report.facts import Row
-from models.mel import COMPRESSION, PRESETS, MelPreset, hz_to_mel, mel_to_hz
+from models.mel import COMPRESSION, hz_to_mel, mel_to_hz
+from models.mel_presets import PRESETS, MelPreset
 
 MIN_DB = -80.0
 """Relative to the loudest point; quieter points are plotted as silence."""

@@ -19,12 +19,6 @@ from jobs.report.facts import Row, rows_of
 from jobs.report.page import FILTERS, Bar, Chart, percent
 from jobs.report.templates import templates
 
-
-@dataclass(frozen=True)
-class Config:
-    """No settings."""
-
-
 DEFAULT_PRESET = "pmrs-4s"
 """Preset of the spectrogram if no model defines one: it has a fine time resolution."""
 UNITS = {

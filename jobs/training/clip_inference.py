@@ -11,12 +11,9 @@ from pyspark.sql import DataFrame
 from jobs.lake.adapters.batches import joined
 from jobs.lake.adapters.mels import to_mels
 from jobs.lake.adapters.texts import vectors_in
+from jobs.training.config import CLIPS_PER_TASK
 from models.types import F32
 
-CLIPS_PER_TASK = 256
-"""About ten seconds of one core. It also fixes which clips share a batch, so that equal inputs give equal bits."""
-BATCH_SIZE = 32
-"""Clips per forward pass: 32 x 599 x 128 float32 are 10 MB; larger batches are not faster on a CPU."""
 NAMES = ("outputs", "embedding")
 
 

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.artists import artists
-from jobs.artists.config import Config
+from jobs.artists.config import ArtistsConfig
 from jobs.context import JobContext, Night
 from jobs.lake.deletion_requests import sha256
 from jobs.settings import Settings
@@ -36,8 +36,8 @@ def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Nigh
     rows["deletions/requests"] = [{"user_hash": sha256("bob"), "track_id": name} for name in ("t0.0", "t2.0")]
     rows["events/app"] = [{"user_id": "bob", "track_id": "t1.1", "event": "block", "within_late_window": True,
                            "played_at": dt.datetime(2026, 11, 14, 1, tzinfo=dt.UTC)}]  # fmt: skip
-    write_tables(JobContext(night, "literal", Config()), rows)
-    ctx = JobContext(night, "artists", Config())
+    write_tables(JobContext(night, "literal", ArtistsConfig()), rows)
+    ctx = JobContext(night, "artists", ArtistsConfig())
     artists.run(ctx)
     ctx.commit()
     return night

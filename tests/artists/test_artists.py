@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.artists import artists
-from jobs.artists.config import Config
+from jobs.artists.config import ArtistsConfig
 from jobs.artists.known import load_features
 from jobs.artists.mixes import FAVOURITE
 from jobs.artists.radio import build_top_tracks
@@ -82,7 +82,7 @@ def test_deleted_and_blocked_tracks_are_in_no_mix_of_their_user(night: Night) ->
 
 
 def test_any_number_of_tasks_gives_the_same_digests(night: Night) -> None:
-    again = JobContext(night, "artists", Config(per_task=3))
+    again = JobContext(night, "artists", ArtistsConfig(per_task=3))
     artists.run(again)
     digests = {m.table: m.digest for m in again.pending}
     assert set(digests) == {"similar_tracks", "similar_artists", "artist_radio", "daily_mixes"}
@@ -92,7 +92,7 @@ def test_any_number_of_tasks_gives_the_same_digests(night: Night) -> None:
 def test_too_large_catalogue_gives_empty_tables_and_a_warning_with_its_size(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """The night continues: lists do not need the artist level."""
     monkeypatch.setattr(collect.collect_arrow, "__defaults__", (1_000, None))
-    ctx = JobContext(night, "artists", Config())
+    ctx = JobContext(night, "artists", ArtistsConfig())
     with patch.object(artists.LOG, "warning") as warning:
         artists.run(ctx)
     assert "the item factors: 38 rows" in warning.call_args.kwargs["error"]
@@ -100,9 +100,13 @@ def test_too_large_catalogue_gives_empty_tables_and_a_warning_with_its_size(nigh
 
 
 @pytest.mark.parametrize(
-    "config", [Config(min_likes_per_mix=0), Config(mixes=0), Config(min_rating=0.0), Config(audio=-1.0), Config(per_task=0)]
+    "config",
+    [
+        ArtistsConfig(min_likes_per_mix=0), ArtistsConfig(mixes=0), ArtistsConfig(min_rating=0.0), ArtistsConfig(audio=-1.0),
+        ArtistsConfig(per_task=0),
+    ],
 )
-def test_settings_below_their_minimum_raise(night: Night, config: Config) -> None:
+def test_settings_below_their_minimum_raise(night: Night, config: ArtistsConfig) -> None:
     with pytest.raises(SourceError, match=r"\[jobs.artists\] .* is too small"):
         artists.run(JobContext(night, "artists", config))
 
@@ -110,15 +114,15 @@ def test_settings_below_their_minimum_raise(night: Night, config: Config) -> Non
 def test_without_factors_and_audio_the_tables_are_empty(night: Night, tmp_path: Path) -> None:
     bare = Night(DAY, "r", night.sources, Settings(var=tmp_path), night.spark)
     rows = small_tables()
-    write_tables(JobContext(bare, "literal", Config()), rows | {"item_factors": [], "track_descriptors": []})
-    ctx = JobContext(bare, "artists", Config())
+    write_tables(JobContext(bare, "literal", ArtistsConfig()), rows | {"item_factors": [], "track_descriptors": []})
+    ctx = JobContext(bare, "artists", ArtistsConfig())
     artists.run(ctx)
     assert [m.rows for m in ctx.pending] == [0, 0, 0, 0]
-    assert load_features(ctx, Config()) is None
+    assert load_features(ctx, ArtistsConfig()) is None
 
 
 def test_zero_neighbors_give_empty_tables(night: Night) -> None:
-    ctx = JobContext(night, "artists", Config(neighbours=0))
+    ctx = JobContext(night, "artists", ArtistsConfig(neighbours=0))
     artists.run(ctx)
     assert [m.rows for m in ctx.pending] == [0, 0, 0, 0]
 

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.artists import artists, known
-from jobs.artists.config import Config
+from jobs.artists.config import ArtistsConfig
 from jobs.artists.known import artist_key, load_features, same_artist_labels
 from jobs.context import JobContext, Night
 from jobs.errors import MemoryLimitError
@@ -34,22 +34,22 @@ def test_text_vectors_are_one_more_modality(
     key = {"producer_version": "m"}
     rows["track_texts"] = [{"track_id": name, "text": name, "content_hash": name, **key} for name, _ in vectors]
     rows["text_vectors"] = [{"content_hash": name, "vector": vector.tolist(), **key} for name, vector in vectors]
-    write_tables(JobContext(with_texts, "literal", Config()), rows)
+    write_tables(JobContext(with_texts, "literal", ArtistsConfig()), rows)
 
-    def nearest(config: Config) -> dict[str, Any]:
+    def nearest(config: ArtistsConfig) -> dict[str, Any]:
         ctx = JobContext(with_texts, "artists", config, force=True)
         artists.run(ctx)
         ctx.commit()
         return {row["artist_id"]: row for row in rows_of(with_texts, "similar_artists", "rank = 1")}
 
-    with_text = nearest(Config())
+    with_text = nearest(ArtistsConfig())
     a8 = with_text["a8"]
     assert (a8["similar_id"], a8["top_modality"], a8["why"]) == ("a5", "text", "written about alike")
     assert with_text["a8"]["cos_text"] > 0.9
     assert with_text["a8"]["score"] == pytest.approx(with_text["a8"]["cos_text"] / 5, abs=1e-3)
     assert with_text["a0"]["cos_text"] is None
     monkeypatch.setattr(texts, "ROW_BYTES", DRIVER_BYTES)
-    for without_text in (nearest(Config(text=0.0)), nearest(Config())):
+    for without_text in (nearest(ArtistsConfig(text=0.0)), nearest(ArtistsConfig())):
         assert "a8" not in without_text
         assert without_text["a5"]["cos_text"] is None, "the rest is worth having without"
 
@@ -57,11 +57,11 @@ def test_text_vectors_are_one_more_modality(
 def test_vectors_larger_than_the_driver_limit_raise(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known, "DRIVER_BYTES", 10_000)
     with pytest.raises(MemoryLimitError, match="Vectors of 38 tracks need"):
-        load_features(JobContext(night, "artists", Config()), Config())
+        load_features(JobContext(night, "artists", ArtistsConfig()), ArtistsConfig())
 
 
 def test_artist_without_an_id_is_the_artist_of_the_same_name(night: Night) -> None:
-    features = load_features(JobContext(night, "artists", Config()), Config())
+    features = load_features(JobContext(night, "artists", ArtistsConfig()), ArtistsConfig())
     assert features is not None
     assert same_artist_labels(features).tolist() == list(range(10)), "Nameless is nobody else's name"
     index = features.facts["artist"].to_pylist().index("Artist 0")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.audio import mel
+from jobs.audio.config import MelConfig
 from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
 from jobs.settings import Settings
@@ -27,7 +27,7 @@ def ingested(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingeste
 
     def night(files: dict[str, Path], days: int = 0) -> Night:
         night_of_day = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
-        ingest = JobContext(night_of_day, "snapshots", mel.Config())
+        ingest = JobContext(night_of_day, "snapshots", MelConfig())
         ingest.write("tracks", spark.createDataFrame([], table("tracks").schema))
         rows = [
             {

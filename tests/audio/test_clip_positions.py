@@ -6,7 +6,8 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.audio.clip_positions import ClipSelection, clip_starts
+from jobs.audio.clip_positions import clip_starts
+from jobs.audio.config import ClipSelection
 
 SELECTIONS = st.sampled_from(get_args(ClipSelection))
 

@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 
 from jobs.audio import descriptors, mel
+from jobs.audio.config import DescriptorsConfig, MelConfig
 from jobs.audio.decode import decode
 from jobs.audio.librosa_features import RATE, extract_descriptors
 from jobs.context import JobContext, Night
 from tests.audio.conftest import Ingested
 from tests.audio.hostile import tone, wav
 
-MEL = mel.Config(presets=("pmrs-4s",), clips=1)
+MEL = MelConfig(presets=("pmrs-4s",), clips=1)
 
 
 def run_both_jobs(night: Night) -> tuple[JobContext, dict[str, int]]:
     """Run both audio jobs of a night; return the rows written by the second."""
-    for job, name, config in ((mel, "mel", MEL), (descriptors, "descriptors", descriptors.Config())):
+    for job, name, config in ((mel, "mel", MEL), (descriptors, "descriptors", DescriptorsConfig())):
         ctx = JobContext(night, name, config)
         job.run(ctx)
         ctx.commit()

@@ -13,15 +13,17 @@ import pytest
 import torch
 
 from jobs.audio import mel
+from jobs.audio.config import MelConfig
 from jobs.audio.decode import decode
 from jobs.context import JobContext
 from jobs.errors import LakeError, SourceError
 from jobs.lake.partitions import Partitions
-from models.mel import log_mel, preset
+from models.mel import log_mel
+from models.mel_presets import preset
 from tests.audio.conftest import DAY, Ingested
 from tests.audio.hostile import BAD, UNUSUAL, tone, wav
 
-CONFIG = mel.Config(presets=("pmrs-4s",), clips=2, max_seconds=20.0)
+CONFIG = MelConfig(presets=("pmrs-4s",), clips=2, max_seconds=20.0)
 MakeContext = Callable[..., JobContext]
 
 
@@ -31,7 +33,7 @@ def make_context(ingested: Ingested) -> MakeContext:
     -> path).
     """
 
-    def night(files: dict[str, Path], days: int = 0, config: mel.Config = CONFIG, force: bool = False) -> JobContext:
+    def night(files: dict[str, Path], days: int = 0, config: MelConfig = CONFIG, force: bool = False) -> JobContext:
         return JobContext(ingested(files, days), "mel", config, force=force)
 
     return night

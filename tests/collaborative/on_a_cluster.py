@@ -18,6 +18,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from jobs.collaborative import factors
+from jobs.collaborative.config import CollaborativeConfig
 from jobs.context import JobContext, Night
 from jobs.recommenders import als_blocks
 from jobs.settings import Settings
@@ -110,7 +111,7 @@ def main(var: str, sources: str, date: str) -> dict[str, Any]:
     app = Path(os.environ["SPARK_HOME"]) / "work" / spark.sparkContext.applicationId
     killer = Killer(spark)
     night = Night(dt.date.fromisoformat(date), "r", load_sources(Path(sources)), settings, spark, killer)
-    ctx = JobContext(night, "collaborative", factors.Config())
+    ctx = JobContext(night, "collaborative", CollaborativeConfig())
     try:
         factors.run(ctx)
         return {"digests": {m.table: m.digest for m in ctx.pending}, "killed": killer.killed, "cached": killer.cached_counts}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 
-from jobs.collaborative.candidates import Config, ServingModel, build_candidates, with_index
+from jobs.collaborative.candidates import ServingModel, build_candidates, with_index
+from jobs.collaborative.config import CandidatesConfig
 from models import ivf_index
 from models.als_solver import ALSObjective
 from models.ials import ALSModel
@@ -16,10 +17,10 @@ TRACKS = 400
 MODEL = ALSModel(np.random.default_rng(3).normal(size=(TRACKS, 6)).astype(np.float32), ALSObjective())
 CATALOGUE = Catalogue(np.ones((TRACKS, 1), np.float32), np.zeros(TRACKS, np.int64))
 EXACT = ServingModel(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in range(TRACKS)), ("Rock",), "als", False, 1.0)
-LARGE = Config(overall=5, per_genre=0, approximate_from=TRACKS)
+LARGE = CandidatesConfig(overall=5, per_genre=0, approximate_from=TRACKS)
 
 
-def candidate_rows(users: DataFrame, serving: ServingModel, config: Config) -> list[Row]:
+def candidate_rows(users: DataFrame, serving: ServingModel, config: CandidatesConfig) -> list[Row]:
     return build_candidates(users, serving, config).orderBy("user_id", "score", "track_id").collect()
 
 
@@ -41,7 +42,7 @@ def test_index_search_with_all_probes_gives_the_exact_lists(spark: SparkSession,
 
 
 def test_index_is_built_only_for_overall_lists_of_a_large_catalogue() -> None:
-    assert with_index(EXACT, Config(per_genre=0)).index is None
+    assert with_index(EXACT, CandidatesConfig(per_genre=0)).index is None
     assert with_index(EXACT, replace(LARGE, approximate_from=TRACKS + 1)).index is None
     assert with_index(EXACT, replace(LARGE, per_genre=3)).index is None
     assert with_index(replace(EXACT, uses_genre_profile=True), LARGE).index is None

@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.collaborative import factors
+from jobs.collaborative.config import CollaborativeConfig
 from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
 from jobs.recommenders.ranker_config import RANKING
@@ -32,7 +33,7 @@ def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
         (f"u{u:02d}", f"t{t:02d}", float(rng.integers(1, 9)), 1, False, None)
         for u in range(60) for t in range(25) if rng.random() < 0.4
     ]  # fmt: skip
-    ctx = JobContext(night, "history", factors.Config())
+    ctx = JobContext(night, "history", CollaborativeConfig())
     ctx.write("history", spark.createDataFrame(rows, table("history").schema))
     ctx.commit()
     night.models.register(RANKING, b"weights", {"method": "als", "settings": {"rank": 6, "iterations": 4}})
@@ -41,7 +42,7 @@ def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
 
 @pytest.mark.slow
 def test_fit_with_two_killed_executors_gives_the_bits_of_one_machine(night: Night, tmp_path: Path) -> None:
-    alone = JobContext(night, "collaborative", factors.Config())
+    alone = JobContext(night, "collaborative", CollaborativeConfig())
     factors.run(alone)
     arguments = [str(night.settings.var), str(tmp_path / "sources.toml"), DATE.isoformat()]
     ended = subprocess.run(

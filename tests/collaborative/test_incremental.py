@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from scipy.sparse import csr_array
 
 from jobs.collaborative import candidates, factors, incremental
+from jobs.collaborative.config import CandidatesConfig, CollaborativeConfig
 from jobs.context import JobContext, Night
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
@@ -22,7 +23,7 @@ from tests.collaborative.test_ranker_config import SOURCES
 
 MONDAY = dt.date.fromordinal(7 * 105_700)
 """The first day of a fit that seven nights share."""
-WEEKLY, OVERALL = factors.Config(fit_every=7), candidates.Config(overall=3, per_genre=0)
+WEEKLY, OVERALL = CollaborativeConfig(fit_every=7), CandidatesConfig(overall=3, per_genre=0)
 RECIPE = {"method": "als", "settings": {"rank": 4, "iterations": 3}}
 HISTORIES = {f"u{u:02d}": {f"t{t:02d}": 1.0 for t in range(u % 2, 12, 2) if t != u % 12} for u in range(30)}
 
@@ -52,7 +53,7 @@ def write_inputs(night: Night, histories: dict[str, dict[str, float]]) -> None:
     ctx.commit()
 
 
-def run(night: Night, config: factors.Config = WEEKLY, force: bool = False) -> dict[str, str]:
+def run(night: Night, config: CollaborativeConfig = WEEKLY, force: bool = False) -> dict[str, str]:
     """Return the digests of the tables that both jobs write."""
     for job, module, own in (("collaborative", factors, config), ("candidates", candidates, OVERALL)):
         ctx = JobContext(night, job, own, force=force)
@@ -142,10 +143,10 @@ def test_track_removed_from_the_catalogue_has_no_factors_and_no_candidates(night
 def test_every_night_is_fitted_by_default(nights: list[Night]) -> None:
     for night in nights[:2]:
         write_inputs(night, HISTORIES | {"more": {"t01": 2.0 + night.date.day}})
-    assert run(nights[0], factors.Config())["item_factors"] != run(nights[1], factors.Config())["item_factors"]
+    assert run(nights[0], CollaborativeConfig())["item_factors"] != run(nights[1], CollaborativeConfig())["item_factors"]
 
 
-WARM = factors.Config(warm_iterations=1)
+WARM = CollaborativeConfig(warm_iterations=1)
 
 
 def test_warm_fit_starts_from_the_factors_of_the_previous_night(nights: list[Night]) -> None:
@@ -154,15 +155,15 @@ def test_warm_fit_starts_from_the_factors_of_the_previous_night(nights: list[Nig
     write_inputs(nights[0], HISTORIES)
     write_inputs(nights[1], HISTORIES | more)
     run(nights[0], WARM)
-    warm, cold = run(nights[1], WARM), run(nights[1], factors.Config())
+    warm, cold = run(nights[1], WARM), run(nights[1], CollaborativeConfig())
     assert warm["item_factors"] != cold["item_factors"]
     rows = nights[1].lake.read(nights[1].spark, "item_factors", Partitions.DATE, nights[1].date.isoformat())
     assert rows.where("track_id = 't99'").count() == 1
     write_inputs(nights[1], HISTORIES)
-    assert loss_of(nights[1], WARM) < loss_of(nights[1], factors.Config())
+    assert loss_of(nights[1], WARM) < loss_of(nights[1], CollaborativeConfig())
 
 
-def loss_of(night: Night, config: factors.Config) -> float:
+def loss_of(night: Night, config: CollaborativeConfig) -> float:
     """Return the iALS loss of a night's factors, with its users folded in."""
     run(night, config)
     date = night.date.isoformat()

@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.collaborative import candidates, factors
+from jobs.collaborative.config import CandidatesConfig, CollaborativeConfig
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError
 from jobs.lake import checkpoints
@@ -32,7 +33,7 @@ def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
     file = tmp_path / "sources.toml"
     file.write_text(SOURCES)
     night = Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark)
-    ctx = JobContext(night, "literal", candidates.Config())
+    ctx = JobContext(night, "literal", CandidatesConfig())
     history = [
         (f"u{u:02d}", f"t{t:02d}", 1.0 + (t == u % 2), 1, False, None)
         for u in range(40) for t in range(u % 2, TRACKS, 2) if t not in {(u + 2 * k) % TRACKS for k in (0, 1)}
@@ -118,7 +119,7 @@ def test_job_killed_in_the_fit_resumes_to_the_same_digests(
             raise KeyboardInterrupt
 
     def fitted() -> list[str]:
-        ctx = JobContext(night, "collaborative", factors.Config())
+        ctx = JobContext(night, "collaborative", CollaborativeConfig())
         factors.run(ctx)
         return [manifest.digest for manifest in ctx.commit()]
 
@@ -139,20 +140,20 @@ def test_method_without_factors_removes_old_checkpoints_of_its_predecessor(
 ) -> None:
     night.lake.store.write_bytes("checkpoints/collaborative/0a.safetensors", b"factors")
     night.models.register(RANKING, b"weights", {"method": "item_knn", "settings": {}})
-    factors.run(JobContext(night, "collaborative", factors.Config()))
+    factors.run(JobContext(night, "collaborative", CollaborativeConfig()))
     assert night.lake.store.walk("checkpoints"), "it may be that of another night at work"
     monkeypatch.setattr(checkpoints, "YOUNG", dt.timedelta(0))
-    factors.run(JobContext(night, "collaborative", factors.Config()))
+    factors.run(JobContext(night, "collaborative", CollaborativeConfig()))
     assert not night.lake.store.walk("checkpoints")
 
 
 def test_factors_of_another_ranker_raise(night: Night) -> None:
-    ctx = JobContext(night, "collaborative", factors.Config())
+    ctx = JobContext(night, "collaborative", CollaborativeConfig())
     factors.run(ctx)
     ctx.commit()
     night.models.register(RANKING, b"weights", {"method": "als", "settings": {}})
     with pytest.raises(LakeError, match="another ranker than the live one; run `pmrs run collaborative"):
-        candidates.run(JobContext(night, "candidates", candidates.Config()))
+        candidates.run(JobContext(night, "candidates", CandidatesConfig()))
 
 
 def test_live_ranker_without_a_card_raises(night: Night) -> None:

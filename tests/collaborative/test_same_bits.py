@@ -47,7 +47,7 @@ def run(names, label, **config):
     for job in JOBS:
         if job.name in names:
             own = config if job.name == "candidates" else {}
-            ctx = JobContext(night, job.name, job.load().Config(**own))
+            ctx = JobContext(night, job.name, job.config_class()(**own))
             job.load().run(ctx)
             digests.update({label + manifest.table: (manifest.rows, manifest.digest) for manifest in ctx.commit()})
 

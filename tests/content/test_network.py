@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.content import network
-from jobs.content.features import Config, fit_cold_start
+from jobs.content.config import ContentConfig
+from jobs.content.features import fit_cold_start
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError, SourceError
 from jobs.lake.adapters.descriptors import NAMES
@@ -41,7 +42,7 @@ def night_of(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatc
         file = tmp_path / "sources.toml"
         file.write_text('name = "clips"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
         one = Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark)
-        ctx, rng = JobContext(one, "ingest", Config()), np.random.default_rng(6)
+        ctx, rng = JobContext(one, "ingest", ContentConfig()), np.random.default_rng(6)
         tracks = [*(f"t{n}" for n in range(LIKED)), *(f"n{n}" for n in range(NEW))]
 
         def put(name: str, rows: list[dict[str, object]]) -> None:
@@ -69,7 +70,7 @@ def night_of(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatc
         put("track_texts", [{"track_id": t, "text": one, "content_hash": one, "producer_version": "m"} for t, one in texts])
         put("text_vectors", [{"content_hash": str(n), "producer_version": "m", "vector": [1.0 * n, 1.0 - n, 0.5]} for n in (0, 1)])
         ctx.commit()
-        return JobContext(one, "content", Config())
+        return JobContext(one, "content", ContentConfig())
 
     return night
 
@@ -77,19 +78,19 @@ def night_of(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("text", [False, True])
 def test_network_predicts_factors_that_random_descriptors_do_not(night_of: Callable[[], JobContext], text: bool) -> None:
     ctx = night_of()
-    assert fit_cold_start(ctx, Config()) is None, "numbers drawn at random say nothing, and that is found out"
-    items = fit_cold_start(ctx, Config(encoder="genre_cnn", text=text))
+    assert fit_cold_start(ctx, ContentConfig()) is None, "numbers drawn at random say nothing, and that is found out"
+    items = fit_cold_start(ctx, ContentConfig(encoder="genre_cnn", text=text))
     assert items is not None
     assert items.track_ids[items.n_played :] == tuple(f"n{n}" for n in range(NEW))
     expected = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
     assert (items.factors * expected).sum(1).min() > 0.8
-    again = fit_cold_start(ctx, Config(encoder="genre_cnn", text=text))
+    again = fit_cold_start(ctx, ContentConfig(encoder="genre_cnn", text=text))
     assert again is not None
     np.testing.assert_array_equal(again.factors, items.factors)
 
 
 def test_text_vectors_beside_descriptors_predict_factors(night_of: Callable[[], JobContext]) -> None:
-    items = fit_cold_start(night_of(), Config(text=True))
+    items = fit_cold_start(night_of(), ContentConfig(text=True))
     assert items is not None
     expected = np.array([[n % 2, 1 - n % 2] for n in range(NEW)])
     assert (items.factors * expected).sum(1).mean() > 0.85
@@ -97,10 +98,10 @@ def test_text_vectors_beside_descriptors_predict_factors(night_of: Callable[[], 
 
 def test_track_without_a_text_gets_factors_too(night_of: Callable[[], JobContext]) -> None:
     ctx = night_of()
-    ingest = JobContext(ctx.night, "ingest", Config())
+    ingest = JobContext(ctx.night, "ingest", ContentConfig())
     ingest.write("track_texts", ctx.read("track_texts").where("track_id != 'n0'"))
     ingest.commit()
-    items = fit_cold_start(ctx, Config(text=True))
+    items = fit_cold_start(ctx, ContentConfig(text=True))
     assert items is not None
     assert "n0" in items.track_ids
 
@@ -116,11 +117,11 @@ def test_most_popular_returns_the_tracks_with_most_users(spark: SparkSession) ->
 def test_unknown_encoder_or_preset_and_missing_text_vectors_raise(night_of: Callable[[], JobContext]) -> None:
     ctx = night_of()
     with pytest.raises(SourceError, match="descriptors, genre_cnn, short_chunk"):
-        fit_cold_start(ctx, Config(encoder="transformer"))
+        fit_cold_start(ctx, ContentConfig(encoder="transformer"))
     with pytest.raises(SourceError, match="pmrs-4s"):
-        fit_cold_start(ctx, Config(preset="4s"))
-    empty = JobContext(ctx.night, "ingest", Config())
+        fit_cold_start(ctx, ContentConfig(preset="4s"))
+    empty = JobContext(ctx.night, "ingest", ContentConfig())
     empty.write_empty("track_texts")
     empty.commit()
     with pytest.raises(LakeError, match="text_vectors"):
-        fit_cold_start(ctx, Config(text=True))
+        fit_cold_start(ctx, ContentConfig(text=True))

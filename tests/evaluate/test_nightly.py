@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.evaluate import metrics, nightly
+from jobs.evaluate.config import QualityConfig
 from jobs.lake.deletion_requests import sha256
 from jobs.lake.schemas import table
 from jobs.registry import jobs_named
@@ -59,7 +60,7 @@ def test_truth_has_tracks_first_played_on_the_day(spark: SparkSession) -> None:
 
 def test_charts_count_users_overall_and_in_the_window(spark: SparkSession) -> None:
     more = [("x", "b", 1.0, 28), ("y", "c", 1.0, 29), ("z", "b", 1.0, None)]
-    rows = nightly.build_charts(history(spark, *PAST, *more), NIGHT, nightly.Config()).collect()
+    rows = nightly.build_charts(history(spark, *PAST, *more), NIGHT, QualityConfig()).collect()
     charts: dict[str, dict[int, str]] = {name: {} for name in nightly.CHARTS}
     for row in rows:
         charts[row["model"]][row["position"]] = row["track_id"]
@@ -101,7 +102,7 @@ def ctx(spark: SparkSession, settings: Settings, tmp_path: Path) -> JobContext:
     """Return a context of a lake without any night."""
     file = tmp_path / "sources.toml"
     file.write_text('name = "small"\ngenres = "pmrs7"\n[[source]]\nname = "app"\nformat = "app_log"\npath = "/logs"\n')
-    return JobContext(Night(NIGHT, "r", load_sources(file), settings, spark), "quality", nightly.Config())
+    return JobContext(Night(NIGHT, "r", load_sources(file), settings, spark), "quality", QualityConfig())
 
 
 def after(ctx: JobContext, past: DataFrame | None, lists: DataFrame | None, today: DataFrame) -> list[dict[str, Any]]:

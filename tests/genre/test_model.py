@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from jobs.context import JobContext, Night
 from jobs.errors import SourceError
 from jobs.genre import score, train
+from jobs.genre.config import GenreTrainConfig
 from jobs.genre.model import model_name, validation_metrics
 from jobs.lake.adapters.descriptors import NAMES, matrix
 from jobs.lake.schemas import table
@@ -56,7 +57,7 @@ def make_night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Descr
         file = tmp_path / "sources.toml"
         file.write_text(f'name = "said"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n{toml}')
         one = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
-        ctx = JobContext(one, "descriptors", train.Config())
+        ctx = JobContext(one, "descriptors", GenreTrainConfig())
         rng = np.random.default_rng(3)
         numbers = [rng.normal(n % 2, 0.3, 200).tolist() for n in range(tracks)]
         names = [*((f"t{n}", n) for n in range(tracks)), ("twin", 0)]

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from jobs.audio import mel
+from jobs.audio.config import MelConfig
 from jobs.context import JobContext, Night
 from jobs.genre import score
+from jobs.genre.config import GenreScoreConfig
 from jobs.lake.partitions import Partitions
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
@@ -15,14 +17,14 @@ from tests.audio.conftest import Ingested, ingested
 from tests.audio.hostile import tone, wav
 
 __all__ = ["ingested"]
-MEL = mel.Config(presets=("pmrs-4s",), clips=2)
+MEL = MelConfig(presets=("pmrs-4s",), clips=2)
 NETWORK = GenreCNNConfig(n_outputs=2, conv=(4, 4, 4, 4), dense=8)
 GENRES = ["Rock", "Trance"]
 
 
 def score_night(night: Night) -> tuple[JobContext, dict[str, int]]:
     """Run both jobs of a night; return the rows that the second wrote."""
-    for job, name, config in ((mel, "mel", MEL), (score, "genre_score", score.Config())):
+    for job, name, config in ((mel, "mel", MEL), (score, "genre_score", GenreScoreConfig())):
         ctx = JobContext(night, name, config)
         job.run(ctx)
         ctx.commit()

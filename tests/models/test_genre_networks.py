@@ -16,6 +16,7 @@ from models import clip_training, genre_cnn, genre_networks
 from models.clip_network import ClipConfig, predict
 from models.clip_training import TrainResult
 from models.data.clips import AugmentConfig, augment, class_weights, split_tracks
+from models.defaults import NETWORK_NAMES
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
 from models.training.checkpoint import EpochReport, from_tensors, to_tensors
@@ -37,6 +38,10 @@ def rhythms(tracks: int = 24, clips: int = 2, seed: int = 0) -> Clips:
         mels[i, pulse] += 3.0
     names = np.array([f"TR{t:03d}" for t in range(tracks)])
     return mels.astype(np.float16), labels.astype(np.int64), np.repeat(names, clips)
+
+
+def test_settings_offer_the_networks_that_can_be_built() -> None:
+    assert tuple(genre_networks.NETWORKS) == NETWORK_NAMES
 
 
 @pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.network_name)

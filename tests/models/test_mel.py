@@ -8,7 +8,8 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from models.mel import COMPRESSION, PRESETS, MelPreset, fit_clip, log_mel, mel_filters, preset
+from models.mel import COMPRESSION, fit_clip, log_mel, mel_filters
+from models.mel_presets import PRESETS, MelPreset, preset
 from tests.real_data import real
 
 

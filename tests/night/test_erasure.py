@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext, Night
 from jobs.erasure import published_nights
 from jobs.erasure.quarantine import REDACTION_NOTE
+from jobs.job_config import NoSettings
 from jobs.lake.deletion_requests import sha256
 from jobs.lake.files import FileStore as Files
 from jobs.lake.lake import Lake
@@ -29,7 +30,6 @@ from jobs.recommenders.reasons import BECAUSE, SIMILAR
 from jobs.runner import run_named
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from jobs.sources.ingest import snapshots
 from tests.night.published_night import PublishedNight, run_night
 
 NAME = "forgetful"
@@ -228,7 +228,7 @@ def ingest_requests(env: ErasureEnv, requests: dict[str, Any]) -> None:
     env.requests_file.write_text("".join(lines))
     rows = [(sha256(user), None) for user in requests["users"]] + [(sha256(user), track) for user, track in requests["pairs"]]
     night = Night(env.date, "by_hand", load_sources(env.settings.sources_file), env.settings, env.spark)
-    ctx = JobContext(night, "snapshots", snapshots.Config())
+    ctx = JobContext(night, "snapshots", NoSettings())
     ctx.write("deletions/deletions", env.spark.createDataFrame(rows, "user_hash string, track_id string"))
     ctx.commit()
 

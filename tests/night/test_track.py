@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 from jobs.cli.track import print_track
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError
-from jobs.report.track import Config, TrackDetails, no_audio_note, read_details, render
+from jobs.job_config import NoSettings
+from jobs.report.track import TrackDetails, no_audio_note, read_details, render
 from jobs.sources.config import load_sources
 from tests.night.published_night import PublishedNight
 
@@ -16,7 +17,7 @@ from tests.night.published_night import PublishedNight
 def details_of(published: PublishedNight, track: str) -> TrackDetails:
     sources = load_sources(published.settings.sources_file)
     return read_details(
-        JobContext(Night(published.date, "track", sources, published.settings, published.spark), "track", Config()), track
+        JobContext(Night(published.date, "track", sources, published.settings, published.spark), "track", NoSettings()), track
     )
 
 

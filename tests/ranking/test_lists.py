@@ -4,8 +4,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.ranking.config import RankConfig
 from jobs.ranking.fallback import build_fallback, fill, short_lists
-from jobs.ranking.rank import Config, append_cold_start, list_limit, rank_fallback, rank_personal
+from jobs.ranking.rank import append_cold_start, list_limit, rank_fallback, rank_personal
 from jobs.recommenders import list_rules, reasons
 
 GENRES = "track_id string, genre string, confidence double, source string"
@@ -26,7 +27,7 @@ Lists = dict[tuple[str, str], list[tuple[str, str]]]
 
 
 def lists(spark: SparkSession, genres: DataFrame, history: DataFrame, candidates: DataFrame) -> Lists:
-    config = Config(overall=4, per_genre=3)
+    config = RankConfig(overall=4, per_genre=3)
     names = spark.createDataFrame([("t0", "Title")], "track_id string, name string")
     personal = rank_personal(candidates, names, config)
     members = list_rules.list_members(genres)
@@ -65,7 +66,7 @@ def test_list_ends_with_the_last_unseen_track(spark: SparkSession, genres: DataF
 def test_only_users_with_a_short_list_are_returned(spark: SparkSession, genres: DataFrame) -> None:
     """Lists of two items: `full` has both, `short` lacks one of the overall list, and `new` has none."""
     members = list_rules.list_members(genres.where("track_id IN ('t0', 't1', 't2', 'x')"))
-    config = Config(overall=2, per_genre=0)
+    config = RankConfig(overall=2, per_genre=0)
     items = [("full", "overall", "t0"), ("full", "overall", "x"), ("short", "overall", "t0"), ("short", "Rock", "t1")]
     personal = spark.createDataFrame(items, "user_id string, list string, track_id string")
     users = spark.createDataFrame([("full",), ("short",), ("new",)], "user_id string")
@@ -80,13 +81,13 @@ def test_cold_start_tracks_end_the_overall_lists_only(spark: SparkSession) -> No
     names = spark.createDataFrame([("t0", "Title")], "track_id string, name string")
     positions = [("full", name, n) for n in range(4) for name in ("overall", "Rock")] + [("short", "overall", 1)]
     scored = [(user, name, f"t{n}", "pmrs_cf", 1 - n / 10, 1 - n / 10, 1.0, "t9") for user, name, n in positions]
-    personal = rank_personal(spark.createDataFrame(scored, CANDIDATES), names, Config(overall=3, per_genre=2))
+    personal = rank_personal(spark.createDataFrame(scored, CANDIDATES), names, RankConfig(overall=3, per_genre=2))
     new = [("full", "n1", 0.9, "t0"), ("short", "n1", 0.8, None), ("short", "n2", 0.9, "gone")]
     rows = append_cold_start(
         personal,
         spark.createDataFrame(new, "user_id string, track_id string, score double, reason_track_id string"),
         names,
-        Config(overall=3, per_genre=2),
+        RankConfig(overall=3, per_genre=2),
     ).orderBy("user_id", "list", "rank").collect()  # fmt: skip
     by_list = {(r.user_id, r.list): [x.track_id for x in rows if (x.user_id, x.list) == (r.user_id, r.list)] for r in rows}
     assert by_list == {

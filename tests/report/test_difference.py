@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.lake.schemas import table
-from jobs.ranking.rank import Config as RankConfig
+from jobs.ranking.config import RankConfig
 from jobs.report.difference import compare, user_lists
 from jobs.report.gather import list_length, previous_ranked
 from jobs.settings import Settings

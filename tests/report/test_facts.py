@@ -8,11 +8,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
+from jobs.job_config import NoSettings
 from jobs.lake.schemas import table
 from jobs.report import intake
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from jobs.sources.ingest import events
 
 DAY = dt.date(2026, 11, 14)
 SHAPE = table("quarantine").schema
@@ -40,7 +40,7 @@ def ctx(spark: SparkSession, settings: Settings, tmp_path: Path) -> JobContext:
     """A lake in which a log, a table, labels and a source that is gone each refused a line, the log on two days."""
     file = tmp_path / "sources.toml"
     file.write_text(SOURCES)
-    ctx = JobContext(Night(DAY, "r", load_sources(file), settings, spark), "report", events.Config())
+    ctx = JobContext(Night(DAY, "r", load_sources(file), settings, spark), "report", NoSettings())
     day_before = DAY - dt.timedelta(days=1)
     for source, path, day in (
         ("app", f"/logs/dt={day_before}/a", day_before), ("app", f"/logs/dt={DAY}/a", DAY), ("plays", "/plays.csv", day_before),

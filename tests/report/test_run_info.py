@@ -11,8 +11,9 @@ from jobs.context import JobContext, Night
 from jobs.mongo import views
 from jobs.mongo.connection import MongoDatabase
 from jobs.mongo.names import SECONDARY_VIEWS
+from jobs.report.config import ReportConfig
 from jobs.report.facts import Stage
-from jobs.report.night import Config, read_run_info
+from jobs.report.night import read_run_info
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 
@@ -39,7 +40,7 @@ def info_of(mongo: MongoDatabase, settings: Settings, tmp_path: Path) -> Any:
 
     def of(run_id: str, date: dt.date = DAY) -> Any:
         night = Night(date, run_id, load_sources(file), settings, cast(SparkSession, None))
-        return read_run_info(JobContext(night, "report", Config()), mongo)
+        return read_run_info(JobContext(night, "report", ReportConfig()), mongo)
 
     return of
 

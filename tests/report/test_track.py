@@ -11,13 +11,15 @@ from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError
+from jobs.job_config import NoSettings
 from jobs.lake.schemas import audio, table
 from jobs.report import sound
-from jobs.report.track import UNITS, Config, TrackDetails, calibration_note, no_audio_note, read_details, render
+from jobs.report.track import UNITS, TrackDetails, calibration_note, no_audio_note, read_details, render
 from jobs.report_paths import track_file
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from models.mel import PRESETS, log_mel
+from models.mel import log_mel
+from models.mel_presets import PRESETS
 from tests.report.literal import CARD
 from tests.report.test_page import read
 
@@ -141,7 +143,7 @@ def test_decibels_of_loud_soft_and_silent_clips() -> None:
 def test_undecodable_audio_has_its_reason(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "sources.toml"
     file.write_text('name = "small"\ngenres = "pmrs7"\n[[source]]\nname = "app"\nformat = "app_log"\npath = "/logs"\n')
-    ctx = JobContext(Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark), "track", Config())
+    ctx = JobContext(Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark), "track", NoSettings())
     names = ("ns:bad", "ns:waits")
     rows: dict[str, list[dict[str, Any]]] = {
         "tracks": [{"track_id": name, "has_audio": True, "terms_genre": "Rock", "origin": "audio"} for name in names],

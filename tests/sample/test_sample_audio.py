@@ -18,7 +18,8 @@ from jobs.sample.config import GENRES
 from jobs.sample.genre_patterns import GENRE_PATTERNS
 from jobs.sample.synth import render
 from models.data.clips import split_tracks
-from models.mel import fit_clip, log_mel, preset
+from models.mel import fit_clip, log_mel
+from models.mel_presets import preset
 
 TRACKS = 140
 Data = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_], NDArray[np.bool_]]

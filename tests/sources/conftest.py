@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.context import JobContext, Night
+from jobs.job_config import NoSettings
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.sources.ingest import events
@@ -22,7 +23,7 @@ def ingest(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ingest:
         where = settings.model_copy(update={"lake": lake})
         file = tmp_path / "sources.toml"
         file.write_text('name = "small"\ngenres = "pmrs7"\n' + text)
-        ctx = JobContext(Night(day, "r", load_sources(file), where, spark), "events", job.Config(), force=force)
+        ctx = JobContext(Night(day, "r", load_sources(file), where, spark), "events", NoSettings(), force=force)
         job.run(ctx)
         ctx.commit()
         return ctx

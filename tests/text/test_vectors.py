@@ -16,8 +16,9 @@ from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from jobs.text import vectors
+from jobs.text.config import TextVectorsConfig
 from jobs.text.sentences import build_tags, build_track_texts, build_user_texts
-from jobs.text.vectors import PACKAGED, Config, encoder_folder
+from jobs.text.vectors import PACKAGED, encoder_folder
 from models.text_encoder import TextEncoder
 
 DAY = dt.date(2026, 11, 14)
@@ -62,7 +63,7 @@ def run_job(
     file = folder / "sources.toml"
     file.write_text('name = "written"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
     night = Night(DAY + dt.timedelta(days), "r", load_sources(file), settings, spark)
-    ingest = JobContext(night, "snapshots", Config())
+    ingest = JobContext(night, "snapshots", TextVectorsConfig())
     tables: dict[str, list[dict[str, Any]]] = {
         "tracks": [
             {"track_id": t, "title": title, "has_audio": False, "origin": "plays"} for t, title in titles.items()
@@ -74,7 +75,7 @@ def run_job(
         schema = table(name).read_schema
         ingest.write(name, spark.createDataFrame([[row.get(c) for c in schema.names] for row in rows], schema))
     ingest.commit()
-    ctx = JobContext(night, "text_vectors", Config(**config))
+    ctx = JobContext(night, "text_vectors", TextVectorsConfig(**config))
     vectors.run(ctx)
     ctx.commit()
     return ctx

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from jobs.content import features
+from jobs.content.config import ContentConfig
 from jobs.errors import EvaluationError
 from jobs.evaluate.cold_start.data import F64, UNKNOWN, Clips, ColdStartData, ColdStartSplit
 from models import content_factors
@@ -115,7 +115,7 @@ def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np
     The network trains as in the job `content`: on clips of the old tracks with the most users. Raises EvaluationError if
     none of them has a clip. `unit` [I - H, F]: factors of the old tracks; `user_counts` [I - H].
     """
-    job = features.Config()
+    job = ContentConfig()
     trainable = np.isin(np.flatnonzero(~new), clips.track) & (user_counts > 0)
     most_played = np.argsort(-user_counts[trainable], kind="stable")[: job.max_training_tracks]
     targets = np.zeros((len(new), unit.shape[1]), np.float32)

@@ -1,10 +1,9 @@
 """Write timed logs to table `events`, one partition per source and received date: `pmrs run events --date D`.
 
 Incremental: a received date is not read again while its files are the same as in its manifest. Every line is accounted
-for, rejected lines go to the quarantine with a reason, and duplicates count once.
+for, rejected lines go to the quarantine with a reason, and duplicates count once. The job has no settings: each format
+defines what makes an event acceptable.
 """
-
-from dataclasses import dataclass
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
@@ -21,11 +20,6 @@ from jobs.sources.ingest.reader_version import reader_version
 from jobs.sources.ingest.write_events import ingest_files
 
 LOG = logger(__name__)
-
-
-@dataclass(frozen=True)
-class Config:
-    """No settings: each format defines what makes an event acceptable."""
 
 
 def dates_to_read(ctx: JobContext, source: Source, files: list[str]) -> tuple[InputsByDate, dict[str, str]]:

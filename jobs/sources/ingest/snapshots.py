@@ -2,10 +2,11 @@
 
 `pmrs run snapshots --date D`. Each source is read completely, once: while its files and the deletion requests stay the
 same, later nights refer to the existing rows. They are stored under the night's date, play counts under their `as_of`.
+The job has no settings: the sources file decides.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -24,11 +25,6 @@ from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
 from jobs.sources.ingest.accounts import account_snapshot, quarantine_rows
 from jobs.sources.ingest.change_detection import Inputs, changed_inputs, compute_inputs, detect_changes
-
-
-@dataclass(frozen=True)
-class Config:
-    """No settings: the sources file decides."""
 
 
 def build_snapshot(rows: DataFrame, name: str, files: Sequence[str]) -> DataFrame:

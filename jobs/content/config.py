@@ -1,0 +1,41 @@
+"""Settings of the job `content`. This module loads without torch and Spark."""
+
+from dataclasses import dataclass
+
+from jobs.errors import SourceError
+from models.defaults import NETWORK_NAMES
+from models.mel_presets import PRESETS
+
+DESCRIPTORS = "descriptors"
+
+
+@dataclass(frozen=True)
+class ContentConfig:
+    """How many cold-start tracks a list gets, what predicts their factors, and when the prediction is good enough."""
+
+    slots: int = 1
+    """Items at the end of each user's overall list; 0: none. One of twenty shows new tracks at little cost."""
+    encoder: str = DESCRIPTORS
+    """descriptors (ridge regression, seconds), or a network that is trained on clips every night for some minutes: genre_cnn (the
+    trunk of the paper) or short_chunk."""
+    text: bool = False
+    """Use text (title, artist, release, tags) beside audio. The job text_vectors must have an encoder."""
+    preset: str = "pmrs-4s"
+    """Mel preset of a network's clips."""
+    max_training_tracks: int = 2_000
+    """Training tracks of a network, those with most users: three clips each are 0.9 GB on the driver."""
+    max_training_clips: int = 16_000
+    """Clips over all epochs of a network, at least one epoch: three times those of 2,000 tracks, eight minutes of one core."""
+    min_cosine_gain: float = 0.01
+    """Required gain of the mean cosine between predicted and real factors of validation tracks over a constant prediction. Below
+    it, audio does not predict factors, and nothing is recommended."""
+    users_per_task: int = 2_000
+    """Users per task."""
+
+    def check(self) -> None:
+        """Raise SourceError for an unknown encoder or preset."""
+        if self.encoder not in (DESCRIPTORS, *NETWORK_NAMES):
+            names = ", ".join((DESCRIPTORS, *NETWORK_NAMES))
+            raise SourceError(f"[jobs.content] encoder = {self.encoder!r} is unknown; it must be one of {names}.")
+        if self.preset not in PRESETS:
+            raise SourceError(f"[jobs.content] preset = {self.preset!r} is unknown; it must be one of {', '.join(PRESETS)}.")
