@@ -122,7 +122,6 @@ def _recorded(store: MongoDatabase, run_id: str) -> Iterator[None]:
 
 def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
     started = time.monotonic()
-    module = job.load()
     ctx = JobContext(night, job.name, night.config_of(job.name), force=force, code=code_version(job.module))
     night.on_progress = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
     night.on_progress(job.title, 0, 0)
@@ -130,7 +129,8 @@ def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
     if reused:
         ctx.pending = reused
     else:
-        module.run(ctx)
+        # only now: the import of torch or librosa takes seconds, which a job whose rows are reused does not spend
+        job.load().run(ctx)
     manifests = ctx.commit()
     seconds = time.monotonic() - started
     runs.finished_job(store, night.run_id, job.name, seconds, [manifest.to_json() for manifest in manifests], bool(reused))
