@@ -17,15 +17,10 @@ from typing import Any
 
 from bench.full_data import Full, full
 from bench.harness import RESULTS, WORK, Stolen, machine, run_and_read
-from jobs.artists.config import ArtistsConfig
 from jobs.code_version import code_version
-from jobs.collaborative.config import CandidatesConfig
 from jobs.context import JobContext, Night
-from jobs.job_config import Config
 from jobs.mongo import embedded, lease, mongod, runs
 from jobs.mongo.connection import connect
-from jobs.publish.config import PublishConfig
-from jobs.ranking.config import RankConfig
 from jobs.recommenders.ranker_config import RANKING
 from jobs.registry import jobs_named
 from jobs.settings import Settings
@@ -55,12 +50,15 @@ LABELS = """
 format = "genre_labels"
 path = "{labels}"
 """
+OVERALL_ONLY = """
+[jobs.rank]
+per_genre = 0
+
+[jobs.artists]
+neighbours = 0
+"""
 WITH_GENRES = "-genres"
 CORES, HEAP = 2, "8g"
-OVERALL_ONLY: dict[str, Config] = {
-    "candidates": CandidatesConfig(per_genre=0), "artists": ArtistsConfig(neighbours=0), "rank": RankConfig(per_genre=0),
-    "publish": PublishConfig(per_genre=0),
-}  # fmt: skip
 
 
 def main(size: str) -> None:
@@ -73,7 +71,7 @@ def main(size: str) -> None:
         f"{data.rows:,} triplets, {data.users:,} users, {data.songs:,} songs ({time.monotonic() - began:.0f} s)",
         file=sys.stderr,
     )
-    sources = SOURCES + (LABELS if size.endswith(WITH_GENRES) else "")
+    sources = SOURCES + (LABELS if size.endswith(WITH_GENRES) else OVERALL_ONLY)
     (folder / "sources.toml").write_text(sources.format(**vars(data)))
     result = RESULTS / f"full-{size.replace('/', '_')}.json"
     document: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
@@ -150,7 +148,7 @@ def _published(settings: Settings) -> dict[str, Any]:
 
 
 def stage(size: str, name: str) -> None:
-    """One job, as `pmrs run` runs it but with overall lists only; prints its seconds, without Spark's start."""
+    """One job, as `pmrs run` runs it; prints its seconds, without Spark's start."""
     folder = WORK / f"full-{size.replace('/', '_')}"
     settings = Settings(var=folder, lake=str(folder / "lake"), master=f"local[{CORES}]", driver_memory=HEAP)
     sources = load_sources(folder / "sources.toml")
@@ -164,9 +162,7 @@ def stage(size: str, name: str) -> None:
         lease.take(store, DATE.isoformat(), run_id, os.getpid())
         one = Night(DATE, run_id, sources, settings, spark)
         one.models.register(RANKING, b"recipe", RECIPE)
-        default = job.config_class()()
-        config = default if size.endswith(WITH_GENRES) else OVERALL_ONLY.get(name, default)
-        ctx = JobContext(one, name, config)
+        ctx = JobContext(one, name, one.config_of(name))
         job.load().run(ctx)
         ctx.commit()
         lease.release(store, DATE.isoformat(), run_id)

@@ -85,3 +85,19 @@ def test_a_sources_file_names_jobs(tmp_path: Path) -> None:
     file.write_text('jobs = "many"\n' + FILE)
     with pytest.raises(SourceError, match="tables of their own"):
         load_sources(file)
+
+
+@pytest.mark.parametrize(
+    ("job", "setting", "name"),
+    [
+        ("candidates", "overall", "overall"), ("candidates", "per_genre", "per_genre"), ("publish", "overall", "overall"),
+        ("publish", "per_genre", "per_genre"), ("quality", "list_length", "overall"), ("quality", "per_genre", "per_genre"),
+        ("quality", "places", "overall"),
+    ],
+)  # fmt: skip
+def test_list_lengths_of_other_jobs_than_rank_are_refused(tmp_path: Path, job: str, setting: str, name: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(FILE + f"[jobs.{job}]\n{setting} = 50\n")
+    message = rf"\[jobs\.{job}\]: {setting} is not a setting of this job any more; set {name} under \[jobs\.rank\]"
+    with pytest.raises(SourceError, match=message):
+        load_sources(file)

@@ -55,6 +55,10 @@ class ServingModel:
     uses_genre_profile: bool
     min_rating: float
     """T_R: threshold of the ratings that form the genre profile."""
+    n_overall: int
+    """Candidates for the overall list: as many as are published."""
+    n_per_genre: int
+    """Candidates for each genre's list: as many as are published."""
     index: ivf_index.IVFIndex | None = None
     """Index for approximate search, built once on the driver; None: exact search."""
 
@@ -70,21 +74,23 @@ class ServingModel:
             return self.index
         return exact_index.build_index(self.model.factors, best_device()) if isinstance(self.model, ALSModel) else None
 
-    def bytes(self, config: CandidatesConfig) -> int:
-        """Return the bytes of the bundle in each task; an index holds the factors a second time."""
+    @property
+    def n_bytes(self) -> int:
+        """Size of the bundle in each task; an index holds the factors a second time."""
         tensor_bytes = sum(array.nbytes for array in self.model.tensors().values())
-        return tensor_bytes * (2 if self.searches(config) else 1) + self.catalogue.genre_probabilities.nbytes
+        return tensor_bytes * (2 if self.searches else 1) + self.catalogue.genre_probabilities.nbytes
 
-    def searches(self, config: CandidatesConfig) -> bool:
-        """Return True if the search needs no full scores. Genre lists and PMRS's ranker need every percentile."""
-        return isinstance(self.model, ALSModel) and not config.per_genre and not self.uses_genre_profile
+    @property
+    def searches(self) -> bool:
+        """Whether the search needs no full scores. Genre lists and PMRS's ranker need every percentile."""
+        return isinstance(self.model, ALSModel) and not self.n_per_genre and not self.uses_genre_profile
 
-    def top_lists(self, user_items: csr_array, config: CandidatesConfig) -> RankedLists:
+    def top_lists(self, user_items: csr_array) -> RankedLists:
         """Return the lists of users with ratings `user_items` [B, I]."""
-        if isinstance(self.model, ALSModel) and self.searches(config) and self._factors:
-            return search_lists(self.model, self._factors, user_items, config.overall)
+        if isinstance(self.model, ALSModel) and self.searches and self._factors:
+            return search_lists(self.model, self._factors, user_items, self.n_overall)
         scores = self.model.score(Queries(user_items))
-        sizes = (config.overall, config.per_genre)
+        sizes = (self.n_overall, self.n_per_genre)
         return top_lists(scores, user_items, self.catalogue, self.min_rating, *sizes, self.uses_genre_profile)
 
 
@@ -107,7 +113,7 @@ def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tu
 
 def with_index(model_bundle: ServingModel, config: CandidatesConfig) -> ServingModel:
     """Return the bundle with an index for approximate search, if `CandidatesConfig.approximate_from` requires one."""
-    if not isinstance(model_bundle.model, ALSModel) or not model_bundle.searches(config):
+    if not isinstance(model_bundle.model, ALSModel) or not model_bundle.searches:
         return model_bundle
     approximate = 0 < config.approximate_from <= len(model_bundle.track_ids)
     return replace(model_bundle, index=ivf_index.build_index(model_bundle.model.factors)) if approximate else model_bundle
@@ -116,7 +122,7 @@ def with_index(model_bundle: ServingModel, config: CandidatesConfig) -> ServingM
 def build_candidates(user_items: DataFrame, model_bundle: ServingModel, config: CandidatesConfig) -> DataFrame:
     """Return table `candidates` for rows of `build_user_items`, scored block by block."""
     broadcast = user_items.sparkSession.sparkContext.broadcast(model_bundle)
-    block_size = exact_index.USER_BATCH if model_bundle.searches(config) else config.users_per_block
+    block_size = exact_index.USER_BATCH if model_bundle.searches else config.users_per_block
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import torch
@@ -124,14 +130,14 @@ def build_candidates(user_items: DataFrame, model_bundle: ServingModel, config: 
         torch.set_num_threads(1)  # Spark runs one task per core already
         model_bundle = broadcast.value
         for user_ids, block in user_blocks(batches, block_size, len(model_bundle.track_ids)):
-            yield score_block(user_ids, block, model_bundle, config)
+            yield score_block(user_ids, block, model_bundle)
 
     return user_items.mapInArrow(score, table("candidates").read_schema)
 
 
-def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: ServingModel, config: CandidatesConfig) -> pa.RecordBatch:
+def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: ServingModel) -> pa.RecordBatch:
     """Return the candidates of users with ratings `user_items` [B, I] as rows of table `candidates`."""
-    lists = model_bundle.top_lists(user_items, config)
+    lists = model_bundle.top_lists(user_items)
     reasons = explain_lists(model_bundle.model, user_items, lists)
     # index -1, the overall list, takes the last name
     names, tracks = pa.array([*model_bundle.lists, OVERALL]), model_bundle.ids
@@ -160,10 +166,12 @@ def run(ctx: JobContext) -> None:
         return
     genres, method, min_rating = ctx.genres.genres, ranker.method, ranker.settings.min_rating
     shares = genre_shares(ctx.read_required("track_genres"), genres, tracks)
-    model_bundle = ServingModel(model, catalogue_of(shares), tracks, genres, ranker.name, method.uses_genre_profile, min_rating)
-    users_at_once = 0 if model_bundle.searches(config) else config.users_per_block
+    uses_profile, lengths = method.uses_genre_profile, ctx.config_of("rank")
+    sizes = (lengths.overall, lengths.per_genre)
+    model_bundle = ServingModel(model, catalogue_of(shares), tracks, genres, ranker.name, uses_profile, min_rating, *sizes)
+    users_at_once = 0 if model_bundle.searches else config.users_per_block
     setting = "users_per_block under [jobs.candidates] in the sources file"
-    require_lists(model_bundle.bytes(config), len(tracks), users_at_once, setting)
+    require_lists(model_bundle.n_bytes, len(tracks), users_at_once, setting)
     model_bundle = with_index(model_bundle, config)
     # rating 0: excluded like a skipped track, and not part of the genre profile
     excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
@@ -182,7 +190,7 @@ def _write(
 ) -> None:
     fingerprints = ctx.write("candidate_fingerprints", build_fingerprints(user_items))
     # full scores of a block are one matrix product, whose last bits depend on the block: such lists are never reused
-    previous = previous_candidates(ctx) if model_bundle.searches(config) and ranker.method.factorize and not ctx.force else None
+    previous = previous_candidates(ctx) if model_bundle.searches and ranker.method.factorize and not ctx.force else None
     if previous is None:
         ctx.write("candidates", build_candidates(user_items, model_bundle, config))
         return

@@ -23,12 +23,11 @@ class CollaborativeConfig:
 
 @dataclass(frozen=True)
 class CandidatesConfig:
-    """Numbers of candidates, and how users are grouped. The live ranker determines the scores."""
+    """How users are grouped, and when the search is approximate. The live ranker determines the scores.
 
-    overall: int = 20
-    """Candidates for the overall list: as many as are published."""
-    per_genre: int = 10
-    """Candidates for each genre's list: as many as are published."""
+    The job `rank` has the lengths of the lists, which are the numbers of candidates.
+    """
+
     users_per_task: int = 2_000
     """Users per task. It fixes which users share a block: equal inputs give equal bits on any number of cores."""
     users_per_block: int = 250

@@ -19,7 +19,7 @@ from jobs.recommenders.ials import WarmStart
 from jobs.recommenders.ranker_config import RANKING, RankerConfig
 
 DELETIONS = "deletions|all_content"
-SHARED_INPUTS = ("item_factors|date", f"model|{RANKING}", DELETIONS)
+SHARED_INPUTS = ("item_factors|date", f"model|{RANKING}", DELETIONS, "config|rank")
 """Inputs of the job `candidates` besides the histories."""
 
 

@@ -11,6 +11,7 @@ The job of night D evaluates the lists of night D-1. If that night does not exis
   of them; `popularity_window` those last played in the 28 days up to D-1. A user's chart list leaves out what the user has
   played or what deletion requests cover. Charts contain rated tracks only; live lists may contain others. An empty chart is
   left out.
+* List lengths: those of the job `rank` of D.
 
 PMRS's confidence score (jobs/evaluate/confidence.py) goes per genre into `genre_confidence`: the genre's lists of D-1, and the
 chart's first tracks of the genre, against the relevant tracks. Genres are those of D-1, by which the lists were made.
@@ -35,7 +36,7 @@ from jobs.lake.collect import collect_arrow
 from jobs.lake.deletion_requests import forgotten_pairs, without_forgotten
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
-from jobs.recommenders.list_rules import OVERALL, excluded_pairs
+from jobs.recommenders.list_rules import OVERALL, excluded_pairs, list_limit
 from jobs.recommenders.methods import POPULARITY, POPULARITY_WINDOW
 from jobs.spark import run_parallel
 
@@ -109,15 +110,15 @@ def build_genre_confidence(
     return rows
 
 
-def build_user_metrics(lists: DataFrame, truth: DataFrame, config: QualityConfig) -> DataFrame:
+def build_user_metrics(lists: DataFrame, truth: DataFrame, length: int, config: QualityConfig) -> DataFrame:
     """Return `model`, `user_id`, `list_length` and a column per metric, for every model and user of `truth`.
 
-    `lists`: `model`, `user_id`, `rank`, `track_id`.
+    `lists`: `model`, `user_id`, `rank`, `track_id`; ranks up to `length` count.
     """
     query = F.concat_ws("|", "model", "user_id").alias("query_id")
     no_score = F.lit(None).cast("double").alias("score")
     queries = truth.select("user_id", "track_id", _explode_models(LIVE, *CHARTS)).select(query, "user_id", "track_id")
-    hits = metrics.hit_ranks(lists.select(query, "rank", "track_id", no_score), queries, queries, config.list_length)
+    hits = metrics.hit_ranks(lists.select(query, "rank", "track_id", no_score), queries, queries, length)
     model = F.substring_index("query_id", "|", 1).alias("model")
     with_metrics = metrics.add_metrics(hits, config.cutoffs)
     return with_metrics.select(model, "user_id", "list_length", *[f"`{name}`" for name in _metric_names(config)])
@@ -167,9 +168,11 @@ def run(ctx: JobContext) -> None:
 
 def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
     config: QualityConfig = ctx.config  # type: ignore[assignment]
-    night, lists_date = ctx.date, ctx.date - dt.timedelta(days=1)
+    night, lists_date, lengths = ctx.date, ctx.date - dt.timedelta(days=1), ctx.config_of("rank")
     today, previous = ctx.read_required("history"), ctx.read("history", Partitions.PREVIOUS)
     ranked, genres = ctx.read("ranked", Partitions.PREVIOUS), ctx.read("track_genres", Partitions.PREVIOUS)
+    # the night before may have had longer lists
+    ranked = ranked.where(F.col("rank") <= list_limit(lengths.overall, lengths.per_genre))
     lists, deletions = ranked.where(F.col("list") == OVERALL), ctx.read("deletions", Partitions.ALL)
     if not all(ctx.night.lake.select(name, Partitions.PREVIOUS, night.isoformat()) for name in ("history", "ranked")):
         LOG.info("no lists of the previous night to evaluate", date=str(night), missing=str(lists_date))
@@ -186,19 +189,19 @@ def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
     users = truth.select("user_id").distinct()
     excluded = excluded_pairs(previous, forgotten_pairs(users, deletions))
     baselines = build_chart_lists(
-        users.select("user_id", _explode_models(*CHARTS)), excluded, charts, config.list_length
+        users.select("user_id", _explode_models(*CHARTS)), excluded, charts, lengths.overall
     )
     live = lists.join(users, "user_id", "left_semi").select("user_id", F.lit(LIVE).alias("model"), "rank", "track_id")
     # without the checkpoint, planned together with the metrics, the lists take twice as long
     all_lists = live.unionByName(baselines).localCheckpoint()
-    user_metrics = build_user_metrics(all_lists, truth, config).localCheckpoint()
+    user_metrics = build_user_metrics(all_lists, truth, lengths.overall, config).localCheckpoint()
     table = collect_arrow(user_metrics, 60 + 8 * len(_metric_names(config)), "the metrics per user")
     rated, chart = truth.join(today.select(*PAIR, "rating"), PAIR), charts.where(F.col("model") == POPULARITY)
     genre_lists = ranked.where(F.col("list") != OVERALL)
     # a night of full scale may have no lists per genre
     has_genre_lists = not genre_lists.isEmpty()
     confidence = (
-        build_genre_confidence(genre_lists, rated, excluded, chart, genres, config.per_genre) if has_genre_lists else []
+        build_genre_confidence(genre_lists, rated, excluded, chart, genres, lengths.per_genre) if has_genre_lists else []
     )
     return {
         "quality": build_quality(table, _metric_names(config), lists_date),

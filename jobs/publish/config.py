@@ -7,10 +7,6 @@ from dataclasses import dataclass
 class PublishConfig:
     """Limits of the audit, and how many nights are retained."""
 
-    overall: int = 20
-    """N of the overall list, as in the job `rank`: the audit requires min(N, unseen tracks) items."""
-    per_genre: int = 10
-    """N of each genre's list."""
     keep_users: float = 0.5
     """Minimum fraction of the live night's users with new lists; fewer mean a broken input, not a quiet day."""
     keep_nights: int = 14

@@ -8,8 +8,6 @@ import os
 import signal
 from dataclasses import asdict
 
-from pyspark.sql import functions as F
-
 from jobs.context import JobContext
 from jobs.errors import AuditError
 from jobs.lake.deletion_requests import forgotten_pairs
@@ -45,7 +43,8 @@ def _audit(ctx: JobContext, config: PublishConfig, database: MongoDatabase) -> A
     users, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
     history, forgotten = ctx.read_required("history"), forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
     excluded = list_rules.excluded_pairs(history, forgotten)
-    limit = F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
+    lengths = ctx.config_of("rank")
+    limit = list_rules.list_limit(lengths.overall, lengths.per_genre)
     live = database.publications.find_one({"_id": views.live_run(database)}) or {}
     # a backfilled night may have fewer users than the live one, which it does not replace
     live_users = int(live.get("users", 0)) if live.get("date", "") <= ctx.night.date.isoformat() else 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RankConfig:
-    """Lengths of the lists."""
+    """Lengths of the lists. The jobs `candidates`, `publish` and `quality` read them too."""
 
     overall: int = 20
     """N of the overall list: a page of recommendations."""

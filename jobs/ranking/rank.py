@@ -1,6 +1,6 @@
 """Top-N lists per user, overall and per genre, each item with its reason: `pmrs run rank --date D` (PMRS Eq. 4)."""
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
@@ -16,15 +16,11 @@ PERSONAL_TIERS = ("personal", COLD_START)
 """Tiers of items that were selected for the user."""
 
 
-def list_limit(config: RankConfig) -> Column:
-    """Return N by column `list`."""
-    return F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
-
-
 def rank_personal(candidates: DataFrame, names: DataFrame, config: RankConfig) -> DataFrame:
     """Return the candidates as list items, ordered by score, then percentile, then id."""
     order = Window.partitionBy("user_id", "list").orderBy(F.desc("score"), F.desc("percentile"), "track_id")
-    ranked = candidates.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config))
+    limit = list_rules.list_limit(config.overall, config.per_genre)
+    ranked = candidates.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= limit)
     return reasons.with_reason_name(ranked, names).select(
         "user_id", "list", "rank", "track_id", "score",
         F.col("method").alias("source"), F.lit("personal").alias("tier"), reasons.personal().alias("why"),
@@ -38,10 +34,11 @@ def append_cold_start(personal: DataFrame, cold_start: DataFrame, names: DataFra
         F.lit("content").alias("source"), F.lit(COLD_START).alias("tier"), reasons.cold_start().alias("why"),
     )  # fmt: skip
     lists, is_appended = Window.partitionBy("user_id", "list"), F.col("tier") == COLD_START
-    room = list_limit(config) - F.count_if(is_appended).over(lists)
+    limit = list_rules.list_limit(config.overall, config.per_genre)
+    room = limit - F.count_if(is_appended).over(lists)
     items = personal.unionByName(appended).withColumn("__room", room).where(is_appended | (F.col("rank") <= F.col("__room")))
     order = lists.orderBy(is_appended, "rank", F.desc("score"), "track_id")
-    return items.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= list_limit(config)).drop("__room")
+    return items.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= limit).drop("__room")
 
 
 def rank_fallback(filled: DataFrame, track_genres: DataFrame) -> DataFrame:
@@ -70,15 +67,15 @@ def run(ctx: JobContext) -> None:
         offered = offered.unionByName(cold_start.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
     members = list_rules.list_members(track_genres)
     # lengths are counted before the ranking: every candidate gets a rank, except those over N
-    lengths = list_rules.list_lengths(offered)
-    incomplete = list_rules.users_with_short_lists(users, members, lengths, list_limit(config)).cache()
+    lengths, limit = list_rules.list_lengths(offered), list_rules.list_limit(config.overall, config.per_genre)
+    incomplete = list_rules.users_with_short_lists(users, members, lengths, limit).cache()
     if incomplete.isEmpty():
         ctx.write("ranked", personal)
         return
     forgotten = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
     excluded = list_rules.excluded_pairs(history, forgotten).join(incomplete, "user_id", "left_semi").distinct()
     n_excluded = list_rules.excluded_per_list(excluded, members)
-    short = short_lists(list_rules.required_lengths(incomplete, members, n_excluded, list_limit(config)), personal)
+    short = short_lists(list_rules.required_lengths(incomplete, members, n_excluded, limit), personal)
     filled = fill(short, build_fallback(members, history, track_genres), excluded, personal)
     ctx.write("ranked", personal.unionByName(rank_fallback(filled, track_genres)))
     incomplete.unpersist()

@@ -7,6 +7,11 @@ OVERALL = "overall"
 """The list with tracks of every genre."""
 
 
+def list_limit(overall: int, per_genre: int) -> Column:
+    """Return N by column `list`."""
+    return F.when(F.col("list") == OVERALL, overall).otherwise(per_genre)
+
+
 def list_members(track_genres: DataFrame) -> DataFrame:
     """Return `list`, `track_id`: the overall list has every track, a genre's list the tracks of the genre."""
     overall = track_genres.select(F.lit(OVERALL).alias("list"), "track_id")

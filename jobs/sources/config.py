@@ -24,6 +24,10 @@ JOB_PARTS = frozenset({"mel", "descriptors"})
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 """Names become folders of the lake and parts of a MongoDB database's name."""
 Text = Annotated[str, Field(pattern=r"\S")]
+LIST_LENGTHS = {"overall": "overall", "places": "overall", "list_length": "overall", "per_genre": "per_genre"}
+"""Former settings of FORMER_OWNERS: their names under [jobs.rank]."""
+FORMER_OWNERS = ("candidates", "publish", "quality")
+"""Jobs that had list lengths of their own; they now read those of `rank`."""
 NAME = "lower-case letters, digits, _ or -, starting with a letter"
 
 
@@ -78,6 +82,7 @@ def load_sources(path: Path | str) -> Sources:
     path = Path(path).resolve()
     file = validated(SourcesFile, _expand_variables(_read_toml(path), path), str(path))
     _require_known_jobs(file, path)
+    _refuse_former_list_lengths(file, path)
     sources = tuple(
         _source(table, f"{path}, source {number}", path.parent) for number, table in enumerate(file.source, 1)
     )
@@ -139,6 +144,13 @@ def _require_known_jobs(file: SourcesFile, path: Path) -> None:
     names = [job.name for job in JOBS]
     if unknown := sorted(set(file.jobs) - set(names)):
         raise SourceError(f"{path}: there is no job {unknown[0]} to be set; there are {', '.join(names)}.")
+
+
+def _refuse_former_list_lengths(file: SourcesFile, path: Path) -> None:
+    for job in FORMER_OWNERS:
+        if former := sorted(set(file.jobs.get(job, {})) & set(LIST_LENGTHS)):
+            message = f"{former[0]} is not a setting of this job any more; set {LIST_LENGTHS[former[0]]} under [jobs.rank]"
+            raise SourceError(f"{path}, [jobs.{job}]: {message}.")
 
 
 def _source(table: SourceTable, where: str, folder: Path) -> Source:

@@ -16,8 +16,8 @@ from models.pmrs_cf import Catalogue
 TRACKS = 400
 MODEL = ALSModel(np.random.default_rng(3).normal(size=(TRACKS, 6)).astype(np.float32), ALSObjective())
 CATALOGUE = Catalogue(np.ones((TRACKS, 1), np.float32), np.zeros(TRACKS, np.int64))
-EXACT = ServingModel(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in range(TRACKS)), ("Rock",), "als", False, 1.0)
-LARGE = CandidatesConfig(overall=5, per_genre=0, approximate_from=TRACKS)
+EXACT = ServingModel(MODEL, CATALOGUE, tuple(f"t{number:03d}" for number in range(TRACKS)), ("Rock",), "als", False, 1.0, 5, 0)
+LARGE = CandidatesConfig(approximate_from=TRACKS)
 
 
 def candidate_rows(users: DataFrame, serving: ServingModel, config: CandidatesConfig) -> list[Row]:
@@ -42,7 +42,7 @@ def test_index_search_with_all_probes_gives_the_exact_lists(spark: SparkSession,
 
 
 def test_index_is_built_only_for_overall_lists_of_a_large_catalogue() -> None:
-    assert with_index(EXACT, CandidatesConfig(per_genre=0)).index is None
+    assert with_index(EXACT, CandidatesConfig()).index is None
     assert with_index(EXACT, replace(LARGE, approximate_from=TRACKS + 1)).index is None
-    assert with_index(EXACT, replace(LARGE, per_genre=3)).index is None
+    assert with_index(replace(EXACT, n_per_genre=3), LARGE).index is None
     assert with_index(replace(EXACT, uses_genre_profile=True), LARGE).index is None

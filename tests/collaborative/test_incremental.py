@@ -23,7 +23,7 @@ from tests.collaborative.test_ranker_config import SOURCES
 
 MONDAY = dt.date.fromordinal(7 * 105_700)
 """The first day of a fit that seven nights share."""
-WEEKLY, OVERALL = CollaborativeConfig(fit_every=7), CandidatesConfig(overall=3, per_genre=0)
+WEEKLY, CANDIDATES = CollaborativeConfig(fit_every=7), CandidatesConfig()
 RECIPE = {"method": "als", "settings": {"rank": 4, "iterations": 3}}
 HISTORIES = {f"u{u:02d}": {f"t{t:02d}": 1.0 for t in range(u % 2, 12, 2) if t != u % 12} for u in range(30)}
 
@@ -31,7 +31,7 @@ HISTORIES = {f"u{u:02d}": {f"t{t:02d}": 1.0 for t in range(u % 2, 12, 2) if t !=
 @pytest.fixture
 def nights(spark: SparkSession, settings: Settings, tmp_path: Path) -> list[Night]:
     file = tmp_path / "sources.toml"
-    file.write_text(SOURCES)
+    file.write_text(SOURCES + "[jobs.rank]\noverall = 3\nper_genre = 0\n")
     nights = [Night(MONDAY + dt.timedelta(days=n), f"r{n}", load_sources(file), settings, spark) for n in range(8)]
     nights[0].models.register(RANKING, b"weights", RECIPE)
     return nights
@@ -55,7 +55,7 @@ def write_inputs(night: Night, histories: dict[str, dict[str, float]]) -> None:
 
 def run(night: Night, config: CollaborativeConfig = WEEKLY, force: bool = False) -> dict[str, str]:
     """Return the digests of the tables that both jobs write."""
-    for job, module, own in (("collaborative", factors, config), ("candidates", candidates, OVERALL)):
+    for job, module, own in (("collaborative", factors, config), ("candidates", candidates, CANDIDATES)):
         ctx = JobContext(night, job, own, force=force)
         module.run(ctx)
         ctx.commit()
@@ -95,6 +95,8 @@ def test_only_users_with_changed_histories_are_scored_and_the_digests_equal_thos
     assert forced == second
     listed = nights[1].lake.read(nights[1].spark, "candidates", Partitions.DATE, nights[1].date.isoformat())
     assert {row["user_id"] for row in listed.select("user_id").distinct().collect()} == set(tomorrow)
+    lengths = listed.groupBy("user_id", "list").count().collect()
+    assert {(row["list"], row["count"]) for row in lengths} == {("overall", 3)}, "as long as [jobs.rank] says"
 
 
 def test_new_fit_starts_after_seven_nights_and_after_a_deletion_request(nights: list[Night]) -> None:
@@ -122,10 +124,10 @@ def test_candidates_of_another_ranker_or_catalogue_are_not_reused(nights: list[N
     assert all_users == sorted(HISTORIES)
     manifest = nights[1].lake.manifest("candidates", nights[1].date.isoformat())
     assert manifest is not None
-    assert incremental.previous_candidates(JobContext(nights[1], "candidates", OVERALL, dict(manifest.inputs))) is not None
+    assert incremental.previous_candidates(JobContext(nights[1], "candidates", CANDIDATES, dict(manifest.inputs))) is not None
     for label in incremental.SHARED_INPUTS:
         inputs = manifest.inputs | {label: "other"}
-        assert incremental.previous_candidates(JobContext(nights[1], "candidates", OVERALL, inputs)) is None
+        assert incremental.previous_candidates(JobContext(nights[1], "candidates", CANDIDATES, inputs)) is None
 
 
 def test_track_removed_from_the_catalogue_has_no_factors_and_no_candidates(nights: list[Night]) -> None:

@@ -25,6 +25,7 @@ path = "{folder}/unique_tracks.txt"
 """
 NIGHT = """
 import datetime as dt, json, sys
+from dataclasses import replace
 from pathlib import Path
 from jobs.recommenders import als_blocks
 from jobs.recommenders.ranker_config import RANKING
@@ -54,10 +55,11 @@ def run(names, label, **config):
 before = {"snapshots", "catalogue", "history", "mel", "genre_score", "classify"}
 run(before | {"collaborative", "candidates", "content", "artists", "rank"}, "", users_per_task=60)
 night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
-run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
+night.sources = replace(night.sources, jobs={"rank": {"per_genre": 0}})
+run({"collaborative", "candidates"}, "als ", users_per_task=60)
 # as if the interactions did not fit into the driver
 als_blocks.LIKE_BYTES = 2**40
-run({"collaborative", "candidates"}, "als in tasks ", users_per_task=60, per_genre=0)
+run({"collaborative", "candidates"}, "als in tasks ", users_per_task=60)
 print(json.dumps(digests))
 """
 

@@ -1,6 +1,7 @@
 """The nightly evaluation on days with few plays; expected figures are computed by hand."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,16 @@ def test_genre_confidence_is_written_with_the_nights_figures(spark: SparkSession
     rows = {row["model"]: row for row in ctx.read("genre_confidence").collect()}
     assert (rows["live"]["users"], rows["live"]["confidence"], rows["live"]["lists_date"]) == (2, 0.25, "2026-11-13")
     assert rows["popularity"]["confidence"] == 0.75, "u: c of c and z, which nobody had played; v: c"
+
+
+def test_lists_count_up_to_the_lengths_of_the_job_rank(spark: SparkSession, ctx: JobContext) -> None:
+    ctx.night.sources = replace(ctx.night.sources, jobs={"rank": {"overall": 1, "per_genre": 0}})
+    past, lists, today = a_day(spark)
+    genres = [(track, "Rock", 1.0, [1.0], "label", None) for track in ("a", "b", "c", "z")]
+    ctx.write("track_genres", spark.createDataFrame(genres, table("track_genres").schema), on=EVE)
+    rows = after(ctx, past, lists, today)
+    assert of(rows, "MRR@20")["live"]["mean"] == (0 + 1) / 2, "u has c at 2 of 3, v has c at 1"
+    assert ctx.read("genre_confidence").count() == 0
+    manifest = ctx.night.lake.manifest("quality", NIGHT.isoformat())
+    assert manifest is not None
+    assert manifest.inputs["config|rank"] == '{"overall": 1, "per_genre": 0}'

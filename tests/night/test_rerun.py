@@ -11,7 +11,6 @@ import pytest
 from jobs.errors import AuditError, LeaseError, SourceError
 from jobs.mongo import lease, views
 from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS
-from jobs.ranking import rank
 from jobs.ranking.config import RankConfig
 from jobs.recommenders import list_rules
 from jobs.registry import FAMILIES
@@ -144,7 +143,7 @@ def test_audit_of_an_incomplete_night_raises(published: PublishedNight) -> None:
         users,
         list_rules.list_members(published.table("track_genres")),
         published.table("history").select("user_id", "track_id"),
-        rank.list_limit(RankConfig()),
+        list_rules.list_limit(RankConfig.overall, RankConfig.per_genre),
     )
     assert audit(ranked, expected).users == users.count()
     with pytest.raises(AuditError, match="shorter"):

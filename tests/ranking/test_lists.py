@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 
 from jobs.ranking.config import RankConfig
 from jobs.ranking.fallback import build_fallback, fill, short_lists
-from jobs.ranking.rank import append_cold_start, list_limit, rank_fallback, rank_personal
+from jobs.ranking.rank import append_cold_start, rank_fallback, rank_personal
 from jobs.recommenders import list_rules, reasons
 
 GENRES = "track_id string, genre string, confidence double, source string"
@@ -32,9 +32,10 @@ def lists(spark: SparkSession, genres: DataFrame, history: DataFrame, candidates
     personal = rank_personal(candidates, names, config)
     members = list_rules.list_members(genres)
     users = spark.createDataFrame([("old", 0), ("new", 0)], "user_id string, n_seen long")
-    incomplete = list_rules.users_with_short_lists(users, members, list_rules.list_lengths(personal), list_limit(config))
+    limit = list_rules.list_limit(config.overall, config.per_genre)
+    incomplete = list_rules.users_with_short_lists(users, members, list_rules.list_lengths(personal), limit)
     n_excluded = list_rules.excluded_per_list(history, members)
-    required = list_rules.required_lengths(incomplete, members, n_excluded, list_limit(config))
+    required = list_rules.required_lengths(incomplete, members, n_excluded, limit)
     filled = fill(short_lists(required, personal), build_fallback(members, history, genres), history, personal)
     rows = personal.unionByName(rank_fallback(filled, genres)).orderBy("user_id", "list", "rank").collect()
     by_list: Lists = {}
@@ -66,11 +67,11 @@ def test_list_ends_with_the_last_unseen_track(spark: SparkSession, genres: DataF
 def test_only_users_with_a_short_list_are_returned(spark: SparkSession, genres: DataFrame) -> None:
     """Lists of two items: `full` has both, `short` lacks one of the overall list, and `new` has none."""
     members = list_rules.list_members(genres.where("track_id IN ('t0', 't1', 't2', 'x')"))
-    config = RankConfig(overall=2, per_genre=0)
+    limit = list_rules.list_limit(overall=2, per_genre=0)
     items = [("full", "overall", "t0"), ("full", "overall", "x"), ("short", "overall", "t0"), ("short", "Rock", "t1")]
     personal = spark.createDataFrame(items, "user_id string, list string, track_id string")
     users = spark.createDataFrame([("full",), ("short",), ("new",)], "user_id string")
-    incomplete = list_rules.users_with_short_lists(users, members, list_rules.list_lengths(personal), list_limit(config)).collect()
+    incomplete = list_rules.users_with_short_lists(users, members, list_rules.list_lengths(personal), limit).collect()
     assert sorted(row["user_id"] for row in incomplete) == ["new", "short"]
     few = members.where("track_id IN ('t0', 'x')")
     rock = list_rules.users_with_short_lists(users.where("user_id = 'full'"), few, list_rules.list_lengths(personal), F.lit(9))
