@@ -74,6 +74,22 @@ class Night:
         return build_config(job.config_class(), self.sources.jobs.get(name, {}), f"{self.sources.path}, [jobs.{name}]")
 
 
+    def input_digest(self, label: str) -> str | None:
+        """Return the present digest of an input that a manifest names, to compare it with the recorded one."""
+        kind, _, rule = label.partition("|")
+        if label == "date":
+            return self.date.isoformat()
+        if kind == "genres":
+            return self.genres.name
+        if kind == "backfill":
+            return str(self.settings.backfill)
+        if kind == "config":
+            return config_json(self.config_of(rule))
+        if kind == "model":
+            return self.models.digest(rule) or ""
+        return self.lake.digest_of(kind, Partitions(rule), self.date.isoformat())
+
+
 @dataclass
 class JobContext:
     """One job of one night. Reads record digests; writes are pending until `commit` makes all of them valid."""

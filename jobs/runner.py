@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from jobs.code_version import code_version
 from jobs.context import JobContext, Night, lake_of
 from jobs.errors import PmrsError, one_line
-from jobs.job_config import config_dict, config_json
+from jobs.job_config import config_dict
 from jobs.lake.files import FileStore
 from jobs.lake.format import ensure_format
 from jobs.lake.manifest import Manifest
@@ -149,25 +149,9 @@ def _same_inputs(night: Night, ctx: JobContext, part: str) -> Manifest | None:
         old = night.lake.manifest(part, day)
         if old is None or old.code != ctx.code or old.config != config_dict(ctx.config):
             continue
-        if all(_input_digest(night, label) == digest for label, digest in old.inputs.items()):
+        if all(night.input_digest(label) == digest for label, digest in old.inputs.items()):
             return Manifest(**{**old.to_json(), "date": date, "run_id": night.run_id, "seconds": 0.0})
     return None
-
-
-def _input_digest(night: Night, label: str) -> str | None:
-    kind, _, rule = label.partition("|")
-    date = night.date.isoformat()
-    if label == "date":
-        return date
-    if kind == "genres":
-        return night.genres.name
-    if kind == "backfill":
-        return str(night.settings.backfill)
-    if kind == "config":
-        return config_json(night.config_of(rule))
-    if kind == "model":
-        return night.models.digest(rule) or ""
-    return night.lake.digest_of(kind, Partitions(rule), date)
 
 
 def _lease_lost(reason: str) -> None:

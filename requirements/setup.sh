@@ -117,6 +117,15 @@ make_pipeline() {
     fi
 }
 
+compile_loops() {
+    local stamp
+    stamp=$(stamp_of .venv/.stamp)
+    if ! current .venv/.stamp-loops "$stamp"; then
+        .venv/bin/python -c 'from jobs.audio import librosa_features; librosa_features.warm_up()' >>"$log" 2>&1 </dev/null
+        printf '%s\n' "$stamp" >.venv/.stamp-loops
+    fi
+}
+
 check_mongod() {
     local missing
     missing=$(ldd .venv/lib/python3.*/site-packages/fiftyone/db/bin/mongod | awk '/not found/ {print $1; exit}')
@@ -154,4 +163,8 @@ uv=$(requirements/uv.sh) || exit 1
 python=$(find_python)
 check_tools
 make_pipeline
+# librosa's loops are compiled once per environment, some ten seconds of one core, while Airflow is installed
+compile_loops &
+compiling=$!
 make_airflow
+wait "$compiling" || die "librosa's loops could not be compiled; $log says why."

@@ -49,7 +49,7 @@ def _extract(wave: NDArray[np.float32], coefficients: int) -> dict[str, Any]:
 
 @cache
 def warm_up() -> None:
-    """Compile librosa's loops: some ten seconds once per environment, then they are loaded from a cache.
+    """Compile librosa's loops: some ten seconds once per environment (set-up does it), then they are loaded from a cache.
 
     Only one process per machine compiles at a time. Two that compile at once write cache files that crash every later
     process with a segmentation fault (numba, issue 10128).

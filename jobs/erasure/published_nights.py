@@ -1,7 +1,5 @@
 """Amend the nights in MongoDB, live or not: delete documents of erased users and list items on erased tracks."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -12,6 +10,7 @@ from jobs.erasure.amend import Change
 from jobs.erasure.tokens import names_somebody
 from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests
 from jobs.mongo.connection import Document, MongoDatabase
+from jobs.mongo.document_digest import document_digest
 from jobs.mongo.names import RECOMMENDATIONS, collection_name
 from jobs.recommenders.reasons import BY, without_names
 
@@ -100,8 +99,8 @@ def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) 
     ]
     if items == old:
         return document
-    text = json.dumps([document["_id"], items], sort_keys=True, default=str)
-    return {**document, "items": items, "digest": hashlib.sha256(text.encode()).hexdigest()[:32]} if items else None
+    cleaned = {**document, "items": items}
+    return {**cleaned, "digest": document_digest(cleaned)} if items else None
 
 
 def recount(store: MongoDatabase, night: str, run_id: str) -> None:

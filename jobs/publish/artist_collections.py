@@ -6,7 +6,7 @@ from pymongo import ASCENDING, IndexModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.publish.documents import content_digest, strings
+from jobs.publish.documents import strings
 
 Schema = dict[str, Any]
 NEIGHBOUR = ("score", "cos_collaborative", "cos_audio", "cos_genre", "cos_text", "top_modality", "why")
@@ -52,9 +52,7 @@ def _documents(
     """Return a document per `keys`, with the fields `head` and `items` by rank; `_id` joins `name`, else `keys`."""
     items = F.sort_array(F.collect_list(F.struct("rank", *item))).alias("items")
     documents = rows.groupBy(*keys, *head).agg(items)
-    return documents.select(
-        F.concat_ws("|", *(name or keys)).alias("_id"), *keys, *head, "items", content_digest(*keys, *head, "items")
-    )
+    return documents.select(F.concat_ws("|", *(name or keys)).alias("_id"), *keys, *head, "items")
 
 
 def similar_tracks(rows: DataFrame, details: DataFrame) -> DataFrame:

@@ -15,6 +15,7 @@ from jobs.lake.collect import count_rows
 from jobs.recommenders import list_rules
 
 SUSPECTS = "suspects"
+REFUSED = "The night is not published: {}. The live night stays."
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ def audit(ranked: DataFrame, expected: Expected) -> Audited:
     lists = build_lists(ranked, expected.limit).persist()
     try:
         audited, problems = _sums(lists)
-        for problem in (*_size_problems(audited, expected), *problems, *_row_problems(ranked, lists, expected)):
-            raise AuditError(f"The night is not published: {problem}. The live night stays.")
+        require_enough_lists(audited, expected.users_before, expected.keep_share)
+        for problem in (*problems, *_row_problems(ranked, lists, expected)):
+            raise AuditError(REFUSED.format(problem))
         return audited
     finally:
         lists.unpersist()
@@ -91,11 +93,13 @@ def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
     return Audited(row["users"], row["lists"], row["items"]), [f"{count} {what}" for what, count in wrong.items() if count]
 
 
-def _size_problems(audited: Audited, expected: Expected) -> Iterator[str]:
+def require_enough_lists(audited: Audited, users_before: int, keep_share: float) -> None:
+    """Raise AuditError if there is no list, or if too few of the live night's users have lists; see Expected."""
     if audited.items == 0:
-        yield "there is no list at all"
-    if audited.users < expected.keep_share * expected.users_before:
-        yield f"only {audited.users} users have lists, the live night has {expected.users_before}"
+        raise AuditError(REFUSED.format("there is no list at all"))
+    if audited.users < keep_share * users_before:
+        problem = f"only {audited.users} users have lists, the live night has {users_before}"
+        raise AuditError(REFUSED.format(problem))
 
 
 def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> Iterator[str]:

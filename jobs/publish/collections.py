@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.mongo.names import RECOMMENDATIONS
 from jobs.publish import artist_collections
-from jobs.publish.documents import content_digest, strings, track_details
+from jobs.publish.documents import strings, track_details
 
 ITEM_FIELDS = ("rank", "track_id", "title", "artist", "genre", "score", "source", "tier", "why")
 
@@ -58,13 +58,13 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
-    """Return a document per user and list: `_id`, `user_id`, `list`, `items` by rank, `digest` of the others."""
+    """Return a document per user and list: `_id`, `user_id`, `list`, `items` by rank."""
     items = F.sort_array(F.collect_list(F.struct(*ITEM_FIELDS)))
     # the catalogue's details fit into every task's memory; the broadcast avoids sorting a night's lists by track
     items_with_details = ranked.join(F.broadcast(track_details(tracks, track_genres)), "track_id")
     documents = items_with_details.groupBy("user_id", "list").agg(items.alias("items"))
     identity = F.concat_ws("|", "user_id", "list").alias("_id")
-    return documents.select(identity, "user_id", "list", "items", content_digest("user_id", "list", "items"))
+    return documents.select(identity, "user_id", "list", "items")
 
 
 def music_documents(tracks: DataFrame, track_genres: DataFrame, genres: tuple[str, ...]) -> DataFrame:
@@ -74,4 +74,4 @@ def music_documents(tracks: DataFrame, track_genres: DataFrame, genres: tuple[st
     rows = track_genres.join(tracks.select("track_id", "title", "artist"), "track_id")
     fields = ("track_id", "title", "artist", "genre", "confidence", "genres", "source", "model")
     shown = rows.withColumn("genres", likely)
-    return shown.select(F.col("track_id").alias("_id"), *fields, content_digest(*fields))
+    return shown.select(F.col("track_id").alias("_id"), *fields)

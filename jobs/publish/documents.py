@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
 
 def strings(*names: str) -> dict[str, Any]:
@@ -15,7 +14,3 @@ def track_details(tracks: DataFrame, track_genres: DataFrame) -> DataFrame:
     """Return `track_id`, `title`, `artist`, `genre` of every track."""
     return tracks.select("track_id", "title", "artist").join(track_genres.select("track_id", "genre"), "track_id")
 
-
-def content_digest(*names: str) -> Column:
-    """Return the SHA-256 (32 hex digits) of the named fields; equal documents have equal digests."""
-    return F.substring(F.sha2(F.to_json(F.struct(*names)), 256), 1, 32).alias("digest")

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 
 from jobs.errors import StoreError
 from jobs.mongo.connection import Document, MongoDatabase
+from jobs.mongo.document_digest import document_digest
 from jobs.settings import Settings
 
 BATCH = 1_000
@@ -19,7 +20,7 @@ DUPLICATE_KEY = 11_000
 
 
 def insert_all(frame: DataFrame, settings: Settings, database: str, collection: str, stamp: dict[str, Any]) -> int:
-    """Insert every row of `frame` (with `_id` and `digest`) plus the fields of `stamp`; return the number of documents.
+    """Insert every row of `frame` (with `_id`) plus its `digest` and the fields of `stamp`; return the number of documents.
 
     Tasks may run twice: an existing document counts if its digest is equal. Raises StoreError through Spark if it is
     not, or if a validator rejects a document.
@@ -30,13 +31,17 @@ def insert_all(frame: DataFrame, settings: Settings, database: str, collection: 
         client: MongoClient[Document] = MongoClient(uri.get_secret_value(), tz_aware=True)
         try:
             target = client[database].get_collection(collection, write_concern=WriteConcern("majority"))
-            done = sum(_insert(target, [row | stamp for row in batch.to_pylist()]) for batch in batches)
+            done = sum(_insert(target, [_stamped(row, stamp) for row in batch.to_pylist()]) for batch in batches)
         finally:
             client.close()
         yield pa.record_batch({"documents": pa.array([done], pa.int64())})
 
     counts = frame.mapInArrow(per_task, "documents long").toArrow()
     return int(sum(counts["documents"].to_pylist()))
+
+
+def _stamped(row: Document, stamp: dict[str, Any]) -> Document:
+    return {**row, "digest": document_digest(row), **stamp}
 
 
 def _insert(target: Any, documents: list[Document]) -> int:

@@ -32,6 +32,23 @@ def test_rerun_of_a_date_gives_the_same_digests_and_documents(published: Publish
             assert documents(store, again, view) == documents(store, first or "", view)
 
 
+def test_unchanged_night_is_copied_and_a_damaged_one_is_written_anew(published: PublishedNight) -> None:
+    with published.store() as store:
+        first = views.live_run(store) or ""
+        copied = run_night(published.settings, published.date, families=("publish",))
+        assert store.publications.find_one({"_id": copied})["copied_from"] == first
+        for view in (RECOMMENDATIONS, *SECONDARY_VIEWS):
+            assert documents(store, copied, view) == documents(store, first, view)
+            assert store[f"{view}__{copied}"].distinct("run_id") == [copied]
+            assert store[f"{view}__{copied}"].options() == store[f"{view}__{first}"].options()
+        expected = documents(store, first)
+        for run in (first, copied):
+            store[f"{RECOMMENDATIONS}__{run}"].delete_one({})
+        written = run_night(published.settings, published.date, families=("publish",))
+        assert "copied_from" not in store.publications.find_one({"_id": written})
+        assert documents(store, written) == expected
+
+
 @pytest.mark.parametrize("point", ["before-commit", "after-commit"])
 def test_killed_publish_leaves_one_complete_live_night_and_a_rerun_repairs_it(published: PublishedNight, point: str) -> None:
     sources = load_sources(published.settings.sources_file)
@@ -71,7 +88,9 @@ def _publish_in_own_process(published: PublishedNight, run_id: str, point: str) 
         "PMRS_KILL_AT": point,
         "JDK_JAVA_OPTIONS": QUICK_JAVA,
     }
-    command = [sys.executable, "-m", "jobs", "run", "publish", "--date", published.date.isoformat(), "--run-id", run_id]
+    # one kill meets a copy of the live night, the other documents that Spark writes
+    force = ["--force"] if point == "after-commit" else []
+    command = [sys.executable, "-m", "jobs", "run", "publish", "--date", published.date.isoformat(), "--run-id", run_id, *force]
     return subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, check=False, timeout=300).returncode
 
 

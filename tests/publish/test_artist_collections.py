@@ -10,6 +10,7 @@ from jobs.errors import AuditError
 from jobs.lake.schemas import table
 from jobs.mongo import views
 from jobs.mongo.connection import MongoDatabase
+from jobs.mongo.document_digest import document_digest
 from jobs.mongo.names import SECONDARY_VIEWS, collection_name
 from jobs.publish import artist_collections
 from jobs.publish.artist_audit import KINDS, Listening, audit_artist_level
@@ -73,6 +74,7 @@ def test_views_return_documents_of_the_live_night_by_name(
         prepare(mongo, collection, VALIDATORS[name], INDEXES[name])
         sent = [insert_all(frame, with_uri, mongo.name, collection, stamp) for _ in range(2)]
         assert sent == [mongo[collection].count_documents({})] * 2, "a task that runs twice changes nothing"
+        assert all(document["digest"] == document_digest(document) for document in mongo[collection].find())
     views.repoint_secondary(mongo, "r")
     document: Any = mongo.similar_tracks.find_one({"artist": "Ann", "title": "One"})
     assert [(item["rank"], item["track_id"], item["title"], item["artist"]) for item in document["items"]] == [

@@ -1,88 +1,79 @@
-"""The formats of a sources file: one module each, which implement `jobs.sources.contract.Format`."""
+"""The formats of a sources file. The format NAME is the object `FORMAT` of the module NAME of this package.
+
+Each implements `jobs.sources.contract.Format`.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 from jobs.sources.contract import Format
-from jobs.sources.formats import (
-    app_log,
-    audio_tree,
-    crawl,
-    deletions,
-    fma_genres,
-    fma_tracks,
-    genre_labels,
-    kkbox_members,
-    kkbox_song_extra_info,
-    kkbox_songs,
-    kkbox_train,
-    lastfm_1k,
-    lastfm_1k_tracks,
-    lastfm_360k,
-    lastfm_360k_profiles,
-    lastfm_similars_db,
-    lastfm_tags_db,
-    msd_artist_location,
-    msd_artist_similarity,
-    msd_artist_similarity_db,
-    msd_artist_term_db,
-    msd_artist_terms,
-    msd_challenge_hidden,
-    msd_challenge_visible,
-    msd_h5,
-    msd_mismatches,
-    msd_song_to_tracks,
-    msd_summary_csv,
-    msd_track_metadata_db,
-    msd_unique_artists,
-    msd_unique_tracks,
-    table,
-    taste_profile,
-    thirty_music_loves,
-    thirty_music_persons,
-    thirty_music_playlists,
-    thirty_music_sessions,
-    thirty_music_tracks,
-    thirty_music_users,
-    user_profiles,
+
+NAMES = (
+    "app_log",
+    "audio_tree",
+    "crawl",
+    "deletions",
+    "fma_genres",
+    "fma_tracks",
+    "genre_labels",
+    "kkbox_members",
+    "kkbox_song_extra_info",
+    "kkbox_songs",
+    "kkbox_train",
+    "lastfm_1k",
+    "lastfm_1k_tracks",
+    "lastfm_360k",
+    "lastfm_360k_profiles",
+    "lastfm_similars_db",
+    "lastfm_tags_db",
+    "msd_artist_location",
+    "msd_artist_similarity",
+    "msd_artist_similarity_db",
+    "msd_artist_term_db",
+    "msd_artist_terms",
+    "msd_challenge_hidden",
+    "msd_challenge_visible",
+    "msd_h5",
+    "msd_mismatches",
+    "msd_song_to_tracks",
+    "msd_summary_csv",
+    "msd_track_metadata_db",
+    "msd_unique_artists",
+    "msd_unique_tracks",
+    "table",
+    "taste_profile",
+    "thirty_music_loves",
+    "thirty_music_persons",
+    "thirty_music_playlists",
+    "thirty_music_sessions",
+    "thirty_music_tracks",
+    "thirty_music_users",
+    "user_profiles",
 )
 
-FORMATS: dict[str, Format] = {
-    "app_log": app_log.FORMAT,
-    "audio_tree": audio_tree.FORMAT,
-    "crawl": crawl.FORMAT,
-    "deletions": deletions.FORMAT,
-    "fma_genres": fma_genres.FORMAT,
-    "fma_tracks": fma_tracks.FORMAT,
-    "genre_labels": genre_labels.FORMAT,
-    "kkbox_members": kkbox_members.FORMAT,
-    "kkbox_song_extra_info": kkbox_song_extra_info.FORMAT,
-    "kkbox_songs": kkbox_songs.FORMAT,
-    "kkbox_train": kkbox_train.FORMAT,
-    "lastfm_1k": lastfm_1k.FORMAT,
-    "lastfm_1k_tracks": lastfm_1k_tracks.FORMAT,
-    "lastfm_360k": lastfm_360k.FORMAT,
-    "lastfm_360k_profiles": lastfm_360k_profiles.FORMAT,
-    "lastfm_similars_db": lastfm_similars_db.FORMAT,
-    "lastfm_tags_db": lastfm_tags_db.FORMAT,
-    "msd_artist_location": msd_artist_location.FORMAT,
-    "msd_artist_similarity": msd_artist_similarity.FORMAT,
-    "msd_artist_similarity_db": msd_artist_similarity_db.FORMAT,
-    "msd_artist_term_db": msd_artist_term_db.FORMAT,
-    "msd_artist_terms": msd_artist_terms.FORMAT,
-    "msd_challenge_hidden": msd_challenge_hidden.FORMAT,
-    "msd_challenge_visible": msd_challenge_visible.FORMAT,
-    "msd_h5": msd_h5.FORMAT,
-    "msd_mismatches": msd_mismatches.FORMAT,
-    "msd_song_to_tracks": msd_song_to_tracks.FORMAT,
-    "msd_summary_csv": msd_summary_csv.FORMAT,
-    "msd_track_metadata_db": msd_track_metadata_db.FORMAT,
-    "msd_unique_artists": msd_unique_artists.FORMAT,
-    "msd_unique_tracks": msd_unique_tracks.FORMAT,
-    "table": table.FORMAT,
-    "taste_profile": taste_profile.FORMAT,
-    "thirty_music_loves": thirty_music_loves.FORMAT,
-    "thirty_music_persons": thirty_music_persons.FORMAT,
-    "thirty_music_playlists": thirty_music_playlists.FORMAT,
-    "thirty_music_sessions": thirty_music_sessions.FORMAT,
-    "thirty_music_tracks": thirty_music_tracks.FORMAT,
-    "thirty_music_users": thirty_music_users.FORMAT,
-    "user_profiles": user_profiles.FORMAT,
-}
+
+class Formats(Mapping[str, Format]):
+    """Formats by name. A format's module is imported when it is first used: some import pandas, h5py or lxml."""
+
+    def __getitem__(self, name: str) -> Format:
+        """Return a format. Raises KeyError for an unknown name."""
+        if name not in NAMES:
+            raise KeyError(name)
+        module = importlib.import_module(f"{__name__}.{name}")
+        return cast(Format, module.FORMAT)
+
+    def __contains__(self, name: object) -> bool:
+        """Return True for the name of a format; imports nothing."""
+        return name in NAMES
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        """Return the number of formats."""
+        return len(NAMES)
+
+
+FORMATS: Mapping[str, Format] = Formats()

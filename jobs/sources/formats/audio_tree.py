@@ -5,14 +5,15 @@ files. In a tar archive (GTZAN's genres.tar.gz) the members are the lines, and a
 `audio_folder`.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath, PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 from pydantic import Field
 from pyspark.sql import SparkSession
 
@@ -27,6 +28,9 @@ from jobs.sources.reading.files import list_files
 from jobs.sources.reading.independent_counts.tar_members import count_members
 from jobs.sources.reading.lines import count_files
 from jobs.sources.reading.python_readers import blank_frame, merge_frames, parse_files, rejected_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = frozenset({".wav", ".mp3", ".ogg", ".oga", ".flac", ".opus", ".m4a", ".aif", ".aiff", ".au"})
 MSD_TRACK = re.compile("TR[A-Z0-9]{16}")
@@ -107,6 +111,8 @@ def duplicate_ids(files: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _reader(source: Source, repeated: dict[str, str]) -> Callable[[str], Iterator[pd.DataFrame]]:
+    import pandas as pd
+
     prefix, get_id = source.prefix, id_from_path(source)
 
     def read(path: str) -> Iterator[pd.DataFrame]:
@@ -154,6 +160,8 @@ def _member_frame(
     member: Member, own_id: str | None, seen: dict[str, str], source: Source, prefix: str
 ) -> pd.DataFrame:
     """Return the row of an archive's member and write its bytes. `seen`: the ids so far, and their members."""
+    import pandas as pd
+
     if member.data is None and not member.rule:
         return blank_frame(member.number)
     if own_id is None or not member.data or seen.setdefault(own_id, member.name) != member.name:

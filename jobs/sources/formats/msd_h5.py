@@ -7,10 +7,12 @@ rejected, and so are members of more than 256 MiB. An archive that is truncated,
 the night.
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from pyspark.sql import SparkSession
 
 from jobs.lake.schemas.sources import SOURCE_TRACKS
@@ -22,6 +24,9 @@ from jobs.sources.reading.files import list_files
 from jobs.sources.reading.independent_counts.tar_members import count_members
 from jobs.sources.reading.lines import count_files
 from jobs.sources.reading.python_readers import EXTRA, blank_frame, merge_frames, parse_files, rejected_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HDF5 = frozenset({".h5", ".hdf5"})
 

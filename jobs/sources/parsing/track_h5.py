@@ -2,14 +2,18 @@
 checked first.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-import pandas as pd
 
 from jobs.sources.reading.python_readers import rejected_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BATCH_ROWS = 10_000
 """Rows read at a time: a row of metadata/songs has 4 KB unpacked."""
@@ -107,6 +111,8 @@ def _read_slice(file: h5py.File, start: int, stop: int, prefix: str) -> Iterator
 
 
 def _to_frame(columns: dict[str, Array], prefix: str) -> pd.DataFrame:
+    import pandas as pd
+
     year, seconds = columns["year"].astype("int64"), columns["duration"].astype("float64")
     has_year = (year > 0) & (year < 2**31)
     return pd.DataFrame(

@@ -8,7 +8,6 @@ from functools import lru_cache, partial, reduce
 from itertools import islice
 from urllib.parse import unquote
 
-import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,6 +23,7 @@ DRIVER_COUNT_BYTES = 16 * 1024**2
 """Files of this total size are counted on the driver: starting Spark's Python workers takes longer."""
 MIN_TASK_BYTES = 16 * 1024**2
 """Files of less are read by no more tasks than there are cores: a task costs more to start than to read them."""
+LINE_SCHEMA = pa.schema([("file", pa.string()), ("line", pa.int64()), ("raw", pa.binary())])
 COUNT_SCHEMA = pa.schema([("file", pa.string()), ("lines_in", pa.int64()), ("error", pa.string())])
 READ_ERRORS = (OSError, EOFError, zlib.error)
 TruncatedFiles = Mapping[str, int]
@@ -42,7 +42,7 @@ def read_lines(spark: SparkSession, files: Sequence[str], truncated: TruncatedFi
     parts = [_spark_lines(spark, complete)] if complete else []
     if truncated:
         paths = sorted(truncated)
-        lines = distribute_files(spark, paths).mapInPandas(_python_lines, "file string, line long, raw binary")
+        lines = distribute_files(spark, paths).mapInArrow(_python_lines, "file string, line long, raw binary")
         parts.append(mark_truncated_lines(with_file_dates(lines, paths), truncated, F.col("line")))
     return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), parts)
 
@@ -72,12 +72,13 @@ def _spark_lines(spark: SparkSession, files: Sequence[str]) -> DataFrame:
     return resolve_file_names(lines, text.inputFiles())
 
 
-def _python_lines(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _python_lines(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        for path in batch["file"]:
+        for path in batch["file"].to_pylist():
             numbered = enumerate(raw_bytes.iter_lines(path, truncated=True), 1)
             while chunk := list(islice(numbered, 10_000)):
-                yield pd.DataFrame({"file": path, "line": [n for n, _ in chunk], "raw": [line for _, line in chunk]})
+                rows = [{"file": path, "line": number, "raw": line} for number, line in chunk]
+                yield pa.RecordBatch.from_pylist(rows, LINE_SCHEMA)
 
 
 def resolve_file_names(frame: DataFrame, uris: Sequence[str]) -> DataFrame:
@@ -178,7 +179,7 @@ def locate_lines(rejected: DataFrame) -> DataFrame:
     """
     located = F.col("line").isNotNull() | F.col("raw").isNull()
     distinct = rejected.where(~located).dropDuplicates(["file", "raw"])
-    newly_located = distinct.groupBy("file").applyInPandas(_find_lines, rejected.schema)
+    newly_located = distinct.groupBy("file").applyInArrow(_find_lines, rejected.schema)
     return rejected.where(located).unionByName(newly_located)
 
 
@@ -223,9 +224,11 @@ def _count_partition(count: Callable[[str], int]) -> Callable[[Iterator[pa.Recor
     return run
 
 
-def _find_lines(bad: pd.DataFrame) -> pd.DataFrame:
+def _find_lines(bad: pa.Table) -> pa.Table:
     """Repeat the rows of `bad` (one per distinct raw line of one file) for each occurrence, with its line number."""
-    index_of: dict[bytes, int] = {bytes(line): index for index, line in enumerate(bad["raw"])}
-    numbered = enumerate(raw_bytes.iter_lines(bad["file"].iloc[0], truncated=True), 1)
+    index_of = {line: index for index, line in enumerate(bad["raw"].to_pylist())}
+    numbered = enumerate(raw_bytes.iter_lines(bad["file"][0].as_py(), truncated=True), 1)
     hits = [(index_of[line], number) for number, line in numbered if line in index_of]
-    return bad.iloc[[index for index, _ in hits]].assign(line=[number for _, number in hits])
+    lines = pa.array([number for _, number in hits], pa.int64())
+    rows = bad.take(pa.array([index for index, _ in hits], pa.int64()))
+    return rows.set_column(rows.schema.get_field_index("line"), "line", lines)

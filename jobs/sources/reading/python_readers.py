@@ -2,10 +2,11 @@
 ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
@@ -15,13 +16,17 @@ from jobs.sources.contract import Parsed
 from jobs.sources.line_format import blank_lines, rejected_lines
 from jobs.sources.reading.lines import distribute_files
 
-ReadFile = Callable[[str], Iterator[pd.DataFrame]]
+if TYPE_CHECKING:
+    # every command reads the sources file, and thus imports its formats; pandas takes most of a second
+    import pandas as pd
+
+ReadFile = Callable[[str], Iterator["pd.DataFrame"]]
 """Takes a path and yields frames. A frame has the table's columns (good rows) or `line`, `rule`, `reason` (rejected
 rows).
 
 An optional column `kind` marks `blank` lines and EXTRA rows.
 """
-ReadPart = Callable[..., Iterator[pd.DataFrame]]
+ReadPart = Callable[..., Iterator["pd.DataFrame"]]
 """The same for a part of a file. Takes the path and what identifies the part."""
 EXTRA = "extra"
 """Kind of a row that does not count as a line: another row of its line is good, quarantined or blank."""
@@ -68,10 +73,14 @@ def _map_partition(read: ReadPart, names: list[str]) -> Callable[[Iterator[pd.Da
 
 def _nulls(frame: pd.DataFrame) -> pd.DataFrame:
     """Replace every kind of missing value by None, the only one that becomes null in every Arrow type."""
+    import pandas as pd
+
     return pd.DataFrame({name: _with_none(column) for name, column in frame.items()})
 
 
 def _with_none(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
     is_missing = column.isna()
     if len(column) and not is_missing.any():
         return column
@@ -81,11 +90,15 @@ def _with_none(column: pd.Series) -> pd.Series:
 
 def rejected_frame(rule: str, reason: str, lines: Sequence[int | None] = (None,)) -> pd.DataFrame:
     """Return rejected rows with their 1-based line numbers, or one for the whole file (None)."""
+    import pandas as pd
+
     return pd.DataFrame({"line": pd.Series(list(lines), dtype=object), "rule": rule, "reason": reason})
 
 
 def blank_frame(line: int) -> pd.DataFrame:
     """Return a row for a blank line."""
+    import pandas as pd
+
     return pd.DataFrame({"line": [line], "kind": ["blank"]})
 
 
@@ -103,6 +116,8 @@ def merge_frames(frames: Iterator[pd.DataFrame], rows: int = 1_000) -> Iterator[
 
 def _concat(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Concatenate frames as objects: pandas would guess types from missing values."""
+    import pandas as pd
+
     columns: dict[str, list[Any]] = {name: [] for frame in frames for name in frame.columns}
     for frame in frames:
         for name, values in columns.items():
