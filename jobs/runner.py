@@ -6,6 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
@@ -130,11 +132,21 @@ def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
         ctx.pending = reused
     else:
         # only now: the import of torch or librosa takes seconds, which a job whose rows are reused does not spend
-        job.load().run(ctx)
+        _load(night, job).run(ctx)
     manifests = ctx.commit()
     seconds = time.monotonic() - started
     runs.finished_job(store, night.run_id, job.name, seconds, [manifest.to_json() for manifest in manifests], bool(reused))
     LOG.info("job finished", job=job.name, date=str(night.date), seconds=round(seconds, 1), reused=bool(reused))
+
+
+def _load(night: Night, job: Job) -> ModuleType:
+    """Import a job's module, in parallel with the start of Spark where the job certainly needs it."""
+    if not job.reusable:
+        return job.load()
+    with ThreadPoolExecutor(1) as pool:
+        module = pool.submit(job.load)
+        _ = night.spark
+    return module.result()
 
 
 def reusable(night: Night, ctx: JobContext, job: Job) -> list[Manifest]:

@@ -32,8 +32,6 @@ from jobs.recommenders import list_rules
 from jobs.spark import run_parallel
 
 LOG = logger(__name__)
-
-
 VIEWS = (RECOMMENDATIONS, *SECONDARY_VIEWS)
 
 
