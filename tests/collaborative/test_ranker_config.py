@@ -51,7 +51,7 @@ def night(spark: SparkSession, settings: Settings, tmp_path: Path) -> Night:
 
 def candidate_lists(night: Night) -> dict[tuple[str, str], list[tuple[str, str | None, str]]]:
     for job, module in (("collaborative", factors), ("candidates", candidates)):
-        ctx = JobContext(night, job, module.Config())
+        ctx = JobContext(night, job, night.config_of(job))
         module.run(ctx)
         ctx.commit()
     rows = night.lake.read(night.spark, "candidates", Partitions.DATE, night.date.isoformat()).orderBy(
