@@ -29,25 +29,55 @@ class Job:
 
 
 JOBS = (
-    Job("events", "ingest", "jobs.sources.ingest.events", "Timed logs to events, by received date", reusable=False),
-    Job("snapshots", "ingest", "jobs.sources.ingest.snapshots", "Catalogue, labels, counts, profiles, audio files", reusable=False),
-    Job("forget", "ingest", "jobs.erasure.erase", "Whoever asked to be forgotten leaves older nights too", reusable=False),
-    Job("catalogue", "prepare", "jobs.catalogue.tracks", "One truth per track", ("tracks", "song_tracks", "join_drops/catalogue")),
-    Job("history", "prepare", "jobs.history.history", "H_U as of the date", ("history", "eligible_users", "join_drops/history")),
-    Job("mel", "audio", "jobs.audio.mel", "New audio to log-mel clips, both presets", ("track_clips", "quarantine/mel")),
-    Job("descriptors", "audio", "jobs.audio.descriptors", "New audio described", ("track_descriptors", "quarantine/descriptors")),
-    Job("text_vectors", "genre", "jobs.text.vectors", "What is written, as vectors", reusable=False),
-    Job("genre_train", "genre", "jobs.genre.train", "Train the genre model where none is registered", reusable=False),
-    Job("genre_score", "genre", "jobs.genre.score", "Genre probabilities per track", ("genre_scores",)),
-    Job("classify", "genre", "jobs.genre.classify", "A genre for every track, and its source", ("track_genres",)),
-    Job("collaborative", "recommend", "jobs.collaborative.factors", "Factors of the recipe", ("item_factors", "user_factors")),
-    Job("candidates", "recommend", "jobs.collaborative.candidates", "Unheard tracks per user", LISTS),
-    Job("content", "recommend", "jobs.content.candidates", "Unplayed tracks", ("content_factors", "content_candidates")),
-    Job("rank", "recommend", "jobs.ranking.rank", "Top-N lists with reasons", ("ranked",)),
-    Job("artists", "recommend", "jobs.artists.artists", "Similar artists and tracks, radio, daily mixes", ARTIST_LEVEL),
+    Job("events", "ingest", "jobs.sources.ingest.events", "Ingest timed logs into events", reusable=False),
+    Job(
+        "snapshots", "ingest", "jobs.sources.ingest.snapshots",
+        "Ingest catalogue, labels, counts, profiles and audio files", reusable=False,
+    ),
+    Job("erase", "ingest", "jobs.erasure.erase", "Apply deletion requests to older nights", reusable=False),
+    Job(
+        "catalogue", "prepare", "jobs.catalogue.tracks",
+        "Merge the sources' descriptions of each track", ("tracks", "song_tracks", "join_drops/catalogue"),
+    ),
+    Job(
+        "history", "prepare", "jobs.history.history",
+        "Compute users' histories and ratings", ("history", "eligible_users", "join_drops/history"),
+    ),
+    Job("mel", "audio", "jobs.audio.mel", "Convert new audio to log-mel clips", ("track_clips", "quarantine/mel")),
+    Job(
+        "descriptors", "audio", "jobs.audio.descriptors",
+        "Compute descriptors of new audio", ("track_descriptors", "quarantine/descriptors"),
+    ),
+    Job("text_vectors", "genre", "jobs.text.vectors", "Encode texts about tracks and users", reusable=False),
+    Job("genre_train", "genre", "jobs.genre.train", "Train the genre model if none is registered", reusable=False),
+    Job(
+        "genre_score", "genre", "jobs.genre.score",
+        "Compute genre probabilities of tracks with audio", ("genre_scores",),
+    ),
+    Job(
+        "classify", "genre", "jobs.genre.classify",
+        "Choose each track's genre and record its source", ("track_genres",),
+    ),
+    Job(
+        "collaborative", "recommend", "jobs.collaborative.factors",
+        "Fit the ranker's factors", ("item_factors", "user_factors"),
+    ),
+    Job("candidates", "recommend", "jobs.collaborative.candidates", "Score unseen tracks for each user", LISTS),
+    Job(
+        "content", "recommend", "jobs.content.candidates",
+        "Recommend tracks without plays by their audio", ("content_factors", "content_candidates"),
+    ),
+    Job("rank", "recommend", "jobs.ranking.rank", "Build top-N lists with reasons", ("ranked",)),
+    Job(
+        "artists", "recommend", "jobs.artists.artists",
+        "Compute similar tracks and artists, radios and daily mixes", ARTIST_LEVEL,
+    ),
     Job("publish", "publish", "jobs.publish.night", "Audit the lists and make the night live", reusable=False),
-    Job("quality", "publish", "jobs.evaluate.nightly", "Last night's lists and the day", ("quality", "genre_confidence")),
-    Job("report", "publish", "jobs.report.night", "The night's HTML report", reusable=False),
+    Job(
+        "quality", "publish", "jobs.evaluate.nightly",
+        "Evaluate last night's lists on the day's plays", ("quality", "genre_confidence"),
+    ),
+    Job("report", "publish", "jobs.report.night", "Write the night's HTML report", reusable=False),
 )
 
 

@@ -1,4 +1,4 @@
-"""Old spellings of commands and options: they keep working, and one line on stderr names the new one."""
+"""Old spellings of commands, options and jobs: they keep working, and one line on stderr names the new one."""
 
 import sys
 from collections.abc import Sequence
@@ -22,6 +22,8 @@ OPTIONS = {
     },
 }
 """By command: old option to new option."""
+JOBS = {"forget": "erase"}
+"""Old job to new job, for `pmrs run`."""
 
 
 def translate(arguments: Sequence[str]) -> list[str]:
@@ -37,6 +39,9 @@ def translate(arguments: Sequence[str]) -> list[str]:
         if option in options:
             _warn(option, options[option])
             translated[position] = options[option] + equals + value
+        elif translated[0] == "run" and argument in JOBS:
+            _warn(f"pmrs run {argument}", f"pmrs run {JOBS[argument]}")
+            translated[position] = JOBS[argument]
     return translated
 
 

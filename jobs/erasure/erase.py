@@ -1,4 +1,4 @@
-"""Erase the data that deletion requests name from everything that earlier nights wrote: `pmrs run forget --date D`.
+"""Erase the data that deletion requests name from everything that earlier nights wrote: `pmrs run erase --date D`.
 
 The job runs every night after ingest. If a deletion request is new, it searches the whole lake (all dates, and all
 sources that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what entered
@@ -56,7 +56,7 @@ def run(ctx: JobContext) -> None:
     began = dt.datetime.now(dt.UTC)
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
         erasure_log.keep(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
-        if known.get("wishes") == requests.digest and not ctx.force:
+        if known.get("requests") == requests.digest and not ctx.force:
             clean = _fresh_quarantine(ctx, lake, store, requests, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
         else:
             clean = _everything(ctx, lake, store, requests)
@@ -64,7 +64,7 @@ def run(ctx: JobContext) -> None:
         lake.store.write_json(
             CLEANED,
             {
-                "wishes": requests.digest,
+                "requests": requests.digest,
                 "since": began.isoformat(),
                 "run_id": ctx.night.run_id,
                 "state": _state(ctx, lake),
@@ -98,7 +98,7 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
     if strange := lake_scan.unknown(files):
         LOG.warning("the lake holds folders of no known table; look into them yourself", folders=strange)
     steps: list[tuple[str, Callable[[], list[Change] | None]]] = [
-        ("listeners' tables", lambda: _tables(ctx, lake, named, requests, opened is not None)),
+        ("tables of users", lambda: _tables(ctx, lake, named, requests, opened is not None)),
         ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), requests, opened is not None)),
         ("models", lambda: [*clean_models(lake.store, requests), *clean_checkpoints(lake.store)]),
         ("nights in MongoDB", lambda: published_nights.clean_nights(store, night.run_id, requests)),
@@ -109,10 +109,10 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
         ),
     ]
     for done, (what, step) in enumerate(steps):
-        night.on_progress(f"forgetting: {what}", done, len(steps) + 1)
+        night.on_progress(f"erasing: {what}", done, len(steps) + 1)
         erasure_log.note(ctx, lake.store, ((change, None) for change in step() or ()))
         erasure_log.keep(ctx, lake)
-    night.on_progress("forgetting: what dead runs left", len(steps), len(steps) + 1)
+    night.on_progress("erasing: orphans of killed runs", len(steps), len(steps) + 1)
     left = _sweep(lake, opened)
     if left or opened is None:
         LOG.warning(

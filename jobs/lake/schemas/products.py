@@ -152,7 +152,7 @@ RANKED = define(
 ERASURES = define(
     "erasures",
     "thing that was amended because somebody asked to be forgotten; it names nobody (partition: the night that did it)",
-    "forget",
+    "erase",
     ("what", "date", "run_id", "at"),
     column("what", TEXT, "table or part (events/app_log), MongoDB collection, report, or models/NAME"),
     column("date", TEXT, "date of the partition, night or report, ISO; empty where it has none"),
