@@ -121,10 +121,10 @@ def _evaluate(evaluator: Evaluator, spec: ModelSpec) -> EvaluatedModel:
     raise EvaluationError(f"{spec.name} cannot be evaluated: {reason}.")
 
 
-def _spec_of(recipe: RankerConfig) -> ModelSpec:
-    """Return the spec of a recipe: its settings alone, and only tasks that exclude seen tracks."""
-    (spec,) = select_models([recipe.name])
-    return ModelSpec(recipe.name, (recipe.settings,), spec.seeds, ("exclude_seen",), spec.needs_timestamps)
+def _spec_of(ranker: RankerConfig) -> ModelSpec:
+    """Return the spec of a ranker: its settings alone, and only tasks that exclude seen tracks."""
+    (spec,) = select_models([ranker.name])
+    return ModelSpec(ranker.name, (ranker.settings,), spec.seeds, ("exclude_seen",), spec.needs_timestamps)
 
 
 def _churn(candidate: DataFrame, live: DataFrame) -> float:

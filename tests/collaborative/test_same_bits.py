@@ -56,7 +56,7 @@ run(before | {"collaborative", "candidates", "content", "artists", "rank"}, "", 
 night.models.register(RANKING, b"als", {"method": "als", "settings": {"rank": 16, "iterations": 3}})
 run({"collaborative", "candidates"}, "als ", users_per_task=60, per_genre=0)
 # as if the interactions did not fit into the driver
-als_blocks.LIKE_BYTES = 2**40
+als_blocks.INTERACTION_BYTES = 2**40
 run({"collaborative", "candidates"}, "als in tasks ", users_per_task=60, per_genre=0)
 print(json.dumps(digests))
 """
