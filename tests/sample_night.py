@@ -65,10 +65,10 @@ def main() -> int:
         accuracy, (ours, popular) = cnn_accuracy(store, truth), group_precision(store, truth)
         unplayed = unplayed_offered(store, truth)
         gone = store.recommendations.count_documents({"user_id": {"$in": truth["deleted_users"]}})
-    print(f"synthetic sample: genre CNN on {len(truth['held_out_audio'])} held-out tracks {accuracy:.1%} (asked: above 70 %)")
-    print(f"synthetic sample: precision@10 on planted groups {ours:.3f}, popularity list {popular:.3f} (asked: 3 times)")
-    print(f"synthetic sample: lists that end with a track nobody has played, by its sound: {unplayed:.1%} (asked: above 90 %)")
-    print(f"synthetic sample: lists of users who asked to be forgotten: {gone} (asked: 0)")
+    print(f"synthetic sample: genre CNN on {len(truth['held_out_audio'])} held-out tracks {accuracy:.1%} (required: above 70 %)")
+    print(f"synthetic sample: precision@10 on planted groups {ours:.3f}, popularity list {popular:.3f} (required: 3 times)")
+    print(f"synthetic sample: lists that end with a track without plays: {unplayed:.1%} (required: above 90 %)")
+    print(f"synthetic sample: lists of erased users: {gone} (required: 0)")
     return 0 if accuracy > 0.7 and ours >= 3 * popular and unplayed > 0.9 and gone == 0 else 1
 
 

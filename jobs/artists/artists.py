@@ -19,7 +19,7 @@ from jobs.artists.radio import build_radio, build_top_tracks
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
 from jobs.lake.collect import collect_arrow
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.user_items import build_user_items
 from jobs.log import logger
@@ -116,7 +116,7 @@ def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, co
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")
     inputs = mix_inputs(features, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
-    excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
+    excluded = erased_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
     rated = history.select("user_id", "track_id", "rating").unionByName(excluded.withColumn("rating", F.lit(0.0)))
     # a deletion request or a block excludes a track that the history still rates
     rated = rated.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))

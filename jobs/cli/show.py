@@ -29,7 +29,7 @@ def _why_no_list(store: MongoDatabase, user: str, name: str) -> str:
     lists = sorted(str(d["list"]) for d in store.recommendations.find({"user_id": user}, {"list": 1}))
     if lists:
         return f"User {user} has no list {name!r} in the live night; there are {', '.join(lists)}."
-    return f"User {user} is unknown in the live night (ids are case-sensitive; forgotten users have no lists)."
+    return f"User {user} is unknown in the live night (ids are case-sensitive; erased users have no lists)."
 
 
 def all_runs(settings: Settings) -> list[dict[str, Any]]:

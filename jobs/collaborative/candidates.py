@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from jobs.collaborative.incremental import build_fingerprints, previous_candidates, unchanged_users
 from jobs.context import JobContext
 from jobs.errors import LakeError
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.lake.user_items import build_user_items, user_blocks
@@ -186,7 +186,7 @@ def run(ctx: JobContext) -> None:
     require_lists(model_bundle.bytes(config), len(tracks), users_at_once, setting)
     model_bundle = with_index(model_bundle, config)
     # rating 0: excluded like a skipped track, and not part of the genre profile
-    excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
+    excluded = erased_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
     rated = history.select("user_id", "track_id", "rating").unionByName(excluded)
     tasks = max(1, -(-ctx.rows_of("eligible_users") // config.users_per_task))
     user_items = build_user_items(rated, tracks, min_rating, tasks).persist(StorageLevel.DISK_ONLY)

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from jobs.content.features import ColdStartItems, Config, fit_cold_start
 from jobs.context import JobContext
 from jobs.lake.adapters.factors import factors_in
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.lake.user_items import build_user_items, user_blocks
@@ -42,7 +42,7 @@ def run(ctx: JobContext) -> None:
     rows = pa.table({"track_id": pa.array(unplayed), "factors": pa.array(list(cold_start.factors), pa.list_(pa.float32()))})
     ctx.write("content_factors", ctx.spark.createDataFrame(rows))
     users = ctx.read_required("eligible_users")
-    erased = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
+    erased = erased_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
     rated = ctx.read_required("history").select("user_id", "track_id", "rating").unionByName(erased)
     # a deletion request excludes a track that the history still rates
     rated = rated.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))

@@ -15,7 +15,7 @@ from jobs.lake.checkpoints import CLIPS, FOLDER, TRAINING
 from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.files import FileStore
 
-WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
+REMOVED = "removed: trained on interactions that a deletion request covers"
 """Value of a card's `weights` if the weights were deleted."""
 SMALL = 8
 """A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
@@ -65,7 +65,7 @@ def _without_weights(store: FileStore, folder: str) -> bool:
     content = store.read_json(card) if store.exists(card) else {}
     if content.get("learned_from") != "listening" or not store.exists(weights):
         return False
-    store.write_json(card, {**content, "weights": WITHOUT})
+    store.write_json(card, {**content, "weights": REMOVED})
     store.remove(weights)
     return True
 

@@ -93,7 +93,7 @@ def tokens(line: bytes) -> set[str]:
     return pieces - {""}
 
 
-def names_somebody(requests: DeletionRequests, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
+def names_erased_user(requests: DeletionRequests, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
     """Return a predicate of lines: True if a line names an erased user, or a user together with a track to be erased.
 
     It is also True for lines longer than LONG_LINE if there is any deletion request. `namespaces`: prefixes of ids in

@@ -37,7 +37,7 @@ class Listening:
     """`user_id` of all users who may have mixes."""
     history: DataFrame
     """`user_id`, `track_id`."""
-    forgotten: DataFrame
+    erased: DataFrame
     """`user_id`, `track_id` of deletion requests."""
 
 
@@ -50,7 +50,7 @@ def audit_artist_level(tables: dict[str, DataFrame], tracks: DataFrame, listenin
     users = mixes.select("user_id").distinct().join(listening.users, "user_id", "left_anti")
     checks["daily_mixes: mixes of {} users who must not have any"] = users
     suspects = {
-        "daily_mixes: {} tracks that their user wants forgotten": (mixes, listening.forgotten),
+        "daily_mixes: {} tracks that their user has erased": (mixes, listening.erased),
         "daily_mixes: {} tracks that are marked as unseen and are not": (unseen, listening.history),
     }
     counts = count_rows(checks | {what: suspect_pairs(*pair) for what, pair in suspects.items()})

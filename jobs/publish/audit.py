@@ -108,7 +108,7 @@ def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> It
     suspects = counts.pop(SUSPECTS)
     yield from (f"{count} {what}" for what, count in counts.items() if count)
     if suspects and (count := excluded_items(ranked, expected.excluded)):
-        yield f"{count} tracks that their user has heard or wants forgotten"
+        yield f"{count} tracks that their user has seen or erased"
     yield from _length_problems(lists, expected)
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import AuditError
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.mongo import lease, repair, views
 from jobs.mongo.connection import Document, MongoDatabase, connect, database_name
@@ -58,8 +58,8 @@ def run(ctx: JobContext) -> None:
 def _audit(ctx: JobContext, config: Config, database: MongoDatabase) -> Audited:
     ctx.night.on_progress("auditing the lists", 0, 0)
     users, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
-    history, forgotten = ctx.read_required("history"), forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
-    excluded = list_rules.excluded_pairs(history, forgotten)
+    history, erased = ctx.read_required("history"), erased_pairs(users, ctx.read("deletions", Partitions.ALL))
+    excluded = list_rules.excluded_pairs(history, erased)
     limit = F.when(F.col("list") == list_rules.OVERALL, config.overall).otherwise(config.per_genre)
     live = database.publications.find_one({"_id": views.live_run(database)}) or {}
     # a backfilled night may have fewer users than the live one, which it does not replace
@@ -67,7 +67,7 @@ def _audit(ctx: JobContext, config: Config, database: MongoDatabase) -> Audited:
     expected = Expected(users, members, excluded, limit, live_users, config.keep_users)
     audited = audit(ctx.read_required("ranked"), expected)
     tables = {name: ctx.read_required(name) for name in KINDS}
-    audit_artist_level(tables, ctx.read_required("tracks"), Listening(users, history, forgotten))
+    audit_artist_level(tables, ctx.read_required("tracks"), Listening(users, history, erased))
     return audited
 
 

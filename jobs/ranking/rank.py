@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.ranking.fallback import build_fallback, fill, short_lists
 from jobs.recommenders import list_rules, reasons
@@ -86,8 +86,8 @@ def run(ctx: JobContext) -> None:
     if incomplete.isEmpty():
         ctx.write("ranked", personal)
         return
-    forgotten = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
-    excluded = list_rules.excluded_pairs(history, forgotten).join(incomplete, "user_id", "left_semi").distinct()
+    erased = erased_pairs(users, ctx.read("deletions", Partitions.ALL))
+    excluded = list_rules.excluded_pairs(history, erased).join(incomplete, "user_id", "left_semi").distinct()
     n_excluded = list_rules.excluded_per_list(excluded, members)
     short = short_lists(list_rules.required_lengths(incomplete, members, n_excluded, list_limit(config)), personal)
     filled = fill(short, build_fallback(members, history, track_genres), excluded, personal)

@@ -217,7 +217,7 @@ def test_erasure_killed_four_times_removes_requested_data_and_nothing_else(
     others = [key for key in before if key[0] != "candidate_fingerprints"]
     assert {key: after.get(key) for key in others} == {key: before[key] for key in others}
     page = env.report.read_text()
-    assert page.count("Cut out") == 1
+    assert page.count("Removed: this user requested deletion") == 1
     assert len(re.findall('<code class="user">', page)) == len(re.findall('<a class="example"', page)) > 1
     check_manifests_and_counts(env, old, done)
 
