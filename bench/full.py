@@ -58,7 +58,7 @@ path = "{labels}"
 WITH_GENRES = "-genres"
 CORES, HEAP = 2, "8g"
 OVERALL_ONLY: dict[str, Config] = {
-    "candidates": candidates.Config(per_genre=0), "artists": artists.Config(neighbours=0), "rank": rank.Config(per_genre=0),
+    "candidates": candidates.Config(per_genre=0), "artists": artists.Config(neighbors=0), "rank": rank.Config(per_genre=0),
     "publish": night.Config(per_genre=0),
 }  # fmt: skip
 

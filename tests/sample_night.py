@@ -29,10 +29,10 @@ def group_precision(store: Any, truth: dict[str, Any]) -> tuple[float, float]:
     lists = {d["user_id"]: [item["track_id"] for item in d["items"][:10]] for d in store.recommendations.find({"list": "overall"})}
     hits = popular_tracks()
     for group in truth["groups"].values():
-        wanted = set(group["tracks"])
+        relevant = set(group["tracks"])
         for user in set(group["users"]) & set(lists):
-            ours.append(len(wanted & set(lists[user])) / 10)
-            popular.append(len(wanted & set(hits[:10])) / 10)
+            ours.append(len(relevant & set(lists[user])) / 10)
+            popular.append(len(relevant & set(hits[:10])) / 10)
     return sum(ours) / len(ours), sum(popular) / len(popular)
 
 

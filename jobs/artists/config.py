@@ -24,10 +24,10 @@ class Config:
     150,000 tracks on)."""
     terms: int = 64
     """Number of artist terms, the commonest; few artists share a rarer one, and each term costs 4 bytes per track."""
-    neighbours: int = 20
-    """Neighbours of each track and of each artist: a page. 0: no artist level; its tables are empty."""
+    neighbors: int = 20
+    """Neighbors of each track and of each artist: a page. 0: no artist level; its tables are empty."""
     min_similarity: float = 0.1
-    """Minimum similarity of neighbours; two random tracks, or artists, have 0 on average."""
+    """Minimum similarity of neighbors; two random tracks, or artists, have 0 on average."""
     reason_min_cosine: float = 0.3
     """Minimum cosine of a modality that a reason names besides the top modality."""
     per_artist: int = 3
@@ -57,4 +57,4 @@ class Config:
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)
             if value < lower_bounds.get(name, 0) or (name == "min_rating" and value <= 0):
-                raise SourceError(f"[jobs.artists] {name} = {value} is too small; neighbours = 0 turns the artist level off.")
+                raise SourceError(f"[jobs.artists] {name} = {value} is too small; neighbors = 0 turns the artist level off.")

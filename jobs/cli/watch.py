@@ -21,7 +21,7 @@ class Watch:
         self._progress = progress
         self._bar = progress.add_task("starting Airflow", total=None)
         # a run notes its start in milliseconds
-        self._wanted = {"date": date.isoformat(), "started_at": {"$gte": dt.datetime.now(dt.UTC).replace(microsecond=0)}}
+        self._query = {"date": date.isoformat(), "started_at": {"$gte": dt.datetime.now(dt.UTC).replace(microsecond=0)}}
         self._job = ""
         self._done: set[str] = set()
         self._numbers = {job.name: number for number, job in enumerate(JOBS, 1)}
@@ -29,7 +29,7 @@ class Watch:
     def run(self) -> Document | None:
         """Return the run's document; None before it is opened or while MongoDB does not answer."""
         with contextlib.suppress(PyMongoError):
-            return self._store.runs.find_one(self._wanted, sort=[("started_at", -1)])
+            return self._store.runs.find_one(self._query, sort=[("started_at", -1)])
         return None
 
     def show(self) -> None:

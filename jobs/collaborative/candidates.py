@@ -155,7 +155,7 @@ def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: Serving
     reasons = explain_lists(model_bundle.model, user_items, lists)
     # index -1, the overall list, takes the last name
     names, tracks = pa.array([*model_bundle.lists, OVERALL]), model_bundle.ids
-    # enough digits to separate neighbours among the tracks, too few to show differences of summation order
+    # enough digits to separate neighbors among the tracks, too few to show differences of summation order
     digits = max(6, len(str(len(model_bundle.track_ids))) + 1)
     columns = {
         "user_id": user_ids.take(pa.array(lists.row)),

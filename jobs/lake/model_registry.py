@@ -60,9 +60,9 @@ class ModelRegistry:
 
     def card(self, name: str, digest: str | None = None) -> Card | None:
         """Return the card of a model, by default of the live one; None if there is none."""
-        wanted = digest or self.digest(name)
-        path = f"models/{name}/{wanted}/card.json"
-        return self._store.read_json(path) if wanted and self._store.exists(path) else None
+        digest = digest or self.digest(name)
+        path = f"models/{name}/{digest}/card.json"
+        return self._store.read_json(path) if digest and self._store.exists(path) else None
 
     def cards(self) -> Iterator[tuple[Card, bool]]:
         """Yield every card, and whether its model is the live one of its name."""

@@ -27,7 +27,7 @@ def summarize(facts: Facts, findings: list[Finding], metric: str) -> Row:
         "verdict": level(findings),
         "headline": HEADLINES[level(findings)],
         "findings": [finding.text for finding in findings],
-        "users": lists["users"], "listeners": lists["listeners"], "full": lists["full"], "unchanged": lists["unchanged"],
+        "users": lists["users"], "eligible": lists["eligible"], "full": lists["full"], "unchanged": lists["unchanged"],
         "overlap_10": lists["overlap_10"], "overlap_20": lists["overlap_20"],
         "tracks": coverage["tracks"], "offered": coverage["offered"],
         "offered_share": ratio(coverage["offered"], coverage["tracks"]),

@@ -89,7 +89,7 @@ def tiles(facts: Facts, metric: str) -> list[Tile]:
     lag, evaluated = current["lag_hours"], current["quality"]
     tiles = [
         Tile(count(current["users"]), "users with lists", _change(current, previous, "users")),
-        Tile(percent(ratio(current["full"], current["listeners"])), "of users have a full overall list"),
+        Tile(percent(ratio(current["full"], current["eligible"])), "of users have a full overall list"),
         Tile(
             percent(current["offered_share"]),
             f"of {count(current['tracks'])} tracks are recommended",

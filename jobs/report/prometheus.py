@@ -12,7 +12,7 @@ from jobs.report.verdict import BAD, WARN, Finding
 from jobs.settings import Settings
 
 COUNTS = ("lines_in", "good", "quarantined", "blank", "duplicates", "late", "over_limit")
-USER_KINDS = ("listeners", "users", "full", "short", "listless", "personal", "new", "gone", "unchanged")
+USER_KINDS = ("eligible", "users", "full", "short", "listless", "personal", "new", "gone", "unchanged")
 BOUNDS = {"mean": "mean", "low": "low", "high": "high"}
 DELTA_BOUNDS = {"delta": "mean", "delta_ci_low": "low", "delta_ci_high": "high"}
 Sample = tuple[Mapping[str, str], float]

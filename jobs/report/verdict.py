@@ -80,7 +80,7 @@ def _check_lists(facts: Facts, limits: Limits) -> Iterator[Finding]:
             BAD, f"Only {lists['users']:,} users have lists; in the previous night {previous:,} had.", "lists"
         )
     if lists["listless"]:
-        yield Finding(BAD, f"{lists['listless']:,} of {lists['listeners']:,} users have no overall list.", "lists")
+        yield Finding(BAD, f"{lists['listless']:,} of {lists['eligible']:,} users have no overall list.", "lists")
     if lists["short"]:
         share = ratio(lists["short"], lists["users"])
         text = f"{lists['short']:,} overall lists ({share:.1%}) are shorter than {lists['length']}: the catalogue has no more."

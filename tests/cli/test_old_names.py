@@ -1,10 +1,11 @@
-"""Old spellings of commands, options and jobs keep working, and stderr names the new ones."""
+"""Old spellings of commands, options, jobs and models keep working, and stderr names the new ones."""
 
 import pytest
 import typer
 
 from jobs.cli import main
-from jobs.cli.old_names import COMMANDS, JOBS, OPTIONS, translate
+from jobs.cli.old_names import COMMANDS, JOBS, OPTIONS, VALUES, translate
+from jobs.evaluate.genres.model_specs import GENRE_MODEL_SPECS
 from jobs.registry import jobs_named
 
 
@@ -15,6 +16,8 @@ from jobs.registry import jobs_named
         (["evaluate-new-tracks", "--share", "0.1"], ["evaluate", "cold-start", "--test-ratio", "0.1"]),
         (["evaluate", "--lists", "a.csv", "--against=ease"], ["evaluate", "--rankings", "a.csv", "--baseline=ease"]),
         (["promote", "ease", "--fewest-users", "9"], ["promote", "ease", "--min-users", "9"]),
+        (["evaluate", "genres", "--models", "prior, head"], ["evaluate", "genres", "--models", "prior,logreg"]),
+        (["evaluate-genres", "--models=head_embedding"], ["evaluate", "genres", "--models=logreg_embedding"]),
         (["run", "--force", "forget", "--date", "2026-11-14"], ["run", "--force", "erase", "--date", "2026-11-14"]),
     ],
 )
@@ -39,6 +42,8 @@ def test_every_new_name_exists() -> None:
         assert set(OPTIONS.get(path, {}).values()) <= options
     for name in JOBS.values():
         assert jobs_named(name)
+    models = VALUES["evaluate", "genres"]["--models"]
+    assert set(models.values()) <= {spec.name for spec in GENRE_MODEL_SPECS}
 
 
 def test_option_before_a_subcommand_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,7 @@ def test_reason_with_a_deleted_name_becomes_neutral_and_keeps_the_genre_share() 
     for prefix in SIMILAR.values():
         assert without_names(prefix + "Army of Me by Björk", names) == NEUTRAL_SIMILAR
         assert without_names(prefix + "Army of Me by Björk and others", names) != NEUTRAL_SIMILAR
-    others = (SOUNDS_LIKE + "Joga", NEUTRAL_COLD_START, "popular: played by 3 listeners", BECAUSE + "Joga")
+    others = (SOUNDS_LIKE + "Joga", NEUTRAL_COLD_START, "popular: played by 3 people", BECAUSE + "Joga")
     for other in (BECAUSE + "Army of Me by Björk and others", *others):
         assert without_names(other, names) == other
 

@@ -17,7 +17,7 @@ from jobs.publish.collections import INDEXES, VALIDATORS
 from jobs.publish.insert import insert_all, prepare
 from jobs.settings import Settings
 
-COSINE = {"score": 0.5, "cos_collaborative": 0.8, "top_modality": "collaborative", "why": "heard by the same listeners"}
+COSINE = {"score": 0.5, "cos_collaborative": 0.8, "top_modality": "collaborative", "why": "played by the same people"}
 ROWS: dict[str, list[dict[str, Any]]] = {
     "similar_tracks": [
         {"track_id": "t1", "rank": 1, "similar_id": "t2", **COSINE}, {"track_id": "t1", "rank": 2, "similar_id": "t3", **COSINE},

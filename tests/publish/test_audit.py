@@ -48,7 +48,7 @@ def test_valid_night_returns_its_counts(spark: SparkSession, expected: Expected)
         ([*GOOD[1:], ("ann", "overall", 1, "t2", 1.0)], "1 lists with a track twice or a place missing"),
         ([*GOOD[1:], ("ann", "overall", 3, "t1", 1.0)], "1 lists with a track twice or a place missing"),
         ([*GOOD[1:], ("ann", "overall", 2, "t1", 1.0)], "1 lists with a track twice or a place missing"),
-        ([*GOOD[1:], ("ann", "overall", 1, "t3", 1.0)], "1 tracks that their user has heard"),
+        ([*GOOD[1:], ("ann", "overall", 1, "t3", 1.0)], "1 tracks that their user has seen"),
         ([*GOOD[:2], ("ann", "Rock", 1, "t2", 1.0), GOOD[3]], "1 tracks that do not belong to the genre of their list"),
         ([*GOOD, ("eve", "overall", 1, "t1", 1.0)], "1 lists of users who must not have any"),
         ([*GOOD[:3], ("bob", "overall", 1, "t3", float("nan"))], "1 scores that are no number"),

@@ -47,7 +47,7 @@ def item(rank: int | None, previous_rank: int | None, **other: Any) -> dict[str,
 
 
 def example(number: int = 1, user: str = "user-one", **other: Any) -> dict[str, Any]:
-    row = {"section": f"example-{number}", "role": "Longest history", "user_id": user, "heard": 12,
+    row = {"section": f"example-{number}", "role": "Longest history", "user_id": user, "n_seen": 12,
            "best_rated": [{"track_id": "T9", "title": None, "artist": None, "rating": 5.0, "plays": 3}],
            "items": [item(1, 3), item(2, None), item(3, 3)], "removed": [item(None, 1, title="Old song")], "n_new": 1,
            "had_list": True}  # fmt: skip
@@ -66,7 +66,7 @@ def run_info(**other: Any) -> RunInfo:
 
 
 LISTS: dict[str, Any] = {
-    "first": False, "length": 20, "users": 100, "listeners": 100, "heard": 100, "profiled": 90, "full": 100, "short": 0,
+    "first": False, "length": 20, "users": 100, "eligible": 100, "with_history": 100, "with_profile": 90, "full": 100, "short": 0,
     "listless": 0, "personal": 95, "partly": 4, "popular": 1, "both": 98, "new": 2, "gone": 1, "unchanged": 10, "stayed": 1_500,
     "overlap_10": 0.8, "overlap_20": 0.75, "shift": 2.25,
 }  # fmt: skip

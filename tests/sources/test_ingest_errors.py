@@ -99,7 +99,7 @@ def test_paths_may_have_any_character(ingest: Ingest, tmp_path: Path) -> None:
             {"user_id": f"Ünal {number}", "track_id": "t", "event": "play", "played_at": f"{DAY}T10:00:00Z"}
         )
         log(folder, DAY, name, [*plays(10, f"u{number}"), event, *["{"] * (number == 0)])
-    log(tmp_path / "x y#1%20éZa_c" / "logs {a,b}", DAY, SPECIAL_NAMES[0], plays(50, "neighbour"))
+    log(tmp_path / "x y#1%20éZa_c" / "logs {a,b}", DAY, SPECIAL_NAMES[0], plays(50, "neighbor"))
     table = table_of(root / "t %41[#]?.csv", [DAY])
     plain = csv.read_csv(root / "t %41[#]?.csv")
     pq.write_table(plain, root / "p %41[#]?.parquet")
