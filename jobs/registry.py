@@ -1,4 +1,4 @@
-"""The list of jobs, in the order data flows. A family is what one spark-submit runs; the DAG starts one after the other."""
+"""The list of jobs, in the order of the data flow. One spark-submit runs a family; the DAG runs families in order."""
 
 import importlib
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class Job:
     title: str
     writes: tuple[str, ...] = ()
     reusable: bool = True
-    """Its rows depend on its manifest's inputs alone, so that equal inputs need no second computation."""
+    """Its rows depend on its manifest's inputs alone, so that rows of equal inputs are reused."""
 
     def load(self) -> ModuleType:
-        """Import the job's module when it is first run: `pmrs jobs` does not import torch."""
+        """Import and return the job's module. It is imported on the first run only: `pmrs jobs` does not import torch."""
         return importlib.import_module(self.module)
 
 
@@ -82,8 +82,8 @@ JOBS = (
 
 
 def jobs_named(name: str) -> list[Job]:
-    """Return the job of this name, or all jobs of the family. Raises PmrsError, which names the command that lists them."""
-    # `publish` names both; the family wins, for a published night without its report is half a night.
+    """Return the job of this name, or all jobs of the family. Raises PmrsError for an unknown name."""
+    # `publish` names both; the family has precedence, because a night without its report is incomplete
     jobs = [job for job in JOBS if job.family == name] or [job for job in JOBS if job.name == name]
     if not jobs:
         raise PmrsError(f"There is no job or family {name!r}; `pmrs jobs` lists them.")

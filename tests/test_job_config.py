@@ -35,7 +35,7 @@ def test_what_is_given_counts_and_the_rest_stays() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"place": 3}, "there is no setting place; there are places, share"),
+        ({"place": 3}, "there is no setting place; available are places, share"),
         ({"places": "3"}, "places must be a whole number, such as 20; it is '3'"),
         ({"places": True}, "places must be a whole number"),
         ({"places": 2.5}, "places must be a whole number"),

@@ -90,7 +90,7 @@ def evaluate(
     register: Annotated[
         bool, typer.Option("--register", help="Register the fitted models as candidates (see `pmrs models`).")
     ] = False,
-    baseline: Annotated[str, typer.Option(help="Another baseline besides popularity, for paired differences.")] = "",
+    baseline: Annotated[str, typer.Option(help="Second baseline besides popularity, for paired differences.")] = "",
     full: Annotated[
         bool, typer.Option("--full", help="Print every metric with its interval; --json always has them.")
     ] = False,
@@ -143,7 +143,7 @@ def evaluate_genres(
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Cross-validate genre models on labelled audio, by track. A stopped run continues when it is started again."""
+    """Cross-validate genre models on labelled audio, by track. A stopped run continues when the command is repeated."""
     from jobs.evaluate.genres import command
     from jobs.evaluate.genres.report_tables import genres_page
 
@@ -159,13 +159,13 @@ def evaluate_cold_start(
     test_ratio: Annotated[float, typer.Option(help="Share of the tracks to hold out.", min=0.01, max=0.9)] = 0.2,
     seed: Annotated[int, typer.Option(help="Seed of the held-out tracks.", min=0)] = 7,
     network: Annotated[
-        bool, typer.Option("--network", help="Evaluate a network on audio clips too; it trains for minutes.")
+        bool, typer.Option("--network", help="Also evaluate a network on audio clips; training takes minutes.")
     ] = False,
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Hold out tracks with all their plays, and recommend them by artist, genre, text and sound."""
+    """Hold out tracks with all their plays, and recommend them by artist, genre, text and audio."""
     from jobs.evaluate.cold_start import command
     from jobs.evaluate.cold_start.report_tables import cold_start_page
 
@@ -187,7 +187,7 @@ def list_models(as_json: AsJson = False, sources: SourcesFile = None) -> None:
 @app.command()
 def promote(
     model: Annotated[
-        str, typer.Argument(help="Digest of a candidate (or its beginning), or a method, for its newest candidate.")
+        str, typer.Argument(help="Digest of a candidate or its first digits, or a method (selects its newest candidate).")
     ],
     metrics: Annotated[
         str, typer.Option(help="Comma-separated metrics on which the candidate must not be worse than the live model.")
@@ -207,7 +207,7 @@ def promote(
     as_json: AsJson = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Make a candidate the live recommender if it meets the criteria; otherwise exit with 1 and keep the live one."""
+    """Make a candidate the live recommender if it meets the criteria. Otherwise exit with 1; the live one stays."""
     from jobs.cli.models import print_promotion, publish_registry
     from jobs.evaluate import promote as promotion
 

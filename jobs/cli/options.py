@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def day(text: str) -> dt.date:
-    """Parse an ISO date. Raises PmrsError, which names the text."""
+    """Parse an ISO date. Raises PmrsError for any other text."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:

@@ -5,8 +5,8 @@ from jobs.lake.schemas.columns import Table
 
 HEAD = """# Data dictionary: the lake
 
-Generated from `jobs/lake/schemas/` by `make docs`; a test fails if it is outdated. The documents in MongoDB are described in
-[analysts.md](analysts.md).
+Generated from `jobs/lake/schemas/` by `make docs`; a test fails if it is outdated. [analysts.md](analysts.md) describes
+the documents in MongoDB.
 
 """
 
