@@ -48,7 +48,7 @@ class SparkProfile(StrEnum):
 def choose_profile(settings: Settings, paths: Sequence[str], lake_rows: int = 0) -> SparkProfile:
     """Return the profile for sources at these paths: PMRS_SPARK_PROFILE if it is set, else by master and bytes.
 
-    `lake_rows`: rows of logs and counts that earlier nights have ingested; the files may be gone since. Without paths the
+    `lake_rows`: rows of logs and counts that earlier nights have ingested; the files may have been deleted since. Without paths the
     size is unknown, so that the profile is never the small one.
     """
     if settings.spark_profile != "auto":

@@ -62,7 +62,7 @@ def test_a_sources_file_names_jobs(tmp_path: Path) -> None:
     file.write_text(FILE + "[jobs.rank]\noverall = 50\n")
     assert load_sources(file).jobs == {"rank": {"overall": 50}}
     file.write_text(FILE + "[jobs.ranks]\noverall = 50\n")
-    with pytest.raises(SourceError, match="there is no job ranks to be set; there are events"):
+    with pytest.raises(SourceError, match="there is no job ranks with settings; available are events"):
         load_sources(file)
     file.write_text('jobs = "many"\n' + FILE)
     with pytest.raises(SourceError, match="tables of their own"):

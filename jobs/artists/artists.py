@@ -49,7 +49,7 @@ def run(ctx: JobContext) -> None:
             return
         LOG.info("no artist level: it is turned off, or there are no factors and no audio", neighbors=config.neighbors)
     except MemoryLimitError as error:
-        # the lists do not need the artist level, and must not wait for a larger machine
+        # lists do not depend on the artist level, so that its failure must not stop them
         LOG.warning("no artist level: it exceeds the driver's memory limit", error=str(error))
         ctx.pending.clear()
     ctx.write_empty("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
@@ -73,7 +73,7 @@ def similar_tracks(ctx: JobContext, features: TrackFeatures, config: Config) -> 
     """Return table `similar_tracks`."""
     genre, genres = encode(features.facts["genre"])
     song, songs = encode(features.facts["song_id"])
-    # a track without a song is a song of its own
+    # a track without a song counts as its own song
     same = np.where(song >= 0, song, len(songs) + np.arange(len(song)))
     entities = Entities(features.ids, features.tracks, same, genre, genres)
     return build_similar(ctx.spark, entities, config).withColumnRenamed("id", "track_id")

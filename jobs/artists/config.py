@@ -12,7 +12,7 @@ class Config:
     collaborative: float = 2.0
     """Weight of the live model's factors, that is of who plays a track.
 
-    Twice that of each other modality: with many users, it is the best evidence of what goes together."""
+    Twice that of each other modality: with many users, it is the best evidence of similarity."""
     audio: float = 1.0
     """Weight of audio descriptors."""
     genre: float = 1.0
@@ -20,7 +20,7 @@ class Config:
     text: float = 1.0
     """Weight of title, artist, release and tags, as encoded by the job text_vectors. 0: texts are not read.
 
-    Without an encoder there are none. They are left out if the driver cannot hold them beside the rest (from about
+    Without an encoder there are none. They are left out if the driver cannot hold them in addition (from about
     150,000 tracks on)."""
     terms: int = 64
     """Number of artist terms, the commonest; few artists share a rarer one, and each term costs 4 bytes per track."""
@@ -37,7 +37,7 @@ class Config:
     min_rating: float = 1.0
     """Rating from which a user likes a track, and counts for its popularity: one play, as in the rankers."""
     mixes: int = 4
-    """Maximum number of a user's mixes; so few can be told apart at a glance."""
+    """Maximum number of a user's mixes: few enough to distinguish at a glance."""
     min_likes_per_mix: int = 6
     """Liked tracks required per mix; a user with fewer has no mix, because a cluster of two or three is chance."""
     max_likes: int = 500

@@ -71,7 +71,7 @@ def load_features(ctx: JobContext, config: Config) -> TrackFeatures | None:
     first = factors.first()
     factor_rows = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
     # a fixed order of the sums
-    descriptor_rows = collect_arrow(descriptors, ROW_BYTES, "sounds of tracks").sort_by("track_id")
+    descriptor_rows = collect_arrow(descriptors, ROW_BYTES, "descriptors of tracks").sort_by("track_id")
     track_ids = factors.select("track_id").unionByName(descriptors.select("track_id")).distinct()
     genres = ctx.read_required("track_genres").select("track_id", "genre", "probabilities")
     tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
@@ -146,7 +146,7 @@ def _texts(ctx: JobContext, tracks: DataFrame, others: int) -> tuple[pa.Table | 
     each = texts.ROW_BYTES + NUMBER_BYTES * len(first["vector"] if first else ())
     if others + many * each > DRIVER_BYTES:
         LOG.warning(
-            "no track is compared by text: it would pass the driver's memory",
+            "texts are not compared: the vectors would exceed the driver's memory",
             tracks=many,
             bytes_each=each,
             others=others,

@@ -61,7 +61,7 @@ def nearest_rows(
     """Return the nearest neighbors of `rows` [B] as rows of `build_similar` without their reasons."""
     best = nearest_neighbors(entities.space, index, same, rows, config.neighbors)
     score = np.clip(best.score, 0, 1).round(6)
-    # a similarity of 0 is none, whatever the setting
+    # a similarity of 0 means no similarity, even if the setting is 0
     good = (score >= config.min_similarity) & (score > 0)
     one, other = rows[best.row[good]], best.item[good]
     cosines = entities.space.cosines(one, other).round(6)

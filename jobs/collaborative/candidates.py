@@ -115,7 +115,7 @@ def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tu
         if manifest is not None and manifest.inputs.get(f"model|{RANKING}", "") != ranker.digest:
             # another model was promoted in the meantime
             command = f"pmrs run collaborative --date {ctx.night.date}"
-            raise LakeError(f"The factors of {ctx.night.date} belong to another ranker than the live one; run `{command}`.")
+            raise LakeError(f"The factors of {ctx.night.date} were fitted by another ranker than the live one; run `{command}`.")
         return factors_of(ctx.read_required("item_factors"), ranker.settings)
     training = collect_training_data(history.where("rating > 0"), None, None, ())
     ctx.night.on_progress(f"fitting {ranker.method.title}", 0, 0)

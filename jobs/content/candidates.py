@@ -1,7 +1,7 @@
 """Cold start: recommend tracks without plays by their audio: `pmrs run content --date D` (van den Oord et al. 2013).
 
-A regression maps a track's audio to the factors of the live ranker (features.py). Without a ranker of factors or without audio the
-tables are empty, and the log says why.
+A regression maps a track's audio to the factors of the live ranker (features.py). Without a ranker of factors, or without
+audio, the tables are empty, and the reason is in the log.
 """
 
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ class Recommended:
     score: NDArray[np.float64]
     """Cosine of the user's factors and the predicted factors."""
     reason: NDArray[np.int64]
-    """Index in `ColdStartItems` of the liked track that sounds most like it; -1: no liked track has audio."""
+    """Index in `ColdStartItems` of the liked track with the most similar audio; -1: no liked track has audio."""
 
 
 def recommend(

@@ -23,7 +23,7 @@ REDACTED = "(erased)"
 
 
 def clean_nights(store: MongoDatabase, run_id: str, requests: DeletionRequests) -> list[Change]:
-    """Amend every night's collections, whatever their names, and update the counts of their publications."""
+    """Amend the collections of every night, and update the counts of their publications."""
     names = sorted(name for name in _collections(store) if "__" in name)
     changes = [_clean(store, name, name.partition("__")[2], requests) for name in names]
     for published in list(store.publications.find({"amending": True}, {"_id": 1})):

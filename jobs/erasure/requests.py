@@ -1,4 +1,4 @@
-"""Collect all deletion requests known now, whatever the night's date, from every source that ever contained one."""
+"""Collect all deletion requests known now, of all dates, from every source that ever contained one."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F

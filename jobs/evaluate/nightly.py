@@ -1,6 +1,6 @@
 """Evaluate last night's lists by what their users played on the day for the first time: `pmrs run quality --date D`.
 
-The job of night D evaluates the lists of night D-1. If that night does not exist, `quality` is empty and the log says so.
+The job of night D evaluates the lists of night D-1. If that night does not exist, `quality` is empty, with a log message.
 
 * Lists: the overall ones of `ranked` of D-1, as they are in the lake.
 * Relevant tracks: those in `history` of D with a rating of at least 1 that `history` of D-1 lacks for the user, and whose latest

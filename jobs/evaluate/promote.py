@@ -40,7 +40,7 @@ def run(
 ) -> Promotion:
     """Check the candidate, write the verdict into its card, and make it live if it passed.
 
-    All models are fitted anew, with their settings, on the split's training data. Raises EvaluationError if there is
+    All models are fitted again, with their settings, on the split's training data. Raises EvaluationError if there is
     nothing to evaluate. `model`: a digest, the beginning of one, or a method's name for its newest candidate; `date` and
     `days` as in `Config`.
     """
@@ -117,7 +117,7 @@ def _evaluate_live(evaluator: Evaluator, card: Card | None) -> tuple[EvaluatedMo
 def _evaluate(evaluator: Evaluator, spec: ModelSpec) -> EvaluatedModel:
     for evaluated in evaluator.evaluate_models([spec], tune=False):
         return evaluated
-    reason = evaluator.left_out.get(spec.name, "no task of this split suits it")
+    reason = evaluator.left_out.get(spec.name, "no task of this split fits it")
     raise EvaluationError(f"{spec.name} cannot be evaluated: {reason}.")
 
 

@@ -57,14 +57,14 @@ def audit_artist_level(tables: dict[str, DataFrame], tracks: DataFrame, listenin
     for what, count in counts.items():
         exact = excluded_items(*suspects[what]) if count and what in suspects else count
         if exact:
-            raise AuditError(f"The night is not published: {what.format(exact)}. The live night stays.")
+            raise AuditError(f"The night is not published: {what.format(exact)}. The live night is unchanged.")
 
 
 def _checks(rows: DataFrame, kind: Kind, tracks: DataFrame) -> dict[str, DataFrame]:
     """Return, by problem, the rows that have it."""
     lists = build_lists(rows, F.lit(0), kind.keys, kind.item)
     checks = {
-        "lists with scores that are no number from 0 to 1": lists.where("bad > 0"),
+        "lists with scores outside 0 to 1": lists.where("bad > 0"),
         "lists with a repeated or missing rank or item": lists.where("torn"),
     }
     if kind.item == "similar_id":

@@ -50,7 +50,7 @@ def audit(ranked: DataFrame, expected: Expected) -> Audited:
     try:
         audited, problems = _sums(lists)
         for problem in (*_size_problems(audited, expected), *problems, *_row_problems(ranked, lists, expected)):
-            raise AuditError(f"The night is not published: {problem}. The live night stays.")
+            raise AuditError(f"The night is not published: {problem}. The live night is unchanged.")
         return audited
     finally:
         lists.unpersist()
@@ -84,8 +84,8 @@ def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
         F.count_if("long").alias("long"),
     ).collect()[0]
     wrong = {
-        "scores that are no number from 0 to 1": row["bad"],
-        "lists with a track twice or a place missing": row["torn"],
+        "scores outside 0 to 1": row["bad"],
+        "lists with a repeated track or a missing rank": row["torn"],
         "lists longer than N": row["long"],
     }
     return Audited(row["users"], row["lists"], row["items"]), [f"{count} {what}" for what, count in wrong.items() if count]
@@ -93,7 +93,7 @@ def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
 
 def _size_problems(audited: Audited, expected: Expected) -> Iterator[str]:
     if audited.items == 0:
-        yield "there is no list at all"
+        yield "there are no lists"
     if audited.users < expected.keep_share * expected.users_before:
         yield f"only {audited.users} users have lists, the live night has {expected.users_before}"
 
@@ -101,7 +101,7 @@ def _size_problems(audited: Audited, expected: Expected) -> Iterator[str]:
 def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> Iterator[str]:
     users, members = expected.users.select("user_id"), F.broadcast(expected.members.select("list", "track_id"))
     counts = count_rows({
-        "tracks that do not belong to the genre of their list": ranked.join(members, ["list", "track_id"], "left_anti"),
+        "tracks that are not of the genre of their list": ranked.join(members, ["list", "track_id"], "left_anti"),
         "lists of users who must not have any": lists.join(users, "user_id", "left_anti"),
         SUSPECTS: suspect_pairs(ranked, expected.excluded),
     })  # fmt: skip
@@ -123,7 +123,7 @@ def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
         n_excluded = list_rules.excluded_per_list(excluded, expected.members)
         required = list_rules.required_lengths(incomplete, expected.members, n_excluded, expected.limit).where("length > 0")
         lengths = required.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
-        yield from _some(lengths.where("coalesce(n, 0) <> length"), "lists shorter or longer than min(N, unheard tracks)")
+        yield from _some(lengths.where("coalesce(n, 0) <> length"), "lists shorter or longer than min(N, unseen tracks)")
     finally:
         incomplete.unpersist()
 

@@ -109,7 +109,7 @@ def _resume(checkpoint: Checkpoint) -> ALSState | None:
     """Return the state of an earlier fit from its checkpoint; None without one."""
     if (tensors := checkpoint.load()) is None:
         return None
-    LOG.info("going on with a fit that died", iterations_done=int(tensors["iteration"]))
+    LOG.info("resuming an interrupted fit", iterations_done=int(tensors["iteration"]))
     return ALSState(tensors["users"], tensors["items"], int(tensors["iteration"]))
 
 

@@ -53,7 +53,7 @@ class Counts:
     users: Side
     tracks: Side
     digest: str = ""
-    """Digest of the interactions, whatever their order."""
+    """Digest of the interactions; their order has no effect."""
 
     @property
     def interactions(self) -> int:

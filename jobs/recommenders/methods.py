@@ -117,7 +117,7 @@ def _pmrs_cf(learned: TrainingData, config: IALSConfig, seed: int) -> PmrsCf:
 
 
 POPULARITY = "popularity"
-"""The baseline of all other methods: a model that is not better has learned nothing."""
+"""The baseline of all other methods: a model that is not better is useless."""
 POPULARITY_WINDOW = "popularity_window"
 """Popularity in the last days alone."""
 METHODS = {

@@ -104,7 +104,7 @@ def mixed(**change: Any) -> dict[str, list[dict[str, Any]]]:
         ),
         ({"similar_artists": [ROWS["similar_artists"][0] | {"score": float("nan")}]}, "similar_artists: 1 lists with scores"),
         ({"artist_radio": [ROWS["artist_radio"][0], ROWS["artist_radio"][1] | {"track_id": "t1"}]}, "artist_radio: 1 lists with"),
-        (mixed(score=None), "daily_mixes: 1 lists with scores that are no number"),
+        (mixed(score=None), "daily_mixes: 1 lists with scores outside 0 to 1"),
         (mixed(user_id="eve", rank=1), "mixes of 1 users who must not have any"),
         (mixed(track_id="t3"), "1 tracks that their user has erased"),
         (mixed(track_id="t4"), "1 tracks that are marked as unseen and are not"),
