@@ -1,4 +1,4 @@
-"""Commands that evaluate and promote models: `pmrs evaluate` with its subcommands, `pmrs models`, `pmrs promote`."""
+"""Commands to evaluate and promote models: `pmrs evaluate` with its subcommands, `pmrs models`, `pmrs promote`."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.cli.options import AsJson, SourcesFile, day, settings_with, words
+from jobs.cli.options import AsJson, NightDate, SourcesFile, day, settings_with, words
 from jobs.errors import PmrsError
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 
@@ -21,9 +21,6 @@ evaluate_app = typer.Typer()
 app.add_typer(evaluate_app, name="evaluate")
 DEFAULTS = PromotionCriteria()
 
-NightDate = Annotated[
-    str, typer.Option("--date", metavar="YYYY-MM-DD", help="Date of the night. Default: the newest date in the data.")
-]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
 TestDays = Annotated[
     int,
@@ -75,7 +72,7 @@ def evaluate(
         str, typer.Option(help="Models to compare, comma-separated. Default: all; with --rankings: none.")
     ] = "",
     split: Annotated[
-        str, typer.Option(help="temporal, random, last or users. Default: temporal if there are events, else random.")
+        str, typer.Option(help="Split: temporal, random, last or users. Default: temporal if there are events, else random.")
     ] = "",
     date: NightDate = "",
     days: TestDays = 0,
@@ -92,13 +89,13 @@ def evaluate(
     ] = False,
     baseline: Annotated[str, typer.Option(help="Second baseline besides popularity, for paired differences.")] = "",
     full: Annotated[
-        bool, typer.Option("--full", help="Print every metric with its interval; --json always has them.")
+        bool, typer.Option("--full", help="Print every metric with its interval. --json always prints them.")
     ] = False,
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Compare recommenders, or external rankings, on held-out listening; see also `genres`, `cold-start` and `pairs`."""
+    """Compare recommenders, or external rankings, on held-out interactions. See also `genres`, `cold-start` and `pairs`."""
     if ctx.invoked_subcommand:
         _refuse_options_before_subcommand(ctx)
         return
@@ -121,7 +118,7 @@ def evaluate(
 def evaluate_pairs(
     date: NightDate = "", as_json: AsJson = False, as_markdown: AsMarkdown = False, sources: SourcesFile = None
 ) -> None:
-    """Predict labelled pairs (KKBox): train on the first, test on the last; AUC, average precision and errors."""
+    """Predict labelled pairs (KKBox): train on the first, test on the last; print AUC, average precision and errors."""
     from jobs.evaluate import pairs
     from jobs.evaluate.report_tables import pairs_page
 
@@ -138,7 +135,7 @@ def evaluate_genres(
         int, typer.Option(help="Cross-validation folds. Genres with fewer tracks are left out.", min=2)
     ] = 6,
     seeds: Annotated[int, typer.Option(help="Repetitions with other folds and initial weights.", min=1)] = 5,
-    fold: Annotated[int | None, typer.Option(help="Only this fold of each seed, from 0.", min=0)] = None,
+    fold: Annotated[int | None, typer.Option(help="Evaluate only this fold of each seed, from 0.", min=0)] = None,
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
@@ -177,7 +174,7 @@ def evaluate_cold_start(
 
 @app.command("models")
 def list_models(as_json: AsJson = False, sources: SourcesFile = None) -> None:
-    """List the registered models: which one is live, their figures, and the outcome of `pmrs promote`."""
+    """List the registered models with their figures and the results of `pmrs promote`, and mark the live one."""
     from jobs.cli.models import list_cards, print_models
 
     cards = list_cards(settings_with(sources))

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from jobs.cli import evaluation
 from jobs.cli.old_names import translate
-from jobs.cli.options import AsJson, Date, SourcesFile, day, named_or_sample, settings_with
+from jobs.cli.options import AsJson, Date, NightDate, SourcesFile, day, named_or_sample, settings_with
 from jobs.errors import PmrsError
 from jobs.registry import FAMILIES, JOBS
 from jobs.settings import Settings
@@ -20,7 +20,9 @@ app = typer.Typer(
     help="PMRS: compute top-N lists per user from play logs, a catalogue and audio, and publish them to MongoDB.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )
-mongo_app = typer.Typer(help="The embedded MongoDB, used if PMRS_MONGO_URI is not set.", no_args_is_help=True)
+mongo_app = typer.Typer(
+    help="Start, stop or check the embedded MongoDB, which is used if PMRS_MONGO_URI is not set.", no_args_is_help=True
+)
 night_app = typer.Typer(help="Begin or end a night: the first and last task of the DAG.", no_args_is_help=True)
 app.add_typer(evaluation.app)
 app.add_typer(mongo_app, name="mongo")
@@ -97,8 +99,7 @@ def end_night(
 
 
 @app.command()
-def nightly(date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
-            sources: SourcesFile = None) -> None:
+def nightly(date: NightDate = "", sources: SourcesFile = None) -> None:
     """Run the Airflow DAG for one date, without a scheduler, and print the result."""
     from jobs.cli.nightly import run_night
 
@@ -107,8 +108,8 @@ def nightly(date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", he
 
 @app.command()
 def backfill(
-    first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="First date.")],
-    last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Last date.")],
+    first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="Date of the first night.")],
+    last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Date of the last night.")],
     sources: SourcesFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the nights without running them.")] = False,
 ) -> None:
@@ -120,7 +121,7 @@ def backfill(
 
 @app.command()
 def top(
-    user: Annotated[str, typer.Argument(help="A user's id.")],
+    user: Annotated[str, typer.Argument(help="Id of the user.")],
     genre: Annotated[str | None, typer.Option(help="Print the list of this genre instead of the overall list.")] = None,
     as_json: AsJson = False,
     sources: SourcesFile = None,
@@ -134,8 +135,8 @@ def top(
 
 @app.command()
 def track(
-    track_id: Annotated[str, typer.Argument(metavar="TRACK", help="A track's id.")],
-    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
+    track_id: Annotated[str, typer.Argument(metavar="TRACK", help="Id of the track.")],
+    date: NightDate = "",
     html: Annotated[Path | None, typer.Option(help="Path of the page. Default: below the night's report.")] = None,
     sources: SourcesFile = None,
 ) -> None:
