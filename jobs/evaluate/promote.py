@@ -98,7 +98,7 @@ def _check_candidate(
         popularity = _evaluate(evaluator, _spec_of(RankerConfig(POPULARITY, METHODS[POPULARITY].settings())))
         live, live_name = _evaluate_live(evaluator, live_card)
         candidate = _evaluate(evaluator, _spec_of(ranker_from_card(card)))
-        tasks = [task.name for task in evaluator.tasks if task.offered == "exclude_seen"]
+        tasks = [task.name for task in evaluator.tasks if task.candidate_filter == "exclude_seen"]
         churn = {task: _churn(candidate.lists[task], live.lists[task]) for task in tasks}
         return check_gate(candidate.results, live.results, popularity.results, churn, criteria, live_name)
 

@@ -75,13 +75,13 @@ def run(ctx: JobContext) -> None:
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     candidates, track_genres = ctx.read_required("candidates"), ctx.read_required("track_genres")
     names, cold_start = reasons.track_names(ctx.read_required("tracks")), ctx.read_required("content_candidates")
-    personal, offered = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
+    personal, available = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
     if ctx.rows_of("content_candidates"):
         personal = append_cold_start(personal, cold_start, names, config)
-        offered = offered.unionByName(cold_start.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
+        available = available.unionByName(cold_start.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
     members = list_rules.list_members(track_genres)
     # lengths are counted before the ranking: every candidate gets a rank, except those over N
-    lengths = list_rules.list_lengths(offered)
+    lengths = list_rules.list_lengths(available)
     incomplete = list_rules.users_with_short_lists(users, members, lengths, list_limit(config)).cache()
     if incomplete.isEmpty():
         ctx.write("ranked", personal)

@@ -57,7 +57,7 @@ def genres(music: DataFrame) -> list[Row]:
 def coverage(music: DataFrame) -> Row:
     """Return sums over the catalogue.
 
-    tracks, titled, with_genre, audio, mel, offered (in any list), offered_overall, slots (of overall lists); of
+    tracks, titled, with_genre, audio, mel, recommended (in any list), recommended_overall, slots (of overall lists); of
     tracks without plays: unplayed, unplayed_slots; of the N_HITS most played tracks: hit_slots.
     """
     sums = music.agg(
@@ -66,8 +66,8 @@ def coverage(music: DataFrame) -> Row:
         F.count("genre").alias("with_genre"),
         F.count_if("has_audio").alias("audio"),
         F.count_if("has_mel").alias("mel"),
-        F.count_if(F.col("all_slots") > 0).alias("offered"),
-        F.count_if(F.col("slots") > 0).alias("offered_overall"),
+        F.count_if(F.col("all_slots") > 0).alias("recommended"),
+        F.count_if(F.col("slots") > 0).alias("recommended_overall"),
         F.coalesce(F.sum("slots"), F.lit(0)).alias("slots"),
         F.count_if(F.col("n_users") == 0).alias("unplayed"),
         F.coalesce(F.sum(F.when(F.col("n_users") == 0, F.col("slots"))), F.lit(0)).alias("unplayed_slots"),

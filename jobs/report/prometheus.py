@@ -79,7 +79,7 @@ def _add_lists(gauges: _Gauges, facts: Facts) -> None:
     users = [({"kind": kind}, lists[kind]) for kind in USER_KINDS]
     overlaps = [({"n": n}, lists[f"overlap_{n}"]) for n in ("10", "20") if lists[f"overlap_{n}"] is not None]
     slots = [({"lists": row["lists"], "tier": row["tier"]}, row["slots"]) for row in facts.tiers]
-    recommended = ratio(coverage["offered"], coverage["tracks"])
+    recommended = ratio(coverage["recommended"], coverage["tracks"])
     hits = ratio(coverage["hit_slots"], coverage["slots"])
     gauges.add("pmrs_users", "Users by state of their overall list.", users)
     gauges.add("pmrs_overlap_ratio", "Mean share of the first n tracks that the previous night had too.", overlaps)

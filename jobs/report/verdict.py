@@ -92,7 +92,7 @@ def _check_difference(facts: Facts, limits: Limits) -> Iterator[Finding]:
     if not facts.is_first and overlap is not None and overlap < limits.min_overlap:
         text = f"Lists changed a lot: only {overlap:.0%} of the first 20 tracks are those of the previous night."
         yield Finding(WARN, text, "difference")
-    current, previous = facts.coverage["offered"], facts.run.previous.get("offered", 0)
+    current, previous = facts.coverage["recommended"], facts.run.previous.get("recommended", 0)
     if previous and current < (1 - limits.max_coverage_drop) * previous:
         change = (current - previous) / previous
         text = f"Fewer tracks are recommended: {current:,}; in the previous night {previous:,} ({change:+.0%})."

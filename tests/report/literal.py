@@ -58,7 +58,7 @@ def run_info(**other: Any) -> RunInfo:
     facts: dict[str, Any] = {
         "date": DATE, "run_id": RUN, "sources": "small", "synthetic": True, "live_run": RUN, "is_newest": True,
         "stages": [Stage("events", 20.0, False, 18.0), Stage("mel", 0.4, True)],
-        "previous": {"users": 99, "offered": 50, "offered_share": 0.5, "hit_share": 0.2, "lines": 4_100, "quarantined": 10},
+        "previous": {"users": 99, "recommended": 50, "recommended_share": 0.5, "hit_share": 0.2, "lines": 4_100, "quarantined": 10},
         "documents": {"recommendations": 800, "lists": 800, "classified_music": 120}, "genre_model": None, "code": "c0de",
         "ranker": "Ranked with something.",
     }  # fmt: skip
@@ -70,7 +70,7 @@ LISTS: dict[str, Any] = {
     "listless": 0, "personal": 95, "partly": 4, "popular": 1, "both": 98, "new": 2, "gone": 1, "unchanged": 10, "stayed": 1_500,
     "overlap_10": 0.8, "overlap_20": 0.75, "shift": 2.25,
 }  # fmt: skip
-COVERAGE = {"tracks": 120, "titled": 118, "with_genre": 110, "audio": 30, "mel": 29, "offered": 60, "offered_overall": 55,
+COVERAGE = {"tracks": 120, "titled": 118, "with_genre": 110, "audio": 30, "mel": 29, "recommended": 60, "recommended_overall": 55,
             "slots": 2_000, "unplayed": 20, "unplayed_slots": 100, "hit_slots": 400}  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def frames(spark: SparkSession) -> dict[str, DataFrame]:
 
 def test_coverage_counts_each_track_once(frames: dict[str, DataFrame]) -> None:
     assert music.coverage(frames["music"]) == {
-        "tracks": 9, "titled": 7, "with_genre": 7, "audio": 2, "mel": 1, "offered": 6, "offered_overall": 5, "slots": 11,
+        "tracks": 9, "titled": 7, "with_genre": 7, "audio": 2, "mel": 1, "recommended": 6, "recommended_overall": 5, "slots": 11,
         "unplayed": 5, "unplayed_slots": 1, "hit_slots": 10,
     }  # fmt: skip
 
