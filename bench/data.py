@@ -77,7 +77,7 @@ class Listening:
     test_set: Path
     """The held-out likes of QUERIES users [U, I]."""
     pairs: Path
-    """`train` as Parquet: `user`, `item`, `strength`."""
+    """`train` as Parquet: `user`, `item`, `confidence`."""
 
 
 LISTENERS, SONGS, LIKES, TASTES, QUERIES = 200_000, 50_000, 5_190_000, 40, 10_000
@@ -85,7 +85,7 @@ LISTENERS, SONGS, LIKES, TASTES, QUERIES = 200_000, 50_000, 5_190_000, 40, 10_00
 
 def listening(seed: int = 7) -> Listening:
     """Of QUERIES users with at least five likes a fifth is held out; the others' are LIKES in all."""
-    files = Listening(*(WORK / f"listening-{seed}-{name}" for name in ("train.npz", "held.npz", "pairs.parquet")))
+    files = Listening(*(WORK / f"listening-{seed}-{name}" for name in ("train.npz", "held.npz", "interactions.parquet")))
     if files.pairs.exists():
         return files
     WORK.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def listening(seed: int = 7) -> Listening:
     for path, rows in ((files.train, train), (files.test_set, np.flatnonzero(test_set))):
         save_npz(path, csr_array((plays[rows], (user[rows], item[rows])), shape=(LISTENERS, SONGS)))
     columns = {"user": user[train].astype(np.int32), "item": item[train].astype(np.int32)}
-    pq.write_table(pa.table({**columns, "strength": (1 + np.log2(plays[train])).astype(np.float32)}), files.pairs)
+    pq.write_table(pa.table({**columns, "confidence": (1 + np.log2(plays[train])).astype(np.float32)}), files.pairs)
     return files
 
 

@@ -90,7 +90,7 @@ def mllib(given: str, lists: str) -> dict[str, float]:
     pairs.count()
     als = ALS(
         rank=RANK, maxIter=ITERATIONS, regParam=MLLIB_REGULARISATION, alpha=MLLIB_ALPHA, implicitPrefs=True, seed=7,
-        userCol="user", itemCol="item", ratingCol="strength", numUserBlocks=CORES, numItemBlocks=CORES,
+        userCol="user", itemCol="item", ratingCol="confidence", numUserBlocks=CORES, numItemBlocks=CORES,
     )
     began = time.monotonic()
     model = als.fit(pairs)
@@ -101,7 +101,7 @@ def mllib(given: str, lists: str) -> dict[str, float]:
     # what is judged are lists without heard tracks, of its factors
     users, items = (_dense(frame, rows) for frame, rows in ((model.userFactors, LISTENERS), (model.itemFactors, SONGS)))
     known = pairs.toArrow()
-    user_items = csr_array((known["strength"].to_numpy(), (known["user"], known["item"])), shape=(LISTENERS, SONGS))
+    user_items = csr_array((known["confidence"].to_numpy(), (known["user"], known["item"])), shape=(LISTENERS, SONGS))
     np.save(lists, _table(exact_index.search(users, exact_index.build_index(items), user_items, TOP_N), len(users)))
     return {"fit": round(fitted, 2), "top": round(took, 2)}
 

@@ -95,6 +95,6 @@ def ndcg(lists: np.ndarray, test_set: csr_array) -> float:
     gains = 1 / np.log2(np.arange(2, TOP_N + 2))
     values = []
     for row in np.flatnonzero(np.diff(test_set.indptr)):
-        wanted = test_set.indices[test_set.indptr[row] : test_set.indptr[row + 1]]
-        values.append(gains[np.isin(lists[row], wanted)].sum() / gains[: min(TOP_N, wanted.size)].sum())
+        relevant = test_set.indices[test_set.indptr[row] : test_set.indptr[row + 1]]
+        values.append(gains[np.isin(lists[row], relevant)].sum() / gains[: min(TOP_N, relevant.size)].sum())
     return float(np.mean(values))

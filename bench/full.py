@@ -55,7 +55,7 @@ OVERALL_ONLY = """
 per_genre = 0
 
 [jobs.artists]
-neighbours = 0
+neighbors = 0
 """
 WITH_GENRES = "-genres"
 CORES, HEAP = 2, "8g"

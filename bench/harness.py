@@ -118,7 +118,7 @@ def run_and_read(command: Sequence[str], beside: int | None = None) -> tuple[dic
 
 
 class Stolen:
-    """How much of the processors the machine's host gave to others since this was made: then seconds are the neighbours' too."""
+    """How much of the processors the machine's host gave to others since this was made: then seconds are the neighbors' too."""
 
     def __init__(self) -> None:
         """From now on."""

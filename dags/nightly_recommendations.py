@@ -5,14 +5,14 @@ date, trigger the DAG with the configuration `{"date": "2026-11-14"}`. The sched
 `make backfill FROM= TO=` or `airflow backfill create` runs them in ascending order.
 
 **What.** `begin` takes the night's lease in MongoDB and creates the run id. Each family of jobs is one spark-submit, in
-the order of the data flow: `ingest` (it ends with the erasure of users who asked for it), `prepare`, `audio`, `genre`,
+the order of the data flow: `ingest` (its last job, `erase`, applies deletion requests), `prepare`, `audio`, `genre`,
 `recommend`, `publish`. `end` always releases the lease, and fails unless the night was published. `night_is_whole`
 fails if any task failed, for example the report after publishing.
 
 **Failures.** A failed task leaves yesterday's lists live. Clear the failed family's task to continue the run, or
 trigger the night again: rows of equal inputs are reused. A family is retried once (`PMRS_TASK_RETRIES`). A task is
 ended after `PMRS_TASK_TIMEOUT_MIN` minutes (180). `begin` is not retried: if the lease is taken, another run of the
-same night is alive.
+same night is active.
 
 **Where.** The connection `spark_pmrs` (variable `AIRFLOW_CONN_SPARK_PMRS`) names the Spark master. `pmrs` and
 `spark-submit` of the pipeline environment must be on the workers' PATH, with SPARK_CONF_DIR, PYSPARK_PYTHON, JAVA_HOME

@@ -1,1 +1,1 @@
-"""What the pipeline computes: one folder per data product, in the order data flows (see docs/architecture.md)."""
+"""The pipeline: one package per data product; docs/architecture.md lists them in the order of the data flow."""

@@ -1,4 +1,4 @@
-"""`python -m jobs` is `pmrs`; spark-submit starts this file."""
+"""Run `pmrs` as `python -m jobs`, and under spark-submit."""
 
 from jobs.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Versions of the program: a digest of modules and everything that they import, so that rows say what computed them."""
+"""Versions of the program: a digest of modules and everything that they import. Rows are stored with it."""
 
 import ast
 import hashlib
@@ -15,8 +15,8 @@ PACKAGES = ("jobs", "models")
 def code_version(*modules: str, within: str | None = "", excluded: str = "", root: Path = REPOSITORY) -> str:
     """Return a SHA-256 (16 hex digits) of modules of this project and what they import; of all modules if none is named.
 
-    Comments, docstrings and layout do not count, nor do modules that none of these imports: another `--help` text makes
-    no rows outdated. A `.toml` file of a module's name counts with it. Imports in functions are followed, names of modules
+    Comments, docstrings and layout do not count, nor do modules that none of these imports: a changed `--help` text
+    makes no rows outdated. A `.toml` file of a module's name counts with it. Imports in functions are followed, names of modules
     in strings are not. `within`: imports are followed below this package only; None: not at all. `excluded`: a module that
     is left out. Raises ValueError if a module does not exist.
     """

@@ -1,4 +1,4 @@
-"""Caches by content: rows that were computed from the bytes of a file are not computed again, on whatever night.
+"""Caches by content: rows computed from the bytes of a file are computed once for all nights.
 
 Such a table has the columns `content_hash` and `producer_version`, a digest of the settings and the program that computed the
 row. Its partition of a date holds the rows that this night was the first to compute; every night reads all partitions
@@ -34,7 +34,7 @@ def cached_rows(ctx: JobContext, part: str, version: str) -> DataFrame:
 
 
 def append_new(ctx: JobContext, part: str, version: str, new_rows: DataFrame) -> DataFrame:
-    """Add rows that no night has computed before to tonight's partition, and return them as they stand in the lake.
+    """Add rows that no night has computed before to tonight's partition, and return them as read from the lake.
 
     Without new rows the partition stays as it is. With `--force` the new rows replace it.
     """

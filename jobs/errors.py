@@ -1,44 +1,47 @@
-"""The errors that a person is meant to read: one sentence saying what happened, to which thing, and what to do."""
+"""Errors for operators. A message is one sentence: what failed, on which object, and the remedy."""
 
 LOST, CAUSE = "most recent failure: ", "Caused by: "
 LINE = 500
-"""Most characters of a line that tells an error nobody foresaw."""
+"""Maximum length of the line on an unexpected error, in characters."""
 
 
 class PmrsError(Exception):
-    """Base of every error whose message is written for the operator; the CLI prints it alone and exits with 1."""
+    """Base class of errors with a message for the operator. The CLI prints the message alone and exits with 1."""
 
 
 class SourceError(PmrsError):
-    """A sources file, or an input that it names, is missing, unreadable or past its limit of bad rows."""
+    """A sources file, or an input that it names, is missing, unreadable, or has too many bad rows."""
 
 
 class LakeError(PmrsError):
-    """A table, date or manifest that is not there, or rows that do not fit their schema."""
+    """A table, date or manifest is missing, or rows do not match their schema."""
 
 
 class MemoryLimitError(LakeError):
-    """Rows that would need more memory than is set aside for them, with the numbers."""
+    """Rows would exceed a memory limit; the message has both numbers."""
 
 
 class AuditError(PmrsError):
-    """A night that may not be published: empty, shrunken, NaN, duplicate or too short."""
+    """A night must not be published: its lists are empty, too few, too short, or have NaN or duplicates."""
 
 
 class LeaseError(PmrsError):
-    """Another run holds the night, or this run has lost its lease."""
+    """Another run has the night's lease, or this run has lost it."""
 
 
 class StoreError(PmrsError):
-    """MongoDB does not answer, refuses, or has no such user, list or run."""
+    """MongoDB does not answer, rejects a command, or has no such user, list or run."""
 
 
 class EvaluationError(PmrsError):
-    """An evaluation that would say nothing: no relevant track, a model that knows the future, lists of other queries."""
+    """An evaluation would be invalid: no relevant track, a model trained on test data, or lists of other queries."""
 
 
 def one_line(error: Exception) -> str:
-    """Return one line on an error for a run's record; of an error that came through Java, the Python or Java cause."""
+    """Return an error as one line for a run's record.
+
+    For an error that passed through Java, that is the cause in Python or Java.
+    """
     lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
     traces = [index for index, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]

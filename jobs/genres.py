@@ -1,4 +1,4 @@
-"""Genre sets and the documented maps into them: the one place is `genres.toml` beside this file."""
+"""Genre sets and the maps into them, defined in `genres.toml`."""
 
 import tomllib
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class GenreSet:
 
 @cache
 def genre_set(name: str) -> GenreSet:
-    """Return the genre set of this name. Raises SourceError, which names the existing sets."""
+    """Return the genre set of this name. Raises SourceError that lists the existing sets."""
     tables = tomllib.loads((Path(__file__).parent / "genres.toml").read_text())
     if name not in tables["sets"]:
-        raise SourceError(f"genres = {name!r} is not a genre set; there are {', '.join(tables['sets'])}.")
+        raise SourceError(f"genres = {name!r} is not a genre set; available are {', '.join(tables['sets'])}.")
     genres = tuple(tables["sets"][name])
     words: dict[str, dict[str, str]] = {}
     for kind in ("labels", "terms"):

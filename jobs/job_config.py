@@ -28,7 +28,7 @@ def build_config(cls: type, values: Mapping[str, Any], location: str) -> Any:
     """
     defaults = {field.name: field.default for field in fields(cls) if field.default is not MISSING}
     if unknown := sorted(set(values) - set(defaults)):
-        raise SourceError(f"{location}: there is no setting {unknown[0]}; there are {', '.join(defaults) or 'none'}.")
+        raise SourceError(f"{location}: there is no setting {unknown[0]}; available are {', '.join(defaults) or 'none'}.")
     return cls(**{name: _checked(value, defaults[name], f"{location}: {name}") for name, value in values.items()})
 
 

@@ -1,4 +1,4 @@
-"""Structured logs on stderr: key=value for people, never a secret, user ids only as hashes."""
+"""Structured logs on stderr as key=value. They contain no secrets, and user ids only as hashes."""
 
 import hashlib
 import logging
@@ -24,5 +24,5 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 
 def user_hash(user_id: str) -> str:
-    """How a user is named in logs: the first 12 hex digits of the id's SHA-256."""
+    """Return the name of a user in logs: the first 12 hex digits of the id's SHA-256."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:12]

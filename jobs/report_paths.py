@@ -1,4 +1,4 @@
-"""Where the nights' reports lie."""
+"""Paths of the nights' reports."""
 
 import datetime as dt
 import hashlib
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from jobs.settings import Settings
 
 LONGEST = 200
-"""Characters of a file's name, which may have 255 bytes; a longer one ends with a digest of the id."""
+"""Maximum length of a file name; a longer one is cut and ends with a digest of the id. File systems allow 255 bytes."""
 
 
 def report_file(settings: Settings, sources_name: str, date: dt.date) -> Path:
@@ -17,7 +17,7 @@ def report_file(settings: Settings, sources_name: str, date: dt.date) -> Path:
 
 
 def track_file(settings: Settings, sources_name: str, date: str, track_id: str) -> Path:
-    """Return the page of a track: VAR/reports/NAME/DATE/tracks/ID.html; characters that a file name cannot hold become %XX."""
+    """Return the page of a track: VAR/reports/NAME/DATE/tracks/ID.html. Characters invalid in file names become %XX."""
     name = quote(track_id, safe="")
     if len(name) > LONGEST:
         name = f"{name[: LONGEST - 33]}-{hashlib.sha256(track_id.encode()).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-"""Runs jobs of a night: lease, Spark session, reuse of unchanged rows, progress, and the record in `runs`."""
+"""Run jobs of a night: lease, Spark session, reuse of unchanged rows, progress, and the document in `runs`."""
 
 import contextlib
 import datetime as dt
@@ -38,7 +38,7 @@ INGESTED = ("events", "play_counts")
 
 
 def open_run(settings: Settings, sources: Sources, date: dt.date) -> str:
-    """Take the night's lease under a new run id, after rolling a half-finished publish forward. Returns the id."""
+    """Take the night's lease under a new run id, and complete a publish that was killed. Returns the id."""
     ensure_format(FileStore(f"{settings.lake_root}/{sources.name}"))
     with connect(settings, sources.name) as store:
         ensure_database_format(store)
@@ -54,18 +54,18 @@ def open_run(settings: Settings, sources: Sources, date: dt.date) -> str:
 
 
 def close_run(settings: Settings, sources: Sources, run_id: str) -> tuple[str, str | None]:
-    """Release the lease; a run that did not publish is marked failed. Returns the run's status and its error, if any."""
+    """Release the lease, and mark a run that did not publish as failed. Returns the run's status and error, if any."""
     with connect(settings, sources.name) as store:
         run = runs.get(store, run_id)
         lease.release(store, run["date"], run_id)
         if run["status"] == runs.RUNNING:
-            runs.fail(store, run_id, run.get("error", "It ended before it published; see the log of its last task."))
+            runs.fail(store, run_id, run.get("error", "The run ended before it published; see the log of its last task."))
         ended = runs.get(store, run_id)
         return str(ended["status"]), ended.get("error")
 
 
 def run_named(settings: Settings, name: str, date: dt.date, run_id: str | None = None, force: bool = False) -> str:
-    """Run one job or family for a date. Without a run id it opens and closes a run of its own. Returns the run id."""
+    """Run one job or family for a date. Without a run id, a new run is opened and closed. Returns the run id."""
     jobs = jobs_named(name)
     sources = load_sources(settings.sources_file)
     if run_id is not None:
@@ -102,7 +102,7 @@ def _night(settings: Settings, sources: Sources, date: dt.date, run_id: str, fam
 
 
 def profile_of_night(settings: Settings, sources: Sources, date: dt.date) -> SparkProfile:
-    """Return the Spark profile for the sources, and for the events and play counts that the lake has of earlier nights."""
+    """Return the Spark profile for the sources, and for the events and play counts in the lake."""
     lake = lake_of(settings, sources)
     rows = sum(manifest.rows for name in INGESTED for manifest in lake.select(name, Partitions.ALL, date.isoformat()))
     return choose_profile(settings, [source.path for source in sources.sources], rows)
@@ -110,7 +110,7 @@ def profile_of_night(settings: Settings, sources: Sources, date: dt.date) -> Spa
 
 @contextlib.contextmanager
 def _recorded(store: MongoDatabase, run_id: str) -> Iterator[None]:
-    """Whatever fails is written into the run's document before it leaves, in one sentence."""
+    """Write an error that leaves the context into the run's document, as one sentence."""
     try:
         yield
     except PmrsError as error:
@@ -150,7 +150,7 @@ def _load(night: Night, job: Job) -> ModuleType:
 
 
 def reusable(night: Night, ctx: JobContext, job: Job) -> list[Manifest]:
-    """Manifests for this date that point to rows computed before from equal inputs, config and code; else none."""
+    """Return manifests for this date that refer to rows of equal inputs, config and code; empty if there are none."""
     manifests = [match for part in job.writes if (match := _same_inputs(night, ctx, part)) is not None]
     return manifests if manifests and len(manifests) == len(job.writes) else []
 
@@ -167,7 +167,7 @@ def _same_inputs(night: Night, ctx: JobContext, part: str) -> Manifest | None:
 
 
 def _lease_lost(reason: str) -> None:
-    """Nothing that this process still writes may count: leave at once, Spark's own shutdown hooks do the rest."""
+    """Exit at once, because rows that this process still writes are obsolete. Spark's shutdown hooks stop Spark."""
     _to_stderr(reason)
     os._exit(75)
 

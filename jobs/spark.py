@@ -1,4 +1,4 @@
-"""The one way to a Spark session: under spark-submit as in plain Python, with the settings of spark_conf/."""
+"""Create the Spark session, under spark-submit or in plain Python, with the settings of spark_conf/."""
 
 import ctypes
 import os
@@ -19,12 +19,12 @@ from jobs.java import spark_environment
 from jobs.settings import Settings
 from jobs.spark_profile import SparkProfile, choose_profile, configuration, is_local
 
-WANTED_PYSPARK = "4.3.0"
-NAMED_OFTEN = (
+REQUIRED_PYSPARK = "4.3.0"
+JAVA_CLASSES = (
     "org.apache.spark.sql.functions", "functions", "org.apache.spark.sql.classic.SparkSession", "PythonUtils", "PythonSQLUtils",
     "PythonRDD", "SerDeUtil", "SimplePythonFunction",
 )  # fmt: skip
-"""Java classes by the names under which pyspark asks for them."""
+"""Names by which pyspark looks up Java classes for every column expression."""
 
 
 def session(
@@ -35,13 +35,13 @@ def session(
     log_file: Path | None = None,
     java_flags: str = "",
 ) -> SparkSession:
-    """Return the process's Spark session. `overrides` win over spark_conf/.
+    """Return the Spark session of this process. `overrides` have precedence over spark_conf/.
 
     `log_file`: file for the warnings of Java and of Python workers, instead of stderr; it is overwritten.
-    `java_flags`: of the driver, besides those of the profile.
+    `java_flags`: flags of the driver, in addition to those of the profile.
 
-    Under spark-submit the JVM runs already, with spark-submit's master; in plain Python it is started here, in the same
-    environment. Raises PmrsError where another Spark than this project's answers.
+    Under spark-submit the JVM already runs, with spark-submit's master. In plain Python it is started here, in the same
+    environment. Raises PmrsError for another version of pyspark.
     """
     _require_own_pyspark()
     profile = profile or choose_profile(settings, [])
@@ -62,12 +62,12 @@ def session(
     for key, value in {**configuration(profile), **_folders(settings), **(overrides or {})}.items():
         builder = builder.config(key, value)
     running = builder.getOrCreate()
-    _remember_classes(running)
+    _cache_java_classes(running)
     return running
 
 
 def _start_java(log_file: Path) -> None:
-    """Start the process's JVM with stderr in a file, unless it runs already."""
+    """Start the JVM of this process with stderr in a file, unless it runs already."""
     if SparkContext._gateway is None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("wb") as stderr:
@@ -75,9 +75,9 @@ def _start_java(log_file: Path) -> None:
 
 
 def run_parallel(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
-    """Run the calls in parallel and return their results: a small Spark job leaves a core idle, and planning leaves both.
+    """Run the calls in parallel and return their results: a small Spark job, and planning, leave cores idle.
 
-    All are waited for; of those that fail, the first in the order given is raised.
+    Waits for all calls. If several fail, the error of the first in the given order is raised.
     """
     with ThreadPoolExecutor(len(calls)) as pool:
         futures = [pool.submit(inheritable_thread_target(spark)(call)) for call in calls]
@@ -86,39 +86,39 @@ def run_parallel(spark: SparkSession, *calls: Callable[[], Any]) -> list[Any]:
 
 @contextmanager
 def rows_per_batch(spark: SparkSession, rows: int) -> Iterator[None]:
-    """While it is open, as many rows go to Python and back at once: spark_conf/ has few, because of rows that hold audio.
+    """Set the rows per Arrow batch within the context; spark_conf/ sets few, because rows with audio are large.
 
-    It holds for what is run, and not for what is only planned, meanwhile.
+    Applies to Spark jobs that run in the context, not to those that are only planned in it.
     """
     key = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    usual = spark.conf.get(key)
+    previous = spark.conf.get(key)
     spark.conf.set(key, str(rows))
     try:
         yield
     finally:
-        spark.conf.set(key, str(usual))
+        spark.conf.set(key, str(previous))
 
 
-def _remember_classes(spark: SparkSession) -> None:
-    """Have py4j look up once what every column expression names: it asks the JVM each time, which then searches all its jars."""
+def _cache_java_classes(spark: SparkSession) -> None:
+    """Cache Java classes in py4j. Otherwise every column expression looks them up, and the JVM searches all its jars."""
     view: Any = spark._jvm
-    for name in NAMED_OFTEN:
+    for name in JAVA_CLASSES:
         setattr(view, name, getattr(view, name))
 
 
 def _submitted_master(settings: Settings) -> str:
-    """Return the master that spark-submit was given; PMRS_MASTER may be another."""
+    """Return the master of spark-submit; PMRS_MASTER may differ."""
     SparkContext._ensure_initialized()
     return SparkConf().get("spark.master", settings.master) or settings.master
 
 
 def _end_with_the_jvm() -> None:
-    """Die with the JVM: if Airflow ends a task for its time, this child process would continue for nobody."""
+    """Let the kernel end this process with the JVM. Otherwise it would continue after Airflow has ended a task."""
     pr_set_pdeathsig = 1
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
     if os.getppid() != parent:
-        # it went in between
+        # the JVM ended before prctl
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -130,17 +130,17 @@ def _folders(settings: Settings) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
     return {
         "spark.eventLog.dir": events.as_uri(),
-        # Spark would make a spark-warehouse/ in whatever folder it was started from
+        # otherwise Spark creates spark-warehouse/ in the working directory
         "spark.sql.warehouse.dir": (var / "tmp" / "warehouse").as_uri(),
     }
 
 
 def _require_own_pyspark() -> None:
-    """Another package (pyspark-client) can overwrite pyspark's files without pip noticing."""
+    """Raise PmrsError for another version: another package (pyspark-client) can overwrite the files of pyspark."""
     import pyspark
 
-    if pyspark.__version__ != WANTED_PYSPARK:
+    if pyspark.__version__ != REQUIRED_PYSPARK:
         where = Path(pyspark.__file__).parent
         raise PmrsError(
-            f"pyspark {WANTED_PYSPARK} is wanted, and {where} holds {pyspark.__version__}: remove .venv and run `make setup`."
+            f"pyspark {REQUIRED_PYSPARK} is required; {where} has {pyspark.__version__}. Remove .venv and run `make setup`."
         )

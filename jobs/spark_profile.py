@@ -1,4 +1,4 @@
-"""The Spark profile of a night: which files of spark_conf/ and which Java flags fit the size of its sources."""
+"""Choose the Spark profile of a night: files of spark_conf/ and Java flags, by the size of its sources."""
 
 import os
 import re
@@ -9,30 +9,30 @@ from pathlib import Path
 from jobs.settings import REPOSITORY, Settings
 
 SMALL_BYTES = 40 * 2**20
-"""Bytes of text sources up to which a night is small. The sample counts 27 MiB. The real-input night counts 56 MiB; as a small
-night its 24,028 users made the job `rank` take 183 s.
+"""Bytes of text sources up to which a night is small. The sample counts 27 MiB. The real-input night counts 56 MiB; with
+the small profile its job `rank` took 183 s for 24,028 users.
 """
 AUDIO_FILE_BYTES = 20_000
-"""Bytes that an audio file counts as: Spark handles its row and its clips, Python its sound."""
+"""Bytes that an audio file counts as: Spark processes its row and clips, Python its audio."""
 AUDIO_SUFFIXES = frozenset({".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a", ".au", ".aiff"})
 PACKED_SUFFIXES = frozenset({".gz", ".parquet", ".tgz", ".warc"})
 PACKED_FACTOR = 8
-"""Bytes of text in a byte of a packed file, as logs compress."""
+"""Compression ratio of logs."""
 ROW_BYTES = 100
 """Bytes of text that a row of the lake counts as."""
 SMALL_JAVA_FLAGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m"
-"""Only the first compiler: a night of a minute ends before the second one pays. Its frames are larger, hence the stack."""
+"""Only the first compiler: a night of a minute ends before the second one pays off. Its frames need a larger stack."""
 
 
 class SparkProfile(StrEnum):
-    """How Spark is configured."""
+    """Spark profiles."""
 
     CLUSTER = "cluster"
-    """spark-defaults.conf alone; the cluster's own files say the rest."""
+    """spark-defaults.conf alone; the cluster's own files have the other settings."""
     LOCAL = "local"
-    """And local.conf."""
+    """spark-defaults.conf and local.conf."""
     SMALL = "small"
-    """And small.conf."""
+    """spark-defaults.conf, local.conf and small.conf."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -41,14 +41,14 @@ class SparkProfile(StrEnum):
 
     @property
     def java_flags(self) -> str:
-        """Flags of the driver's Java, besides those of spark-defaults.conf."""
+        """Flags of the driver's Java, in addition to those of spark-defaults.conf."""
         return SMALL_JAVA_FLAGS if self == SparkProfile.SMALL else ""
 
 
 def choose_profile(settings: Settings, paths: Sequence[str], lake_rows: int = 0) -> SparkProfile:
     """Return the profile for sources at these paths: PMRS_SPARK_PROFILE if it is set, else by master and bytes.
 
-    `lake_rows`: rows of logs and counts that earlier nights have ingested; the files may be gone since. Without paths the
+    `lake_rows`: rows of logs and counts that earlier nights have ingested; the files may have been deleted since. Without paths the
     size is unknown, so that the profile is never the small one.
     """
     if settings.spark_profile != "auto":

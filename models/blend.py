@@ -80,7 +80,7 @@ class Blend:
     """The model that does not."""
 
     def score(self, queries: Queries) -> F32:
-        """Return scores [Q, I]; 0 where the personal components have no evidence, whatever the prior says."""
+        """Return scores [Q, I]; 0 where the personal components have no evidence, independent of the prior."""
         scores = np.zeros(queries.user_items.shape, dtype=np.float32)
         for component in self.personal:
             scores += np.float32(component.weight) * component.model.score(queries)

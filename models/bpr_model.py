@@ -8,7 +8,7 @@ from each query's curvature. Every step adds multiples a_ij of y_i - y_j, so tha
 
     x = sum over i, j of a_ij (y_i - y_j),    score(c) = b_c + sum over i of [ sum over j of a_ij (y_i - y_j) ] . y_c
 
-holds exactly. The contribution of history item i is its bracket times y_c; b_c is nobody's contribution. The user
+holds exactly. The contribution of history item i is its bracket times y_c; b_c is no contribution of an item. The user
 factors of the fit are not stored: users of the training data are folded in like all others.
 """
 

@@ -61,7 +61,7 @@ def to_unit(rows: F64) -> F64:
 
 
 def fit(features: F64, factors: F64, config: ContentFactorsConfig | None = None) -> ContentFactors:
-    """Fit features [N, D] to factors [N, F] of the same tracks. Needs D x D memory, whatever N is.
+    """Fit features [N, D] to factors [N, F] of the same tracks. Needs D x D memory for any N.
 
     Raises ValueError for mismatching shapes, no tracks, or numbers that are not finite.
     """

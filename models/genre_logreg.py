@@ -121,7 +121,7 @@ def _fold_masks(tracks: NDArray[np.str_], config: GenreLogRegConfig) -> Iterator
 
 
 def to_bytes(model: GenreLogReg) -> bytes:
-    """Return everything that was learned as safetensors bytes."""
+    """Return all fitted parameters as safetensors bytes."""
     arrays = {name: getattr(model, name) for name in ("mean", "scale", "weight", "bias")}
     return save(arrays | {"temperature": np.array([model.temperature])})
 

@@ -6,7 +6,7 @@ is log-mel there. The filterbank is Slaney's (linear below 1 kHz, logarithmic ab
 unit area). It equals `librosa.filters.mel`, which only the tests use.
 
 Compression is log(1 + 10000 x power): as good as a logarithm over 70 dB, zero for silence, never -inf. The
-values lie in 0..20, where float16 keeps them to 0.01.
+values are in 0..20, where float16 is accurate to 0.01.
 """
 
 from functools import lru_cache
@@ -81,7 +81,7 @@ def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
     if waves.is_cuda:
         return _mel_power(waves.float(), preset, window, bands)
     # clip by clip: one spectrum (2 MB) stays in a core's cache, eight at once take 1.5 times as long per clip. All
-    # clips share one buffer: allocating it anew costs more than the arithmetic
+    # clips share one buffer: allocating it again costs more than the arithmetic
     mel, buffers = torch.empty(len(waves), preset.frames, preset.n_mels), _Buffers(preset)
     for clip, wave in enumerate(waves.detach().float()):
         mel[clip] = _mel_power(wave, preset, window, bands, buffers)

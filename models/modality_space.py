@@ -114,7 +114,7 @@ def group_by_label(label: I64) -> DuplicateGroups:
 def nearest_neighbors(space: ModalitySpace, index: ExactIndex, duplicates: DuplicateGroups, rows: I64, k: int) -> TopK:
     """Return the k items most similar to each of `rows` [B], without its duplicates, best first, ties by item.
 
-    `index`: `exact_index.build_index(space.vectors)`. Items without any data have no neighbors and are nobody's.
+    `index`: `exact_index.build_index(space.vectors)`. Items without any data have no neighbors and are neighbors of none.
     """
     return exact_index.search(space.vectors[rows], index, duplicates.members(rows), k)
 

@@ -40,7 +40,7 @@ class Recommender(Protocol):
         """
 
     def tensors(self) -> Tensors:
-        """Return all learned arrays."""
+        """Return all fitted arrays."""
 
 
 class Reranker(Protocol):

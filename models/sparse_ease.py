@@ -94,7 +94,7 @@ def _fit_targets(
 
 @dataclass(frozen=True)
 class _Systems:
-    """The regressions of t targets, padded to k neighbors with a track that nobody likes."""
+    """The regressions of t targets, padded to k neighbors with a track without interactions."""
 
     entries: I64
     """[t, k] index of each weight in `weights.data`."""

@@ -19,19 +19,19 @@ def commands(text: str) -> list[str]:
 
 def main() -> int:
     """Run them; the first that fails ends it."""
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    group = sys.argv[1] if len(sys.argv) > 1 else ""
     listed = commands((ROOT / "README.md").read_text())
     groups = {"test": [c for c in listed if c == "make test"], "nightly": [c for c in listed if c != "make test"]}
-    chosen = groups.get(wanted, listed)
+    chosen = groups.get(group, listed)
     if not chosen:
-        print(f"README.md has no command for {wanted!r}", file=sys.stderr)
+        print(f"README.md has no command for {group!r}", file=sys.stderr)
         return 1
     for command in chosen:
         print(f"$ {command}", flush=True)
         if code := subprocess.run(command, shell=True, cwd=ROOT, check=False).returncode:
             print(f"README's command failed with {code}: {command}", file=sys.stderr)
             return code
-    if wanted != "test":
+    if group != "test":
         return subprocess.run([sys.executable, "-c", python_block()], cwd=ROOT, check=False).returncode
     return 0
 

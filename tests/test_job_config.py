@@ -39,7 +39,7 @@ def test_what_is_given_counts_and_the_rest_stays() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"place": 3}, "there is no setting place; there are places, share"),
+        ({"place": 3}, "there is no setting place; available are places, share"),
         ({"places": "3"}, "places must be a whole number, such as 20; it is '3'"),
         ({"places": True}, "places must be a whole number"),
         ({"places": 2.5}, "places must be a whole number"),
@@ -80,7 +80,7 @@ def test_a_sources_file_names_jobs(tmp_path: Path) -> None:
     file.write_text(FILE + "[jobs.rank]\noverall = 50\n")
     assert load_sources(file).jobs == {"rank": {"overall": 50}}
     file.write_text(FILE + "[jobs.ranks]\noverall = 50\n")
-    with pytest.raises(SourceError, match="there is no job ranks to be set; there are events"):
+    with pytest.raises(SourceError, match="there is no job ranks with settings; available are events"):
         load_sources(file)
     file.write_text('jobs = "many"\n' + FILE)
     with pytest.raises(SourceError, match="tables of their own"):

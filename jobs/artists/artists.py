@@ -1,4 +1,4 @@
-"""Similar tracks and artists, artists' radio, users' daily mixes: `pmrs run artists --date D` (`004`, artist level).
+"""Compute similar tracks and artists, artists' radios and users' daily mixes: `pmrs run artists --date D`.
 
 Tracks with factors or audio are compared by users (factors), audio, genre and text, artists by the means of their
 tracks (models/modality_space.py). A track with an unknown artist is compared with other tracks, and is on no radio.
@@ -19,7 +19,7 @@ from jobs.artists.radio import build_radio, build_top_tracks
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
 from jobs.lake.collect import collect_arrow
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.user_items import build_user_items
 from jobs.log import logger
@@ -43,14 +43,14 @@ def run(ctx: JobContext) -> None:
     config: ArtistsConfig = ctx.config  # type: ignore[assignment]
     config.check()
     try:
-        features = load_features(ctx, config) if config.neighbours else None
+        features = load_features(ctx, config) if config.neighbors else None
         if features is not None:
             _write(ctx, features, config)
             return
-        LOG.info("nothing is similar to anything", neighbors=config.neighbours)
+        LOG.info("no artist level: it is turned off, or there are no factors and no audio", neighbors=config.neighbors)
     except MemoryLimitError as error:
-        # the lists do not need the artist level, and must not wait for a larger machine
-        LOG.warning("no artist level tonight: it is more than this machine is given", error=str(error))
+        # lists do not depend on the artist level, so that its failure must not stop them
+        LOG.warning("no artist level: it exceeds the driver's memory limit", error=str(error))
         ctx.pending.clear()
     ctx.write_empty("similar_tracks", "similar_artists", "artist_radio", "daily_mixes")
 
@@ -73,7 +73,7 @@ def similar_tracks(ctx: JobContext, features: TrackFeatures, config: ArtistsConf
     """Return table `similar_tracks`."""
     genre, genres = encode(features.facts["genre"])
     song, songs = encode(features.facts["song_id"])
-    # a track without a song is a song of its own
+    # a track without a song counts as its own song
     same = np.where(song >= 0, song, len(songs) + np.arange(len(song)))
     entities = Entities(features.ids, features.tracks, same, genre, genres)
     return build_similar(ctx.spark, entities, config).withColumnRenamed("id", "track_id")
@@ -91,14 +91,15 @@ def _write_artists(ctx: JobContext, features: TrackFeatures, config: ArtistsConf
     ctx.write("artist_radio", build_radio(names, similar, top_tracks, config.radio))
 
 
-def artist_names(tracks: DataFrame, wanted: DataFrame) -> DataFrame:
-    """Return `artist_id`, `artist` of the artists in `wanted`; the rows are collected on the driver.
+def artist_names(tracks: DataFrame, artists: DataFrame) -> DataFrame:
+    """Return `artist_id`, `artist` of `artists` (column `artist_id`); the rows are collected on the driver.
 
     Of several spellings it takes the one of most tracks, then the first in alphabetical order.
     """
-    spelt = tracks.join(F.broadcast(wanted), "artist_id").groupBy("artist_id", "artist").agg(F.count("artist").alias("tracks"))
+    named = tracks.join(F.broadcast(artists), "artist_id")
+    spellings = named.groupBy("artist_id", "artist").agg(F.count("artist").alias("tracks"))
     best = F.min(F.struct(-F.col("tracks"), "artist"))["artist"]
-    rows = collect_arrow(spelt.groupBy("artist_id").agg(best.alias("artist")), NAME_BYTES, "names of artists")
+    rows = collect_arrow(spellings.groupBy("artist_id").agg(best.alias("artist")), NAME_BYTES, "names of artists")
     return tracks.sparkSession.createDataFrame(rows)
 
 
@@ -115,8 +116,8 @@ def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, co
     """Return table `daily_mixes`."""
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")
-    inputs = mix_inputs(features, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbours)
-    excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
+    inputs = mix_inputs(features, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbors)
+    excluded = erased_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
     rated = history.select("user_id", "track_id", "rating").unionByName(excluded.withColumn("rating", F.lit(0.0)))
     # a deletion request or a block excludes a track that the history still rates
     rated = rated.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))

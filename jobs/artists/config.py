@@ -12,7 +12,7 @@ class ArtistsConfig:
     collaborative: float = 2.0
     """Weight of the live model's factors, that is of who plays a track.
 
-    Twice that of each other modality: with many users, it is the best evidence of what goes together."""
+    Twice that of each other modality: with many users, it is the best evidence of similarity."""
     audio: float = 1.0
     """Weight of audio descriptors."""
     genre: float = 1.0
@@ -20,14 +20,14 @@ class ArtistsConfig:
     text: float = 1.0
     """Weight of title, artist, release and tags, as encoded by the job text_vectors. 0: texts are not read.
 
-    Without an encoder there are none. They are left out if the driver cannot hold them beside the rest (from about
+    Without an encoder there are none. They are left out if the driver cannot hold them in addition (from about
     150,000 tracks on)."""
     terms: int = 64
     """Number of artist terms, the commonest; few artists share a rarer one, and each term costs 4 bytes per track."""
-    neighbours: int = 20
-    """Neighbours of each track and of each artist: a page. 0: no artist level; its tables are empty."""
+    neighbors: int = 20
+    """Neighbors of each track and of each artist: a page. 0: no artist level; its tables are empty."""
     min_similarity: float = 0.1
-    """Minimum similarity of neighbours; two random tracks, or artists, have 0 on average."""
+    """Minimum similarity of neighbors; two random tracks, or artists, have 0 on average."""
     reason_min_cosine: float = 0.3
     """Minimum cosine of a modality that a reason names besides the top modality."""
     per_artist: int = 3
@@ -37,7 +37,7 @@ class ArtistsConfig:
     min_rating: float = 1.0
     """Rating from which a user likes a track, and counts for its popularity: one play, as in the rankers."""
     mixes: int = 4
-    """Maximum number of a user's mixes; so few can be told apart at a glance."""
+    """Maximum number of a user's mixes: few enough to distinguish at a glance."""
     min_likes_per_mix: int = 6
     """Liked tracks required per mix; a user with fewer has no mix, because a cluster of two or three is chance."""
     max_likes: int = 500
@@ -57,4 +57,4 @@ class ArtistsConfig:
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)
             if value < lower_bounds.get(name, 0) or (name == "min_rating" and value <= 0):
-                raise SourceError(f"[jobs.artists] {name} = {value} is too small; neighbours = 0 turns the artist level off.")
+                raise SourceError(f"[jobs.artists] {name} = {value} is too small; neighbors = 0 turns the artist level off.")

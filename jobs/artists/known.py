@@ -71,7 +71,7 @@ def load_features(ctx: JobContext, config: ArtistsConfig) -> TrackFeatures | Non
     first = factors.first()
     factor_rows = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
     # a fixed order of the sums
-    descriptor_rows = collect_arrow(descriptors, ROW_BYTES, "sounds of tracks").sort_by("track_id")
+    descriptor_rows = collect_arrow(descriptors, ROW_BYTES, "descriptors of tracks").sort_by("track_id")
     track_ids = factors.select("track_id").unionByName(descriptors.select("track_id")).distinct()
     genres = ctx.read_required("track_genres").select("track_id", "genre", "probabilities")
     tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
@@ -112,7 +112,7 @@ def _check_memory(tracks: int, numbers: int) -> None:
     if need > DRIVER_BYTES:
         raise MemoryLimitError(
             f"Vectors of {tracks:,} tracks need {need / 2**30:.1f} GiB, more than the driver's {DRIVER_BYTES / 2**30:.1f} GiB; "
-            "set neighbours = 0 under [jobs.artists], or raise DRIVER_BYTES together with PMRS_DRIVER_MEMORY."
+            "set neighbors = 0 under [jobs.artists], or raise DRIVER_BYTES together with PMRS_DRIVER_MEMORY."
         )
 
 
@@ -135,18 +135,18 @@ def same_artist_labels(features: TrackFeatures) -> I64:
     return label
 
 
-def _texts(ctx: JobContext, wanted: DataFrame, others: int) -> tuple[pa.Table | None, F32 | None]:
-    """Return those of the `wanted` tracks with an encoded text, and their vectors [N, E].
+def _texts(ctx: JobContext, tracks: DataFrame, others: int) -> tuple[pa.Table | None, F32 | None]:
+    """Return those of the given `tracks` with an encoded text, and their vectors [N, E].
 
     Returns (None, None), with a warning in the log, if these and the `others` (bytes) exceed the driver's limit: the
     other modalities are used without text.
     """
-    written = texts.track_vectors(ctx).join(wanted, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
+    written = texts.track_vectors(ctx).join(tracks, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
     first, many = written.first(), written.count()
     each = texts.ROW_BYTES + NUMBER_BYTES * len(first["vector"] if first else ())
     if others + many * each > DRIVER_BYTES:
         LOG.warning(
-            "no track is compared by text: it would pass the driver's memory",
+            "texts are not compared: the vectors would exceed the driver's memory",
             tracks=many,
             bytes_each=each,
             others=others,

@@ -28,15 +28,15 @@ FAVOURITE = "one of your favourites"
 
 @dataclass(frozen=True)
 class MixInputs:
-    """T tracks with their neighbours."""
+    """T tracks with their neighbors."""
 
     track_ids: pa.Array
     vectors: F32
     """[T, V] of models/modality_space.py."""
     near: NDArray[np.int32]
-    """[T, N] nearest tracks, best first; -1: no further neighbour."""
+    """[T, N] nearest tracks, best first; -1: no further neighbor."""
     score: F32
-    """[T, N] similarity of each neighbour."""
+    """[T, N] similarity of each neighbor."""
     modality: NDArray[np.int8]
     """[T, N] top modality, as an index into MODALITIES."""
     genre: I64
@@ -64,16 +64,16 @@ class Mix:
 
 
 def mix_inputs(features: TrackFeatures, similar: pa.Table, limit: int) -> MixInputs:
-    """Return the inputs from rows of table `similar_tracks`, with at most `limit` neighbours per track."""
+    """Return the inputs from rows of table `similar_tracks`, with at most `limit` neighbors per track."""
     ids = features.ids
     row, near = (pc.index_in(similar[name].combine_chunks(), ids).to_numpy() for name in ("track_id", "similar_id"))
     column, modality_index = (
         similar["rank"].to_numpy() - 1,
         pc.index_in(similar["top_modality"].combine_chunks(), pa.array(MODALITIES)).to_numpy(),
     )
-    neighbours, score = np.full((len(ids), limit), -1, np.int32), np.zeros((len(ids), limit), np.float32)
-    modality = np.zeros(neighbours.shape, np.int8)
-    neighbours[row, column], score[row, column], modality[row, column] = (
+    neighbors, score = np.full((len(ids), limit), -1, np.int32), np.zeros((len(ids), limit), np.float32)
+    modality = np.zeros(neighbors.shape, np.int8)
+    neighbors[row, column], score[row, column], modality[row, column] = (
         near,
         similar["score"].to_numpy(),
         modality_index,
@@ -81,7 +81,7 @@ def mix_inputs(features: TrackFeatures, similar: pa.Table, limit: int) -> MixInp
     return MixInputs(
         ids,
         features.tracks.vectors,
-        neighbours,
+        neighbors,
         score,
         modality,
         *encode(features.facts["genre"]),

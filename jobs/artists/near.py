@@ -1,4 +1,4 @@
-"""Nearest neighbours of tracks or artists, searched by Spark's tasks in the broadcast space of all of them."""
+"""Nearest neighbors of tracks or artists, searched by Spark's tasks in the broadcast space of all of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Entities:
     space: ModalitySpace
     """Space of the modalities `words.MODALITIES`."""
     same: I64
-    """[N] labels, equal for duplicates, which are no neighbours of each other."""
+    """[N] labels, equal for duplicates, which are no neighbors of each other."""
     genre: I64
     """[N] index into `genres`; -1: unknown."""
     genres: pa.Array
@@ -58,10 +58,10 @@ def build_similar(spark: SparkSession, entities: Entities, config: ArtistsConfig
 def nearest_rows(
     entities: Entities, index: exact_index.ExactIndex, same: DuplicateGroups, rows: I64, config: ArtistsConfig
 ) -> pa.RecordBatch:
-    """Return the nearest neighbours of `rows` [B] as rows of `build_similar` without their reasons."""
-    best = nearest_neighbors(entities.space, index, same, rows, config.neighbours)
+    """Return the nearest neighbors of `rows` [B] as rows of `build_similar` without their reasons."""
+    best = nearest_neighbors(entities.space, index, same, rows, config.neighbors)
     score = np.clip(best.score, 0, 1).round(6)
-    # a similarity of 0 is none, whatever the setting
+    # a similarity of 0 means no similarity, even if the setting is 0
     good = (score >= config.min_similarity) & (score > 0)
     one, other = rows[best.row[good]], best.item[good]
     cosines = entities.space.cosines(one, other).round(6)

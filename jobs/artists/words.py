@@ -1,4 +1,4 @@
-"""Reasons of the similarity of two tracks or artists, in words."""
+"""Reasons for the similarity of two tracks or artists, as sentences."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -14,10 +14,10 @@ def similar(min_cosine: float) -> Column:
     """
     both = F.concat(F.lit("both "), "shared_genre")
     phrases = {
-        "collaborative": F.lit("heard by the same listeners"),
-        "audio": F.lit("sounds alike"),
-        "genre": F.coalesce(both, F.lit("described alike")),
-        "text": F.lit("written about alike"),
+        "collaborative": F.lit("played by the same people"),
+        "audio": F.lit("sounds similar"),
+        "genre": F.coalesce(both, F.lit("similar in genre")),
+        "text": F.lit("similar in title or tags"),
     }
     first = F.coalesce(*[F.when(F.col("top_modality") == modality, text) for modality, text in phrases.items()])
     # null if the cosine is smaller; concat_ws omits nulls

@@ -45,7 +45,7 @@ class Decoded:
     start_s: float
     """Position of the first sample in the file, in seconds."""
     seconds: float
-    """Length of the whole file, as far as it can be read."""
+    """Length of the file, as far as it can be read."""
     sample_rate: int
     """Of the file, Hz."""
     channels: int

@@ -1,4 +1,4 @@
-"""Extract features from the night's audio files: each new content once, whatever the names of its files.
+"""Extract features from the night's audio files: each new content once, even if several files have it.
 
 A file that cannot be used is quarantined with the reason and does not affect others. If the file is at fault, the
 result is stored like any other. If the machine may be at fault (RETRIED_RULES), the file is tried again every night.

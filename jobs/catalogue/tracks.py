@@ -176,7 +176,7 @@ def build_join_drops(merged: DataFrame, linked: DataFrame, tracks: DataFrame, so
     rows = one_row(aggregates)
     return [
         join_drop("track-song pairs named in the mismatch list", rows["merged"], rows["merged"] - rows["linked"]),
-        join_drop("further tracks of a song that another track stands for", rows["linked"], rows["linked"] - rows["songs"]),
+        join_drop("further tracks of a song that another track represents", rows["linked"], rows["linked"] - rows["songs"]),
         join_drop("catalogue tracks whose artist has no id", rows["catalogue"], rows["without artist"]),
         join_drop("played tracks that no catalogue describes", rows["tracks"], rows["only played"]),
     ]

@@ -1,1 +1,1 @@
-"""The one command line: `pmrs`."""
+"""The command line `pmrs`."""

@@ -1,4 +1,4 @@
-"""Airflow's side of a night: its environment, its database (`python -m jobs.cli.airflow`), and the one command to run a night."""
+"""Set up Airflow for a night: its environment, its database (`python -m jobs.cli.airflow`), and the command of a night."""
 
 import datetime as dt
 import json
@@ -17,24 +17,24 @@ BIN = REPOSITORY / ".venv-airflow" / "bin"
 
 
 def airflow_environment(settings: Settings, profile: SparkProfile = SparkProfile.LOCAL) -> dict[str, str]:
-    """Return the variables in which Airflow and the tasks that it starts run, to be laid over `os.environ`."""
+    """Return environment variables for Airflow and its tasks; they override `os.environ`."""
     home = settings.var.resolve() / "airflow"
     spark = spark_environment(settings, profile.java_flags)
     return {
         **spark,
-        # `pmrs` and `spark-submit` of the pipeline environment before anything that Airflow's brings
+        # `pmrs` and `spark-submit` of the pipeline environment precede those of Airflow's environment
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(BIN), spark["PATH"]]),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        # one night at a time, one family after the other: more workers would only hold memory
+        # families run one after the other: more workers would only use memory
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.var.resolve() / "logs" / "airflow"),
         "AIRFLOW__API__HOST": "127.0.0.1",
-        # nothing is told to anybody
+        # no usage data is sent
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "SCARF_ANALYTICS": "false",
         "AIRFLOW_CONN_SPARK_PMRS": spark_connection(settings.master),
@@ -46,33 +46,33 @@ def airflow_environment(settings: Settings, profile: SparkProfile = SparkProfile
 
 
 def spark_connection(master: str) -> str:
-    """Return the Airflow connection `spark_pmrs` as JSON, the only form in which `local[*]` needs no escaping."""
+    """Return the Airflow connection `spark_pmrs` as JSON, in which `local[*]` needs no escaping."""
     return json.dumps({"conn_type": "spark", "host": master, "extra": {"deploy-mode": "client"}})
 
 
 def dags_test_command(date: dt.date, backfill: bool = False) -> list[str]:
     """Return the command that runs one night's DAG without a scheduler; it exits with 1 if the DAG run failed.
 
-    No logical date is given: one run's state would be cleared by another of the same date. The date is the run's `conf`.
+    The date is passed in the run's `conf`. With a logical date, a second run of the date would clear the first one's state.
     """
     conf = {"date": date.isoformat(), "backfill": backfill}
     return [str(BIN / "airflow"), "dags", "test", DAG_ID, "--conf", json.dumps(conf)]
 
 
 def make_database(settings: Settings) -> None:
-    """Create or migrate Airflow's database and the pool `gpu`. Raises PmrsError with Airflow's last words."""
+    """Create or migrate Airflow's database and the pool `gpu`. Raises PmrsError with the end of Airflow's output."""
     (settings.var.resolve() / "airflow").mkdir(parents=True, exist_ok=True)
     _airflow(settings, "db", "migrate")
-    _airflow(settings, "pools", "set", "gpu", os.environ.get("PMRS_GPUS", "1"), "families that hold a GPU where there is one")
+    _airflow(settings, "pools", "set", "gpu", os.environ.get("PMRS_GPUS", "1"), "families that use a GPU")
 
 
 def _airflow(settings: Settings, *arguments: str) -> None:
     environment = {**os.environ, **airflow_environment(settings)}
-    ran = subprocess.run(
+    process = subprocess.run(
         [str(BIN / "airflow"), *arguments], env=environment, capture_output=True, text=True, check=False, timeout=600
     )
-    if ran.returncode != 0:
-        raise PmrsError(f"`airflow {' '.join(arguments)}` failed:\n{(ran.stdout + ran.stderr)[-2000:]}")
+    if process.returncode != 0:
+        raise PmrsError(f"`airflow {' '.join(arguments)}` failed:\n{(process.stdout + process.stderr)[-2000:]}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A long child process with its output in a file, which can be stopped with everything that it started."""
+"""Run a long child process with its output in a file, and stop it together with its descendants."""
 
 import contextlib
 import signal
@@ -15,13 +15,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessTree:
-    """`command` in a process group of its own. Use as a context manager: leaving it leaves nothing running."""
+    """`command` in its own session. A context manager: its exit stops the command and all descendants."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
         """Start the command; its output is appended to `log`."""
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        self._start_of_own = log.stat().st_size if log.exists() else 0
+        self._log_start = log.stat().st_size if log.exists() else 0
         self._stopped = False
         with log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -37,18 +37,18 @@ class ProcessTree:
 
     @property
     def running(self) -> bool:
-        """True while the command itself runs."""
+        """True while the command runs."""
         return self._process.poll() is None
 
     @property
     def code(self) -> int:
-        """The command's exit status, once it has ended."""
+        """Exit status of the command; waits for its end."""
         return self._process.wait()
 
     def stop(self) -> None:
-        """End the command and all its descendants: politely, and after 5 s by force.
+        """End the command and all its descendants: by SIGTERM, and after 5 s by SIGKILL.
 
-        Descendants, not the process group: Airflow gives its shells sessions of their own.
+        Descendants are ended one by one, because Airflow starts its shells in sessions of their own.
         """
         started = self._processes()
         for end in (psutil.Process.terminate, psutil.Process.kill):
@@ -64,7 +64,7 @@ class ProcessTree:
                 time.sleep(0.1)
 
     def _processes(self) -> set[psutil.Process]:
-        """Return the command's process and its descendants; none if it has ended."""
+        """Return the command's process and its descendants; an empty set if it has ended."""
         try:
             root = psutil.Process(self._process.pid)
             return {root, *root.children(recursive=True)}
@@ -74,12 +74,12 @@ class ProcessTree:
     def own_output(self) -> str:
         """Return what this command wrote to the log, without the output of earlier commands."""
         with self.log.open("rb") as log:
-            log.seek(self._start_of_own)
+            log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
 
 def descendants(root: int) -> list[int]:
-    """Return the ids of all processes below `root`; none if it has ended."""
+    """Return the ids of all descendants of process `root`; an empty list if it has ended."""
     try:
         return [process.pid for process in psutil.Process(root).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -95,15 +95,15 @@ def _is_alive(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def stop_requested() -> Iterator[list[int]]:
-    """Yield a list that is empty until SIGINT, SIGTERM or SIGHUP arrives, and then holds its number."""
+    """Yield a list to which the numbers of SIGINT, SIGTERM and SIGHUP are appended as they arrive."""
     signals: list[int] = []
 
-    def note(number: int, _: FrameType | None) -> None:
+    def record(number: int, _: FrameType | None) -> None:
         signals.append(number)
 
-    before = {sign: signal.signal(sign, note) for sign in SIGNALS}
+    previous = {sign: signal.signal(sign, record) for sign in SIGNALS}
     try:
         yield signals
     finally:
-        for sign, handler in before.items():
+        for sign, handler in previous.items():
             signal.signal(sign, handler)

@@ -1,4 +1,4 @@
-"""Commands that evaluate and promote models: `pmrs evaluate` with its subcommands, `pmrs models`, `pmrs promote`."""
+"""Commands to evaluate and promote models: `pmrs evaluate` with its subcommands, `pmrs models`, `pmrs promote`."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.cli.options import AsJson, SourcesFile, day, settings_with, words
+from jobs.cli.options import AsJson, NightDate, SourcesFile, day, settings_with, words
 from jobs.errors import PmrsError
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 
@@ -21,9 +21,6 @@ evaluate_app = typer.Typer()
 app.add_typer(evaluate_app, name="evaluate")
 DEFAULTS = PromotionCriteria()
 
-NightDate = Annotated[
-    str, typer.Option("--date", metavar="YYYY-MM-DD", help="Date of the night. Default: the newest date in the data.")
-]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
 TestDays = Annotated[
     int,
@@ -75,7 +72,7 @@ def evaluate(
         str, typer.Option(help="Models to compare, comma-separated. Default: all; with --rankings: none.")
     ] = "",
     split: Annotated[
-        str, typer.Option(help="temporal, random, last or users. Default: temporal if there are events, else random.")
+        str, typer.Option(help="Split: temporal, random, last or users. Default: temporal if there are events, else random.")
     ] = "",
     date: NightDate = "",
     days: TestDays = 0,
@@ -90,15 +87,15 @@ def evaluate(
     register: Annotated[
         bool, typer.Option("--register", help="Register the fitted models as candidates (see `pmrs models`).")
     ] = False,
-    baseline: Annotated[str, typer.Option(help="Another baseline besides popularity, for paired differences.")] = "",
+    baseline: Annotated[str, typer.Option(help="Second baseline besides popularity, for paired differences.")] = "",
     full: Annotated[
-        bool, typer.Option("--full", help="Print every metric with its interval; --json always has them.")
+        bool, typer.Option("--full", help="Print every metric with its interval. --json always prints them.")
     ] = False,
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Compare recommenders, or external rankings, on held-out listening; see also `genres`, `cold-start` and `pairs`."""
+    """Compare recommenders, or external rankings, on held-out interactions. See also `genres`, `cold-start` and `pairs`."""
     if ctx.invoked_subcommand:
         _refuse_options_before_subcommand(ctx)
         return
@@ -121,7 +118,7 @@ def evaluate(
 def evaluate_pairs(
     date: NightDate = "", as_json: AsJson = False, as_markdown: AsMarkdown = False, sources: SourcesFile = None
 ) -> None:
-    """Predict labelled pairs (KKBox): train on the first, test on the last; AUC, average precision and errors."""
+    """Predict labelled pairs (KKBox): train on the first, test on the last; print AUC, average precision and errors."""
     from jobs.evaluate import pairs
     from jobs.evaluate.report_tables import pairs_page
 
@@ -138,12 +135,12 @@ def evaluate_genres(
         int, typer.Option(help="Cross-validation folds. Genres with fewer tracks are left out.", min=2)
     ] = 6,
     seeds: Annotated[int, typer.Option(help="Repetitions with other folds and initial weights.", min=1)] = 5,
-    fold: Annotated[int | None, typer.Option(help="Only this fold of each seed, from 0.", min=0)] = None,
+    fold: Annotated[int | None, typer.Option(help="Evaluate only this fold of each seed, from 0.", min=0)] = None,
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Cross-validate genre models on labelled audio, by track. A stopped run continues when it is started again."""
+    """Cross-validate genre models on labelled audio, by track. A stopped run continues when the command is repeated."""
     from jobs.evaluate.genres import command
     from jobs.evaluate.genres.report_tables import genres_page
 
@@ -159,13 +156,13 @@ def evaluate_cold_start(
     test_ratio: Annotated[float, typer.Option(help="Share of the tracks to hold out.", min=0.01, max=0.9)] = 0.2,
     seed: Annotated[int, typer.Option(help="Seed of the held-out tracks.", min=0)] = 7,
     network: Annotated[
-        bool, typer.Option("--network", help="Evaluate a network on audio clips too; it trains for minutes.")
+        bool, typer.Option("--network", help="Also evaluate a network on audio clips; training takes minutes.")
     ] = False,
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Hold out tracks with all their plays, and recommend them by artist, genre, text and sound."""
+    """Hold out tracks with all their plays, and recommend them by artist, genre, text and audio."""
     from jobs.evaluate.cold_start import command
     from jobs.evaluate.cold_start.report_tables import cold_start_page
 
@@ -177,7 +174,7 @@ def evaluate_cold_start(
 
 @app.command("models")
 def list_models(as_json: AsJson = False, sources: SourcesFile = None) -> None:
-    """List the registered models: which one is live, their figures, and the outcome of `pmrs promote`."""
+    """List the registered models with their figures and the results of `pmrs promote`, and mark the live one."""
     from jobs.cli.models import list_cards, print_models
 
     cards = list_cards(settings_with(sources))
@@ -187,7 +184,7 @@ def list_models(as_json: AsJson = False, sources: SourcesFile = None) -> None:
 @app.command()
 def promote(
     model: Annotated[
-        str, typer.Argument(help="Digest of a candidate (or its beginning), or a method, for its newest candidate.")
+        str, typer.Argument(help="Digest of a candidate or its first digits, or a method (selects its newest candidate).")
     ],
     metrics: Annotated[
         str, typer.Option(help="Comma-separated metrics on which the candidate must not be worse than the live model.")
@@ -207,7 +204,7 @@ def promote(
     as_json: AsJson = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Make a candidate the live recommender if it meets the criteria; otherwise exit with 1 and keep the live one."""
+    """Make a candidate the live recommender if it meets the criteria. Otherwise exit with 1; the live one stays."""
     from jobs.cli.models import print_promotion, publish_registry
     from jobs.evaluate import promote as promotion
 

@@ -1,4 +1,4 @@
-"""`pmrs`: the commands and their options. This module parses arguments and prints errors; other rooms do the work."""
+"""`pmrs`: commands and options. This module parses arguments and prints errors; other packages do the work."""
 
 import json
 import sys
@@ -11,24 +11,26 @@ from pymongo.errors import PyMongoError
 
 from jobs.cli import evaluation
 from jobs.cli.old_names import translate
-from jobs.cli.options import AsJson, Date, SourcesFile, day, named_or_sample, settings_with
+from jobs.cli.options import AsJson, Date, NightDate, SourcesFile, day, named_or_sample, settings_with
 from jobs.errors import PmrsError
 from jobs.registry import FAMILIES, JOBS
 from jobs.settings import Settings
 
 app = typer.Typer(
-    help="PMRS: every night from play logs, a catalogue and audio to top-N lists per user in MongoDB.",
+    help="PMRS: compute top-N lists per user from play logs, a catalogue and audio, and publish them to MongoDB.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )
-mongo_app = typer.Typer(help="The embedded MongoDB, used if PMRS_MONGO_URI is not set.", no_args_is_help=True)
-night_app = typer.Typer(help="Begin and end a night; the first and last task of the DAG.", no_args_is_help=True)
+mongo_app = typer.Typer(
+    help="Start, stop or check the embedded MongoDB, which is used if PMRS_MONGO_URI is not set.", no_args_is_help=True
+)
+night_app = typer.Typer(help="Begin or end a night: the first and last task of the DAG.", no_args_is_help=True)
 app.add_typer(evaluation.app)
 app.add_typer(mongo_app, name="mongo")
 app.add_typer(night_app, name="night")
 
 
 def main() -> None:
-    """Run the command line. An error with a message for people is printed as one line, and the exit status is 1."""
+    """Run the command line. Expected errors are printed as one line, with exit status 1."""
     try:
         app(translate(sys.argv[1:]))
     except PmrsError as error:
@@ -39,13 +41,13 @@ def main() -> None:
         print(f"pmrs: PMRS_{str(first['loc'][-1]).upper()}: {first['msg']}.", file=sys.stderr)
         sys.exit(1)
     except PyMongoError as error:
-        print(f"pmrs: MongoDB failed in the middle: {str(error).splitlines()[0][:300]}", file=sys.stderr)
+        print(f"pmrs: MongoDB failed: {str(error).splitlines()[0][:300]}", file=sys.stderr)
         sys.exit(1)
 
 
 @app.command("jobs")
 def list_jobs() -> None:
-    """List the jobs in the order of the data flow, by family (one spark-submit each)."""
+    """List the jobs by family, in the order of the data flow. Each family is one spark-submit."""
     for family in FAMILIES:
         typer.echo(family)
         for job in JOBS:
@@ -57,10 +59,10 @@ def list_jobs() -> None:
 def run(
     name: Annotated[str, typer.Argument(help="A job or a family, as `pmrs jobs` lists them.")],
     date: Date,
-    run_id: Annotated[str | None, typer.Option(help="Run that holds the night's lease. Default: a run of its own.")] = None,
+    run_id: Annotated[str | None, typer.Option(help="Id of the run that holds the night's lease. Default: a new run.")] = None,
     sources: SourcesFile = None,
-    force: Annotated[bool, typer.Option("--force", help="Recompute, even if rows of equal inputs exist.")] = False,
-    backfill: Annotated[bool | None, typer.Option(help="Night of a backfill: every fit starts cold.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Recompute even if rows of equal inputs exist.")] = False,
+    backfill: Annotated[bool | None, typer.Option(help="Treat the date as a night of a backfill: every fit starts cold.")] = None,
 ) -> None:
     """Run one job, or all jobs of a family, for one date."""
     from jobs.runner import run_named
@@ -83,9 +85,9 @@ def begin_night(date: Date, sources: SourcesFile = None) -> None:
 
 @night_app.command("end")
 def end_night(
-    run_id: Annotated[str, typer.Option(help="The id that `pmrs night begin` printed.")], sources: SourcesFile = None
+    run_id: Annotated[str, typer.Option(help="Run id printed by `pmrs night begin`.")], sources: SourcesFile = None
 ) -> None:
-    """Release the night's lease. Exits with 1 unless the whole run succeeded."""
+    """Release the night's lease. Exits with 1 unless every job succeeded and the night is published."""
     from jobs.runner import close_run
     from jobs.sources.config import load_sources
 
@@ -97,8 +99,7 @@ def end_night(
 
 
 @app.command()
-def nightly(date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
-            sources: SourcesFile = None) -> None:
+def nightly(date: NightDate = "", sources: SourcesFile = None) -> None:
     """Run the Airflow DAG for one date, without a scheduler, and print the result."""
     from jobs.cli.nightly import run_night
 
@@ -107,12 +108,12 @@ def nightly(date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", he
 
 @app.command()
 def backfill(
-    first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="First date.")],
-    last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Last date.")],
+    first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="Date of the first night.")],
+    last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Date of the last night.")],
     sources: SourcesFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the nights without running them.")] = False,
 ) -> None:
-    """Run the nights of several dates in ascending order. A night older than the live one never becomes live."""
+    """Run the nights of several dates in ascending order. A night that is older than the live one does not become live."""
     from jobs.cli.nightly import run_backfill
 
     raise typer.Exit(run_backfill(named_or_sample(sources), day(first), day(last), dry_run))
@@ -120,8 +121,8 @@ def backfill(
 
 @app.command()
 def top(
-    user: Annotated[str, typer.Argument(help="A user's id.")],
-    genre: Annotated[str | None, typer.Option(help="One genre's list instead of the overall one.")] = None,
+    user: Annotated[str, typer.Argument(help="Id of the user.")],
+    genre: Annotated[str | None, typer.Option(help="Print the list of this genre instead of the overall list.")] = None,
     as_json: AsJson = False,
     sources: SourcesFile = None,
 ) -> None:
@@ -134,12 +135,12 @@ def top(
 
 @app.command()
 def track(
-    track_id: Annotated[str, typer.Argument(metavar="TRACK", help="A track's id.")],
-    date: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: the newest date in the data.")] = "",
-    html: Annotated[Path | None, typer.Option(help="File of the page. Default: a file among the night's reports.")] = None,
+    track_id: Annotated[str, typer.Argument(metavar="TRACK", help="Id of the track.")],
+    date: NightDate = "",
+    html: Annotated[Path | None, typer.Option(help="Path of the page. Default: below the night's report.")] = None,
     sources: SourcesFile = None,
 ) -> None:
-    """Print a track's genre with its source and the track's descriptors, and write a page with its spectrogram."""
+    """Print a track's genre, the genre's source and descriptors; write a page with the spectrogram."""
     from jobs.cli.progress import bar
     from jobs.cli.track import print_track, write_track_page
 
@@ -150,7 +151,7 @@ def track(
 
 @app.command()
 def runs(as_json: AsJson = False, sources: SourcesFile = None) -> None:
-    """List the runs, newest first; one of the published runs is live."""
+    """List the runs, newest first, and mark the live one."""
     from jobs.cli.show import all_runs, print_runs
 
     documents = all_runs(settings_with(sources))
@@ -159,9 +160,9 @@ def runs(as_json: AsJson = False, sources: SourcesFile = None) -> None:
 
 @app.command()
 def sample(
-    days: Annotated[int, typer.Option(help="Days of logs.", min=4, max=365)] = 14,
-    seed: Annotated[int, typer.Option(help="Seed: equal seeds, equal bytes.")] = 7,
-    out: Annotated[Path | None, typer.Option(help="Folder to write. Default: VAR/sample.")] = None,
+    days: Annotated[int, typer.Option(help="Number of days of logs.", min=4, max=365)] = 14,
+    seed: Annotated[int, typer.Option(help="Random seed; equal seeds give equal bytes.")] = 7,
+    out: Annotated[Path | None, typer.Option(help="Output folder. Default: VAR/sample.")] = None,
 ) -> None:
     """Generate the synthetic sample data: logs, catalogue, profiles and audio, in standard formats."""
     from jobs.cli.sample import make_sample
@@ -179,7 +180,7 @@ def schema() -> None:
 
 @mongo_app.command("start")
 def mongo_start() -> None:
-    """Start the embedded MongoDB if it does not run, and print how to connect."""
+    """Start the embedded MongoDB unless it runs, and print how to connect."""
     from jobs.cli.summary import print_connection
     from jobs.mongo import embedded
 
@@ -198,7 +199,7 @@ def mongo_stop() -> None:
 
 @mongo_app.command("status")
 def mongo_status() -> None:
-    """Print whether the embedded MongoDB runs, and where."""
+    """Print whether the embedded MongoDB runs, and its address."""
     from jobs.mongo import embedded
 
     typer.echo(embedded.status(Settings()))

@@ -1,7 +1,7 @@
-"""Old spellings of commands and options: they keep working, and one line on stderr names the new one."""
+"""Old spellings of commands, options, jobs and models: they keep working, and one line on stderr names the new one."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 COMMANDS = {
     "evaluate-pairs": ("evaluate", "pairs"),
@@ -22,6 +22,12 @@ OPTIONS = {
     },
 }
 """By command: old option to new option."""
+JOBS = {"forget": "erase"}
+"""Old job to new job, for `pmrs run`."""
+VALUES: dict[tuple[str, ...], dict[str, dict[str, str]]] = {
+    ("evaluate", "genres"): {"--models": {"pmrs_cnn": "genre_cnn", "head": "logreg", "head_embedding": "logreg_embedding"}}
+}
+"""By command and option: old value to new value, in comma-separated values."""
 
 
 def translate(arguments: Sequence[str]) -> list[str]:
@@ -32,12 +38,28 @@ def translate(arguments: Sequence[str]) -> list[str]:
         _warn(f"pmrs {translated[0]}", f"pmrs {' '.join(command)}")
         translated[:1] = command
     options = OPTIONS.get(tuple(translated[:2])) or OPTIONS.get(tuple(translated[:1]), {})
+    values = VALUES.get(tuple(translated[:2]), {})
     for position, argument in enumerate(translated):
         option, equals, value = argument.partition("=")
         if option in options:
             _warn(option, options[option])
             translated[position] = options[option] + equals + value
+        elif translated[0] == "run" and argument in JOBS:
+            _warn(f"pmrs run {argument}", f"pmrs run {JOBS[argument]}")
+            translated[position] = JOBS[argument]
+        elif option in values and equals:
+            translated[position] = f"{option}={_translate_value(value, values[option])}"
+        elif position and translated[position - 1] in values:
+            translated[position] = _translate_value(argument, values[translated[position - 1]])
     return translated
+
+
+def _translate_value(value: str, names: Mapping[str, str]) -> str:
+    words = value.split(",")
+    for word in words:
+        if word.strip() in names:
+            _warn(word.strip(), names[word.strip()])
+    return ",".join(names.get(word.strip(), word) for word in words)
 
 
 def _warn(old: str, new: str) -> None:

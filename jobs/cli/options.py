@@ -10,6 +10,9 @@ from jobs.errors import PmrsError
 from jobs.settings import Settings
 
 Date = Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Date of the night (UTC).")]
+NightDate = Annotated[
+    str, typer.Option("--date", metavar="YYYY-MM-DD", help="Date of the night. Default: the newest date in the data.")
+]
 SourcesFile = Annotated[
     Path | None,
     typer.Option("--sources", help="Sources file (TOML). Default: PMRS_SOURCES, else that of the last night, else the sample."),
@@ -18,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def day(text: str) -> dt.date:
-    """Parse an ISO date. Raises PmrsError, which names the text."""
+    """Parse an ISO date. Raises PmrsError for any other text."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:

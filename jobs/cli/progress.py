@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; nothing where there is none."""
+"""A progress bar on the terminal; without a terminal nothing is shown."""
 
 import contextlib
 import sys
@@ -12,7 +12,7 @@ Notify = Callable[[str, int, int], None]
 
 @contextlib.contextmanager
 def bar(title: str) -> Iterator[Notify]:
-    """Yield `on_progress(step, done, total)`; the bar disappears when the work is done."""
+    """Yield `on_progress(step, done, total)`. The bar disappears at the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:

@@ -1,4 +1,4 @@
-"""`pmrs sample`: the generator, with a progress bar."""
+"""`pmrs sample`: generate the sample data, with a progress bar."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from jobs.sample.generate import generate
 
 
 def make_sample(out: Path, days: int, seed: int) -> Path:
-    """Make the sample in `out`; its sources.toml is written last, so that a killed run does not pass for a whole one."""
-    with bar("making the sample") as notify:
+    """Generate the sample in `out`. Its sources.toml is written last and marks the sample as complete."""
+    with bar("generating the sample") as notify:
         generate(out, days, seed, notify)
     return out

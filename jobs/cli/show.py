@@ -1,4 +1,4 @@
-"""What an operator asks of a published night: one user's list, and the runs."""
+"""`pmrs top` and `pmrs runs`: show a user's list of the live night, and the runs."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ def one_list(settings: Settings, user: str, name: str) -> Document:
 def _why_no_list(store: MongoDatabase, user: str, name: str) -> str:
     lists = sorted(str(d["list"]) for d in store.recommendations.find({"user_id": user}, {"list": 1}))
     if lists:
-        return f"User {user} has no list {name!r} in the live night; there are {', '.join(lists)}."
-    return f"User {user} is unknown in the live night (ids are case-sensitive; forgotten users have no lists)."
+        return f"User {user} has no list {name!r} in the live night; available are {', '.join(lists)}."
+    return f"User {user} is unknown in the live night (ids are case-sensitive; erased users have no lists)."
 
 
 def all_runs(settings: Settings) -> list[dict[str, Any]]:
@@ -65,6 +65,6 @@ def print_runs(documents: list[dict[str, Any]]) -> None:
 
 
 def console() -> Console:
-    """Return the terminal; 110 columns without one, so that redirected tables stay readable."""
+    """Return a console; without a terminal it is 110 columns wide, so that redirected tables stay readable."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=110)

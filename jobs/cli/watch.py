@@ -1,4 +1,4 @@
-"""Shows how far a night is, from its document in `runs`: a bar on a terminal, else one line per job."""
+"""Show a night's progress from its document in `runs`: a bar on a terminal, else one line per job."""
 
 import contextlib
 import datetime as dt
@@ -13,27 +13,27 @@ from jobs.registry import JOBS
 
 
 class Watch:
-    """What has been shown of one run so far."""
+    """Progress display of one run; holds what is already shown."""
 
     def __init__(self, store: MongoDatabase, date: dt.date, progress: Progress) -> None:
-        """Watches the run of `date` that starts from now on."""
+        """Watch the first run of `date` that starts from now on."""
         self._store = store
         self._progress = progress
         self._bar = progress.add_task("starting Airflow", total=None)
-        # a run notes its start in milliseconds
-        self._wanted = {"date": date.isoformat(), "started_at": {"$gte": dt.datetime.now(dt.UTC).replace(microsecond=0)}}
+        # runs store their start in milliseconds
+        self._query = {"date": date.isoformat(), "started_at": {"$gte": dt.datetime.now(dt.UTC).replace(microsecond=0)}}
         self._job = ""
         self._done: set[str] = set()
         self._numbers = {job.name: number for number, job in enumerate(JOBS, 1)}
 
     def run(self) -> Document | None:
-        """Return the run's document; None before it is opened or while MongoDB does not answer."""
+        """Return the run's document; None before the run is opened, or while MongoDB does not answer."""
         with contextlib.suppress(PyMongoError):
-            return self._store.runs.find_one(self._wanted, sort=[("started_at", -1)])
+            return self._store.runs.find_one(self._query, sort=[("started_at", -1)])
         return None
 
     def show(self) -> None:
-        """Show what is new."""
+        """Show the jobs that finished, and the current one."""
         run = self.run()
         if run is None:
             return
@@ -45,7 +45,7 @@ class Watch:
         for name in [job.name for job in JOBS if job.name in jobs and job.name not in self._done]:
             self._done.add(name)
             facts = jobs[name]
-            note = " (taken over: equal inputs)" if facts.get("reused") else ""
+            note = " (reused: equal inputs)" if facts.get("reused") else ""
             line = f"  {self._numbered(name)} {name:<14} done in {facts['seconds']:6.1f} s{note}"
             self._progress.console.print(line, highlight=False)
 
@@ -68,7 +68,7 @@ def _title(name: str) -> str:
 
 @contextlib.contextmanager
 def watching(store: MongoDatabase, date: dt.date) -> Iterator[Watch]:
-    """Return a watch whose bar disappears when the night is over; without a terminal there is no bar."""
+    """Yield a watch. Its bar disappears at the end of the night; without a terminal there is no bar."""
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

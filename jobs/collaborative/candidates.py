@@ -20,7 +20,7 @@ from jobs.collaborative.config import CandidatesConfig
 from jobs.collaborative.incremental import build_fingerprints, previous_candidates, unchanged_users
 from jobs.context import JobContext
 from jobs.errors import LakeError
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.lake.user_items import build_user_items, user_blocks
@@ -101,7 +101,7 @@ def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tu
         if manifest is not None and manifest.inputs.get(f"model|{RANKING}", "") != ranker.digest:
             # another model was promoted in the meantime
             command = f"pmrs run collaborative --date {ctx.night.date}"
-            raise LakeError(f"The factors of {ctx.night.date} belong to another ranker than the live one; run `{command}`.")
+            raise LakeError(f"The factors of {ctx.night.date} were fitted by another ranker than the live one; run `{command}`.")
         return factors_of(ctx.read_required("item_factors"), ranker.settings)
     training = collect_training_data(history.where("rating > 0"), None, None, ())
     ctx.night.on_progress(f"fitting {ranker.method.title}", 0, 0)
@@ -141,7 +141,7 @@ def score_block(user_ids: pa.Array, user_items: csr_array, model_bundle: Serving
     reasons = explain_lists(model_bundle.model, user_items, lists)
     # index -1, the overall list, takes the last name
     names, tracks = pa.array([*model_bundle.lists, OVERALL]), model_bundle.ids
-    # enough digits to separate neighbours among the tracks, too few to show differences of summation order
+    # enough digits to separate neighbors among the tracks, too few to show differences of summation order
     digits = max(6, len(str(len(model_bundle.track_ids))) + 1)
     columns = {
         "user_id": user_ids.take(pa.array(lists.row)),
@@ -174,7 +174,7 @@ def run(ctx: JobContext) -> None:
     require_lists(model_bundle.n_bytes, len(tracks), users_at_once, setting)
     model_bundle = with_index(model_bundle, config)
     # rating 0: excluded like a skipped track, and not part of the genre profile
-    excluded = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
+    excluded = erased_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
     rated = history.select("user_id", "track_id", "rating").unionByName(excluded)
     tasks = max(1, -(-ctx.rows_of("eligible_users") // config.users_per_task))
     user_items = build_user_items(rated, tracks, min_rating, tasks).persist(StorageLevel.DISK_ONLY)

@@ -1,7 +1,7 @@
 """Cold start: recommend tracks without plays by their audio: `pmrs run content --date D` (van den Oord et al. 2013).
 
-A regression maps a track's audio to the factors of the live ranker (features.py). Without a ranker of factors or without audio the
-tables are empty, and the log says why.
+A regression maps a track's audio to the factors of the live ranker (features.py). Without a ranker of factors, or without
+audio, the tables are empty, and the reason is in the log.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from jobs.content.config import ContentConfig
 from jobs.content.features import ColdStartItems, fit_cold_start
 from jobs.context import JobContext
 from jobs.lake.adapters.factors import factors_in
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.lake.user_items import build_user_items, user_blocks
@@ -41,7 +41,7 @@ def run(ctx: JobContext) -> None:
     rows = pa.table({"track_id": pa.array(unplayed), "factors": pa.array(list(cold_start.factors), pa.list_(pa.float32()))})
     ctx.write("content_factors", ctx.spark.createDataFrame(rows))
     users = ctx.read_required("eligible_users")
-    erased = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
+    erased = erased_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).withColumn("rating", F.lit(0.0))
     rated = ctx.read_required("history").select("user_id", "track_id", "rating").unionByName(erased)
     # a deletion request excludes a track that the history still rates
     rated = rated.groupBy("user_id", "track_id").agg(F.min("rating").alias("rating"))
@@ -96,7 +96,7 @@ class Recommended:
     score: NDArray[np.float64]
     """Cosine of the user's factors and the predicted factors."""
     reason: NDArray[np.int64]
-    """Index in `ColdStartItems` of the liked track that sounds most like it; -1: no liked track has audio."""
+    """Index in `ColdStartItems` of the liked track with the most similar audio; -1: no liked track has audio."""
 
 
 def recommend(

@@ -14,12 +14,12 @@ class ContentConfig:
     """How many cold-start tracks a list gets, what predicts their factors, and when the prediction is good enough."""
 
     slots: int = 1
-    """Items at the end of each user's overall list; 0: none. One of twenty shows new tracks at little cost."""
+    """Number of cold-start items at the end of each user's overall list; 0: none. One of twenty costs little accuracy."""
     encoder: str = DESCRIPTORS
     """descriptors (ridge regression, seconds), or a network that is trained on clips every night for some minutes: genre_cnn (the
     trunk of the paper) or short_chunk."""
     text: bool = False
-    """Use text (title, artist, release, tags) beside audio. The job text_vectors must have an encoder."""
+    """Use text (title, artist, release, tags) in addition to audio. The job text_vectors must have an encoder."""
     preset: str = "pmrs-4s"
     """Mel preset of a network's clips."""
     max_training_tracks: int = 2_000

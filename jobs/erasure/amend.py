@@ -1,7 +1,7 @@
 """Rewrite partitions without the rows of erased users.
 
-Order: write the new folders beside the old ones, commit their manifests, delete the old folders. So a kill leaves a
-valid lake at any point: before the commit, new folders that no manifest names; after it, old ones. The next run finds
+Order: write the new folders, commit their manifests, delete the old folders. So the lake is valid after a kill at any
+point. A kill before the commit leaves new folders that no manifest names; after it, old ones. The next run deletes
 both as orphans.
 """
 

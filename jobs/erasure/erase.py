@@ -1,6 +1,6 @@
-"""Erase the data that deletion requests name from everything that earlier nights wrote: `pmrs run forget --date D`.
+"""Erase the data that deletion requests name from everything that earlier nights wrote: `pmrs run erase --date D`.
 
-The job runs every night after ingest. If a deletion request is new, it searches the whole lake (all dates, and all
+The job runs every night after ingest. If a deletion request is new, it searches the complete lake (all dates, and all
 sources that ever existed), the nights in MongoDB, reports and models. Otherwise it searches only what entered
 quarantine since the last cleaning. A killed run can be repeated: the job writes CLEANED last. That file holds the
 digest of the deletion requests for which everything was last cleaned. The job has no settings: every deletion request
@@ -39,7 +39,7 @@ Folders = dict[str, list[Manifest]]
 def run(ctx: JobContext) -> None:
     """Read all deletion requests; amend lake, MongoDB, reports and models; write `erasures`, a row per action."""
     ctx.night.on_progress("reading deletion requests", 0, 0)
-    # not the night's own view of the lake, which leaves out sources that are no longer named
+    # a complete view: the night's own lake leaves out sources that the sources file no longer names
     lake = Lake(ctx.night.lake.store.root)
     known = lake.store.read_json(CLEANED) if lake.store.exists(CLEANED) else {}
     deletions = ctx.night.lake.select("deletions", Partitions.ALL, ctx.night.date.isoformat())
@@ -51,7 +51,7 @@ def run(ctx: JobContext) -> None:
     began = dt.datetime.now(dt.UTC)
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
         erasure_log.keep(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
-        if known.get("wishes") == requests.digest and not ctx.force:
+        if known.get("requests") == requests.digest and not ctx.force:
             clean = _fresh_quarantine(ctx, lake, store, requests, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
         else:
             clean = _everything(ctx, lake, store, requests)
@@ -59,7 +59,7 @@ def run(ctx: JobContext) -> None:
         lake.store.write_json(
             CLEANED,
             {
-                "wishes": requests.digest,
+                "requests": requests.digest,
                 "since": began.isoformat(),
                 "run_id": ctx.night.run_id,
                 "state": _state(ctx, lake),
@@ -90,10 +90,10 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
     opened = _opened(store, night.run_id)
     files = lake.store.walk()
     named = lake_scan.by_folder(lake_scan.manifests(lake.store, files))
-    if strange := lake_scan.unknown(files):
-        LOG.warning("the lake holds folders of no known table; look into them yourself", folders=strange)
+    if unknown := lake_scan.unknown(files):
+        LOG.warning("the lake has folders of unknown tables, which are not searched; check them", folders=unknown)
     steps: list[tuple[str, Callable[[], list[Change] | None]]] = [
-        ("listeners' tables", lambda: _tables(ctx, lake, named, requests, opened is not None)),
+        ("tables of users", lambda: _tables(ctx, lake, named, requests, opened is not None)),
         ("quarantine", lambda: _quarantine(ctx, lake, named, set(named), requests, opened is not None)),
         ("models", lambda: [*clean_models(lake.store, requests), *clean_checkpoints(lake.store)]),
         ("nights in MongoDB", lambda: published_nights.clean_nights(store, night.run_id, requests)),
@@ -104,14 +104,14 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
         ),
     ]
     for done, (what, step) in enumerate(steps):
-        night.on_progress(f"forgetting: {what}", done, len(steps) + 1)
+        night.on_progress(f"erasing: {what}", done, len(steps) + 1)
         erasure_log.note(ctx, lake.store, ((change, None) for change in step() or ()))
         erasure_log.keep(ctx, lake)
-    night.on_progress("forgetting: what dead runs left", len(steps), len(steps) + 1)
-    left = _sweep(lake, opened)
+    night.on_progress("erasing: orphans of killed runs", len(steps), len(steps) + 1)
+    left = _delete_orphans(lake, opened)
     if left or opened is None:
         LOG.warning(
-            "not everything is clean yet; the next night goes over it again", left=left, other_runs=opened is None
+            "not everything is clean yet; the next night searches everything again", left=left, other_runs=opened is None
         )
     return opened is not None and not left
 
@@ -119,8 +119,8 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
 def _opened(store: MongoDatabase, own: str) -> dt.datetime | None:
     """Return when this run was opened; None while another run is active.
 
-    Whatever was begun earlier and is named by no manifest belongs to a dead run. An active run may be reading old
-    folders, or may be about to name them or its own; so nothing is deleted while one is active.
+    A folder that was begun earlier and that no manifest names is an orphan of a killed run. Nothing is deleted while
+    another run is active: it may be reading old folders, or be about to commit its own.
     """
     now = dt.datetime.now(dt.UTC)
     if store.leases.find_one({"expires_at": {"$gt": now}, "run_id": {"$ne": own}}) is not None:
@@ -195,7 +195,7 @@ def _quarantine(
     amend(ctx.spark, lake, ctx.night.run_id, named, affected, redact, alone, partial(erasure_log.note, ctx, lake.store))
 
 
-def _sweep(lake: Lake, opened: dt.datetime | None) -> int:
+def _delete_orphans(lake: Lake, opened: dt.datetime | None) -> int:
     """List the lake again and delete orphans: this job has already removed the folders that it replaced."""
     files = lake.store.walk()
     named = lake_scan.by_folder(lake_scan.manifests(lake.store, files))

@@ -66,7 +66,7 @@ def _write(ctx: JobContext, lake: Lake, night: str, entries: list[dict[str, Any]
     ctx.commit()
     del ctx.pending[:-1]
     if former is not None and former.folder and former.run_id == ctx.night.run_id:
-        # nobody else reads it yet, and a folder that no manifest names would count as not clean
+        # no other run reads it yet, and a folder that no manifest names would count as not clean
         lake.store.remove(f"{FOLDER}/{former.folder}")
     removed, changed = (sum(entry[name] for entry in entries) for name in ("removed", "changed"))
-    LOG.info("forgotten", night=night, things=len(entries), removed=removed, changed=changed)
+    LOG.info("erased", night=night, objects=len(entries), removed=removed, changed=changed)

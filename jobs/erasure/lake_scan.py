@@ -1,4 +1,4 @@
-"""Find manifests, and folders that none names, by the files of a lake, whatever sources the sources file names."""
+"""Find manifests and orphaned folders from the files of a lake, of all sources that ever existed."""
 
 import datetime as dt
 import re
@@ -16,7 +16,7 @@ FOLDER = re.compile(r"^(?P<part>.+)/(?P<folder>dt=[^/]+/run=(?P<time>\d{4}-\d\d-
 STAGE = re.compile(r"^stage/run=(?P<time>\d{4}-\d\d-\d\dT\d{6})[^/]*(?=/)")
 """Staged rows of logs; an ingest deletes its own unless it is killed."""
 MARKER = re.compile(r"/\.?_SUCCESS(\.crc)?$")
-"""Empty file that Spark writes beside a part's dates after each write."""
+"""Empty file that Spark writes into a part's folder after each write."""
 PARTLY = re.compile(r"^.+?/(_temporary|\.spark-staging[^/]*)(?=/)")
 
 

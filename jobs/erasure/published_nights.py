@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import DeleteMany, DeleteOne, ReplaceOne
 
 from jobs.erasure.amend import Change
-from jobs.erasure.tokens import names_somebody
+from jobs.erasure.tokens import names_erased_user
 from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests
 from jobs.mongo.connection import Document, MongoDatabase
 from jobs.mongo.document_digest import document_digest
@@ -17,12 +17,12 @@ from jobs.recommenders.reasons import BY, without_names
 BATCH = 200
 """Users whose documents one command amends: some thousand lists, a few megabytes."""
 Edit = DeleteMany | DeleteOne | ReplaceOne[Document]
-REDACTED = "(forgotten)"
+REDACTED = "(erased)"
 """Replaces a sentence that named an erased user."""
 
 
 def clean_nights(store: MongoDatabase, run_id: str, requests: DeletionRequests) -> list[Change]:
-    """Amend every night's collections, whatever their names, and update the counts of their publications."""
+    """Amend the collections of every night, and update the counts of their publications."""
     names = sorted(name for name in _collections(store) if "__" in name)
     changes = [_clean(store, name, name.partition("__")[2], requests) for name in names]
     for published in list(store.publications.find({"amending": True}, {"_id": 1})):
@@ -35,7 +35,7 @@ def _collections(store: MongoDatabase) -> list[str]:
     return [name for name in names if not name.startswith("system.")]
 
 
-def _makers_in(store: MongoDatabase, name: str, requests: DeletionRequests) -> Iterator[tuple[str, DeletionRequest]]:
+def _requesters_in(store: MongoDatabase, name: str, requests: DeletionRequests) -> Iterator[tuple[str, DeletionRequest]]:
     """Yield the users with documents in a collection who have a deletion request; ids are streamed and hashed here."""
     users = store[name].aggregate([{"$match": {"user_id": {"$type": "string"}}}, {"$group": {"_id": "$user_id"}}])
     for row in users:
@@ -47,7 +47,7 @@ def _makers_in(store: MongoDatabase, name: str, requests: DeletionRequests) -> I
 def _clean(store: MongoDatabase, name: str, night: str, requests: DeletionRequests) -> Change:
     removed = changed = 0
     titles = _names(store, night, requests) if requests.pairs else {}
-    users = _makers_in(store, name, requests)
+    users = _requesters_in(store, name, requests)
     while chunk := list(islice(users, BATCH)):
         edits = [edit for user, request in chunk for edit in _edits(store, name, user, request, titles)]
         if edits:
@@ -88,8 +88,8 @@ def without_tracks(document: Document, tracks: frozenset[str], names: set[str]) 
     None: no item is left, or the document is named after an artist of one of the tracks. A document that names none of
     them is returned unchanged, including its digest.
     """
-    after = document.get("anchor_artist")
-    if document.get("track_id") in tracks or (after and any(name.endswith(BY + after) for name in names)):
+    anchor = document.get("anchor_artist")
+    if document.get("track_id") in tracks or (anchor and any(name.endswith(BY + anchor) for name in names)):
         return None
     old: list[dict[str, Any]] = document.get("items", [])
     remaining = [item for item in old if item.get("track_id") not in tracks]
@@ -121,7 +121,7 @@ def _date(store: MongoDatabase, night: str) -> str:
 
 def clean_records(store: MongoDatabase, requests: DeletionRequests) -> list[Change]:
     """Amend records that belong to no night: sentences and documents that name an erased user."""
-    names = names_somebody(requests, ())
+    names = names_erased_user(requests, ())
     changes = []
     for name in sorted(n for n in _collections(store) if "__" not in n):
         changed = 0

@@ -9,10 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructField, StructType
 
-from jobs.erasure.tokens import names_somebody
+from jobs.erasure.tokens import names_erased_user
 from jobs.lake.deletion_requests import DeletionRequests
 
-REDACTION_NOTE = "; its bytes are forgotten, on somebody's wish"
+REDACTION_NOTE = "; its bytes are erased by a deletion request"
 
 
 def marked(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, ...]) -> DataFrame:
@@ -20,7 +20,7 @@ def marked(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, 
     known = frame.sparkSession.sparkContext.broadcast(requests)
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        names = names_somebody(known.value, namespaces)
+        names = names_erased_user(known.value, namespaces)
         for batch in batches:
             flags = [raw is not None and names(_bytes(raw)) for raw in batch.column("raw").to_pylist()]
             yield batch.append_column("__names", pa.array(flags, pa.bool_()))

@@ -2,7 +2,7 @@
 
 A model that names an erased user is deleted. A recommender loses its weights: they were trained on users' interactions,
 and no single user's share can be removed from them. Its card, which holds means over users, stays; with it stay the
-hyper-parameters that a night fits anew. Checkpoints of fits are deleted. The genre CNN and its unfinished training
+hyper-parameters of the ranker. Checkpoints of fits are deleted. The genre CNN and its unfinished training
 stay: they use audio and labels only. User factors are a table of the lake.
 """
 
@@ -15,7 +15,7 @@ from jobs.lake.checkpoints import CLIPS, FOLDER, TRAINING
 from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.files import FileStore
 
-WITHOUT = "removed: they were learned from listening of which some is to be forgotten"
+REMOVED = "removed: trained on interactions that a deletion request covers"
 """Value of a card's `weights` if the weights were deleted."""
 SMALL = 8
 """A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
@@ -65,7 +65,7 @@ def _without_weights(store: FileStore, folder: str) -> bool:
     content = store.read_json(card) if store.exists(card) else {}
     if content.get("learned_from") != "listening" or not store.exists(weights):
         return False
-    store.write_json(card, {**content, "weights": WITHOUT})
+    store.write_json(card, {**content, "weights": REMOVED})
     store.remove(weights)
     return True
 

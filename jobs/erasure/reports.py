@@ -12,10 +12,10 @@ EXAMPLE = re.compile(r'<section class="example" id="([a-z0-9-]+)">.*?</section>'
 """Section of one user; the page escapes its values, so that none of them matches the end tag."""
 USER = re.compile(r'<code(?: class="user")?>(.*?)</code>', re.DOTALL)
 LINK = r'<a class="example" href="#{}">.*?</a>\s*'
-CUT = '<section class="example" id="{}">\n<p>Cut out: the listener that stood here asked to be forgotten.</p>\n</section>'
+CUT = '<section class="example" id="{}">\n<p>Removed: this user requested deletion.</p>\n</section>'
 OLD_EXAMPLE = re.compile(r"<h2>One listener's overall list</h2>.*?(?=<h2>|<footer>|</body>|\Z)", re.DOTALL)
 """Format of older reports, which showed one user only and had no section for it."""
-OLD_CUT = "<h2>One listener's overall list</h2>\n<p>Cut out: the listener that stood here asked to be forgotten.</p>\n\n"
+OLD_CUT = "<h2>One listener's overall list</h2>\n<p>Removed: this user requested deletion.</p>\n\n"
 
 
 def without_examples(page: str, requests: DeletionRequests) -> str:
@@ -24,14 +24,14 @@ def without_examples(page: str, requests: DeletionRequests) -> str:
     The page is cut, not rendered again: some facts of an old night no longer exist, and the page is its record.
     """
     for section in list(EXAMPLE.finditer(page)):
-        if _has_wish(section[0], requests):
+        if _has_request(section[0], requests):
             page = page.replace(section[0], CUT.format(section[1]))
             page = re.sub(LINK.format(re.escape(section[1])), "", page, flags=re.DOTALL)
     old = OLD_EXAMPLE.search(page)
-    return page[: old.start()] + OLD_CUT + page[old.end() :] if old and _has_wish(old[0], requests) else page
+    return page[: old.start()] + OLD_CUT + page[old.end() :] if old and _has_request(old[0], requests) else page
 
 
-def _has_wish(section: str, requests: DeletionRequests) -> bool:
+def _has_request(section: str, requests: DeletionRequests) -> bool:
     user = USER.search(section)
     return user is not None and requests.of(html.unescape(user[1])) is not None
 

@@ -19,7 +19,7 @@ MARKS = ("\t", ",", " ", ";", "|", ":", "=", "&", "/", '"', "'", "<SEP>", "\r", 
 WRAPPING = " \t\r\n\"'`()[]{}<>,;:"
 WORD = re.compile(r"\w+")
 LONGEST = 8
-"""Most neighbouring words that may form one id, with the text between them: a UUID has five, an address about four."""
+"""Most neighboring words that may form one id, with the text between them: a UUID has five, an address about four."""
 LONG_LINE = 256 * 1024
 """Bytes from which a line is not split into tokens but treated as naming a user: splitting costs up to 30 s per MB.
 
@@ -73,7 +73,7 @@ def fields(text: str) -> Iterator[str]:
 
 
 def spans(text: str) -> Iterator[str]:
-    """Yield every sequence of up to LONGEST neighbouring words, with the text between them."""
+    """Yield every sequence of up to LONGEST neighboring words, with the text between them."""
     words = [match.span() for match in WORD.finditer(text)]
     for first, (start, _) in enumerate(words):
         for _, end in words[first : first + LONGEST]:
@@ -93,7 +93,7 @@ def tokens(line: bytes) -> set[str]:
     return pieces - {""}
 
 
-def names_somebody(requests: DeletionRequests, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
+def names_erased_user(requests: DeletionRequests, namespaces: Iterable[str]) -> Callable[[bytes], bool]:
     """Return a predicate of lines: True if a line names an erased user, or a user together with a track to be erased.
 
     It is also True for lines longer than LONG_LINE if there is any deletion request. `namespaces`: prefixes of ids in

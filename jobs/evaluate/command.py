@@ -27,7 +27,7 @@ from jobs.settings import Settings
 
 KIND = "evaluation"
 COMPARABLE_KEYS = ("protocol", "tasks", "train", "catalogue")
-"""If these are equal, results of an earlier run stay beside those of this one."""
+"""Facts that must be equal for results of an earlier run to remain in the report."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Evaluator:
         """Fit and score each model. A model that does not support data of this size is left out, with the reason."""
         has_timestamps = self.split.recent is not self.split.train
         for spec in (spec for spec in specs if has_timestamps or not spec.needs_timestamps):
-            if not any(task.offered in spec.supported_filters for task in self.tasks):
+            if not any(task.candidate_filter in spec.supported_filters for task in self.tasks):
                 continue
             try:
                 config = self._tune(spec) if tune and len(spec.grid) > 1 else spec.grid[0]
@@ -163,7 +163,7 @@ class Evaluator:
     def _tune(self, spec: ModelSpec) -> Any:
         """Return the settings with the best NDCG@20 on the first supported task of the inner split; ties: the first."""
         split, training_data = self._inner
-        task = next((t for t in split.tasks if t.offered in spec.supported_filters and not t.truth.isEmpty()), None)
+        task = next((t for t in split.tasks if t.candidate_filter in spec.supported_filters and not t.truth.isEmpty()), None)
         if task is None:
             raise EvaluationError(
                 f"There are no tuning queries ({split.protocol}); use --no-tune, or other --days of a temporal split."
@@ -186,9 +186,9 @@ class Evaluator:
         fit_seconds = (time.monotonic() - start) / len(fitted)
         results, rows, first_lists = [], [], {}
         ranked: dict[tuple[int, str], tuple[SeedLists, float]] = {}
-        for task in (task for task in self.tasks if task.offered in spec.supported_filters):
+        for task in (task for task in self.tasks if task.candidate_filter in spec.supported_filters):
             self._report(f"{spec.name}: {task.name}")
-            key = id(task.inputs), task.offered  # tasks with the same inputs and filter have the same lists
+            key = id(task.inputs), task.candidate_filter  # tasks with the same inputs and filter have the same lists
             if key not in ranked:
                 start = time.monotonic()
                 lists = [(seed, self._rank(model, self.training_data, task)) for seed, model in fitted]
@@ -212,7 +212,7 @@ class Evaluator:
         query_ids, tracks = pa.array([prefix + query for query in ids]), pa.array(training_data.tracks)
         file = self.folder / f"lists-{uuid.uuid4().hex[:12]}.parquet"
         with pq.ParquetWriter(file, LISTS_SCHEMA) as writer:
-            for row, item, score in recommend(model, queries, metrics.DEPTH, task.offered):
+            for row, item, score in recommend(model, queries, metrics.DEPTH, task.candidate_filter):
                 rank = (np.arange(row.size) - np.searchsorted(row, row) + 1).astype(np.int32)
                 columns = [
                     query_ids.take(pa.array(row)),
@@ -267,7 +267,7 @@ class Evaluator:
         return figures | {"diversity": beyond_accuracy.diversity(lists, self.training_data, k)}
 
     def _confidence(self, lists: DataFrame, task: Task) -> list[dict[str, Any]]:
-        if self.metadata.genres is None or task.offered != "exclude_seen":
+        if self.metadata.genres is None or task.candidate_filter != "exclude_seen":
             return []
         rows = confidence_scores(lists, task.truth, self.metadata.genres, CONFIDENCE_AT, segments.MIN_USERS)
         return [row.asDict() for row in rows.collect()]

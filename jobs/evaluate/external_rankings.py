@@ -20,7 +20,7 @@ def validate_rankings(name: str, rankings: DataFrame, task: Task) -> DataFrame:
         raise EvaluationError(
             f"{name}: task {task.name!r} has none of its query_ids; build the rankings from the tables of --export."
         )
-    if task.offered == "exclude_seen":
+    if task.candidate_filter == "exclude_seen":
         pair = ["query_id", "track_id"]
         if n_seen := typed.join(task.inputs.select(*pair), pair, "left_semi").count():
             raise EvaluationError(

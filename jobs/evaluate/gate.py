@@ -102,7 +102,7 @@ def _check_lift(result: Result, live: Result, criteria: PromotionCriteria) -> Ch
 
 
 def _check_churn(task: str, churn: float, criteria: PromotionCriteria) -> Check:
-    message = f"{task}: {churn:.1%} of the live lists' slots would change at once; at most {criteria.max_churn:.0%} is allowed"
+    message = f"{task}: {churn:.1%} of the live lists' slots would change; at most {criteria.max_churn:.0%} is allowed"
     return Check("churn", churn <= criteria.max_churn, message)
 
 

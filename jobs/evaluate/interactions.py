@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from jobs.context import JobContext
 from jobs.history.config import HistoryConfig
 from jobs.history.history import aggregate_events, build_history, counts_by_track, usable_events
-from jobs.lake.deletion_requests import without_forgotten
+from jobs.lake.deletion_requests import without_erased
 from jobs.lake.partitions import Partitions
 
 
@@ -41,9 +41,9 @@ def read_interactions(ctx: JobContext) -> Interactions:
     distinct_events = usable_events(events, ctx.date).join(
         sessions.withColumnRenamed("min(session_id)", "session_id"), ["user_id", "track_id", "event", "played_at"]
     )
-    timed = without_forgotten(distinct_events, deletions).localCheckpoint()
-    untimed = without_forgotten(
-        counts_by_track(without_forgotten(counts, deletions), ctx.read_required("song_tracks")), deletions
+    timed = without_erased(distinct_events, deletions).localCheckpoint()
+    untimed = without_erased(
+        counts_by_track(without_erased(counts, deletions), ctx.read_required("song_tracks")), deletions
     )
     config = HistoryConfig()
     return Interactions(timed, build_history(aggregate_events(timed, config.min_play_ms), untimed), config.min_play_ms)

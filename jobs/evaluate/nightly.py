@@ -1,6 +1,6 @@
 """Evaluate last night's lists by what their users played on the day for the first time: `pmrs run quality --date D`.
 
-The job of night D evaluates the lists of night D-1. If that night does not exist, `quality` is empty and the log says so.
+The job of night D evaluates the lists of night D-1. If that night does not exist, `quality` is empty, with a log message.
 
 * Lists: the overall ones of `ranked` of D-1, as they are in the lake.
 * Relevant tracks: those in `history` of D with a rating of at least 1 that `history` of D-1 lacks for the user, and whose latest
@@ -33,7 +33,7 @@ from jobs.evaluate.bootstrap import Interval, intervals
 from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.config import QualityConfig
 from jobs.lake.collect import collect_arrow
-from jobs.lake.deletion_requests import forgotten_pairs, without_forgotten
+from jobs.lake.deletion_requests import erased_pairs, without_erased
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.recommenders.list_rules import OVERALL, excluded_pairs, list_limit
@@ -180,14 +180,14 @@ def _build_rows(ctx: JobContext) -> dict[str, list[Row]]:
     listed = build_truth(today, previous, night, config.min_rating).join(lists, "user_id", "left_semi")
     truth, charts = run_parallel(
         ctx.spark,
-        lambda: without_forgotten(listed, deletions).localCheckpoint(),
+        lambda: without_erased(listed, deletions).localCheckpoint(),
         lambda: build_charts(previous, night, config).localCheckpoint(),
     )
     if truth.isEmpty():
         LOG.info("no user with a list discovered a track on the day", date=str(night), lists_date=str(lists_date))
         return {}
     users = truth.select("user_id").distinct()
-    excluded = excluded_pairs(previous, forgotten_pairs(users, deletions))
+    excluded = excluded_pairs(previous, erased_pairs(users, deletions))
     baselines = build_chart_lists(
         users.select("user_id", _explode_models(*CHARTS)), excluded, charts, lengths.overall
     )

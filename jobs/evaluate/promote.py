@@ -40,7 +40,7 @@ def run(
 ) -> Promotion:
     """Check the candidate, write the verdict into its card, and make it live if it passed.
 
-    All models are fitted anew, with their settings, on the split's training data. Raises EvaluationError if there is
+    All models are fitted again, with their settings, on the split's training data. Raises EvaluationError if there is
     nothing to evaluate. `model`: a digest, the beginning of one, or a method's name for its newest candidate; `date` and
     `days` as in `Config`.
     """
@@ -98,7 +98,7 @@ def _check_candidate(
         popularity = _evaluate(evaluator, _spec_of(RankerConfig(POPULARITY, METHODS[POPULARITY].settings())))
         live, live_name = _evaluate_live(evaluator, live_card)
         candidate = _evaluate(evaluator, _spec_of(ranker_from_card(card)))
-        tasks = [task.name for task in evaluator.tasks if task.offered == "exclude_seen"]
+        tasks = [task.name for task in evaluator.tasks if task.candidate_filter == "exclude_seen"]
         churn = {task: _churn(candidate.lists[task], live.lists[task]) for task in tasks}
         return check_gate(candidate.results, live.results, popularity.results, churn, criteria, live_name)
 
@@ -117,14 +117,14 @@ def _evaluate_live(evaluator: Evaluator, card: Card | None) -> tuple[EvaluatedMo
 def _evaluate(evaluator: Evaluator, spec: ModelSpec) -> EvaluatedModel:
     for evaluated in evaluator.evaluate_models([spec], tune=False):
         return evaluated
-    reason = evaluator.left_out.get(spec.name, "no task of this split suits it")
+    reason = evaluator.left_out.get(spec.name, "no task of this split fits it")
     raise EvaluationError(f"{spec.name} cannot be evaluated: {reason}.")
 
 
-def _spec_of(recipe: RankerConfig) -> ModelSpec:
-    """Return the spec of a recipe: its settings alone, and only tasks that exclude seen tracks."""
-    (spec,) = select_models([recipe.name])
-    return ModelSpec(recipe.name, (recipe.settings,), spec.seeds, ("exclude_seen",), spec.needs_timestamps)
+def _spec_of(ranker: RankerConfig) -> ModelSpec:
+    """Return the spec of a ranker: its settings alone, and only tasks that exclude seen tracks."""
+    (spec,) = select_models([ranker.name])
+    return ModelSpec(ranker.name, (ranker.settings,), spec.seeds, ("exclude_seen",), spec.needs_timestamps)
 
 
 def _churn(candidate: DataFrame, live: DataFrame) -> float:

@@ -11,7 +11,7 @@ class PromotionCriteria:
     """The candidate must not be worse on any of these: order, recall, and a hit within half a page."""
     min_coverage_ratio: float = 0.8
     """Smallest ratio of the candidate's catalogue coverage to the live model's. Two fits of one model may differ by a fifth
-    on small data; a lower ratio would hide tracks from everybody."""
+    on small data; a lower ratio would remove tracks from all lists."""
     max_lift_increase: float = 0.5
     """Largest increase of the popularity lift. 0.5: lists may become more popular by half of the users' own history."""
     max_churn: float = 0.95

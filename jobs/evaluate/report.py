@@ -118,7 +118,7 @@ class ReportPage:
 
 def page_title(report: EvaluationReport) -> str:
     """Return the data, date and protocol of a report; synthetic data is named as such."""
-    warning = " (SYNTHETIC data: it tests the software and says nothing about music)" if report["synthetic"] else ""
+    warning = " (SYNTHETIC data: for tests of the software only, not evidence about music)" if report["synthetic"] else ""
     return f"{report['sources']}, {report['date']}{warning}: {report['protocol']}"
 
 

@@ -12,7 +12,7 @@ from jobs.evaluate import metrics
 from jobs.evaluate.bootstrap import Difference, Interval, paired_difference
 
 PRIMARY_METRIC = "NDCG@20"
-"""Metric for tuning and comparisons: it counts order, at the length of the overall list."""
+"""Metric for tuning and comparisons: it weights the order of hits, at the length of the overall list."""
 
 
 @dataclass

@@ -14,7 +14,7 @@ AGE_BOUNDS = (0, 18, 25, 35, 45, 55)
 PROFILE_COLUMNS = ("gender", "country")
 RECALL_AT = 20
 MIN_USERS = 20
-"""Smaller segments are dropped: their means say nothing, and they could identify a user."""
+"""Smaller segments are dropped: their means are unreliable, and they could identify a user."""
 MAX_SEGMENTS = 200
 """Limit of the rows; countries are the most numerous."""
 

@@ -28,7 +28,7 @@ class Task:
     """`query_id`, `user_id`, `track_id`, `rating`: the interactions that a model sees of each query."""
     truth: DataFrame
     """`query_id`, `track_id`, `rating`: the relevant tracks, each once; `inputs` has every query of it."""
-    offered: CandidateFilter
+    candidate_filter: CandidateFilter
     """Candidate filter of the lists."""
     input_sequence: DataFrame | None = None
     """`query_id`, `position`, `track_id`: the plays behind `inputs` in play order, positions counted in the session.
@@ -62,7 +62,7 @@ def hash_rank(seed: int, *columns: str) -> Column:
 
 def require_no_leak(split: Split) -> None:
     """Raise EvaluationError if a task that excludes seen tracks has a relevant track in the user's training data or inputs."""
-    for task in (task for task in split.tasks if task.offered == "exclude_seen"):
+    for task in (task for task in split.tasks if task.candidate_filter == "exclude_seen"):
         pair = ["user_id", "track_id"]
         query_users = task.inputs.select("query_id", "user_id").distinct()
         relevant = task.truth.join(query_users, "query_id").select(*pair)

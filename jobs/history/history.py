@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.history.config import HistoryConfig
 from jobs.lake.collect import one_row
-from jobs.lake.deletion_requests import without_forgotten
+from jobs.lake.deletion_requests import without_erased
 from jobs.lake.join_drops import join_drop
 from jobs.lake.partitions import Partitions
 
@@ -89,12 +89,12 @@ def run(ctx: JobContext) -> None:
     deletions = ctx.read("deletions", Partitions.ALL)
     events, counts = ctx.read("events", Partitions.UP_TO), ctx.read("play_counts", Partitions.LATEST)
     songs = ctx.read_required("song_tracks")
-    used = without_forgotten(usable_events(events, ctx.date), deletions)
-    retained_counts = without_forgotten(counts, deletions)
+    used = without_erased(usable_events(events, ctx.date), deletions)
+    retained_counts = without_erased(counts, deletions)
     timed = aggregate_events(used, config.min_play_ms)
-    untimed = without_forgotten(counts_by_track(retained_counts, songs), deletions)
+    untimed = without_erased(counts_by_track(retained_counts, songs), deletions)
     history = ctx.write("history", build_history(timed, untimed))
-    users = without_forgotten(ctx.read("users").select("user_id"), deletions)
+    users = without_erased(ctx.read("users").select("user_id"), deletions)
     ctx.write("eligible_users", build_eligible_users(history, users))
     matched = retained_counts.join(F.broadcast(songs.withColumn("matched", F.lit(True))), "song_id", "left")
     ctx.write_records("join_drops/history", build_join_drops(events, matched))

@@ -1,6 +1,6 @@
 """Checkpoints, from which killed computations resume: files named by a digest of the inputs of the result.
 
-Checkpoints are optional: if one cannot be written, the computation continues; if one cannot be read, it starts anew.
+Checkpoints are optional: if one cannot be written, the computation continues; if one cannot be read, it starts from the beginning.
 Opening a checkpoint deletes old ones of its name. Those of fits hold factors trained on users' interactions, by number
 and without user ids; a new deletion request deletes all of them (jobs/erasure/registry.py).
 """
@@ -27,7 +27,7 @@ EVERY = 60.0
 
 
 TRAINING, CLIPS = "genre_train", "training_clips"
-"""Names of checkpoints that belong to no fit: the training of a genre model, and clips on their way to its processes.
+"""Names of checkpoints that are not of a fit: the training of a genre model, and clips for its processes.
 
 They depend on audio and annotators, not on any user's interactions."""
 YOUNG = dt.timedelta(hours=1)
@@ -54,7 +54,7 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError) as error:
-            LOG.warning("a checkpoint cannot be read; beginning anew", file=self._file, error=str(error))
+            LOG.warning("a checkpoint cannot be read; starting from the beginning", file=self._file, error=str(error))
             return None
         return tensors
 
@@ -65,7 +65,7 @@ class Checkpoint:
         try:
             self._store.write_bytes(self._file, save(arrays))
         except OSError as error:
-            LOG.warning("a checkpoint cannot be written; going on without", file=self._file, error=str(error))
+            LOG.warning("a checkpoint cannot be written; continuing without it", file=self._file, error=str(error))
         # measured from the end of the write: with a slow store, writes must not take all the time
         self._written = time.monotonic()
 

@@ -48,7 +48,7 @@ class DeletionRequests:
     @property
     def digest(self) -> str:
         """Digest of all requests, songs included: 32 hex digits; equal for equal requests."""
-        content = [(key, w.whole_user, sorted(w.tracks), sorted(w.songs)) for key, w in sorted(self.by_hash.items())]
+        content = [(key, r.whole_user, sorted(r.tracks), sorted(r.songs)) for key, r in sorted(self.by_hash.items())]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
@@ -81,7 +81,7 @@ def user_hash(column: str = "user_id") -> Column:
     return F.sha2(F.col(column), 256)
 
 
-def without_forgotten(frame: DataFrame, deletions: DataFrame) -> DataFrame:
+def without_erased(frame: DataFrame, deletions: DataFrame) -> DataFrame:
     """Return `frame` without erased users and without tracks that their users have erased.
 
     `frame`: column `user_id`, and optionally `track_id` or `song_id`. `deletions`: columns `user_hash`, `track_id`
@@ -97,7 +97,7 @@ def without_forgotten(frame: DataFrame, deletions: DataFrame) -> DataFrame:
     return remaining.select(*frame.columns)
 
 
-def forgotten_pairs(users: DataFrame, deletions: DataFrame) -> DataFrame:
+def erased_pairs(users: DataFrame, deletions: DataFrame) -> DataFrame:
     """Return `user_id`, `track_id`: tracks that `users` (column `user_id`) have erased; no list may contain them."""
     pairs = deletions.where("track_id IS NOT NULL").select("user_hash", "track_id").distinct()
     named = users.select("user_id").distinct().withColumn("user_hash", user_hash())

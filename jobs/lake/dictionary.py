@@ -1,12 +1,12 @@
-"""Generate the data dictionary from the schemas, which alone define the lake's tables."""
+"""Generate the data dictionary from the schemas that define the lake's tables."""
 
 from jobs.lake.schemas import TABLES
 from jobs.lake.schemas.columns import Table
 
 HEAD = """# Data dictionary: the lake
 
-Generated from `jobs/lake/schemas/` by `make docs`; a test fails when it is stale. What MongoDB holds is described in
-[analysts.md](analysts.md).
+Generated from `jobs/lake/schemas/` by `make docs`; a test fails if it is outdated. [analysts.md](analysts.md) describes
+the documents in MongoDB.
 
 """
 

@@ -59,7 +59,7 @@ def digests(frame: DataFrame, by: str) -> dict[str, Digest]:
     """Return the digest per value of column `by`, which is not part of the rows; one pass for many partitions."""
     columns = sorted(set(frame.columns) - {by})
     schema = frame.select(*columns).schema
-    # inline(array(struct)) prevents the optimiser from copying the whole hash into each of the sums
+    # inline(array(struct)) prevents the optimizer from copying the hash expression into each of the sums
     hashed = frame.select(F.col(by).alias("part"), F.inline(F.array(F.struct(_row_hash(schema).alias("hash")))))
     totals = hashed.groupBy("part").agg(*_sums("hash")).collect()
     return {str(row["part"]): _digest(row["rows"], [row["once"], row["twice"]], schema_hash(schema)) for row in totals}
@@ -110,5 +110,5 @@ def _digest(rows: int, sums: list[object], schema: str) -> Digest:
 
 
 def combined(parts: dict[str, str]) -> str:
-    """Return one digest of several named digests, whatever their order."""
+    """Return one digest of several named digests; their order has no effect."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

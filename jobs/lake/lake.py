@@ -157,7 +157,7 @@ class Lake:
         return rows.select("*", *labels)
 
     def rewrite(self, part: str, frame: DataFrame, folders: Iterable[str]) -> dict[str, tuple[str, Digest]]:
-        """Write rows of `read_with_location` into new folders beside the old; return (folder, digest) by old folder.
+        """Write rows of `read_with_location` into new folders; return (folder, digest) by old folder.
 
         A folder without remaining rows has no entry. There is no shuffle, so that files keep about their size.
         """

@@ -34,7 +34,7 @@ class Manifest:
     amended_by: str = ""
     """Run that removed erased users' rows and issued the manifest again, with new `rows`, `digest` and `folder`.
 
-    Its `inputs` stay, so that logs are not ingested again; whatever was computed from the earlier rows is computed
+    Its `inputs` stay, so that logs are not ingested again. Rows that were computed from the earlier rows are computed
     again.
     """
 

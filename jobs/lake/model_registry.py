@@ -60,9 +60,9 @@ class ModelRegistry:
 
     def card(self, name: str, digest: str | None = None) -> Card | None:
         """Return the card of a model, by default of the live one; None if there is none."""
-        wanted = digest or self.digest(name)
-        path = f"models/{name}/{wanted}/card.json"
-        return self._store.read_json(path) if wanted and self._store.exists(path) else None
+        digest = digest or self.digest(name)
+        path = f"models/{name}/{digest}/card.json"
+        return self._store.read_json(path) if digest and self._store.exists(path) else None
 
     def cards(self) -> Iterator[tuple[Card, bool]]:
         """Yield every card, and whether its model is the live one of its name."""
@@ -78,10 +78,10 @@ class ModelRegistry:
         if digest is None or card is None:
             return None
         if not self._store.exists(f"models/{name}/{digest}/weights.safetensors"):
-            raise LakeError(f"Model {name}/{digest} has no weights ({card.get('weights', 'the file is missing')}); make it anew.")
+            raise LakeError(f"Model {name}/{digest} has no weights ({card.get('weights', 'the file is missing')}); train it again.")
         weights = self._store.read_bytes(f"models/{name}/{digest}/weights.safetensors")
         if hashlib.sha256(weights).hexdigest()[:16] != digest:
-            raise LakeError(f"Model {name}/{digest}: the weights do not have this digest; delete the folder and train anew.")
+            raise LakeError(f"Model {name}/{digest}: the weights have another digest; delete the folder and train again.")
         return RegisteredModel(digest, card, weights)
 
 

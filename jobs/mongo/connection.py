@@ -57,7 +57,7 @@ def connect(settings: Settings, sources_name: str) -> Iterator[MongoDatabase]:
         ) from None
     except OperationFailure as error:
         if error.code in {13, 18}:
-            reason = (error.details or {}).get("errmsg", "it gives no reason")
+            reason = (error.details or {}).get("errmsg", "no reason given")
             raise StoreError(f"MongoDB at {address(settings)} refuses this user: {reason}.") from None
         raise
     finally:

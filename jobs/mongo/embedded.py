@@ -86,7 +86,7 @@ def paths_of(settings: Settings) -> MongodPaths:
 
 @contextlib.contextmanager
 def _locked(paths: MongodPaths) -> Iterator[None]:
-    """Lock the folder, because two starts at once would choose two ports for it.
+    """Lock the folder, because two simultaneous starts would choose two ports for it.
 
     The second start waits, then uses the mongod of the first.
     """
@@ -158,7 +158,7 @@ def _wait_until_it_answers(paths: MongodPaths, port: int) -> None:
             client.admin.command("ping")
         except PyMongoError:
             raise StoreError(
-                f"The embedded MongoDB runs but does not answer at 127.0.0.1:{port}; look at {paths.log}, "
+                f"The embedded MongoDB runs but does not answer at 127.0.0.1:{port}; see {paths.log}, "
                 "then `make stop` and start again."
             ) from None
 
@@ -189,7 +189,7 @@ def _make_replica_set(paths: MongodPaths, port: int, passwords: dict[str, str]) 
             anybody.admin.command("replSetInitiate", config)
         while not anybody.admin.command("hello").get("isWritablePrimary"):
             if time.monotonic() > deadline:
-                raise StoreError(f"The embedded MongoDB does not become writable; look at {paths.log}.")
+                raise StoreError(f"The embedded MongoDB does not become writable; see {paths.log}.")
             time.sleep(0.1)
 
 
@@ -212,8 +212,8 @@ def _follows_port(paths: MongodPaths, owner: Client, config: dict[str, Any]) -> 
 
 def _wrong_password(paths: MongodPaths, user: str) -> str:
     return (
-        f"The embedded MongoDB has a user {user} with another password than {paths.folder / 'passwords.json'} says; "
-        f"restore that file, or move {paths.folder} aside to begin anew."
+        f"The embedded MongoDB has a user {user} with another password than {paths.folder / 'passwords.json'}; "
+        f"restore that file, or move {paths.folder} away to start from the beginning."
     )
 
 

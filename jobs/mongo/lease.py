@@ -1,4 +1,4 @@
-"""Leases in MongoDB: two runs of one date exclude each other. A lease is renewed while its holder lives."""
+"""Leases in MongoDB: two runs of one date exclude each other. A lease is renewed while its holder's process runs."""
 
 import datetime as dt
 import socket
@@ -29,15 +29,15 @@ def take(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0) -
     try:
         database.leases.find_one_and_update(free, {"$set": fields}, upsert=True, return_document=ReturnDocument.AFTER)
     except DuplicateKeyError:
-        raise LeaseError(f"The night of {date} is held by another run; wait for it, or stop it first.") from None
+        raise LeaseError(f"Another run has the lease of the night of {date}; wait for it, or stop it first.") from None
 
 
 def take_or_wait(
     database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0, on_wait: Callable[[str], None] = print
 ) -> None:
-    """Take the lease like `take`, but wait until a dead holder's lease expires.
+    """Take the lease like `take`, but wait until the lease of a killed holder expires.
 
-    A lease whose process died on this host is deleted at once. Raises LeaseError as soon as the lease is renewed.
+    A lease whose process has ended on this host is deleted at once. Raises LeaseError as soon as the lease is renewed.
     """
     first = database.leases.find_one({"_id": date})
     if first is not None and _dead(first):
@@ -56,14 +56,14 @@ def take_or_wait(
                 raise
         if not announced:
             on_wait(
-                f"Another run held the night of {date} less than {TTL.seconds} s ago; waiting to see whether it lives."
+                f"Another run renewed the lease of {date} less than {TTL.seconds} s ago; waiting for its end or renewal."
             )
             announced = True
         time.sleep(1)
 
 
 def _dead(lease: Document) -> bool:
-    """Return True only if the holder's process ran on this host and is gone."""
+    """Return True only if the holder's process ran on this host and has ended."""
     if not lease.get("pid") or lease.get("host") != socket.gethostname():
         return False
     return not psutil.pid_exists(lease["pid"])
@@ -80,7 +80,7 @@ def assert_held(database: MongoDatabase, date: str, run_id: str) -> None:
         {"_id": date, "run_id": run_id}, {"$set": {"expires_at": _now() + TTL}}
     )
     if renewed is None:
-        raise LeaseError(f"Run {run_id} has lost the night of {date} to another run; it stops without publishing.")
+        raise LeaseError(f"Run {run_id} has lost the lease of the night of {date} to another run; it stops without publishing.")
 
 
 class Heartbeat:

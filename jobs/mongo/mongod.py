@@ -1,4 +1,4 @@
-"""The embedded mongod as a process: find it, start it in its own session, check whether it lives, end it."""
+"""The embedded mongod as a process: find it, start it in its own session, check whether it runs, end it."""
 
 import contextlib
 import os
@@ -70,7 +70,7 @@ def running_pid(paths: MongodPaths) -> int | None:
 
 
 def _is_ending(pid: int) -> bool:
-    """Return True for a killed mongod, without memory and arguments, of which a thread still holds port and lock."""
+    """Return True for a killed mongod of which a thread still has port and lock; it has no memory and no arguments."""
     name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
     threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     gone = rest[0] in "ZX" and threads == 1
@@ -140,8 +140,8 @@ def why_it_ended(paths: MongodPaths) -> str:
         out = (paths.folder / "mongod.out").read_text(errors="replace")
         for library, package in (("libcurl", "libcurl4"), ("libcrypto", "libssl3"), ("libssl", "libssl3")):
             if f"libraries: {library}" in out:
-                return f"The embedded MongoDB misses {library}; install it: sudo apt-get install {package}"
-    return f"The embedded MongoDB ended at its start; {paths.log} and {paths.folder / 'mongod.out'} say why."
+                return f"The embedded MongoDB needs {library}; install it: sudo apt-get install {package}"
+    return f"The embedded MongoDB ended at its start; {paths.log} and {paths.folder / 'mongod.out'} have the reason."
 
 
 def terminate(paths: MongodPaths) -> bool:
@@ -157,4 +157,4 @@ def terminate(paths: MongodPaths) -> bool:
             if running_pid(paths) is None:
                 return True
             time.sleep(0.1)
-    raise StoreError(f"The embedded MongoDB (process {pid}) does not end; look at {paths.log}.")
+    raise StoreError(f"The embedded MongoDB (process {pid}) does not end; see {paths.log}.")

@@ -36,10 +36,10 @@ def get(database: MongoDatabase, run_id: str) -> Document:
 
 
 def abandon_others(database: MongoDatabase, date: dt.date, run_id: str) -> None:
-    """Mark other runs of this date that are still `running` as failed: they died with their lease."""
+    """Mark other runs of this date that are still `running` as failed: their leases have expired."""
     database.runs.update_many(
         {"date": date.isoformat(), "status": RUNNING, "_id": {"$ne": run_id}},
-        {"$set": {"status": FAILED, "error": "It ended without a word (killed, or its machine was lost)."}},
+        {"$set": {"status": FAILED, "error": "The process ended without reporting a status (killed, or its machine was lost)."}},
     )
 
 

@@ -37,7 +37,7 @@ class Listening:
     """`user_id` of all users who may have mixes."""
     history: DataFrame
     """`user_id`, `track_id`."""
-    forgotten: DataFrame
+    erased: DataFrame
     """`user_id`, `track_id` of deletion requests."""
 
 
@@ -50,21 +50,21 @@ def audit_artist_level(tables: dict[str, DataFrame], tracks: DataFrame, listenin
     users = mixes.select("user_id").distinct().join(listening.users, "user_id", "left_anti")
     checks["daily_mixes: mixes of {} users who must not have any"] = users
     suspects = {
-        "daily_mixes: {} tracks that their user wants forgotten": (mixes, listening.forgotten),
+        "daily_mixes: {} tracks that their user has erased": (mixes, listening.erased),
         "daily_mixes: {} tracks that are marked as unseen and are not": (unseen, listening.history),
     }
     counts = count_rows(checks | {what: suspect_pairs(*pair) for what, pair in suspects.items()})
     for what, count in counts.items():
         exact = excluded_items(*suspects[what]) if count and what in suspects else count
         if exact:
-            raise AuditError(f"The night is not published: {what.format(exact)}. The live night stays.")
+            raise AuditError(f"The night is not published: {what.format(exact)}. The live night is unchanged.")
 
 
 def _checks(rows: DataFrame, kind: Kind, tracks: DataFrame) -> dict[str, DataFrame]:
     """Return, by problem, the rows that have it."""
     lists = build_lists(rows, F.lit(0), kind.keys, kind.item)
     checks = {
-        "lists with scores that are no number from 0 to 1": lists.where("bad > 0"),
+        "lists with scores outside 0 to 1": lists.where("bad > 0"),
         "lists with a repeated or missing rank or item": lists.where("torn"),
     }
     if kind.item == "similar_id":

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.publish.documents import strings
 
 Schema = dict[str, Any]
-NEIGHBOUR = ("score", "cos_collaborative", "cos_audio", "cos_genre", "cos_text", "top_modality", "why")
+NEIGHBOR = ("score", "cos_collaborative", "cos_audio", "cos_genre", "cos_text", "top_modality", "why")
 
 
 def _lists(key: str, item: str, **more: Schema) -> Schema:
@@ -64,7 +64,7 @@ def similar_tracks(rows: DataFrame, details: DataFrame) -> DataFrame:
         F.broadcast(details), "track_id"
     )
     rows_with_details = similar.join(F.broadcast(own), "of")
-    item = ("track_id", "title", "artist", "genre", *NEIGHBOUR)
+    item = ("track_id", "title", "artist", "genre", *NEIGHBOR)
     result_rows = _documents(rows_with_details, ("of",), ("own_title", "own_artist", "own_genre"), item)
     return result_rows.withColumnsRenamed(
         {"of": "track_id", "own_title": "title", "own_artist": "artist", "own_genre": "genre"}
@@ -74,7 +74,7 @@ def similar_tracks(rows: DataFrame, details: DataFrame) -> DataFrame:
 def similar_artists(rows: DataFrame) -> DataFrame:
     """Return the documents of table `similar_artists`."""
     names = {"artist_id": "of", "artist": "own", "similar_id": "artist_id", "similar_artist": "artist"}
-    result_rows = _documents(rows.withColumnsRenamed(names), ("of",), ("own",), ("artist_id", "artist", *NEIGHBOUR))
+    result_rows = _documents(rows.withColumnsRenamed(names), ("of",), ("own",), ("artist_id", "artist", *NEIGHBOR))
     return result_rows.withColumnsRenamed({"of": "artist_id", "own": "artist"})
 
 

@@ -15,7 +15,7 @@ from jobs.lake.collect import count_rows
 from jobs.recommenders import list_rules
 
 SUSPECTS = "suspects"
-REFUSED = "The night is not published: {}. The live night stays."
+REFUSED = "The night is not published: {}. The live night is unchanged."
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
         F.count_if("long").alias("long"),
     ).collect()[0]
     wrong = {
-        "scores that are no number from 0 to 1": row["bad"],
-        "lists with a track twice or a place missing": row["torn"],
+        "scores outside 0 to 1": row["bad"],
+        "lists with a repeated track or a missing rank": row["torn"],
         "lists longer than N": row["long"],
     }
     return Audited(row["users"], row["lists"], row["items"]), [f"{count} {what}" for what, count in wrong.items() if count]
@@ -96,7 +96,7 @@ def _sums(lists: DataFrame) -> tuple[Audited, list[str]]:
 def require_enough_lists(audited: Audited, users_before: int, keep_share: float) -> None:
     """Raise AuditError if there is no list, or if too few of the live night's users have lists; see Expected."""
     if audited.items == 0:
-        raise AuditError(REFUSED.format("there is no list at all"))
+        raise AuditError(REFUSED.format("there are no lists"))
     if audited.users < keep_share * users_before:
         problem = f"only {audited.users} users have lists, the live night has {users_before}"
         raise AuditError(REFUSED.format(problem))
@@ -105,14 +105,14 @@ def require_enough_lists(audited: Audited, users_before: int, keep_share: float)
 def _row_problems(ranked: DataFrame, lists: DataFrame, expected: Expected) -> Iterator[str]:
     users, members = expected.users.select("user_id"), F.broadcast(expected.members.select("list", "track_id"))
     counts = count_rows({
-        "tracks that do not belong to the genre of their list": ranked.join(members, ["list", "track_id"], "left_anti"),
+        "tracks that are not of the genre of their list": ranked.join(members, ["list", "track_id"], "left_anti"),
         "lists of users who must not have any": lists.join(users, "user_id", "left_anti"),
         SUSPECTS: suspect_pairs(ranked, expected.excluded),
     })  # fmt: skip
     suspects = counts.pop(SUSPECTS)
     yield from (f"{count} {what}" for what, count in counts.items() if count)
     if suspects and (count := excluded_items(ranked, expected.excluded)):
-        yield f"{count} tracks that their user has heard or wants forgotten"
+        yield f"{count} tracks that their user has seen or erased"
     yield from _length_problems(lists, expected)
 
 
@@ -127,7 +127,7 @@ def _length_problems(lists: DataFrame, expected: Expected) -> Iterator[str]:
         n_excluded = list_rules.excluded_per_list(excluded, expected.members)
         required = list_rules.required_lengths(incomplete, expected.members, n_excluded, expected.limit).where("length > 0")
         lengths = required.join(lists.select("user_id", "list", "n"), ["user_id", "list"], "left")
-        yield from _some(lengths.where("coalesce(n, 0) <> length"), "lists shorter or longer than min(N, unheard tracks)")
+        yield from _some(lengths.where("coalesce(n, 0) <> length"), "lists shorter or longer than min(N, unseen tracks)")
     finally:
         incomplete.unpersist()
 

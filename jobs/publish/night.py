@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from jobs.context import JobContext
 from jobs.errors import AuditError
 from jobs.job_config import config_dict
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.mongo import lease, repair, views
@@ -74,8 +74,8 @@ def _live_users(ctx: JobContext, database: MongoDatabase) -> int:
 def _audit(ctx: JobContext, config: PublishConfig, database: MongoDatabase) -> Audited:
     ctx.night.on_progress("auditing the lists", 0, 0)
     users, members = ctx.read_required("eligible_users"), list_rules.list_members(ctx.read_required("track_genres"))
-    history, forgotten = ctx.read_required("history"), forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
-    excluded = list_rules.excluded_pairs(history, forgotten)
+    history, erased = ctx.read_required("history"), erased_pairs(users, ctx.read("deletions", Partitions.ALL))
+    excluded = list_rules.excluded_pairs(history, erased)
     lengths = ctx.config_of("rank")
     limit = list_rules.list_limit(lengths.overall, lengths.per_genre)
     expected = Expected(users, members, excluded, limit, _live_users(ctx, database), config.keep_users)
@@ -84,7 +84,7 @@ def _audit(ctx: JobContext, config: PublishConfig, database: MongoDatabase) -> A
     audited, _ = run_parallel(
         ctx.spark,
         lambda: audit(ranked, expected),
-        lambda: audit_artist_level(tables, tracks, Listening(users, history, forgotten)),
+        lambda: audit_artist_level(tables, tracks, Listening(users, history, erased)),
     )
     return cast(Audited, audited)
 

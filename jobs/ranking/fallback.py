@@ -39,6 +39,6 @@ def fill(short: DataFrame, fallback: DataFrame, excluded: DataFrame, items: Data
     needed = short.join(n_skips, ["user_id", "list"], "left")
     depth = needed.groupBy("list").agg(F.max(F.col("n_missing") + F.coalesce("n_skips", F.lit(0))).alias("depth"))
     heads = ordered.join(F.broadcast(depth), "list").where("position <= depth").drop("depth")
-    offered = short.join(F.broadcast(heads), "list").join(skipped, ["user_id", "track_id"], "left_anti")
+    unseen = short.join(F.broadcast(heads), "list").join(skipped, ["user_id", "track_id"], "left_anti")
     order = Window.partitionBy("user_id", "list").orderBy("position")
-    return offered.withColumn("offset", F.row_number().over(order)).where("offset <= n_missing").drop("position")
+    return unseen.withColumn("offset", F.row_number().over(order)).where("offset <= n_missing").drop("position")

@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
-from jobs.lake.deletion_requests import forgotten_pairs
+from jobs.lake.deletion_requests import erased_pairs
 from jobs.lake.partitions import Partitions
 from jobs.ranking.config import RankConfig
 from jobs.ranking.fallback import build_fallback, fill, short_lists
@@ -61,19 +61,19 @@ def run(ctx: JobContext) -> None:
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     candidates, track_genres = ctx.read_required("candidates"), ctx.read_required("track_genres")
     names, cold_start = reasons.track_names(ctx.read_required("tracks")), ctx.read_required("content_candidates")
-    personal, offered = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
+    personal, available = rank_personal(candidates, names, config), candidates.select("user_id", "list", "track_id")
     if ctx.rows_of("content_candidates"):
         personal = append_cold_start(personal, cold_start, names, config)
-        offered = offered.unionByName(cold_start.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
+        available = available.unionByName(cold_start.select("user_id", F.lit(list_rules.OVERALL).alias("list"), "track_id"))
     members = list_rules.list_members(track_genres)
     # lengths are counted before the ranking: every candidate gets a rank, except those over N
-    lengths, limit = list_rules.list_lengths(offered), list_rules.list_limit(config.overall, config.per_genre)
+    lengths, limit = list_rules.list_lengths(available), list_rules.list_limit(config.overall, config.per_genre)
     incomplete = list_rules.users_with_short_lists(users, members, lengths, limit).cache()
     if incomplete.isEmpty():
         ctx.write("ranked", personal)
         return
-    forgotten = forgotten_pairs(users, ctx.read("deletions", Partitions.ALL))
-    excluded = list_rules.excluded_pairs(history, forgotten).join(incomplete, "user_id", "left_semi").distinct()
+    erased = erased_pairs(users, ctx.read("deletions", Partitions.ALL))
+    excluded = list_rules.excluded_pairs(history, erased).join(incomplete, "user_id", "left_semi").distinct()
     n_excluded = list_rules.excluded_per_list(excluded, members)
     short = short_lists(list_rules.required_lengths(incomplete, members, n_excluded, limit), personal)
     filled = fill(short, build_fallback(members, history, track_genres), excluded, personal)

@@ -63,7 +63,7 @@ def factorize(
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """Yield (item factors: `track_id`, `factors`; user factors: `user_id`, `factors`), valid while the context is open.
 
-    `interactions`: `user_id`, `track_id`, `strength`. `users`, `items`: rows of `confidence.numbered`. `on_iteration`:
+    `interactions`: `user_id`, `track_id`, `confidence`. `users`, `items`: rows of `confidence.numbered`. `on_iteration`:
     called after each iteration with its number. `store`: the lake's; a killed fit of the same interactions and settings
     resumes from its checkpoint there. The checkpoint is deleted once the factors were used without an error.
     `start_from`: initial track factors; None: random numbers. Raises LakeError if the memory does not suffice
@@ -71,7 +71,7 @@ def factorize(
     """
     counts = counted(users, items)
     here, n_users = on_driver(interactions, counts, config), counts.users.rows
-    determined_by: dict[str, Any] = {"code": code_version(__name__), "likes": asdict(counts), "settings": asdict(config)}
+    determined_by: dict[str, Any] = {"code": code_version(__name__), "interactions": asdict(counts), "settings": asdict(config)}
     if start_from:
         config = replace(config, iterations=min(start_from.iterations, config.iterations))
         determined_by |= {"before": start_from.digest, "iterations": config.iterations}
@@ -86,12 +86,12 @@ def factorize(
     pairs = interactions.join(F.broadcast(by_item), "track_id").join(known, "user_id").drop("user_id", "track_id")
     spark = pairs.sparkSession
     if here:
-        matrix = als_blocks.matrix_on_driver(pairs, n_users, len(tracks), counts.likes)
+        matrix = als_blocks.matrix_on_driver(pairs, n_users, len(tracks), counts.interactions)
         factors = ials.fit_als(matrix, config, start, save)
         user_ids = collect_arrow(users.orderBy("user").select("user_id"), ID_BYTES, "the users' ids")
         yield _frame(spark, tracks, factors), _frame(spark, user_ids, ials.fold_in(matrix, factors, config))
     else:
-        with als_blocks.likes_of(pairs, n_users, len(tracks)) as matrix_of:
+        with als_blocks.interaction_blocks(pairs, n_users, len(tracks)) as matrix_of:
             factors = fit(matrix_of, config, start, save)
             yield (
                 _frame(spark, tracks, factors),
@@ -109,7 +109,7 @@ def _resume(checkpoint: Checkpoint) -> ALSState | None:
     """Return the state of an earlier fit from its checkpoint; None without one."""
     if (tensors := checkpoint.load()) is None:
         return None
-    LOG.info("going on with a fit that died", iterations_done=int(tensors["iteration"]))
+    LOG.info("resuming an interrupted fit", iterations_done=int(tensors["iteration"]))
     return ALSState(tensors["users"], tensors["items"], int(tensors["iteration"]))
 
 

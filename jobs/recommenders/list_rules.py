@@ -19,12 +19,12 @@ def list_members(track_genres: DataFrame) -> DataFrame:
     return overall.unionByName(by_genre)
 
 
-def excluded_pairs(history: DataFrame, forgotten: DataFrame) -> DataFrame:
+def excluded_pairs(history: DataFrame, erased: DataFrame) -> DataFrame:
     """Return `user_id`, `track_id` that no list may contain: the user's history, and tracks that the user has erased.
 
     A pair that is both occurs twice.
     """
-    return history.select("user_id", "track_id").unionByName(forgotten)
+    return history.select("user_id", "track_id").unionByName(erased)
 
 
 def excluded_per_list(excluded: DataFrame, members: DataFrame) -> DataFrame:

@@ -23,7 +23,7 @@ ID_BYTES = 60
 """Size of an id on the driver."""
 TASK_BYTES = 2 * 1024**3
 """Maximum bytes of the Python worker of one task: 2 GiB. A machine runs as many tasks at a time as it has cores."""
-TASK_LIKE_BYTES = 48
+TASK_INTERACTION_BYTES = 48
 """Size of an interaction in a block while the block is sorted and packed; solving takes half of that."""
 ROW_FACTOR_BYTES = 12
 """Size of a factor that the longest row gathers: float64, and half as many rows again (models/als_kernel.py)."""
@@ -39,7 +39,7 @@ class Side:
     """Counts of one side (users or tracks) of the interaction matrix."""
 
     rows: int
-    likes: int
+    interactions: int
     longest: int
     """Interactions of the longest row."""
     name: str
@@ -53,12 +53,12 @@ class Counts:
     users: Side
     tracks: Side
     digest: str = ""
-    """Digest of the interactions, whatever their order."""
+    """Digest of the interactions; their order has no effect."""
 
     @property
-    def likes(self) -> int:
+    def interactions(self) -> int:
         """Number of interactions."""
-        return self.users.likes
+        return self.users.interactions
 
     @property
     def longest(self) -> Side:
@@ -86,15 +86,15 @@ def counted(users: DataFrame, tracks: DataFrame) -> Counts:
     """Count users, tracks, interactions and the longest row of each side, from rows of `confidence.numbered`."""
 
     def side(rows: DataFrame, key: str) -> DataFrame:
-        longest = F.max(F.struct("likes", F.col(key).alias("name"))).alias("longest")
+        longest = F.max(F.struct("n_interactions", F.col(key).alias("name"))).alias("longest")
         return rows.agg(
-            F.count("*").alias("rows"), F.sum("likes").alias("likes"), longest, F.bit_xor("hashed").alias("hashed")
+            F.count("*").alias("rows"), F.sum("n_interactions").alias("interactions"), longest, F.bit_xor("hashed").alias("hashed")
         )
 
     # one row per side, in the order of the union; no interaction occurs twice: equal ones would cancel in bit_xor
     side_rows = side(users, "user_id").union(side(tracks, "track_id")).collect()
     user_side, track_side = (
-        Side(row["rows"], row["likes"], row["longest"]["likes"], row["longest"]["name"]) for row in side_rows
+        Side(row["rows"], row["interactions"], row["longest"]["n_interactions"], row["longest"]["name"]) for row in side_rows
     )
     whose = f"the user of SHA-256 {sha256(user_side.name.encode()).hexdigest()[:12]}..."
     digest = f"{side_rows[0]['hashed'] % 2**64:016x}"
@@ -103,10 +103,10 @@ def counted(users: DataFrame, tracks: DataFrame) -> Counts:
 
 def driver_estimate(counts: Counts, rank: int) -> MemoryEstimate:
     """Estimate the memory of a fit on the driver."""
-    likes = {"likes": counts.likes * als_blocks.LIKE_BYTES}
+    interactions = {"interactions": counts.interactions * als_blocks.INTERACTION_BYTES}
     ids = {"ids": ID_BYTES * (counts.users.rows + counts.tracks.rows)}
     return MemoryEstimate(
-        "on the driver", likes | _factors(counts, rank) | ids | _longest(counts, rank), DRIVER_BYTES, DRIVER_MORE
+        "on the driver", interactions | _factors(counts, rank) | ids | _longest(counts, rank), DRIVER_BYTES, DRIVER_MORE
     )
 
 
@@ -117,7 +117,7 @@ def block_estimates(counts: Counts, rank: int, most_result: int) -> Iterator[Mem
     one_side = {"one side's factors": 4 * rank * max(counts.users.rows, counts.tracks.rows)}
     yield MemoryEstimate("in one result for the driver", one_side, most_result, "raise spark.driver.maxResultSize")
     # the last row of a block may be the longest
-    block = {"a block": TASK_LIKE_BYTES * min(counts.likes, ials.BLOCK_INTERACTIONS + counts.longest.longest)}
+    block = {"a block": TASK_INTERACTION_BYTES * min(counts.interactions, ials.BLOCK_INTERACTIONS + counts.longest.longest)}
     wide = {"the tracks' factors once more, in float64": 8 * rank * counts.tracks.rows}
     parts = factors | wide | block | _longest(counts, rank)
     yield MemoryEstimate(
@@ -131,23 +131,23 @@ def _factors(counts: Counts, rank: int) -> dict[str, int]:
 
 def _longest(counts: Counts, rank: int) -> dict[str, int]:
     row = counts.longest
-    return {f"the longest row, {row.name} with {row.longest:,} likes": ROW_FACTOR_BYTES * rank * row.longest}
+    return {f"the longest row, {row.name} with {row.longest:,} interactions": ROW_FACTOR_BYTES * rank * row.longest}
 
 
-def on_driver(strengths: DataFrame, counts: Counts, config: IALSConfig) -> bool:
+def on_driver(interactions: DataFrame, counts: Counts, config: IALSConfig) -> bool:
     """Return whether the interactions are fitted on the driver rather than in blocks; logs the estimate in one line.
 
     Raises LakeError, with the numbers and the settings to change, if neither way has enough memory.
     """
-    spark, rank = strengths.sparkSession, config.rank
+    spark, rank = interactions.sparkSession, config.rank
     on_driver_estimate = driver_estimate(counts, rank)
     here = on_driver_estimate.bytes <= on_driver_estimate.limit and als_blocks.fits_here(
-        strengths, counts.likes, ials.BLOCK_INTERACTIONS
+        interactions, counts.interactions, ials.BLOCK_INTERACTIONS
     )
     estimates = [on_driver_estimate] if here else list(block_estimates(counts, rank, _most_result(spark)))
     LOG.info(
-        "fit planned", way="on the driver" if here else "in blocks", users=counts.users.rows, tracks=counts.tracks.rows,
-        likes=counts.likes, longest_user=counts.users.longest, longest_track=counts.tracks.longest, rank=rank,
+        "fit planned", mode="on the driver" if here else "in blocks", users=counts.users.rows, tracks=counts.tracks.rows,
+        interactions=counts.interactions, longest_user=counts.users.longest, longest_track=counts.tracks.longest, rank=rank,
         estimates="; ".join(f"{_size(estimate.bytes)} {estimate.location}" for estimate in estimates),
     )  # fmt: skip
     for estimate in estimates:
@@ -163,9 +163,10 @@ def _require(estimate: MemoryEstimate, counts: Counts, config: IALSConfig) -> No
     )
     size = _size(estimate.bytes)
     raise LakeError(
-        f"Factors of {counts.users.rows:,} users and {counts.tracks.rows:,} tracks by {config.rank} numbers, of {counts.likes:,} "
-        f"likes, need {size} {estimate.location} ({parts}), more than {_size(estimate.limit)}; take a lower rank than "
-        f"{config.rank} or a higher min_rating than {config.min_rating:g} in the recipe, or {estimate.more}."
+        f"Factors of {counts.users.rows:,} users and {counts.tracks.rows:,} tracks by {config.rank} numbers, "
+        f"of {counts.interactions:,} interactions, need {size} {estimate.location} ({parts}), "
+        f"more than {_size(estimate.limit)}; take a lower rank than {config.rank} or a higher min_rating than "
+        f"{config.min_rating:g} in the ranker's settings, or {estimate.more}."
     )
 
 
@@ -192,7 +193,7 @@ def require_lists(model_bytes: int, tracks: int, together: int, block_setting: s
         return
     rest = estimate.limit - estimate.bytes + parts["scores"]
     max_users = rest // max(1, SCORE_BYTES * tracks)
-    less = f"take {block_setting} = {max_users}" if together and max_users > 0 else "promote a smaller recipe"
+    less = f"take {block_setting} = {max_users}" if together and max_users > 0 else "promote a smaller ranker"
     details = ", ".join(f"{what} {_size(size)}" for what, size in parts.items() if size)
     size = _size(estimate.bytes)
     raise LakeError(

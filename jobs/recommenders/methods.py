@@ -57,9 +57,9 @@ def fit_factors(learned: TrainingData, config: IALSConfig, seed: int) -> ALSMode
 
 def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> ALSModel:
     """Fit implicit ALS with Spark's MLlib, and collect its factors on the driver."""
-    strengths = build_confidence(learned.train, config.min_rating)
-    users, items = numbered(strengths, "user_id", "user").cache(), numbered(strengths, "track_id", "item").cache()
-    item_factors, _ = mllib_als.fit(strengths, users, items, replace(config, seed=seed))
+    interactions = build_confidence(learned.train, config.min_rating)
+    users, items = numbered(interactions, "user_id", "user").cache(), numbered(interactions, "track_id", "item").cache()
+    item_factors, _ = mllib_als.fit(interactions, users, items, replace(config, seed=seed))
     model, tracks = factors_of(item_factors.join(items, "item").select("track_id", "factors"), config)
     for numbers in (users, items):
         numbers.unpersist()
@@ -77,8 +77,8 @@ def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -
     factors = factors_in(rows)
     if factors.size and not (np.isfinite(factors).all() and np.abs(factors).max() > VANISHED):
         raise LakeError(
-            f"The factors of {len(factors)} tracks say nothing: they are all but 0, or not finite. Their regularisation "
-            f"({config.regularization:g}) or another setting does not suit these data; promote a recipe with another."
+            f"The factors of {len(factors)} tracks are unusable: almost 0, or not finite. Their regularization "
+            f"({config.regularization:g}) or another setting does not suit these data; promote a ranker with another."
         )
     return ALSModel(factors, config.objective, config.min_rating), tuple(rows["track_id"].to_pylist())
 
@@ -117,7 +117,7 @@ def _pmrs_cf(learned: TrainingData, config: IALSConfig, seed: int) -> PmrsCf:
 
 
 POPULARITY = "popularity"
-"""The baseline of all other methods: a model that is not better has learned nothing."""
+"""The baseline of all other methods: a model that is not better is useless."""
 POPULARITY_WINDOW = "popularity_window"
 """Popularity in the last days alone."""
 METHODS = {

@@ -26,7 +26,7 @@ class Config:
     regularization: float = 0.05
     """MLlib's regParam, which it scales by each row's number of ratings."""
     alpha: float = 10.0
-    """Confidence of a rating: 1 + alpha x `strength`."""
+    """MLlib weights an interaction by 1 + alpha x column `confidence`."""
     blocks: int = 8
     """Blocks of users and of tracks; fixed, so that sums run in one order on any number of cores."""
     seed: int = 7
@@ -40,7 +40,7 @@ class Config:
 
 @contextmanager
 def factorize(
-    strengths: DataFrame,
+    interactions: DataFrame,
     users: DataFrame,
     items: DataFrame,
     config: Config,
@@ -49,16 +49,16 @@ def factorize(
     before: WarmStart | None = None,
 ) -> Iterator[tuple[DataFrame, DataFrame]]:
     """Yield factors like `ials.factorize`; MLlib reports no iterations, and always starts from random numbers."""
-    item_factors, user_factors = fit(strengths, users, items, config)
+    item_factors, user_factors = fit(interactions, users, items, config)
     yield (
         item_factors.join(items, "item").select("track_id", "factors"),
         user_factors.join(users, "user").select("user_id", "factors"),
     )
 
 
-def fit(strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config) -> tuple[DataFrame, DataFrame]:
+def fit(interactions: DataFrame, users: DataFrame, items: DataFrame, config: Config) -> tuple[DataFrame, DataFrame]:
     """Return (item factors, user factors): `item` or `user`, numbered as in `users` and `items`, and `factors`."""
-    indexed = strengths.join(users, "user_id").join(items, "track_id").select("user", "item", "strength")
+    indexed = interactions.join(users, "user_id").join(items, "track_id").select("user", "item", "confidence")
     # a fixed partitioning in a fixed order: MLlib's sums of floats then run alike on 1 and on 100 cores
     ordered = indexed.repartition(config.blocks, "user").sortWithinPartitions("user", "item")
     als = ALS(
@@ -72,7 +72,7 @@ def fit(strengths: DataFrame, users: DataFrame, items: DataFrame, config: Config
         seed=config.seed,
         userCol="user",
         itemCol="item",
-        ratingCol="strength",
+        ratingCol="confidence",
     )
     model = als.fit(ordered)
     return (

@@ -1,6 +1,6 @@
 """The live ranker: the method and hyper-parameters that passed the gate, else PMRS's with their defaults.
 
-A night fits the ranker again on the data up to its date, so that a backfilled night never learns from its future. The
+A night fits the ranker again on the data up to its date, so that a backfilled night never trains on later data. The
 registered weights are those that were evaluated (ADR 8).
 """
 

@@ -10,16 +10,19 @@ from pyspark.sql import functions as F
 BY = " by "
 """Separator of a track's title and its artist's name."""
 BECAUSE = "because you played "
-SOUNDS_LIKE = "new here: nobody has played it yet; it sounds like "
-NEUTRAL = "listeners with your history play it"
+SOUNDS_LIKE = "new: no plays yet; sounds like "
+NEUTRAL = "played by people with a similar history"
 """Reason without a track: no rated track contributed to the score, or the one that did is to be erased."""
-NEUTRAL_COLD_START = "new here: nobody has played it yet; it sounds like what listeners with your history play"
+NEUTRAL_COLD_START = "new: no plays yet; sounds like music that people with a similar history play"
 """The same for an item of the tier cold_start."""
 SIMILAR = {
-    "collaborative": "heard by those who hear ", "audio": "sounds like ", "genre": "of a kind with ", "text": "written about like "
-}  # fmt: skip
+    "collaborative": "played by people who play ",
+    "audio": "sounds like ",
+    "genre": "similar in genre to ",
+    "text": "similar in title or tags to ",
+}
 """Reasons of items in a daily mix, by the modality that contributes most; the liked track's name follows."""
-NEUTRAL_SIMILAR = "near to what you like"
+NEUTRAL_SIMILAR = "similar to what you like"
 """The same without the track."""
 NEUTRAL_BY_PREFIX = {SOUNDS_LIKE: NEUTRAL_COLD_START, **dict.fromkeys(SIMILAR.values(), NEUTRAL_SIMILAR)}
 """Prefix of a reason that ends with a track's name -> the reason that replaces it if the track is to be erased."""
@@ -68,17 +71,17 @@ def similar() -> Column:
 
 def popular() -> Column:
     """Return the reason of a popular item, from `n_users`."""
-    return F.concat(F.lit("popular: played by "), F.col("n_users").cast("string"), F.lit(" listeners"))
+    return F.concat(F.lit("popular: played by "), F.col("n_users").cast("string"), F.lit(" people"))
 
 
 def unplayed() -> Column:
     """Return the reason of a fallback item without plays, from `genre`, `genre_source` and `confidence`."""
     predicted = F.concat(F.lit(SOUNDS_LIKE), "genre", F.lit(" ("), _percent(F.col("confidence")), F.lit(")"))
-    labelled = F.concat(F.lit("new here: nobody has played it yet; filed under "), "genre")
+    labelled = F.concat(F.lit("new: no plays yet; labelled "), "genre")
     return (
         F.when(F.col("genre_source") == "audio_model", predicted)
         .when(F.col("genre").isNotNull(), labelled)
-        .otherwise(F.lit("new here: nobody has played it yet"))
+        .otherwise(F.lit("new: no plays yet"))
     )
 
 

@@ -49,7 +49,7 @@ def plain_text(value: Any) -> str:
 
 
 def write_pages(settings: Settings, sources_name: str, registry: ModelRegistry) -> list[Path]:
-    """Write a page for every card atomically, and delete pages of models that are gone. Return the paths."""
+    """Write a page for every card atomically, and delete pages of deleted models. Return the paths."""
     folder = folder_of(settings, sources_name)
     pages = []
     for card, live in registry.cards():

@@ -12,20 +12,20 @@ OVERLAP_AT = (10, 20)
 
 
 def user_lists(eligible: DataFrame, profiles: DataFrame, ranked: DataFrame, previous: DataFrame | None) -> DataFrame:
-    """Return `user_id`, `heard`, `profiled`, `current` and `previous`: arrays of (rank, track_id, tier).
+    """Return `user_id`, `n_seen`, `has_profile`, `current` and `previous`: arrays of (rank, track_id, tier).
 
-    One row per user who is eligible, has an overall list or had one. `heard` is null for a user who is not eligible any
-    more. One shuffle, and no join that could multiply rows.
+    One row per user who is eligible, has an overall list or had one. `n_seen` is null for a user who is no longer
+    eligible. One shuffle, and no join that could multiply rows.
     """
     null = F.lit(None)
     entry = F.struct("rank", "track_id", "tier")
-    no_user = [null.cast("long").alias("heard"), F.lit(False).alias("profiled")]
+    no_user = [null.cast("long").alias("n_seen"), F.lit(False).alias("has_profile")]
     no_lists = [
         null.cast("struct<rank:int,track_id:string,tier:string>").alias(name) for name in ("current", "previous")
     ]
-    rows = eligible.select("user_id", F.col("n_seen").alias("heard"), F.lit(False).alias("profiled"), *no_lists)
+    rows = eligible.select("user_id", "n_seen", F.lit(False).alias("has_profile"), *no_lists)
     with_profile = profiles.select(
-        "user_id", null.cast("long").alias("heard"), F.lit(True).alias("profiled"), *no_lists
+        "user_id", null.cast("long").alias("n_seen"), F.lit(True).alias("has_profile"), *no_lists
     )
     current = ranked.where(F.col("list") == OVERALL).select("user_id", *no_user, entry.alias("current"), no_lists[1])
     rows = rows.unionByName(with_profile).unionByName(current)
@@ -35,8 +35,8 @@ def user_lists(eligible: DataFrame, profiles: DataFrame, ranked: DataFrame, prev
         )
         rows = rows.unionByName(earlier)
     lists = [F.sort_array(F.collect_list(name)).alias(name) for name in ("current", "previous")]
-    grouped = rows.groupBy("user_id").agg(F.max("heard").alias("heard"), F.max("profiled").alias("profiled"), *lists)
-    return grouped.where("heard IS NOT NULL OR size(current) > 0 OR size(previous) > 0")
+    grouped = rows.groupBy("user_id").agg(F.max("n_seen").alias("n_seen"), F.max("has_profile").alias("has_profile"), *lists)
+    return grouped.where("n_seen IS NOT NULL OR size(current) > 0 OR size(previous) > 0")
 
 
 def overlap(k: int) -> Column:
@@ -57,8 +57,8 @@ def shifts() -> Column:
 def compare(lists: DataFrame, length: int, first: bool) -> Row:
     """Return counts and means over all rows of `user_lists`. `length`: N of the overall list.
 
-    Users: users (with a list), listeners (eligible), heard (with a history), profiled (of those), full, short, listless,
-    personal, partly, popular. Compared with the previous night: both, new, gone, unchanged, stayed (tracks), shift (mean
+    Users: users (with a list), eligible, with_history, with_profile (of those), full, short, listless, personal, partly,
+    popular. Compared with the previous night: both, new, gone, unchanged, stayed (tracks), shift (mean
     change of rank), overlap_10 and overlap_20.
     """
     has, had = F.size("current") > 0, F.size("previous") > 0
@@ -69,12 +69,12 @@ def compare(lists: DataFrame, length: int, first: bool) -> Row:
     counts = (
         lists.agg(
             F.count_if(has).alias("users"),
-            F.count("heard").alias("listeners"),
-            F.count_if(F.col("heard") > 0).alias("heard"),
-            F.count_if((F.col("heard") > 0) & F.col("profiled")).alias("profiled"),
+            F.count("n_seen").alias("eligible"),
+            F.count_if(F.col("n_seen") > 0).alias("with_history"),
+            F.count_if((F.col("n_seen") > 0) & F.col("has_profile")).alias("with_profile"),
             F.count_if(F.size("current") >= length).alias("full"),
             F.count_if(has & (F.size("current") < length)).alias("short"),
-            F.count_if(F.col("heard").isNotNull() & ~has).alias("listless"),
+            F.count_if(F.col("n_seen").isNotNull() & ~has).alias("listless"),
             F.count_if(has & (n_personal == F.size("current"))).alias("personal"),
             F.count_if(has & (n_personal > 0) & (n_personal < F.size("current"))).alias("partly"),
             F.count_if(has & (n_personal == 0)).alias("popular"),

@@ -27,24 +27,24 @@ FILL_QUANTILES = {"median": 0.5, "upper": 0.75}
 
 
 def choose_users(lists: DataFrame) -> dict[str, Row]:
-    """Return at most MAX_EXAMPLES different users by role, each with `user_id` and `heard`.
+    """Return at most MAX_EXAMPLES different users by role, each with `user_id` and `n_seen`.
 
     `lists`: rows of `difference.user_lists`.
     """
-    has_list, n_heard = F.size("current") > 0, F.coalesce("heard", F.lit(0)).alias("heard")
-    by_length = F.struct(n_heard, "user_id")
-    has_history = has_list & (F.col("heard") > 0)
+    has_list, n_seen = F.size("current") > 0, F.coalesce("n_seen", F.lit(0)).alias("n_seen")
+    by_length = F.struct(n_seen, "user_id")
+    has_history = has_list & (F.col("n_seen") > 0)
     personal = F.forall("current", lambda entry: entry["tier"].isin(*PERSONAL_TIERS))
     in_both = has_list & (F.size("previous") > 0)
     changed = in_both & (F.col("current")["track_id"] != F.col("previous")["track_id"])
-    by_overlap = F.struct(F.round(overlap(20), 6).alias("overlap"), "user_id", n_heard)
+    by_overlap = F.struct(F.round(overlap(20), 6).alias("overlap"), "user_id", n_seen)
     candidates = (
         lists.agg(
             F.max(F.when(has_history, by_length)).alias("longest"),
             F.min(F.when(has_history & personal, by_length)).alias("shortest"),
-            F.min(F.when(has_list & (n_heard == 0), by_length)).alias("newcomer"),
+            F.min(F.when(has_list & (n_seen == 0), by_length)).alias("newcomer"),
             F.min(F.when(changed, by_overlap)).alias("changed"),
-            F.percentile_approx(F.when(has_history, F.col("heard")), [*FILL_QUANTILES.values()]).alias("quantiles"),
+            F.percentile_approx(F.when(has_history, F.col("n_seen")), [*FILL_QUANTILES.values()]).alias("quantiles"),
         )
         .collect()[0]
         .asDict(recursive=True)
@@ -60,9 +60,9 @@ def choose_users(lists: DataFrame) -> dict[str, Row]:
 def _user_with_length(lists: DataFrame, role: str, length: int, chosen: dict[str, Row]) -> dict[str, Row]:
     """Return the first user by id with a history of this length and without a role; empty if there is none."""
     taken = [user["user_id"] for user in chosen.values()]
-    eligible = lists.where((F.col("heard") == length) & ~F.col("user_id").isin(taken))
+    eligible = lists.where((F.col("n_seen") == length) & ~F.col("user_id").isin(taken))
     user = eligible.agg(F.min("user_id")).collect()[0][0]
-    return {} if user is None else {role: {"user_id": user, "heard": length}}
+    return {} if user is None else {role: {"user_id": user, "n_seen": length}}
 
 
 def _distinct_users(candidates: dict[str, Row | None]) -> dict[str, Row]:
@@ -71,7 +71,7 @@ def _distinct_users(candidates: dict[str, Row | None]) -> dict[str, Row]:
     for role, user in candidates.items():
         taken = {other["user_id"] for other in chosen.values()}
         if user is not None and user["user_id"] not in taken and len(chosen) < MAX_EXAMPLES:
-            chosen[role] = {"user_id": user["user_id"], "heard": user["heard"]}
+            chosen[role] = {"user_id": user["user_id"], "n_seen": user["n_seen"]}
     return chosen
 
 
@@ -100,7 +100,7 @@ def best_rated(users: Iterable[str], history: DataFrame, music: DataFrame) -> li
 
 
 def build_examples(chosen: dict[str, Row], changes: list[Row], best: list[Row]) -> list[Row]:
-    """Return a row per user in the order of ROLES: section, role, user_id, heard, best_rated, items, removed, n_new, had_list."""
+    """Return a row per user in the order of ROLES: section, role, user_id, n_seen, best_rated, items, removed, n_new, had_list."""
     examples = []
     for number, (role, user) in enumerate(chosen.items(), 1):
         entries = [row for row in changes if row["user_id"] == user["user_id"]]
@@ -109,7 +109,7 @@ def build_examples(chosen: dict[str, Row], changes: list[Row], best: list[Row]) 
             "section": f"example-{number}",
             "role": ROLES[role],
             "user_id": user["user_id"],
-            "heard": user["heard"],
+            "n_seen": user["n_seen"],
             "best_rated": [row for row in best if row["user_id"] == user["user_id"]],
             "items": items,
             "removed": [row for row in entries if row["rank"] is None],

@@ -12,7 +12,7 @@ from jobs.spark import run_parallel
 N_HITS = 100
 """Number of the most played tracks that count as hits."""
 MAX_ARTISTS = 5
-COUNTS = ("listeners", "plays", "slots", "all_slots", "slots_previous")
+COUNTS = ("n_users", "plays", "slots", "all_slots", "slots_previous")
 
 
 def track_usage(
@@ -23,11 +23,11 @@ def track_usage(
     previous: DataFrame | None,
     clips: DataFrame,
 ) -> DataFrame:
-    """Return every track of the catalogue with genre, `listeners` (users), plays, `has_mel`, and its slots in lists.
+    """Return every track of the catalogue with genre, `n_users`, plays, `has_mel`, and its slots in lists.
 
     `slots`: those of overall lists; `all_slots`: in any list; `slots_previous`: in overall lists of the previous night.
     """
-    usage = history.groupBy("track_id").agg(F.count("*").alias("listeners"), F.sum("plays").alias("plays"))
+    usage = history.groupBy("track_id").agg(F.count("*").alias("n_users"), F.sum("plays").alias("plays"))
     in_overall = F.count_if(F.col("list") == OVERALL)
     current = ranked.groupBy("track_id").agg(in_overall.alias("slots"), F.count("*").alias("all_slots"))
     earlier = (ranked.limit(0) if previous is None else previous).where(F.col("list") == OVERALL)
@@ -57,7 +57,7 @@ def genres(music: DataFrame) -> list[Row]:
 def coverage(music: DataFrame) -> Row:
     """Return sums over the catalogue.
 
-    tracks, titled, with_genre, audio, mel, offered (in any list), offered_overall, slots (of overall lists); of
+    tracks, titled, with_genre, audio, mel, recommended (in any list), recommended_overall, slots (of overall lists); of
     tracks without plays: unplayed, unplayed_slots; of the N_HITS most played tracks: hit_slots.
     """
     sums = music.agg(
@@ -66,13 +66,13 @@ def coverage(music: DataFrame) -> Row:
         F.count("genre").alias("with_genre"),
         F.count_if("has_audio").alias("audio"),
         F.count_if("has_mel").alias("mel"),
-        F.count_if(F.col("all_slots") > 0).alias("offered"),
-        F.count_if(F.col("slots") > 0).alias("offered_overall"),
+        F.count_if(F.col("all_slots") > 0).alias("recommended"),
+        F.count_if(F.col("slots") > 0).alias("recommended_overall"),
         F.coalesce(F.sum("slots"), F.lit(0)).alias("slots"),
-        F.count_if(F.col("listeners") == 0).alias("unplayed"),
-        F.coalesce(F.sum(F.when(F.col("listeners") == 0, F.col("slots"))), F.lit(0)).alias("unplayed_slots"),
+        F.count_if(F.col("n_users") == 0).alias("unplayed"),
+        F.coalesce(F.sum(F.when(F.col("n_users") == 0, F.col("slots"))), F.lit(0)).alias("unplayed_slots"),
     )
-    hits = music.where("listeners > 0").orderBy(F.desc("listeners"), "track_id").limit(N_HITS)
+    hits = music.where("n_users > 0").orderBy(F.desc("n_users"), "track_id").limit(N_HITS)
     hit_slots = hits.agg(F.coalesce(F.sum("slots"), F.lit(0)).alias("hit_slots"))
     return sums.crossJoin(hit_slots).collect()[0].asDict()
 
@@ -83,12 +83,12 @@ def popularity(music: DataFrame) -> list[Row]:
     Tracks with equally many users are split evenly at a boundary, so that the order of ids has no effect.
     """
     by_users = (
-        music.where("listeners > 0")
-        .groupBy("listeners")
+        music.where("n_users > 0")
+        .groupBy("n_users")
         .agg(F.count("*").alias("tracks"), F.sum("plays").alias("plays"), F.sum("slots").alias("slots"))
     )
     # one row per number of users: few rows for a catalogue of any size
-    up_to = Window.orderBy(F.desc("listeners")).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    up_to = Window.orderBy(F.desc("n_users")).rowsBetween(Window.unboundedPreceding, Window.currentRow)
     ends = by_users.withColumn("end", F.sum("tracks").over(up_to)).withColumn(
         "all", F.sum("tracks").over(Window.partitionBy())
     )

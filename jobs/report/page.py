@@ -89,11 +89,11 @@ def tiles(facts: Facts, metric: str) -> list[Tile]:
     lag, evaluated = current["lag_hours"], current["quality"]
     tiles = [
         Tile(count(current["users"]), "users with lists", _change(current, previous, "users")),
-        Tile(percent(ratio(current["full"], current["listeners"])), "of users have a full overall list"),
+        Tile(percent(ratio(current["full"], current["eligible"])), "of users have a full overall list"),
         Tile(
-            percent(current["offered_share"]),
+            percent(current["recommended_share"]),
             f"of {count(current['tracks'])} tracks are recommended",
-            _points(current, previous, "offered_share"),
+            _points(current, previous, "recommended_share"),
         ),
         Tile(
             percent(current["hit_share"]), "of overall slots are top-100 hits", _points(current, previous, "hit_share")

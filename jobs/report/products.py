@@ -26,14 +26,14 @@ def night_end(date: str) -> dt.datetime:
 def completeness(coverage: Row, lists: Row, rows: dict[str, int], run: RunInfo) -> dict[str, Completeness]:
     """Return the completeness of each product that has one."""
     return {
-        "events": (lists["profiled"], lists["heard"], "users with a history who have a profile"),
+        "events": (lists["with_profile"], lists["with_history"], "users with a history who have a profile"),
         "tracks": (coverage["titled"], coverage["tracks"], "tracks with title and artist"),
-        "history": (lists["heard"], lists["listeners"], "users with a history"),
+        "history": (lists["with_history"], lists["eligible"], "users with a history"),
         "track_clips": (coverage["mel"], coverage["audio"], "tracks with audio that could be decoded"),
         "genre_scores": (rows.get("genre_scores", 0), coverage["mel"], "decoded tracks that the genre model scored"),
         "track_genres": (coverage["with_genre"], coverage["tracks"], "tracks with a genre"),
         "candidates": (lists["personal"], lists["users"], "overall lists with personal tracks only"),
-        "ranked": (lists["full"], lists["listeners"], f"users with an overall list of {lists['length']}"),
+        "ranked": (lists["full"], lists["eligible"], f"users with an overall list of {lists['length']}"),
         "recommendations": (
             run.documents.get("recommendations", 0), run.documents.get("lists", 0), "audited lists that are published",
         ),

@@ -12,7 +12,7 @@ from jobs.report.verdict import BAD, WARN, Finding
 from jobs.settings import Settings
 
 COUNTS = ("lines_in", "good", "quarantined", "blank", "duplicates", "late", "over_limit")
-USER_KINDS = ("listeners", "users", "full", "short", "listless", "personal", "new", "gone", "unchanged")
+USER_KINDS = ("eligible", "users", "full", "short", "listless", "personal", "new", "gone", "unchanged")
 BOUNDS = {"mean": "mean", "low": "low", "high": "high"}
 DELTA_BOUNDS = {"delta": "mean", "delta_ci_low": "low", "delta_ci_high": "high"}
 Sample = tuple[Mapping[str, str], float]
@@ -79,7 +79,7 @@ def _add_lists(gauges: _Gauges, facts: Facts) -> None:
     users = [({"kind": kind}, lists[kind]) for kind in USER_KINDS]
     overlaps = [({"n": n}, lists[f"overlap_{n}"]) for n in ("10", "20") if lists[f"overlap_{n}"] is not None]
     slots = [({"lists": row["lists"], "tier": row["tier"]}, row["slots"]) for row in facts.tiers]
-    recommended = ratio(coverage["offered"], coverage["tracks"])
+    recommended = ratio(coverage["recommended"], coverage["tracks"])
     hits = ratio(coverage["hit_slots"], coverage["slots"])
     gauges.add("pmrs_users", "Users by state of their overall list.", users)
     gauges.add("pmrs_overlap_ratio", "Mean share of the first n tracks that the previous night had too.", overlaps)

@@ -39,7 +39,7 @@ def significance(row: Row) -> int:
 
 
 def describe_difference(row: Row) -> str:
-    """Return the difference from one baseline in words."""
+    """Return a sentence about the difference from one baseline."""
     name = NAMES.get(row["model"], row["model"])
     interval = f"95 % interval {row['delta_ci_low']:+.3f} to {row['delta_ci_high']:+.3f}"
     relation = {1: "significantly better than", -1: "significantly worse than", 0: "not significantly different from"}

@@ -80,7 +80,7 @@ def _check_lists(facts: Facts, limits: Limits) -> Iterator[Finding]:
             BAD, f"Only {lists['users']:,} users have lists; in the previous night {previous:,} had.", "lists"
         )
     if lists["listless"]:
-        yield Finding(BAD, f"{lists['listless']:,} of {lists['listeners']:,} users have no overall list.", "lists")
+        yield Finding(BAD, f"{lists['listless']:,} of {lists['eligible']:,} users have no overall list.", "lists")
     if lists["short"]:
         share = ratio(lists["short"], lists["users"])
         text = f"{lists['short']:,} overall lists ({share:.1%}) are shorter than {lists['length']}: the catalogue has no more."
@@ -92,7 +92,7 @@ def _check_difference(facts: Facts, limits: Limits) -> Iterator[Finding]:
     if not facts.is_first and overlap is not None and overlap < limits.min_overlap:
         text = f"Lists changed a lot: only {overlap:.0%} of the first 20 tracks are those of the previous night."
         yield Finding(WARN, text, "difference")
-    current, previous = facts.coverage["offered"], facts.run.previous.get("offered", 0)
+    current, previous = facts.coverage["recommended"], facts.run.previous.get("recommended", 0)
     if previous and current < (1 - limits.max_coverage_drop) * previous:
         change = (current - previous) / previous
         text = f"Fewer tracks are recommended: {current:,}; in the previous night {previous:,} ({change:+.0%})."

@@ -143,7 +143,7 @@ def _variable(name: str, file: Path) -> str:
 def _require_known_jobs(file: SourcesFile, path: Path) -> None:
     names = [job.name for job in JOBS]
     if unknown := sorted(set(file.jobs) - set(names)):
-        raise SourceError(f"{path}: there is no job {unknown[0]} to be set; there are {', '.join(names)}.")
+        raise SourceError(f"{path}: there is no job {unknown[0]} with settings; available are {', '.join(names)}.")
 
 
 def _refuse_former_list_lengths(file: SourcesFile, path: Path) -> None:
@@ -160,7 +160,7 @@ def _source(table: SourceTable, where: str, folder: Path) -> Source:
     validated(FORMATS[table.format].options, options, where, SourceTable.model_fields)
     name = table.name or table.format
     if name in JOB_PARTS:
-        message = f"the name {name!r} is that of a job, which has a part of its own in the lake; choose another"
+        message = f"the name {name!r} is that of a job, which has its own part in the lake; choose another"
         raise SourceError(f"{where}: {message}.")
     _check_as_of(table, where)
     path = os.path.normpath((folder / table.path).absolute())

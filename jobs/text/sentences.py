@@ -43,7 +43,7 @@ def build_tags(tracks: DataFrame, track_tags: DataFrame, artist_terms: DataFrame
 def build_user_texts(users: DataFrame) -> DataFrame:
     """Return `user_id`, `text` of every user with a profile: "female. in their 20s. Norway."
 
-    `users`: `user_id`, `gender`, `age`, `country`. Ages are rounded to tens: few values, and they identify nobody.
+    `users`: `user_id`, `gender`, `age`, `country`. Ages are rounded to tens: few values, which identify no user.
     """
     genders = F.create_map(*[F.lit(word) for pair in (("m", "male"), ("f", "female")) for word in pair])
     gender = F.coalesce(F.element_at(genders, F.lower("gender")), F.col("gender"))

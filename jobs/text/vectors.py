@@ -23,7 +23,7 @@ from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.lake.adapters.batches import joined
 from jobs.lake.content_keys import KEY
-from jobs.lake.deletion_requests import without_forgotten
+from jobs.lake.deletion_requests import without_erased
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.text.config import TextVectorsConfig
@@ -122,7 +122,7 @@ def run(ctx: JobContext) -> None:
             build_vectors(fresh, str(folder), config).withColumn("producer_version", F.lit(version_id)),
         )
     fresh.unpersist()
-    users = without_forgotten(ctx.read("users"), ctx.read("deletions", Partitions.ALL_CONTENT))
+    users = without_erased(ctx.read("users"), ctx.read("deletions", Partitions.ALL_CONTENT))
     of_users = with_hash(build_user_texts(users), version_id)
     known_vectors = (
         ctx.read("user_texts", Partitions.PREVIOUS)

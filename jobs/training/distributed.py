@@ -2,7 +2,7 @@
 
 The clips reach the processes as a file in the lake, which is deleted after they have read it. If a kill leaves the
 file, the first such training an hour later deletes it. Checkpoints are in the lake too, so that the next run of the job
-resumes a training whose process died.
+resumes a training whose process was killed.
 """
 
 import json

@@ -67,7 +67,7 @@ class Multiclass(ClipTargets):
             raise ValueError(f"need a label for each of {n_clips} clips: got {len(self.labels)} labels")
         if self.labels.min() < 0 or self.labels.max() >= n_outputs:
             raise ValueError(
-                f"genre numbers must lie in 0..{n_outputs - 1}: got {self.labels.min()}..{self.labels.max()}"
+                f"genre numbers must be in 0..{n_outputs - 1}: got {self.labels.min()}..{self.labels.max()}"
             )
 
     @property

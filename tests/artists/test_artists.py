@@ -23,7 +23,7 @@ def test_similar_tracks_share_a_group_and_their_reason_follows_from_the_cosines(
     assert {row["track_id"] for row in rows} == {f"t{a}.{n}" for a in range(9) for n in range(4)} - {"t8.3"} | {"x", "y", "n"}
     first = {row["track_id"]: row for row in rows if row["rank"] == 1}
     assert first["x"]["similar_id"].startswith(("t0", "t1", "t2", "n"))
-    assert {"heard by the same listeners", "sounds alike", "both Rock"} == set(first["x"]["why"].split(", "))
+    assert {"played by the same people", "sounds similar", "both Rock"} == set(first["x"]["why"].split(", "))
     assert first["t8.0"]["cos_audio"] is None
     assert first["t8.0"]["similar_id"][1] in "678"
     assert all(0.1 <= row["score"] <= 1 and row["track_id"] != row["similar_id"] for row in rows)
@@ -54,7 +54,7 @@ def test_radio_starts_with_the_artist_and_alternates_artists(night: Night) -> No
     assert len({row["track_id"] for row in rows}) == len(rows)
     assert rows[0]["track_id"] == "t0.0", "the one of most listeners"
     assert rows[1]["why"].startswith(("Artist", "Nameless"))
-    assert " is like Artist 0: " in rows[1]["why"]
+    assert " is similar to Artist 0: " in rows[1]["why"]
 
 
 def test_mix_is_a_cluster_of_liked_tracks_with_similar_unseen_ones(night: Night) -> None:
@@ -122,7 +122,7 @@ def test_without_factors_and_audio_the_tables_are_empty(night: Night, tmp_path: 
 
 
 def test_zero_neighbors_give_empty_tables(night: Night) -> None:
-    ctx = JobContext(night, "artists", ArtistsConfig(neighbours=0))
+    ctx = JobContext(night, "artists", ArtistsConfig(neighbors=0))
     artists.run(ctx)
     assert [m.rows for m in ctx.pending] == [0, 0, 0, 0]
 
@@ -134,4 +134,4 @@ def test_top_tracks_have_one_track_per_song_the_most_popular(spark: SparkSession
         spark.createDataFrame(tracks, "track_id string, song_id string, artist_id string"),
         spark.createDataFrame(ratings, "user_id string, track_id string, rating double"), 1.0, 5,
     )  # fmt: skip
-    assert [tuple(row) for row in tops.orderBy("artist_id", "place").collect()] == [("a", "t2", 1), ("a", "t3", 2)]
+    assert [tuple(row) for row in tops.orderBy("artist_id", "track_rank").collect()] == [("a", "t2", 1), ("a", "t3", 2)]

@@ -44,7 +44,7 @@ def test_text_vectors_are_one_more_modality(
 
     with_text = nearest(ArtistsConfig())
     a8 = with_text["a8"]
-    assert (a8["similar_id"], a8["top_modality"], a8["why"]) == ("a5", "text", "written about alike")
+    assert (a8["similar_id"], a8["top_modality"], a8["why"]) == ("a5", "text", "similar in title or tags")
     assert with_text["a8"]["cos_text"] > 0.9
     assert with_text["a8"]["score"] == pytest.approx(with_text["a8"]["cos_text"] / 5, abs=1e-3)
     assert with_text["a0"]["cos_text"] is None

@@ -105,7 +105,7 @@ def _read(pid: int, name: str) -> bytes:
 
 def main(var: str, sources: str, date: str) -> dict[str, Any]:
     """Fit in blocks of tasks, even with few interactions, and return the report."""
-    als_blocks.LIKE_BYTES, model.BLOCK_INTERACTIONS = 2**40, 60
+    als_blocks.INTERACTION_BYTES, model.BLOCK_INTERACTIONS = 2**40, 60
     settings = Settings(var=Path(var), master=MASTER, driver_memory="1g")
     spark = session("a fit on a cluster", settings, CLUSTER)
     app = Path(os.environ["SPARK_HOME"]) / "work" / spark.sparkContext.applicationId

@@ -50,7 +50,7 @@ def run_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def set_location(location: str) -> None:
         monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
         if location == "tasks":
-            monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+            monkeypatch.setattr(als_blocks, "INTERACTION_BYTES", 2**40)
 
     return set_location
 

@@ -186,20 +186,20 @@ def test_past_night_backfill_and_night_after_a_deletion_request_have_no_warm_sta
         write_inputs(night, HISTORIES | {"more": {"t01": 2.0 + night.date.day}})
     run(nights[0], WARM)
     with_tomorrow = JobContext(nights[1], "collaborative", WARM)
-    recipe = live_ranker(with_tomorrow)
-    start = incremental.warm_start(with_tomorrow, recipe, 1)
+    ranker = live_ranker(with_tomorrow)
+    start = incremental.warm_start(with_tomorrow, ranker, 1)
     assert start is not None
     assert start.items.count() == 12
-    assert incremental.warm_start(with_tomorrow, recipe, 0) is None
-    assert incremental.warm_start(with_tomorrow, replace(recipe, digest="another"), 1) is None
+    assert incremental.warm_start(with_tomorrow, ranker, 0) is None
+    assert incremental.warm_start(with_tomorrow, replace(ranker, digest="another"), 1) is None
     backfilled = replace(nights[1], settings=nights[1].settings.model_copy(update={"backfill": True}))
     again = JobContext(backfilled, "collaborative", WARM)
-    assert incremental.warm_start(again, recipe, 1) is None
+    assert incremental.warm_start(again, ranker, 1) is None
     assert with_tomorrow.inputs["backfill|"] != again.inputs["backfill|"], "warm rows are not taken over for a cold night"
     run(nights[2], WARM)
-    assert incremental.warm_start(with_tomorrow, recipe, 1) is None
+    assert incremental.warm_start(with_tomorrow, ranker, 1) is None
     request = {field.name: None for field in table("deletions").schema} | {"user_hash": "0" * 64}
     ctx = JobContext(nights[3], "literal", WEEKLY)
     ctx.write_local("deletions/app_log", {nights[3].date.isoformat(): [request]}, {nights[3].date.isoformat(): {}})
     ctx.commit()
-    assert incremental.warm_start(JobContext(nights[3], "collaborative", WARM), recipe, 1) is None
+    assert incremental.warm_start(JobContext(nights[3], "collaborative", WARM), ranker, 1) is None

@@ -6,7 +6,7 @@ from jobs.erasure import lake_scan
 from jobs.erasure.published_nights import REDACTED, scrubbed, without_tracks
 from jobs.erasure.registry import texts
 from jobs.erasure.reports import without_examples
-from jobs.erasure.tokens import names_somebody
+from jobs.erasure.tokens import names_erased_user
 from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 from jobs.lake.files import File
 from jobs.lake.manifest import Manifest
@@ -34,7 +34,7 @@ def test_reason_with_a_deleted_name_becomes_neutral_and_keeps_the_genre_share() 
     for prefix in SIMILAR.values():
         assert without_names(prefix + "Army of Me by Björk", names) == NEUTRAL_SIMILAR
         assert without_names(prefix + "Army of Me by Björk and others", names) != NEUTRAL_SIMILAR
-    others = (SOUNDS_LIKE + "Joga", NEUTRAL_COLD_START, "popular: played by 3 listeners", BECAUSE + "Joga")
+    others = (SOUNDS_LIKE + "Joga", NEUTRAL_COLD_START, "popular: played by 3 people", BECAUSE + "Joga")
     for other in (BECAUSE + "Army of Me by Björk and others", *others):
         assert without_names(other, names) == other
 
@@ -64,7 +64,7 @@ def test_page_loses_only_the_examples_of_requesters_and_their_links() -> None:
     assert [n for n in (1, 2, 3, 4) if link.format(n).strip() in cut] == [2, 4]
     assert parts[1] in cut
     assert parts[3] in cut
-    assert cut.count("Cut out") == 2
+    assert cut.count("Removed: this user requested deletion") == 2
     assert cut.endswith("<footer>")
     assert without_examples(cut, requests) == cut
     assert without_examples(page, DeletionRequests({sha256("dora"): DeletionRequest(True)})) == page
@@ -83,7 +83,7 @@ def test_page_of_the_older_layout_loses_its_only_example() -> None:
 
 
 def test_texts_with_a_deleted_user_are_redacted_and_run_ids_stay() -> None:
-    names = names_somebody(DeletionRequests({**ANNA.by_hash, sha256("2026"): DeletionRequest(True)}), ())
+    names = names_erased_user(DeletionRequests({**ANNA.by_hash, sha256("2026"): DeletionRequest(True)}), ())
     run = {"_id": "20261114_1", "date": "2026-11-14", "error": "bad key {_id: 'anna|overall'}", "jobs": [{"seconds": 2026.0}]}
     assert scrubbed(run, names, ANNA) == {**run, "error": REDACTED}
     assert scrubbed({"_id": 1, "user_id": "anna"}, names, ANNA) is None

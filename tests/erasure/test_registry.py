@@ -23,7 +23,7 @@ def test_weights_fitted_to_plays_are_deleted_and_the_card_stays(tmp_path: Path) 
     card = registry.card("ranking")
     assert card is not None
     assert (card["digest"], card["settings"]) == (ranker, {"a": 1})
-    assert "forgotten" in card["weights"]
+    assert "deletion request" in card["weights"]
     with pytest.raises(LakeError, match="has no weights"):
         registry.load("ranking")
     model = registry.load("cnn")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.erasure.tokens import LONG_LINE, names_somebody, tokens
+from jobs.erasure.tokens import LONG_LINE, names_erased_user, tokens
 from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).filter(lambda t: t.strip() == t)
@@ -26,13 +26,13 @@ def test_id_in_json_matches_in_truncated_lines_and_after_garbage(
 ) -> None:
     line = json.dumps({"user_id": user, "track_id": other, "event": "teleport"}, ensure_ascii=ascii_only).encode()
     tail = line[: len(line) - min(cut, 20)]
-    assert names_somebody(request_for(user), ())(before + b" " + tail)
+    assert names_erased_user(request_for(user), ())(before + b" " + tail)
 
 
 @settings(derandomize=True, deadline=None)
 @given(user=PLAIN, before=GARBAGE, after=GARBAGE, left=BREAKS, right=BREAKS)
 def test_id_between_any_two_separators_matches(user: str, before: bytes, after: bytes, left: bytes, right: bytes) -> None:
-    assert names_somebody(request_for(user), ())(before + left + user.encode() + right + after)
+    assert names_erased_user(request_for(user), ())(before + left + user.encode() + right + after)
 
 
 @settings(derandomize=True, deadline=None)
@@ -43,13 +43,13 @@ def test_field_between_tabs_matches_in_either_encoding(code: str, user: str, oth
         line = "\t".join([*others, user, "many"]).encode(code)
     except UnicodeEncodeError:
         return
-    assert names_somebody(request_for(user), ())(line)
+    assert names_erased_user(request_for(user), ())(line)
 
 
 @settings(derandomize=True, deadline=None)
 @given(line=st.binary(max_size=300))
 def test_random_bytes_match_no_id(line: bytes) -> None:
-    assert not names_somebody(request_for("nobody whom any bytes would name"), ("ns",))(line)
+    assert not names_erased_user(request_for("nobody whom any bytes would name"), ("ns",))(line)
     assert "" not in tokens(line)
 
 
@@ -62,7 +62,7 @@ def test_random_bytes_match_no_id(line: bytes) -> None:
     ],
 )  # fmt: skip
 def test_quotings_of_an_id_match(line: bytes) -> None:
-    assert names_somebody(request_for("anna b."), ())(line)
+    assert names_erased_user(request_for("anna b."), ())(line)
 
 
 @pytest.mark.parametrize(
@@ -77,29 +77,29 @@ def test_quotings_of_an_id_match(line: bytes) -> None:
     ],
 )  # fmt: skip
 def test_encodings_of_an_id_match(line: bytes) -> None:
-    assert names_somebody(request_for("björk g."), ())(line)
+    assert names_erased_user(request_for("björk g."), ())(line)
 
 
 def test_plus_in_a_url_is_a_plus_or_a_space() -> None:
-    assert names_somebody(request_for("a+b@x.com"), ())(b"u=a+b%40x.com&t=1")
-    assert names_somebody(request_for("a b@x.com"), ())(b"u=a+b%40x.com&t=1")
+    assert names_erased_user(request_for("a+b@x.com"), ())(b"u=a+b%40x.com&t=1")
+    assert names_erased_user(request_for("a b@x.com"), ())(b"u=a+b%40x.com&t=1")
 
 
 def test_long_escaped_id_matches() -> None:
     user = "é b" * 100
-    assert names_somebody(request_for(user), ())(json.dumps({"user_id": user}).encode())
+    assert names_erased_user(request_for(user), ())(json.dumps({"user_id": user}).encode())
 
 
 def test_ids_match_with_their_namespace_and_pairs_need_both_ids() -> None:
-    assert names_somebody(request_for("lastfm:7"), ("lastfm",))(b'{"user_id": 7}')
-    assert not names_somebody(request_for("lastfm:7"), ("other",))(b'{"user_id": 7}')
-    pair = names_somebody(request_for("lastfm:7", "lastfm:t1"), ("lastfm",))
+    assert names_erased_user(request_for("lastfm:7"), ("lastfm",))(b'{"user_id": 7}')
+    assert not names_erased_user(request_for("lastfm:7"), ("other",))(b'{"user_id": 7}')
+    pair = names_erased_user(request_for("lastfm:7", "lastfm:t1"), ("lastfm",))
     assert pair(b"7\tt1\tmany")
     assert not pair(b"7\tt2\tmany")
 
 
 def test_many_quotes_take_linear_time() -> None:
-    matches = names_somebody(request_for("u"), ())
+    matches = names_erased_user(request_for("u"), ())
     assert not matches(b'"' * 100_000)
     assert not matches(b'\\"' * 50_000)
 
@@ -107,5 +107,5 @@ def test_many_quotes_take_linear_time() -> None:
 def test_line_over_the_limit_matches_without_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.erasure.tokens.tokens", lambda line: pytest.fail("it was taken apart"))
     line = b'{"user_id": "somebody"},' * (LONG_LINE // 24 + 1)
-    assert names_somebody(DeletionRequests({sha256("another"): DeletionRequest(True)}), ())(line)
-    assert not names_somebody(DeletionRequests({}), ())(line)
+    assert names_erased_user(DeletionRequests({sha256("another"): DeletionRequest(True)}), ())(line)
+    assert not names_erased_user(DeletionRequests({}), ())(line)

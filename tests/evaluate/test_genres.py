@@ -112,7 +112,7 @@ def test_figures_count_tested_tracks_only() -> None:
 
 def test_differences_are_paired_by_track() -> None:
     tracks = np.arange(TRACKS)
-    accuracy = {"mfcc_svm": np.zeros(TRACKS), "head": np.ones(TRACKS)}
+    accuracy = {"mfcc_svm": np.zeros(TRACKS), "logreg": np.ones(TRACKS)}
     rows: list[Row] = [{"model": name} for name in accuracy]
     add_differences(rows, accuracy, tracks)
     assert rows[0]["against"] == {}

@@ -44,9 +44,9 @@ def genres_of(spark: SparkSession) -> DataFrame:
 
 def test_fold_in_matches_the_last_half_step_of_mllib(training_data: TrainingData) -> None:
     """MLlib as the oracle of the objective and of its solution."""
-    strengths = build_confidence(training_data.train, MLLIB.min_rating)
-    users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
-    item_factors, user_factors = mllib_als.fit(strengths, users, items, MLLIB)
+    interactions = build_confidence(training_data.train, MLLIB.min_rating)
+    users, items = numbered(interactions, "user_id", "user"), numbered(interactions, "track_id", "item")
+    item_factors, user_factors = mllib_als.fit(interactions, users, items, MLLIB)
     ours = np.array(
         [row["factors"] for row in item_factors.join(items, "item").orderBy("track_id").collect()], dtype=np.float32
     )

@@ -56,12 +56,12 @@ def test_discovery_and_relistening_test_users_with_a_past(temporal: Split) -> No
     by_name = {task.name: task for task in temporal.tasks}
     assert pairs(by_name["discovery"].truth) == {("anna", "c"), ("anna", "d")}
     assert pairs(by_name["re-listening"].truth) == {("anna", "a")}
-    assert (by_name["discovery"].offered, by_name["re-listening"].offered) == ("exclude_seen", "only_seen")
+    assert (by_name["discovery"].candidate_filter, by_name["re-listening"].candidate_filter) == ("exclude_seen", "only_seen")
     assert pairs(by_name["discovery"].inputs) == {("anna", "a"), ("anna", "b")}
 
 
 def test_session_task_has_one_target_and_only_earlier_inputs(temporal: Split) -> None:
-    next_track, rest = (task for task in temporal.tasks if task.offered == "all")
+    next_track, rest = (task for task in temporal.tasks if task.candidate_filter == "all")
     in_order = ["a", "c", "d"]
     (query,) = {q for q, _ in pairs(next_track.truth)}
     position = int(query.rpartition("#")[2])
@@ -95,7 +95,7 @@ def test_input_sequence_is_the_look_back_in_play_order(spark: SparkSession) -> N
     played_tracks = [("a", "b")[n % 2] for n in range(9)]
     events = [play(user, t, 10 + n / 100, "s") for user in ("u1", "u2", "u3") for n, t in enumerate(played_tracks)]
     split = Temporal(START + dt.timedelta(days=9), session_look_back=3).split(interactions_of(spark, events))
-    for task in (task for task in split.tasks if task.offered == "all"):
+    for task in (task for task in split.tasks if task.candidate_filter == "all"):
         assert task.input_sequence is not None
         sequences: dict[str, dict[int, str]] = {}
         for row in task.input_sequence.collect():

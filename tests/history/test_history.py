@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.history.history import aggregate_events, build_eligible_users, build_history, counts_by_track, usable_events
-from jobs.lake.deletion_requests import user_hash, without_forgotten
+from jobs.lake.deletion_requests import user_hash, without_erased
 
 NIGHT = date(2026, 11, 14)
 NOON = datetime(2026, 11, 14, 12, tzinfo=UTC)
@@ -71,7 +71,7 @@ def test_deletion_requests_remove_only_their_users_and_pairs(spark: SparkSession
     seen_pairs = spark.createDataFrame([("a", "1"), ("b", "1"), ("b", "2")], "user_id string, track_id string")
     named = spark.createDataFrame([("a", None), ("b", "2")], "user_id string, track_id string")
     requests = named.select(user_hash().alias("user_hash"), "track_id")
-    assert without_forgotten(seen_pairs, requests).collect() == [("b", "1")]
+    assert without_erased(seen_pairs, requests).collect() == [("b", "1")]
 
 
 def test_users_with_a_profile_or_a_history_are_eligible(spark: SparkSession) -> None:

@@ -113,10 +113,10 @@ def test_rewritten_partition_has_only_the_new_rows(spark: SparkSession, tmp_path
 
 
 def test_root_folder_may_have_special_characters(spark: SparkSession, tmp_path: Path) -> None:
-    lake, neighbour = (Lake(str(tmp_path / "x y#1" / f"{mark} é%20[ab]{{c}}*") + "/") for mark in "?a")
+    lake, neighbor = (Lake(str(tmp_path / "x y#1" / f"{mark} é%20[ab]{{c}}*") + "/") for mark in "?a")
     assert not Path(lake.store.root).exists()
     folders = {}
-    for each in (lake, neighbour):
+    for each in (lake, neighbor):
         rows = spark.createDataFrame([("a", each.store.root), ("b", "2")], SHAPE)
         folders[each] = [each.write("mismatches/one", "2026-11-14", rows)[0]]
         days = each.write_partitioned("mismatches/one", rows.withColumn("dt", F.lit("2026-11-13")))

@@ -41,8 +41,8 @@ def test_gradients_equal_those_of_autograd() -> None:
     margin = (x * (y - z)).sum(1, keepdim=True) + same_taste - other
     loss = -torch.nn.functional.logsigmoid(margin).sum() + 0.07 / 2 * sum((part**2).sum() for part in (x, y, z))
     expected = torch.autograd.grad(loss, (x, y, z, same_taste))
-    for actual, wanted in zip(bpr._gradients(x, y, z, same_taste - other, 0.07), expected, strict=True):
-        torch.testing.assert_close(actual, wanted)
+    for actual, gradient in zip(bpr._gradients(x, y, z, same_taste - other, 0.07), expected, strict=True):
+        torch.testing.assert_close(actual, gradient)
 
 
 def test_adagrad_step_uses_the_sum_of_a_rows_gradients() -> None:

@@ -205,7 +205,7 @@ def test_augmentation_keeps_the_shape_and_repeats_with_its_seed() -> None:
 
 def test_invalid_inputs_raise_errors_that_name_them() -> None:
     mels, labels, tracks = rhythms(6)
-    with pytest.raises(ValueError, match=r"genre numbers must lie in 0\.\.2: got 0\.\.5"):
+    with pytest.raises(ValueError, match=r"genre numbers must be in 0\.\.2: got 0\.\.5"):
         clip_training.train(mels, labels + 3 * (labels == 2), tracks, SMALL)
     with pytest.raises(ValueError, match="need clips"):
         clip_training.train(mels[:, :100], labels, tracks, SMALL)

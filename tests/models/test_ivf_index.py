@@ -93,7 +93,7 @@ def test_items_of_very_different_norms_are_ranked_in_float64(search: Search, mon
     monkeypatch.undo()
     rng = np.random.default_rng(3)
     y = (rng.normal(size=(20_000, 16)) * 10.0 ** rng.uniform(-4, 0, (20_000, 1))).astype(np.float32)
-    # neighbours that float32 cannot tell apart
+    # neighbors that float32 cannot tell apart
     y[10_000:] = y[:10_000] * np.float32(1 + 1e-7)
     x = rng.normal(size=(300, 16)).astype(np.float32)
     assert listed(search(x, y, nothing(300, 20_000), 20), 300) == by_hand(x, y, nothing(300, 20_000), 20)
@@ -166,8 +166,8 @@ def test_approximate_search_has_high_recall(monkeypatch: pytest.MonkeyPatch) -> 
     x, y, seen = sampled(25_000)
     index = ivf_index.build_index(y)
     assert len(index.centroids) > 10 * ivf_index.PROBES
-    actual, wanted = ivf_index.search(x, index, seen, 20), exactly(x, y, seen, 20)
-    pairs = [one.row * len(y) + one.item for one in (actual, wanted)]
+    actual, expected = ivf_index.search(x, index, seen, 20), exactly(x, y, seen, 20)
+    pairs = [one.row * len(y) + one.item for one in (actual, expected)]
     assert np.isin(pairs[1], pairs[0]).mean() >= 0.98
 
 

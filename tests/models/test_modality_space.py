@@ -36,7 +36,7 @@ def by_hand(units: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(sum(weight / total * (units[name].astype(float) @ units[name].T) for name, weight in WEIGHTS.items()))
 
 
-def neighbours(space: ModalitySpace, label: np.ndarray, k: int) -> dict[int, list[int]]:
+def neighbors(space: ModalitySpace, label: np.ndarray, k: int) -> dict[int, list[int]]:
     rows = np.arange(len(label))
     actual = nearest_neighbors(space, exact_index.build_index(space.vectors), group_by_label(label), rows, k)
     return {row: actual.item[actual.row == row].tolist() for row in rows.tolist()}
@@ -45,13 +45,13 @@ def neighbours(space: ModalitySpace, label: np.ndarray, k: int) -> dict[int, lis
 def test_neighbors_equal_a_scan_of_all_pairs() -> None:
     units = sampled(3_000)
     label = RNG.integers(0, 2_000, 3_000)
-    actual, likeness = neighbours(concat_modalities(units, WEIGHTS), label, 7), by_hand(units)
+    actual, likeness = neighbors(concat_modalities(units, WEIGHTS), label, 7), by_hand(units)
     unknown = np.logical_not(np.hstack([*units.values()]).any(axis=1))
     for row in (*range(50), *np.flatnonzero(unknown)[:3]):
         able = np.where((label == label[row]) | unknown, -np.inf, likeness[row])
         assert len(actual[row]) == (0 if unknown[row] else 7)
         np.testing.assert_allclose(likeness[row][actual[row]], np.sort(able)[::-1][: len(actual[row])], atol=1e-4)
-    assert neighbours(concat_modalities(units, WEIGHTS), label, 7) == actual
+    assert neighbors(concat_modalities(units, WEIGHTS), label, 7) == actual
 
 
 def test_missing_modality_leaves_the_order_to_the_others_and_its_cosine_is_nan() -> None:
@@ -61,7 +61,7 @@ def test_missing_modality_leaves_the_order_to_the_others_and_its_cosine_is_nan()
     weights = {name: weight for name, weight in WEIGHTS.items() if name != "sound"}
     label = np.arange(200)
     full, rest = concat_modalities(units, WEIGHTS), concat_modalities(others, weights)
-    assert neighbours(full, label, 50)[0] == neighbours(rest, label, 50)[0]
+    assert neighbors(full, label, 50)[0] == neighbors(rest, label, 50)[0]
     cosines = full.cosines(np.array([0, 1]), np.array([1, 2]))
     assert np.isnan(cosines).tolist() == [[False, True, False], [False] * 3]
     expected = [float(units[name][1] @ units[name][2]) for name in WEIGHTS]

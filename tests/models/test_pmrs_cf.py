@@ -107,8 +107,8 @@ def test_percentiles_are_monotonic_in_scores(values: list[float]) -> None:
     scores = np.array([values], np.float32)
     percentile = percentiles(scores, csr_array(scores.shape, dtype=np.float32))[0]
     has_score = [t for t in range(len(values)) if scores[0, t] != 0]
-    wanted = sorted(has_score, key=lambda t: (-scores[0, t], t))
-    assert sorted(has_score, key=lambda t: -percentile[t]) == wanted
+    expected = sorted(has_score, key=lambda t: (-scores[0, t], t))
+    assert sorted(has_score, key=lambda t: -percentile[t]) == expected
     assert all(percentile[t] == -1 for t in range(len(values)) if t not in has_score)
 
 

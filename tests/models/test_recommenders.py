@@ -268,8 +268,8 @@ def test_fold_in_solves_the_weighted_least_squares_of_a_user() -> None:
     user_items[0, [2, 5, 9]] = [1, 8, 0.5]  # the last is below T_R: heard, and not liked
     objective = ALSObjective(1 / 4.0, 0.1 / 4.0, frequency_includes_unobserved=False)
     actual = ALSModel(items, objective).fold_in(csr_array(user_items))[0]
-    wanted, confidence = np.zeros(25), np.ones(25)
-    wanted[[2, 5]] = 1.0
+    preference, confidence = np.zeros(25), np.ones(25)
+    preference[[2, 5]] = 1.0
     confidence[[2, 5]] += 4.0 * np.array([1.0, 4.0])  # strength 1 + log2 R
     left = items.T @ (items * confidence[:, None]) + 0.1 * 2 * np.eye(3)
-    np.testing.assert_allclose(actual, np.linalg.solve(left, items.T @ (confidence * wanted)), rtol=1e-4)
+    np.testing.assert_allclose(actual, np.linalg.solve(left, items.T @ (confidence * preference)), rtol=1e-4)

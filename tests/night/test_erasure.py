@@ -32,7 +32,7 @@ from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from tests.night.published_night import PublishedNight, run_night
 
-NAME = "forgetful"
+NAME = "erasing"
 
 
 class Killed(BaseException):
@@ -98,7 +98,7 @@ def _copy_nights(published: PublishedNight, env: ErasureEnv) -> None:
 
 @pytest.fixture(scope="module")
 def env(published: PublishedNight, tmp_path_factory: pytest.TempPathFactory) -> ErasureEnv:
-    return ErasureEnv(published, tmp_path_factory.mktemp("forgetful"))
+    return ErasureEnv(published, tmp_path_factory.mktemp("erasing"))
 
 
 @pytest.fixture(scope="module")
@@ -205,10 +205,10 @@ def test_erasure_killed_four_times_removes_requested_data_and_nothing_else(
         with monkeypatch.context() as patch:
             kill_at_call(patch, owner, name, call)
             with pytest.raises(Killed):
-                run_named(env.settings, "forget", env.date)
+                run_named(env.settings, "erase", env.date)
         for manifest in env.manifests():  # the lake is valid after every kill
             assert len(env.rows(manifest)) == manifest.rows
-    done = run_named(env.settings, "forget", env.date)
+    done = run_named(env.settings, "erase", env.date)
     assert names_containing(env, *requests["users"]) == set()
     assert names_containing_pairs(env, requests) == []
     assert not env.lake.store.exists("checkpoints/collaborative")
@@ -217,7 +217,7 @@ def test_erasure_killed_four_times_removes_requested_data_and_nothing_else(
     others = [key for key in before if key[0] != "candidate_fingerprints"]
     assert {key: after.get(key) for key in others} == {key: before[key] for key in others}
     page = env.report.read_text()
-    assert page.count("Cut out") == 1
+    assert page.count("Removed: this user requested deletion") == 1
     assert len(re.findall('<code class="user">', page)) == len(re.findall('<a class="example"', page)) > 1
     check_manifests_and_counts(env, old, done)
 
@@ -285,14 +285,14 @@ def test_erasure_without_new_requests_changes_nothing_and_a_reread_log_is_cleane
     env: ErasureEnv, requests: dict[str, Any]
 ) -> None:
     before = {(m.table, m.date): m for m in env.manifests()}
-    run_named(env.settings, "forget", env.date)
+    run_named(env.settings, "erase", env.date)
     assert {(m.table, m.date): m for m in env.manifests()} == before
     run_named(env.settings, "events", env.date)
     assert {(m.table, m.date): m for m in env.manifests()} == before, "raw logs were read again"
     run_named(env.settings, "events", env.date, force=True)
     assert names_containing(env, requests["garbled"]) == {"quarantine/app_log"}
     run_named(env.settings, "snapshots", env.date)
-    run_named(env.settings, "forget", env.date)
+    run_named(env.settings, "erase", env.date)
     assert names_containing(env, *requests["users"]) == set()
     assert names_containing_pairs(env, requests) == []
 

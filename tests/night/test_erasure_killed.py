@@ -1,4 +1,4 @@
-"""The job `forget` in a separate process, killed by SIGKILL at three points; then a rerun of an older date.
+"""The job `erase` in a separate process, killed by SIGKILL at three points; then a rerun of an older date.
 
 Each real kill costs the start of a Spark process. tests/night/test_erasure.py simulates more points by exceptions.
 """
@@ -28,7 +28,7 @@ from tests.night.published_night import QUICK_JAVA
 
 DAY = dt.date(2026, 11, 14)
 DAYS = (DAY - dt.timedelta(days=1), DAY)
-GONE, REQUESTER, PAIR = "forget-me-77", "requester-88", "T5"
+GONE, REQUESTER, PAIR = "erase-me-77", "requester-88", "T5"
 DRIVER = f"""
 import datetime, importlib, os, signal, sys
 
@@ -46,7 +46,7 @@ def call_or_die(*given, **named):
 setattr(target, name, call_or_die)
 from jobs.runner import run_named
 from jobs.settings import Settings
-run_named(Settings(holder_pid=os.getpid()), "forget", datetime.date({DAY:%Y, %-m, %-d}))
+run_named(Settings(holder_pid=os.getpid()), "erase", datetime.date({DAY:%Y, %-m, %-d}))
 """
 KILLS = [
     ("jobs.lake.lake", "Lake", "rewrite", 2),  # one part is amended, the next one is not started
@@ -79,7 +79,7 @@ class ErasureEnv:
             run_named(self.settings, job, day, force=force)
 
     def run_killed(self, *point: Any) -> None:
-        """Run `forget` in a process that kills itself at the given point."""
+        """Run `erase` in a process that kills itself at the given point."""
         uri = self.settings.mongo_uri.get_secret_value() if self.settings.mongo_uri else ""
         options = {"VAR": self.settings.var, "SOURCES": self.settings.sources, "MONGO_URI": uri, "MASTER": "local[2]"}
         environment = os.environ | {f"PMRS_{name}": str(value) for name, value in options.items()}
@@ -143,7 +143,7 @@ def _lines(day: dt.date) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory, mongo_uri: SecretStr, spark: SparkSession) -> ErasureEnv:
     env = ErasureEnv(tmp_path_factory.mktemp("killed"), mongo_uri)
-    env.run("events", "snapshots", "forget")
+    env.run("events", "snapshots", "erase")
     env.publish()
     return env
 
@@ -158,7 +158,7 @@ def test_killed_erasure_resumes_and_logs_each_removal_once(env: ErasureEnv) -> N
         env.run_killed(*point)
         env.row_counts()
     assert env.names_containing_user()
-    env.run("forget")
+    env.run("erase")
     assert env.names_containing_user() == set()
     assert env.count_pair() == 0
     after = env.row_counts()
@@ -183,10 +183,10 @@ def read_erasures(env: ErasureEnv) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_rerun_of_an_older_date_restores_no_deleted_data(env: ErasureEnv) -> None:
     before = env.row_counts()
-    env.run("events", "snapshots", "forget", day=DAYS[0])
+    env.run("events", "snapshots", "erase", day=DAYS[0])
     assert env.names_containing_user() == set()
     env.run("events", day=DAYS[0], force=True)
-    env.run("snapshots", "forget", day=DAYS[0])
+    env.run("snapshots", "erase", day=DAYS[0])
     assert env.names_containing_user() == set()
     assert env.count_pair() == 0
     after = env.row_counts()

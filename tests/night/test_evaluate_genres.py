@@ -12,7 +12,7 @@ from jobs.evaluate.genres.report_tables import COLUMNS, genres_page, model_rows
 from jobs.evaluate.report import EvaluationReport, no_progress
 from tests.night.published_night import PublishedNight
 
-QUICK, MODELS = Config(folds=2, seeds=1), ("prior", "mfcc_svm", "logistic", "head")
+QUICK, MODELS = Config(folds=2, seeds=1), ("prior", "mfcc_svm", "logistic", "logreg")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def report(published: PublishedNight) -> EvaluationReport:
 
 def test_head_beats_the_prior_on_the_sample(report: EvaluationReport) -> None:
     accuracy = {row["model"]: row["accuracy"]["mean"] for row in report["results"]}
-    assert accuracy["head"] > accuracy["prior"] + 0.3
+    assert accuracy["logreg"] > accuracy["prior"] + 0.3
     assert report["tested"] == report["tracks"] > 20
     assert report["synthetic"]
     assert "SYNTHETIC" in genres_page(report).markdown()
@@ -36,7 +36,7 @@ def test_report_is_stored_as_file_plots_and_documents(published: PublishedNight,
     with published.store() as store:
         stored = {row["model"]: row for row in store.quality.find({"kind": "genres", "date": report["date"]})}
     assert set(stored) == set(MODELS)
-    assert stored["head"]["accuracy"] == report["results"][-1]["accuracy"]
+    assert stored["logreg"]["accuracy"] == report["results"][-1]["accuracy"]
 
 
 def test_second_run_uses_the_stored_predictions(published: PublishedNight, report: EvaluationReport) -> None:

@@ -18,7 +18,7 @@ from jobs.publish.collections import INDEXES, VALIDATORS
 from jobs.publish.insert import insert_all, prepare
 from jobs.settings import Settings
 
-COSINE = {"score": 0.5, "cos_collaborative": 0.8, "top_modality": "collaborative", "why": "heard by the same listeners"}
+COSINE = {"score": 0.5, "cos_collaborative": 0.8, "top_modality": "collaborative", "why": "played by the same people"}
 ROWS: dict[str, list[dict[str, Any]]] = {
     "similar_tracks": [
         {"track_id": "t1", "rank": 1, "similar_id": "t2", **COSINE}, {"track_id": "t1", "rank": 2, "similar_id": "t3", **COSINE},
@@ -106,9 +106,9 @@ def mixed(**change: Any) -> dict[str, list[dict[str, Any]]]:
         ),
         ({"similar_artists": [ROWS["similar_artists"][0] | {"score": float("nan")}]}, "similar_artists: 1 lists with scores"),
         ({"artist_radio": [ROWS["artist_radio"][0], ROWS["artist_radio"][1] | {"track_id": "t1"}]}, "artist_radio: 1 lists with"),
-        (mixed(score=None), "daily_mixes: 1 lists with scores that are no number"),
+        (mixed(score=None), "daily_mixes: 1 lists with scores outside 0 to 1"),
         (mixed(user_id="eve", rank=1), "mixes of 1 users who must not have any"),
-        (mixed(track_id="t3"), "1 tracks that their user wants forgotten"),
+        (mixed(track_id="t3"), "1 tracks that their user has erased"),
         (mixed(track_id="t4"), "1 tracks that are marked as unseen and are not"),
     ],
 )

@@ -40,26 +40,26 @@ def test_valid_night_returns_its_counts(spark: SparkSession, expected: Expected)
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "there is no list at all"),
+        ([], "there are no lists"),
         (GOOD[:1] + GOOD[2:], "1 lists shorter or longer"),
         (GOOD[:2] + GOOD[3:], "1 lists shorter or longer"),
         (GOOD[:3], "1 lists shorter or longer"),
         ([*GOOD, ("ann", "overall", 3, "t9", 0.1)], "1 lists longer than N"),
-        ([*GOOD[1:], ("ann", "overall", 1, "t2", 1.0)], "1 lists with a track twice or a place missing"),
-        ([*GOOD[1:], ("ann", "overall", 3, "t1", 1.0)], "1 lists with a track twice or a place missing"),
-        ([*GOOD[1:], ("ann", "overall", 2, "t1", 1.0)], "1 lists with a track twice or a place missing"),
-        ([*GOOD[1:], ("ann", "overall", 1, "t3", 1.0)], "1 tracks that their user has heard"),
-        ([*GOOD[:2], ("ann", "Rock", 1, "t2", 1.0), GOOD[3]], "1 tracks that do not belong to the genre of their list"),
+        ([*GOOD[1:], ("ann", "overall", 1, "t2", 1.0)], "1 lists with a repeated track or a missing rank"),
+        ([*GOOD[1:], ("ann", "overall", 3, "t1", 1.0)], "1 lists with a repeated track or a missing rank"),
+        ([*GOOD[1:], ("ann", "overall", 2, "t1", 1.0)], "1 lists with a repeated track or a missing rank"),
+        ([*GOOD[1:], ("ann", "overall", 1, "t3", 1.0)], "1 tracks that their user has seen"),
+        ([*GOOD[:2], ("ann", "Rock", 1, "t2", 1.0), GOOD[3]], "1 tracks that are not of the genre of their list"),
         ([*GOOD, ("eve", "overall", 1, "t1", 1.0)], "1 lists of users who must not have any"),
-        ([*GOOD[:3], ("bob", "overall", 1, "t3", float("nan"))], "1 scores that are no number"),
-        ([*GOOD[:3], ("bob", "overall", 1, "t3", 1.1)], "1 scores that are no number"),
-        ([*GOOD[:3], ("bob", "overall", 1, "t3", None)], "1 scores that are no number"),
+        ([*GOOD[:3], ("bob", "overall", 1, "t3", float("nan"))], "1 scores outside 0 to 1"),
+        ([*GOOD[:3], ("bob", "overall", 1, "t3", 1.1)], "1 scores outside 0 to 1"),
+        ([*GOOD[:3], ("bob", "overall", 1, "t3", None)], "1 scores outside 0 to 1"),
     ],
 )  # fmt: skip
 def test_invalid_rows_raise_with_the_problem(
     spark: SparkSession, expected: Expected, rows: list[tuple[str, str, int, str, float | None]], message: str
 ) -> None:
-    with pytest.raises(AuditError, match=f"^The night is not published: {message}.*The live night stays.$"):
+    with pytest.raises(AuditError, match=f"^The night is not published: {message}.*The live night is unchanged.$"):
         audit(night(spark, *rows), expected)
 
 

@@ -40,9 +40,9 @@ def history(spark: SparkSession, ratings: csr_array) -> DataFrame:
 
 def factorize(history: DataFrame, store: FileStore) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
     """Return item and user factors in the order of their ids, and the iterations reported."""
-    strengths, done = build_confidence(history, CONFIG.min_rating), list[int]()
-    users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
-    with ials.factorize(strengths, users, items, CONFIG, done.append, store) as frames:
+    interactions, done = build_confidence(history, CONFIG.min_rating), list[int]()
+    users, items = numbered(interactions, "user_id", "user"), numbered(interactions, "track_id", "item")
+    with ials.factorize(interactions, users, items, CONFIG, done.append, store) as frames:
         tables = [frame.orderBy(frame.columns[0]).toArrow() for frame in frames]
     assert tables[0]["track_id"].to_pylist() == [f"t{t:02d}" for t in range(TRACKS)]
     assert tables[1]["user_id"].to_pylist() == [f"u{u:02d}" for u in range(USERS)]
@@ -56,7 +56,7 @@ def test_spark_gives_the_bits_of_one_machine(
 ) -> None:
     monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
     if location == "tasks":
-        monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+        monkeypatch.setattr(als_blocks, "INTERACTION_BYTES", 2**40)
     item_factors, user_factors, done = factorize(history, FileStore(str(tmp_path)))
     assert done == [1, 2, 3]
     np.testing.assert_array_equal(item_factors, model.fit(ratings, CONFIG))
@@ -69,17 +69,17 @@ def test_spark_gives_the_bits_of_one_machine(
 def test_blocks_have_equal_sizes_for_rows_in_any_order(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first three of forty tracks have most interactions, as if ids were ordered by popularity."""
     monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 30)
-    likes = csr_array(np.arange(40)[None] < np.array([[40], [40], [40], *[[1 + n % 4] for n in range(37)]]), dtype=np.float32)
-    counts = np.diff(likes.indptr)
-    local = [likes[span].nnz for span in model.row_blocks(likes)]
-    assert sum(local) == likes.nnz
+    matrix = csr_array(np.arange(40)[None] < np.array([[40], [40], [40], *[[1 + n % 4] for n in range(37)]]), dtype=np.float32)
+    counts = np.diff(matrix.indptr)
+    local = [matrix[span].nnz for span in model.row_blocks(matrix)]
+    assert sum(local) == matrix.nnz
     assert max(local) <= 30 + counts.max()
     assert len(local) > 5
-    rows = [(f"u{u:02d}", f"t{t:02d}", 1.0) for t, u in zip(*likes.nonzero(), strict=True)]
-    strengths = spark.createDataFrame(rows, "user_id string, track_id string, strength float")
-    tracks = numbered(strengths, "track_id", "item").orderBy("item").collect()
-    blocks_of_likes = np.bincount([row["item_block"] for row in tracks], weights=[row["likes"] for row in tracks])
-    assert blocks_of_likes[blocks_of_likes > 0].tolist() == local
+    rows = [(f"u{u:02d}", f"t{t:02d}", 1.0) for t, u in zip(*matrix.nonzero(), strict=True)]
+    interactions = spark.createDataFrame(rows, "user_id string, track_id string, confidence float")
+    tracks = numbered(interactions, "track_id", "item").orderBy("item").collect()
+    blocks_of_interactions = np.bincount([row["item_block"] for row in tracks], weights=[row["n_interactions"] for row in tracks])
+    assert blocks_of_interactions[blocks_of_interactions > 0].tolist() == local
 
 
 def test_driver_of_a_cluster_fits_only_few_interactions(history: DataFrame) -> None:
@@ -87,13 +87,13 @@ def test_driver_of_a_cluster_fits_only_few_interactions(history: DataFrame) -> N
     assert als_blocks.fits_here(cluster, 1_000, 1_000)
     assert not als_blocks.fits_here(cluster, 1_001, 1_000)
     assert als_blocks.fits_here(history, 1_001, 1_000)
-    assert not als_blocks.fits_here(history, 2**31 // als_blocks.LIKE_BYTES + 1, 1_000)
+    assert not als_blocks.fits_here(history, 2**31 // als_blocks.INTERACTION_BYTES + 1, 1_000)
 
 
 def test_number_of_threads_changes_no_bit(ratings: csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "BLOCK_INTERACTIONS", 60)
-    likes = confidence_weights(ratings, 1.0)
-    one, three = (model.fit_als(likes, CONFIG, threads=threads) for threads in (1, 3))
+    interactions = confidence_weights(ratings, 1.0)
+    one, three = (model.fit_als(interactions, CONFIG, threads=threads) for threads in (1, 3))
     np.testing.assert_array_equal(one, three)
-    alone, together = (model.fold_in(likes, one, CONFIG, threads=threads) for threads in (1, 3))
+    alone, together = (model.fold_in(interactions, one, CONFIG, threads=threads) for threads in (1, 3))
     np.testing.assert_array_equal(alone, together)

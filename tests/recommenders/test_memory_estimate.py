@@ -21,49 +21,49 @@ TASTE_PROFILE = Counts(Side(1_019_318, 48_373_586, 4_400, "user"), Side(384_546,
 
 
 @pytest.fixture(scope="module")
-def strengths(spark: SparkSession) -> DataFrame:
+def interactions(spark: SparkSession) -> DataFrame:
     """Nine interactions: user anna has four of them, track `hit` three."""
     pairs = [("anna", t) for t in ("hit", "b", "c", "d")] + [("bert", "hit"), ("bert", "b"), ("carl", "hit")]
     pairs += [("dora", "c"), ("emil", "d")]
-    return spark.createDataFrame([(u, t, 1.0) for u, t in pairs], "user_id string, track_id string, strength float")
+    return spark.createDataFrame([(u, t, 1.0) for u, t in pairs], "user_id string, track_id string, confidence float")
 
 
-def counts_of(strengths: DataFrame) -> Counts:
-    return counted(numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item"))
+def counts_of(interactions: DataFrame) -> Counts:
+    return counted(numbered(interactions, "user_id", "user"), numbered(interactions, "track_id", "item"))
 
 
-def test_counts_include_the_longest_rows(strengths: DataFrame) -> None:
-    actual = counts_of(strengths)
+def test_counts_include_the_longest_rows(interactions: DataFrame) -> None:
+    actual = counts_of(interactions)
     assert (actual.users, actual.tracks) == (Side(5, 9, 4, f"the user of SHA-256 {ANNA}..."), Side(4, 9, 3, "track hit"))
 
 
-def test_digest_depends_on_the_interactions_and_not_on_their_order(strengths: DataFrame) -> None:
-    digest = counts_of(strengths).digest
-    assert counts_of(strengths.orderBy("track_id").repartition(3)).digest == digest
-    stronger = F.when(F.col("user_id") == "emil", F.lit(2.0)).otherwise(F.col("strength")).cast("float")
+def test_digest_depends_on_the_interactions_and_not_on_their_order(interactions: DataFrame) -> None:
+    digest = counts_of(interactions).digest
+    assert counts_of(interactions.orderBy("track_id").repartition(3)).digest == digest
+    stronger = F.when(F.col("user_id") == "emil", F.lit(2.0)).otherwise(F.col("confidence")).cast("float")
     swapped = F.when(F.col("user_id") == "emil", "c").when(F.col("user_id") == "dora", "d").otherwise(F.col("track_id"))
-    for other in (strengths.withColumn("strength", stronger), strengths.withColumn("track_id", swapped)):
+    for other in (interactions.withColumn("confidence", stronger), interactions.withColumn("track_id", swapped)):
         assert counts_of(other).digest != digest
 
 
-def test_fitting_plan_logs_one_line_with_its_estimate(strengths: DataFrame) -> None:
+def test_fitting_plan_logs_one_line_with_its_estimate(interactions: DataFrame) -> None:
     with patch.object(memory_estimate.LOG, "info") as info:
-        assert on_driver(strengths, counts_of(strengths), CONFIG)
+        assert on_driver(interactions, counts_of(interactions), CONFIG)
     (line,) = info.call_args_list
-    assert {"users": 5, "tracks": 4, "likes": 9, "longest_user": 4, "longest_track": 3}.items() <= line.kwargs.items()
+    assert {"users": 5, "tracks": 4, "interactions": 9, "longest_user": 4, "longest_track": 3}.items() <= line.kwargs.items()
     # interactions, factors of nine rows, ids, and the longest row
-    needed = 9 * als_blocks.LIKE_BYTES + 4 * 8 * 9 + 60 * 9 + 12 * 8 * 4
+    needed = 9 * als_blocks.INTERACTION_BYTES + 4 * 8 * 9 + 60 * 9 + 12 * 8 * 4
     assert line.kwargs["estimates"] == f"{needed / 1024:.1f} KiB on the driver"
 
 
 def test_fit_runs_in_tasks_when_the_driver_is_one_byte_short(
-    strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
+    interactions: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = counts_of(strengths)
+    counts = counts_of(interactions)
     monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", driver_estimate(counts, CONFIG.rank).bytes)
-    assert on_driver(strengths, counts, CONFIG)
+    assert on_driver(interactions, counts, CONFIG)
     monkeypatch.setattr(memory_estimate, "DRIVER_BYTES", driver_estimate(counts, CONFIG.rank).bytes - 1)
-    assert not on_driver(strengths, counts, CONFIG)
+    assert not on_driver(interactions, counts, CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -74,45 +74,45 @@ def test_fit_runs_in_tasks_when_the_driver_is_one_byte_short(
     ],
 )
 def test_too_large_plan_raises_with_numbers_and_settings_before_collecting(
-    strengths: DataFrame, limit: str, location: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    interactions: DataFrame, limit: str, location: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    users, items = numbered(strengths, "user_id", "user"), numbered(strengths, "track_id", "item")
-    monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+    users, items = numbered(interactions, "user_id", "user"), numbered(interactions, "track_id", "item")
+    monkeypatch.setattr(als_blocks, "INTERACTION_BYTES", 2**40)
     monkeypatch.setattr(memory_estimate, limit, 500)
     iterations: list[int] = []
     store = FileStore(str(tmp_path))
-    message = f"Factors of 5 users and 4 tracks by 8 numbers, of 9 likes, need {location}.*, more than 500 bytes; "
-    message += f"take a lower rank than 8 or a higher min_rating than 2 in the recipe, or {setting}"
+    message = f"Factors of 5 users and 4 tracks by 8 numbers, of 9 interactions, need {location}.*, more than 500 bytes; "
+    message += f"take a lower rank than 8 or a higher min_rating than 2 in the ranker's settings, or {setting}"
     with (
         patch.object(ials, "collect_arrow", side_effect=AssertionError("collected")),
         pytest.raises(LakeError, match=message),
-        ials.factorize(strengths, users, items, CONFIG, iterations.append, store),
+        ials.factorize(interactions, users, items, CONFIG, iterations.append, store),
     ):
         pass
     assert not iterations
 
 
-def test_message_names_a_much_longer_row(strengths: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+def test_message_names_a_much_longer_row(interactions: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(als_blocks, "INTERACTION_BYTES", 2**40)
     monkeypatch.setattr(memory_estimate, "TASK_BYTES", 500)
-    with pytest.raises(LakeError, match=f"the longest row, the user of SHA-256 {ANNA}[.]{{3}} with 4 likes 384 bytes"):
-        on_driver(strengths, counts_of(strengths), CONFIG)
+    with pytest.raises(LakeError, match=f"the longest row, the user of SHA-256 {ANNA}[.]{{3}} with 4 interactions 384 bytes"):
+        on_driver(interactions, counts_of(interactions), CONFIG)
     loved = Counts(Side(90_000_000, 400_000_000, 5, "user"), Side(9, 400_000_000, 60_000_000, "track hit"))
     *_, task = block_estimates(loved, 8, 2**63)
     largest = max(task.parts, key=lambda part: task.parts[part])
-    assert largest == "the longest row, track hit with 60,000,000 likes"
+    assert largest == "the longest row, track hit with 60,000,000 interactions"
 
 
 def test_result_larger_than_the_limit_of_spark_raises(
-    spark: SparkSession, strengths: DataFrame, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, interactions: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(als_blocks, "LIKE_BYTES", 2**40)
+    monkeypatch.setattr(als_blocks, "INTERACTION_BYTES", 2**40)
     assert memory_estimate._most_result(spark) == 3 * 2**30, "spark_conf/local.conf"
     monkeypatch.setattr(memory_estimate, "_most_result", lambda _: 100)
     with pytest.raises(
         LakeError, match=r"need 160 bytes in one result for the driver .* raise spark.driver.maxResultSize"
     ):
-        on_driver(strengths, counts_of(strengths), CONFIG)
+        on_driver(interactions, counts_of(interactions), CONFIG)
 
 
 def test_taste_profile_fits_and_ten_times_as_many_users_do_not() -> None:
@@ -135,5 +135,5 @@ def test_too_large_lists_raise_with_a_block_size_that_fits() -> None:
     memory_estimate.require_lists(100_000_000, 2_000_000, fitting, setting)
     with pytest.raises(LakeError, match="take users_per_block"):
         memory_estimate.require_lists(100_000_000, 2_000_000, fitting + 1, setting)
-    with pytest.raises(LakeError, match="a smaller recipe"):
+    with pytest.raises(LakeError, match="a smaller ranker"):
         memory_estimate.require_lists(3 * 2**30, 1_000, 0, setting)

@@ -47,7 +47,7 @@ def item(rank: int | None, previous_rank: int | None, **other: Any) -> dict[str,
 
 
 def example(number: int = 1, user: str = "user-one", **other: Any) -> dict[str, Any]:
-    row = {"section": f"example-{number}", "role": "Longest history", "user_id": user, "heard": 12,
+    row = {"section": f"example-{number}", "role": "Longest history", "user_id": user, "n_seen": 12,
            "best_rated": [{"track_id": "T9", "title": None, "artist": None, "rating": 5.0, "plays": 3}],
            "items": [item(1, 3), item(2, None), item(3, 3)], "removed": [item(None, 1, title="Old song")], "n_new": 1,
            "had_list": True}  # fmt: skip
@@ -58,7 +58,7 @@ def run_info(**other: Any) -> RunInfo:
     facts: dict[str, Any] = {
         "date": DATE, "run_id": RUN, "sources": "small", "synthetic": True, "live_run": RUN, "is_newest": True,
         "stages": [Stage("events", 20.0, False, 18.0), Stage("mel", 0.4, True)],
-        "previous": {"users": 99, "offered": 50, "offered_share": 0.5, "hit_share": 0.2, "lines": 4_100, "quarantined": 10},
+        "previous": {"users": 99, "recommended": 50, "recommended_share": 0.5, "hit_share": 0.2, "lines": 4_100, "quarantined": 10},
         "documents": {"recommendations": 800, "lists": 800, "classified_music": 120}, "genre_model": None, "code": "c0de",
         "ranker": "Ranked with something.",
     }  # fmt: skip
@@ -66,11 +66,11 @@ def run_info(**other: Any) -> RunInfo:
 
 
 LISTS: dict[str, Any] = {
-    "first": False, "length": 20, "users": 100, "listeners": 100, "heard": 100, "profiled": 90, "full": 100, "short": 0,
+    "first": False, "length": 20, "users": 100, "eligible": 100, "with_history": 100, "with_profile": 90, "full": 100, "short": 0,
     "listless": 0, "personal": 95, "partly": 4, "popular": 1, "both": 98, "new": 2, "gone": 1, "unchanged": 10, "stayed": 1_500,
     "overlap_10": 0.8, "overlap_20": 0.75, "shift": 2.25,
 }  # fmt: skip
-COVERAGE = {"tracks": 120, "titled": 118, "with_genre": 110, "audio": 30, "mel": 29, "offered": 60, "offered_overall": 55,
+COVERAGE = {"tracks": 120, "titled": 118, "with_genre": 110, "audio": 30, "mel": 29, "recommended": 60, "recommended_overall": 55,
             "slots": 2_000, "unplayed": 20, "unplayed_slots": 100, "hit_slots": 400}  # fmt: skip
 
 

@@ -49,7 +49,8 @@ TIERS = {"newcomer": ["popular", "fallback_unplayed"], "turned": ["personal", "p
 def test_compare_equals_hand_computed_counts(spark: SparkSession, users: tuple[DataFrame, DataFrame]) -> None:
     figures = compare(user_lists(*users, ranked(spark, CURRENT, TIERS), ranked(spark, PREVIOUS)), 4, False)
     assert figures == {
-        "first": False, "length": 4, "users": 5, "listeners": 6, "heard": 5, "profiled": 2, "full": 3, "short": 2, "listless": 1,
+        "first": False, "length": 4, "users": 5, "eligible": 6, "with_history": 5, "with_profile": 2,
+        "full": 3, "short": 2, "listless": 1,
         "personal": 3, "partly": 1, "popular": 1, "both": 4, "new": 1, "gone": 1, "unchanged": 1,
         # 3 of moved's, 4 of same's, 2 of turned's, 12 of long's; they moved by 1+1+0, 0, 1+1 and 1+1+2 ranks
         "stayed": 21, "shift": round(8 / 21, 6),

@@ -46,16 +46,16 @@ def frames(spark: SparkSession) -> dict[str, DataFrame]:
         frames_["previous"],
         frames_["mel"],
     )
-    listeners = spark.createDataFrame(list(HISTORY_LENGTH.items()), "user_id string, n_seen long")
+    eligible = spark.createDataFrame(list(HISTORY_LENGTH.items()), "user_id string, n_seen long")
     profiles = spark.createDataFrame([], "user_id string")
-    frames_["lists"] = user_lists(listeners, profiles, frames_["current"], frames_["previous"])
-    frames_["first"] = user_lists(listeners, profiles, frames_["current"], None)
+    frames_["lists"] = user_lists(eligible, profiles, frames_["current"], frames_["previous"])
+    frames_["first"] = user_lists(eligible, profiles, frames_["current"], None)
     return frames_
 
 
 def test_coverage_counts_each_track_once(frames: dict[str, DataFrame]) -> None:
     assert music.coverage(frames["music"]) == {
-        "tracks": 9, "titled": 7, "with_genre": 7, "audio": 2, "mel": 1, "offered": 6, "offered_overall": 5, "slots": 11,
+        "tracks": 9, "titled": 7, "with_genre": 7, "audio": 2, "mel": 1, "recommended": 6, "recommended_overall": 5, "slots": 11,
         "unplayed": 5, "unplayed_slots": 1, "hit_slots": 10,
     }  # fmt: skip
 
@@ -104,7 +104,7 @@ def test_example_users_are_distinct_and_follow_the_roles(frames: dict[str, DataF
     assert {role: user["user_id"] for role, user in chosen.items()} == {
         "longest": "old", "shortest": "young", "newcomer": "nobody", "changed": "mixed",
     }  # fmt: skip
-    assert {role: user["heard"] for role, user in chosen.items()} == {
+    assert {role: user["n_seen"] for role, user in chosen.items()} == {
         "longest": 9,
         "shortest": 2,
         "newcomer": 0,
@@ -122,7 +122,7 @@ def test_example_users_are_distinct_and_follow_the_roles(frames: dict[str, DataF
 
 
 def test_example_has_new_and_removed_tracks(frames: dict[str, DataFrame]) -> None:
-    chosen = {"longest": {"user_id": "old", "heard": 9}, "changed": {"user_id": "young", "heard": 2}}
+    chosen = {"longest": {"user_id": "old", "n_seen": 9}, "changed": {"user_id": "young", "n_seen": 2}}
     users = ["old", "young"]
     changes = examples.list_changes(users, frames["current"], frames["previous"], frames["music"])
     old, young = examples.build_examples(
@@ -136,5 +136,5 @@ def test_example_has_new_and_removed_tracks(frames: dict[str, DataFrame]) -> Non
     assert (old["removed"], old["n_new"], old["had_list"]) == ([], 0, True)
     assert [(i["track_id"], i["rank"], i["previous_rank"]) for i in young["items"]] == [("a", 1, None), ("d", 2, 1)]
     assert [(i["title"], i["previous_rank"]) for i in young["removed"]] == [("Title f", 2)]
-    assert (young["n_new"], young["section"], young["heard"]) == (1, "example-2", 2)
+    assert (young["n_new"], young["section"], young["n_seen"]) == (1, "example-2", 2)
     assert [(i["track_id"], i["rating"]) for i in old["best_rated"]] == [("a", 5.0), ("b", 5.0), ("c", 5.0), ("d", 5.0)]

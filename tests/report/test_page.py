@@ -133,7 +133,7 @@ def test_input_text_is_escaped() -> None:
     assert "".join(parsed.text).count(bad) >= 8
     assert len(EXAMPLE.findall(page)) == 1
     assert bad not in without_examples(page, DeletionRequests({sha256(bad): DeletionRequest(True)}))
-    assert "Cut out" in without_examples(page, DeletionRequests({sha256(bad): DeletionRequest(True)}))
+    assert "Removed: this user requested deletion" in without_examples(page, DeletionRequests({sha256(bad): DeletionRequest(True)}))
 
 
 def test_user_ids_are_in_example_sections_only() -> None:

@@ -1,4 +1,4 @@
-"""Neighbours recover the planted taste groups; a popularity list does not."""
+"""Neighbors recover the planted taste groups; a popularity list does not."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -39,16 +39,16 @@ def precision(world: World, scores: np.ndarray, seen: np.ndarray) -> float:
     return float((groups[best] == user_groups[:, None]).mean())
 
 
-def test_neighbour_lists_recover_the_groups_and_popularity_does_not(world: World) -> None:
+def test_neighbor_lists_recover_the_groups_and_popularity_does_not(world: World) -> None:
     matrix = plays(world)
     seen = matrix.toarray() > 0
     sizes = np.asarray(matrix.sum(axis=0)).ravel()
     overlap = (matrix.T @ matrix).toarray() / np.sqrt(np.maximum(np.outer(sizes, sizes), 1))
     np.fill_diagonal(overlap, 0)
-    by_neighbours = precision(world, matrix @ overlap, seen)
+    by_neighbors = precision(world, matrix @ overlap, seen)
     by_popularity = precision(world, np.tile(sizes, (len(seen), 1)), seen)
-    assert by_neighbours > 0.8
-    assert by_neighbours >= 3 * by_popularity
+    assert by_neighbors > 0.8
+    assert by_neighbors >= 3 * by_popularity
 
 
 def test_sample_has_the_expected_scale(world: World) -> None:

@@ -54,7 +54,7 @@ def test_a_missing_file_alone_triggers_no_read(feed: Feed) -> None:
 def test_a_missing_and_a_changed_file_need_force(feed: Feed, change: str) -> None:
     (feed.folder / "b").unlink()
     (feed.folder / ("c" if change == "new" else "a")).write_text("three\n")
-    with pytest.raises(SourceError, match=rf"received on 2026-11-14: {feed.folder}/b was read and is gone.*--force"):
+    with pytest.raises(SourceError, match=rf"received on 2026-11-14: {feed.folder}/b was read and no longer exists.*--force"):
         feed.inputs_to_read(feed.old)
     inputs = feed.inputs_to_read(feed.old, force=True)
     assert inputs is not None

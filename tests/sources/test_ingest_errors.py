@@ -60,7 +60,7 @@ def test_events_of_deleted_files_are_kept(ingest: Ingest, tmp_path: Path, monkey
     assert f"{day_before}/gone.jsonl" in log_recorder.text
     assert "pmrs run events --date 2026-11-14 --force" in log_recorder.text
     log(folder, day_before, "new.jsonl", plays(1, "new", day_before))
-    with pytest.raises(SourceError, match=f"received on {day_before}: .*gone.jsonl was read and is gone"):
+    with pytest.raises(SourceError, match=f"received on {day_before}: .*gone.jsonl was read and no longer exists"):
         ingest(app(folder))
     assert ctx.read("events", Partitions.UP_TO).count() == 15
     assert ingest(app(folder), force=True).read("events", Partitions.UP_TO).count() == 11
@@ -69,7 +69,7 @@ def test_events_of_deleted_files_are_kept(ingest: Ingest, tmp_path: Path, monkey
     assert {manifest.date for manifest in ctx.pending} == {DAY.isoformat()}
     assert ctx.read("events", Partitions.UP_TO).count() == 11
     details = {"source": "app", "days": day_before.isoformat()}
-    assert f"all files of received dates are gone; their events are kept {details}" in log_recorder.text
+    assert f"the files of received dates no longer exist; their events are kept {details}" in log_recorder.text
 
 
 def test_a_table_keeps_the_rows_of_a_deleted_file(ingest: Ingest, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_table_keeps_the_rows_of_a_deleted_file(ingest: Ingest, tmp_path: Path
     ctx = ingest(source)
     assert (len(ctx.pending), ctx.read("events", Partitions.UP_TO).count()) == (0, 6)
     table_of(folder / "a.csv", [DAY, DAY])
-    with pytest.raises(SourceError, match=r"files of many dates: .*b\.csv was read and is gone"):
+    with pytest.raises(SourceError, match=r"files of many dates: .*b\.csv was read and no longer exists"):
         ingest(source)
 
 
@@ -99,7 +99,7 @@ def test_paths_may_have_any_character(ingest: Ingest, tmp_path: Path) -> None:
             {"user_id": f"Ünal {number}", "track_id": "t", "event": "play", "played_at": f"{DAY}T10:00:00Z"}
         )
         log(folder, DAY, name, [*plays(10, f"u{number}"), event, *["{"] * (number == 0)])
-    log(tmp_path / "x y#1%20éZa_c" / "logs {a,b}", DAY, SPECIAL_NAMES[0], plays(50, "neighbour"))
+    log(tmp_path / "x y#1%20éZa_c" / "logs {a,b}", DAY, SPECIAL_NAMES[0], plays(50, "neighbor"))
     table = table_of(root / "t %41[#]?.csv", [DAY])
     plain = csv.read_csv(root / "t %41[#]?.csv")
     pq.write_table(plain, root / "p %41[#]?.parquet")

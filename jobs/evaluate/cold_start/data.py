@@ -37,7 +37,7 @@ class Clips:
 
 @dataclass(frozen=True)
 class ColdStartData:
-    """I tracks that somebody has rated, and U users."""
+    """I rated tracks, and U users."""
 
     ratings: csr_array
     """[U, I]"""

@@ -76,7 +76,7 @@ def build_models(
     yield ColdStartModel("artist", "mean of the artist's tracks", to_unit(artist_means))
     features = _Features(data, new, unit, np.asarray(np.linalg.norm(unit, axis=1) > 0.5))
     metadata = _metadata_features(data, new, unit, artists)
-    yield ColdStartModel("metadata", "artist and genre, learned", features.regress(metadata))
+    yield ColdStartModel("metadata", "ridge on artist and genre", features.regress(metadata))
     yield from _text_models(features, metadata)
     yield from _audio_models(features, metadata)
     if data.clips is not None:
@@ -97,15 +97,15 @@ def _metadata_features(data: ColdStartData, new: np.ndarray, unit: F64, artists:
 def _text_models(features: _Features, metadata: tuple[F64, F64]) -> Iterator[ColdStartModel]:
     if features.data.text.shape[1]:
         text = features.divide(features.data.text)
-        yield ColdStartModel("text", "title, artist, release and tags, learned", features.regress(text))
-        yield ColdStartModel("text_metadata", "text, artist and genre, learned", features.regress(text, metadata))
+        yield ColdStartModel("text", "ridge on title, artist, release and tags", features.regress(text))
+        yield ColdStartModel("text_metadata", "ridge on text, artist and genre", features.regress(text, metadata))
 
 
 def _audio_models(features: _Features, metadata: tuple[F64, F64]) -> Iterator[ColdStartModel]:
     if features.data.descriptors.shape[1] and features.has_audio.sum() > 1:
         audio, use = features.divide(features.data.descriptors), features.has_audio
-        yield ColdStartModel("audio", "sound, learned", features.regress(audio, use=use))
-        title = "sound, artist and genre, learned"
+        yield ColdStartModel("audio", "ridge on audio", features.regress(audio, use=use))
+        title = "ridge on audio, artist and genre"
         yield ColdStartModel("audio_metadata", title, features.regress(audio, metadata, use=use))
 
 

@@ -73,7 +73,7 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
     if len(genres) < 2:
         counted = ", ".join(f"{genre}: {count}" for genre, count in counts.items() if count) or "none"
         raise EvaluationError(
-            f"At least two genres with {min_tracks} or more labelled sound files are required; counted: {counted} "
+            f"At least two genres with {min_tracks} or more labelled audio files are required; counted: {counted} "
             f"(genre set {ctx.genres.name}). Add labelled audio, name another genre set, or use fewer --folds."
         )
     rows = rows.filter(pa.compute.is_in(rows["genre"], pa.array(genres)))

@@ -20,7 +20,7 @@ from models.genre_logreg import GenreLogRegConfig
 from models.genre_networks import make_config
 
 C_GRID = (0.1, 1.0, 10.0, 100.0)
-"""Inverse regularisation strengths of scikit-learn's models, tuned on the training tracks."""
+"""Inverse regularization strengths (C) of scikit-learn's models, tuned on the training tracks."""
 INNER_FOLDS = 4
 MIN_PROBABILITY = 1e-6
 """Lower bound of probabilities before a logarithm."""
@@ -103,26 +103,26 @@ def _logistic(fold: Fold) -> F64:
     return probabilities
 
 
-def _head(fold: Fold, features: F64, config: GenreLogRegConfig) -> F64:
-    head = genre_logreg.fit(features[fold.train], fold.targets, fold.data.tracks[fold.train], config)
-    return head.predict(features[fold.test])
+def _fit_logreg(fold: Fold, features: F64, config: GenreLogRegConfig) -> F64:
+    model = genre_logreg.fit(features[fold.train], fold.targets, fold.data.tracks[fold.train], config)
+    return model.predict(features[fold.test])
 
 
-def _descriptor_head(fold: Fold) -> F64:
-    return _head(fold, fold.data.descriptors, GenreLogRegConfig())
+def _logreg(fold: Fold) -> F64:
+    return _fit_logreg(fold, fold.data.descriptors, GenreLogRegConfig())
 
 
-def _embedding_head(name: str, preset: str) -> Callable[[Fold], F64]:
-    # a network's embedding overfits its own training tracks, so that the head needs more regularisation
-    return lambda fold: _head(fold, fold.network(name, preset).embeddings, GenreLogRegConfig(regularization=10.0))
+def _logreg_embedding(name: str, preset: str) -> Callable[[Fold], F64]:
+    # a network's embedding overfits its own training tracks, so that the regression needs more regularization
+    return lambda fold: _fit_logreg(fold, fold.network(name, preset).embeddings, GenreLogRegConfig(regularization=10.0))
 
 
 def _network(name: str, preset: str) -> Callable[[Fold], F64]:
     return lambda fold: fold.network(name, preset).probabilities[fold.test]
 
 
-def _head_and_network(name: str, preset: str) -> Callable[[Fold], F64]:
-    return lambda fold: geometric_mean(_descriptor_head(fold), _network(name, preset)(fold))
+def _logreg_and_network(name: str, preset: str) -> Callable[[Fold], F64]:
+    return lambda fold: geometric_mean(_logreg(fold), _network(name, preset)(fold))
 
 
 def geometric_mean(*probabilities: F64) -> F64:
@@ -136,17 +136,20 @@ GENRE_MODEL_SPECS = (
     GenreModelSpec("prior", "genre frequencies", _prior),
     GenreModelSpec("mfcc_svm", "MFCC + SVM (scikit-learn)", _mfcc_svm, is_probabilistic=False),
     GenreModelSpec("logistic", "logistic regression, all descriptors (scikit-learn)", _logistic),
-    GenreModelSpec("head", "head on all descriptors", _descriptor_head),
+    GenreModelSpec("logreg", "calibrated logistic regression on all descriptors", _logreg),
     GenreModelSpec("genre_cnn", "PMRS's CNN", _network("genre_cnn", SHORT), preset=SHORT),
     GenreModelSpec("genre_cnn_30s", "PMRS's CNN", _network("genre_cnn", LONG), preset=LONG),
     GenreModelSpec("short_chunk", "short-chunk CNN", _network("short_chunk", SHORT), preset=SHORT),
     GenreModelSpec(
-        "head_embedding", "head on the short-chunk CNN's embedding", _embedding_head("short_chunk", SHORT), preset=SHORT
+        "logreg_embedding",
+        "calibrated logistic regression on the short-chunk CNN's embedding",
+        _logreg_embedding("short_chunk", SHORT),
+        preset=SHORT,
     ),
     GenreModelSpec(
         "both",
-        "head on descriptors and short-chunk CNN together",
-        _head_and_network("short_chunk", SHORT),
+        "calibrated logistic regression and short-chunk CNN",
+        _logreg_and_network("short_chunk", SHORT),
         preset=SHORT,
     ),
 )

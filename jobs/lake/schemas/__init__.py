@@ -1,4 +1,4 @@
-"""The one truth about tables: `table(name)` gives the schema, key, meaning and writer of each."""
+"""Definitions of all lake tables: `table(name)` returns the schema, key, meaning and writer of a table."""
 
 from jobs.errors import LakeError
 from jobs.lake.schemas import artists, audio, datasets, products, sources, text
@@ -13,4 +13,4 @@ def table(name: str) -> Table:
     try:
         return TABLES[name.split("/", maxsplit=1)[0]]
     except KeyError:
-        raise LakeError(f"There is no table {name!r}; jobs/lake/schemas/ knows {', '.join(sorted(TABLES))}.") from None
+        raise LakeError(f"There is no table {name!r}; jobs/lake/schemas/ defines {', '.join(sorted(TABLES))}.") from None

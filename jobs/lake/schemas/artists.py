@@ -1,75 +1,75 @@
-"""Tables of the artist level: similar tracks and artists, an artist's radio, a user's mixes."""
+"""Tables of the artist level: similar tracks and artists, artists' radios, and users' mixes."""
 
 from jobs.lake.schemas.columns import FLAG, INT, REAL, TEXT, TRACK, USER, column, define, optional
 
-ARTIST_KEY = column("artist_id", TEXT, "artist's id; `name:` and the name where no source gives an id")
-ARTIST_NAME = optional("artist", TEXT, "artist's name: of several spellings the one of most tracks; null: only the id is known")
+ARTIST_KEY = column("artist_id", TEXT, "artist's id; `name:` and the name if no source has an id")
+ARTIST_NAME = optional("artist", TEXT, "artist's name: of several spellings that of most tracks; null: only the id is known")
 RANK = column("rank", INT, "1-based rank")
 COSINES = (
-    optional("cos_collaborative", REAL, "cosine of the two by the live model's factors, -1 to 1; null: one of them has none"),
-    optional("cos_audio", REAL, "the same by descriptors of audio"),
-    optional("cos_genre", REAL, "the same by genre and the artist's terms"),
-    optional("cos_text", REAL, "the same by title, artist, release and tags, where the job `text_vectors` has an encoder"),
+    optional("cos_collaborative", REAL, "cosine of the two by the live ranker's factors, -1 to 1; null: one of them has none"),
+    optional("cos_audio", REAL, "cosine by audio descriptors, -1 to 1; null: one of them has none"),
+    optional("cos_genre", REAL, "cosine by genre and artist terms, -1 to 1; null: one of them has none"),
+    optional("cos_text", REAL, "cosine by title, artist, release and tags, -1 to 1; null: one has no text, or no encoder is set"),
 )
-CARRIED_BY = column("top_modality", TEXT, "collaborative, audio, genre or text: what most of the score comes from")
-SCORE = column("score", REAL, "likeness, 0 to 1: mean of the cosines by the job's weights, 0 for what is null")
-WHY = column("why", TEXT, "the reason, in words")
+TOP_MODALITY = column("top_modality", TEXT, "modality that contributes most to the score: collaborative, audio, genre or text")
+SCORE = column("score", REAL, "similarity, 0 to 1: mean of the cosines, weighted by the job's settings; a null counts as 0")
+WHY = column("why", TEXT, "reason, a sentence for the user")
 
 SIMILAR_TRACKS = define(
     "similar_tracks",
-    "track that is near another one, of those with factors or audio",
+    "pair of similar tracks, both with factors or audio",
     "artists",
     ("track_id", "rank"),
     TRACK,
     RANK,
-    column("similar_id", TEXT, "track that is near it; never one of the same song"),
+    column("similar_id", TEXT, "similar track; never one of the same song"),
     SCORE,
     *COSINES,
-    CARRIED_BY,
+    TOP_MODALITY,
     WHY,
 )
 SIMILAR_ARTISTS = define(
     "similar_artists",
-    "artist that is near another one, of those with a track in `similar_tracks`",
+    "pair of similar artists, both with a track in `similar_tracks`",
     "artists",
     ("artist_id", "rank"),
     ARTIST_KEY,
     ARTIST_NAME,
     RANK,
-    column("similar_id", TEXT, "artist that is near it"),
-    optional("similar_artist", TEXT, "that artist's name"),
+    column("similar_id", TEXT, "id of the similar artist"),
+    optional("similar_artist", TEXT, "name of the similar artist"),
     SCORE,
     *COSINES,
-    CARRIED_BY,
+    TOP_MODALITY,
     WHY,
 )
 ARTIST_RADIO = define(
     "artist_radio",
-    "track on an artist's radio: the artist's own and those of similar artists, in turn",
+    "track on an artist's radio: the artist's tracks and those of similar artists, alternating",
     "artists",
     ("artist_id", "rank"),
     ARTIST_KEY,
     ARTIST_NAME,
     RANK,
     TRACK,
-    column("score", REAL, "likeness of the track's artist and the radio's, 0 to 1; 1: its own"),
+    column("score", REAL, "similarity of the track's artist and the radio's artist, 0 to 1; 1: the same artist"),
     WHY,
 )
 DAILY_MIXES = define(
     "daily_mixes",
-    "track in one of a user's mixes, each of which is a cluster of what the user likes",
+    "track in one of a user's mixes; a mix is a cluster of liked tracks with similar new ones",
     "artists",
     ("user_id", "list", "rank"),
     USER,
-    column("list", TEXT, "the mix's theme: its genre, else its artist's name, else `Mix` and its number; one mix of each"),
-    column("mix", INT, "1-based number of the mix, the one of most liked tracks first"),
-    optional("anchor_artist", TEXT, "artist whose name the mix bears, by which `forget` finds it; null: it bears none"),
+    column("list", TEXT, "theme of the mix: its genre, else its artist's name, else `Mix` and its number; unique per user"),
+    column("mix", INT, "1-based number of the mix; the mix with most liked tracks is first"),
+    optional("anchor_artist", TEXT, "artist after whom the mix is named, which the job `erase` reads; null: named after no artist"),
     RANK,
     TRACK,
-    column("score", REAL, "nearness to the middle of the mix's liked tracks, 0 to 1"),
-    column("seen", FLAG, "one of the user's liked tracks; else one that the user has not heard"),
-    optional("reason_track_id", TEXT, "liked track of the mix that is nearest; null: the track is a liked one itself"),
-    optional("top_modality", TEXT, "collaborative, audio, genre or text: what makes that one near; null: the track is a liked one"),
+    column("score", REAL, "similarity to the centre of the mix's liked tracks, 0 to 1"),
+    column("seen", FLAG, "True for a liked track; False for a track that the user has not seen"),
+    optional("reason_track_id", TEXT, "most similar liked track of the mix; null for a liked track"),
+    optional("top_modality", TEXT, "modality that contributes most to that similarity; null for a liked track"),
     WHY,
 )
 TABLES = (SIMILAR_TRACKS, SIMILAR_ARTISTS, ARTIST_RADIO, DAILY_MIXES)

@@ -1,4 +1,4 @@
-"""How a schema is written down: every field with its meaning and unit, from which the data dictionary is made."""
+"""Define tables and fields; every field has a meaning and a unit, from which the data dictionary is generated."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ VECTOR = ArrayType(FloatType())
 
 @dataclass(frozen=True)
 class Table:
-    """One lake table: its name, what one row is, the job that writes it, and its columns."""
+    """A lake table: its name, the meaning of a row, the job that writes it, and its columns."""
 
     name: str
     row: str
@@ -37,7 +37,7 @@ class Table:
 
     @property
     def read_schema(self) -> StructType:
-        """The schema as Parquet and Arrow give it back: every column nullable."""
+        """The schema as Parquet and Arrow return it: every column nullable."""
         copy = StructType.fromJson(self.schema.jsonValue())
         for field in copy:
             field.nullable = True
@@ -64,9 +64,9 @@ def snapshot(name: str, row: str, key: tuple[str, ...], *columns: StructField) -
     return define(name, row, "snapshots", key, *columns)
 
 
-USER = column("user_id", TEXT, "listener, prefixed with its source's namespace where one is configured")
-TRACK = column("track_id", TEXT, "MSD track (TR...), or another source's id behind its namespace")
+USER = column("user_id", TEXT, "user; prefixed with the source's namespace if one is configured")
+TRACK = column("track_id", TEXT, "MSD track (TR...), or the id of another source, prefixed with its namespace")
 SONG = optional("song_id", TEXT, "MSD song (SO...); one song may have several tracks")
 SONG_ID = column("song_id", TEXT, "MSD song (SO...)")
 ARTIST = column("artist_id", TEXT, "MSD artist (AR...)")
-"""Fields that stand in several tables and mean the same in each."""
+"""Fields that occur in several tables with one meaning."""

@@ -1,4 +1,4 @@
-"""Tables that ingest writes: one per kind of input, whatever format it came in."""
+"""Tables that ingest writes: one per kind of input, for all formats."""
 
 from jobs.lake.schemas.columns import (
     ARTIST,
@@ -23,18 +23,18 @@ SOURCE = column("source", TEXT, "name of the source in the sources file")
 
 EVENTS = define(
     "events",
-    "one thing a user did to a track (partition: the UTC date on which it was received; what came in again on a later date lies "
-    "there too, and counts once in everything that is made of it)",
+    "action of a user on a track (partition: the UTC date of receipt; an event that was received on several dates is in each "
+    "of them and counts once)",
     "events",
     ("user_id", "track_id", "event", "played_at"),
     USER,
     TRACK,
     column("event", TEXT, "play, skip, like, unlike, rate or block"),
     optional("rating", REAL, "stars, 1 to 5; only with event=rate"),
-    optional("ms_played", LONG, "milliseconds heard; null where unknown"),
-    column("played_at", TIME, "when it happened, UTC"),
-    optional("session_id", TEXT, "listening session, as the source names it"),
-    column("within_late_window", FLAG, "false: received more than 3 days after it happened; kept, not used"),
+    optional("ms_played", LONG, "milliseconds played; null if unknown"),
+    column("played_at", TIME, "time of the event, UTC"),
+    optional("session_id", TEXT, "listening session, by the source's id"),
+    column("within_late_window", FLAG, "False if received more than 3 days after the event; such events are stored and not used"),
 )
 PLAY_COUNTS = snapshot(
     "play_counts",
@@ -46,25 +46,25 @@ PLAY_COUNTS = snapshot(
 )
 SOURCE_TRACKS = snapshot(
     "source_tracks",
-    "track as one catalogue source describes it",
+    "track, as described by one catalogue source",
     ("track_id",),
     TRACK,
     SONG,
     optional("title", TEXT, "track title"),
-    optional("artist_id", TEXT, "MSD artist (AR...), or another source's id behind its namespace"),
+    optional("artist_id", TEXT, "MSD artist (AR...), or the id of another source, prefixed with its namespace"),
     optional("artist", TEXT, "artist name"),
     optional("release", TEXT, "album or single"),
-    optional("year", INT, "year of release; null where unknown"),
+    optional("year", INT, "year of release; null if unknown"),
     optional("duration_s", REAL, "length in seconds"),
 )
 SOURCE_ARTISTS = snapshot(
     "source_artists",
     "artist of the catalogue",
     ("artist_id",),
-    column("artist_id", TEXT, "MSD artist (AR...), or another source's id behind its namespace"),
+    column("artist_id", TEXT, "MSD artist (AR...), or the id of another source, prefixed with its namespace"),
     column("name", TEXT, "artist name"),
-    optional("latitude", REAL, "degrees north; null where unknown"),
-    optional("longitude", REAL, "degrees east; null where unknown"),
+    optional("latitude", REAL, "degrees north; null if unknown"),
+    optional("longitude", REAL, "degrees east; null if unknown"),
 )
 ARTIST_TERMS = snapshot(
     "artist_terms",
@@ -75,108 +75,108 @@ ARTIST_TERMS = snapshot(
 )
 ARTIST_SIMILARITY = snapshot(
     "artist_similarity",
-    "artist that the source calls similar to another; one direction",
+    "pair of artists that the source calls similar; one direction",
     ("artist_id", "similar_id"),
     ARTIST,
-    column("similar_id", TEXT, "MSD artist (AR...) that is similar to it"),
+    column("similar_id", TEXT, "similar MSD artist (AR...)"),
 )
 TRACK_TAGS = snapshot(
     "track_tags",
-    "tag that listeners gave a track (Last.fm)",
+    "tag of a track, given by users of Last.fm",
     ("track_id", "tag"),
     TRACK,
-    column("tag", TEXT, "tag as the source spells it"),
-    optional("weight", REAL, "0 to 100: how often, against the track's commonest tag"),
+    column("tag", TEXT, "tag, in the source's spelling"),
+    optional("weight", REAL, "frequency relative to the track's most frequent tag, 0 to 100"),
 )
 TRACK_SIMILARS = snapshot(
     "track_similars",
-    "track that the source calls similar to another (Last.fm); one direction",
+    "pair of tracks that Last.fm calls similar; one direction",
     ("track_id", "similar_id"),
     TRACK,
-    column("similar_id", TEXT, "track that is similar to it, an id of the same kind"),
+    column("similar_id", TEXT, "similar track, an id of the same kind"),
     column("score", REAL, "similarity, above 0 to 1"),
 )
 SONG_TO_TRACKS = snapshot(
     "song_to_tracks",
-    "track of a song, as the Taste Profile's own list has it",
+    "song and one of its tracks, from the Taste Profile's list",
     ("song_id", "track_id"),
     SONG_ID,
     TRACK,
 )
 MISMATCHES = snapshot(
     "mismatches",
-    "song and track that the Echo Nest matched wrongly and that must not be joined",
+    "wrong match of a song and a track by the Echo Nest; the two must not be joined",
     ("song_id", "track_id"),
     SONG_ID,
     TRACK,
 )
 GENRE_LABELS = snapshot(
     "genre_labels",
-    "genre that an annotator gave a track, in the annotator's words",
+    "genre label of a track by an annotator",
     ("track_id", "label"),
     TRACK,
-    column("label", TEXT, "genre as the source spells it; maps lie in jobs/genres.toml"),
-    column("label_rank", INT, "1: first label; 2 and on: further ones"),
+    column("label", TEXT, "genre in the source's spelling; jobs/genres.toml maps it to the genre set"),
+    column("label_rank", INT, "1-based rank of the label: 1 is the first label of the track"),
 )
 USERS = snapshot(
     "users",
-    "listener's profile",
+    "profile of a user",
     ("user_id",),
     USER,
-    optional("gender", TEXT, "m, f or as the source says"),
-    optional("age", INT, "years at registration; null where unknown"),
+    optional("gender", TEXT, "m, f, or the source's own value"),
+    optional("age", INT, "age at registration, years; null if unknown"),
     optional("country", TEXT, "country name"),
-    optional("registered", DAY, "day the account was opened"),
+    optional("registered", DAY, "date of registration"),
 )
 DELETIONS = define(
     "deletions",
-    "wish to be forgotten; ids of users are kept only as their SHA-256",
+    "deletion request; users are stored by the SHA-256 of their ids only",
     "events, snapshots",
     ("user_hash", "track_id"),
     column("user_hash", TEXT, "SHA-256 (hex) of the user id, namespace included"),
-    optional("track_id", TEXT, "forget this track for the user; null: forget the user"),
+    optional("track_id", TEXT, "track to erase for the user; null: erase the user"),
 )
 AUDIO_FILES = snapshot(
     "audio_files",
     "audio file of a track",
     ("track_id",),
     TRACK,
-    column("path", TEXT, "where the file lies: an absolute path or URI"),
-    column("bytes", LONG, "size of the file in bytes"),
+    column("path", TEXT, "location of the file: an absolute path or URI"),
+    column("bytes", LONG, "size of the file, bytes"),
     column("content_hash", TEXT, "SHA-256 (hex) of the file's bytes"),
-    optional("title", TEXT, "title that the file's tags or its name tell"),
-    optional("label", TEXT, "genre named by the file, its folder (GTZAN) or its tags"),
-    optional("artist", TEXT, "artist that the file's tags tell"),
-    optional("release", TEXT, "album that the file's tags tell"),
-    optional("year", INT, "year that the file's tags tell"),
+    optional("title", TEXT, "title from the file's tags or name"),
+    optional("label", TEXT, "genre from the file's name, folder (GTZAN) or tags"),
+    optional("artist", TEXT, "artist from the file's tags"),
+    optional("release", TEXT, "album from the file's tags"),
+    optional("year", INT, "year from the file's tags"),
 )
 QUARANTINE = define(
     "quarantine",
-    "input that was rejected, with the reason",
+    "rejected input with the reason",
     "events, snapshots, mel, descriptors",
     ("source", "file", "line", "rule"),
     SOURCE,
-    column("file", TEXT, "file the input came from"),
+    column("file", TEXT, "file of the input"),
     optional("line", LONG, "1-based line, or row; null: the whole file"),
-    column("rule", TEXT, "name of the rule that it broke"),
-    column("reason", TEXT, "the rule in words, for a person"),
-    optional("raw", TEXT, "the rejected bytes, base64; null: the whole file, or forgotten"),
+    column("rule", TEXT, "name of the rule that the input breaks"),
+    column("reason", TEXT, "explanation of the rule"),
+    optional("raw", TEXT, "rejected bytes, base64; null for a whole file, or after an erasure"),
 )
 INGEST_COUNTS = define(
     "ingest_counts",
-    "input file with its account: lines_in = good + quarantined + blank",
+    "input file and its line counts: lines_in = good + quarantined + blank",
     "events, snapshots",
     ("source", "file"),
     SOURCE,
     column("file", TEXT, "file that was read"),
-    column("lines_in", LONG, "lines (rows, files) by an independent reader of the raw bytes"),
-    column("good", LONG, "accepted, duplicates and late ones included"),
-    column("quarantined", LONG, "rejected with a reason"),
+    column("lines_in", LONG, "lines (or rows, or files), counted independently from the raw bytes"),
+    column("good", LONG, "accepted lines, including duplicates and late events"),
+    column("quarantined", LONG, "rejected lines, each with a reason"),
     column("blank", LONG, "empty lines, comments and headers"),
-    column("duplicates", LONG, "accepted lines that repeat another one and count once"),
-    column("late", LONG, "accepted events received after the window, which no night uses"),
-    column("over_limit", LONG, "accepted events over one user's 10,000 of a day, which are left out"),
-    column("truncated", FLAG, "the .gz is cut short; what stands before the cut was taken, as configured"),
+    column("duplicates", LONG, "accepted lines that repeat another line; they count once"),
+    column("late", LONG, "accepted events received after the late window; no night uses them"),
+    column("over_limit", LONG, "accepted events beyond a user's limit of 10,000 per day; they are dropped"),
+    column("truncated", FLAG, "True if the .gz is truncated; the lines before the truncation were read, as configured"),
 )
 TABLES = (
     EVENTS,

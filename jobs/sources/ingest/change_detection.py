@@ -69,13 +69,13 @@ def inputs_to_read(
     inputs = changed_inputs(remaining, source, files)
     names = abbreviate(label.removeprefix("file|") for label in missing)
     if inputs is None:
-        LOG.warning("files that were read are gone; their events are kept", source=source.name, of=what, files=names)
+        LOG.warning("files that were read no longer exist; their events are kept", source=source.name, of=what, files=names)
     elif force:
-        message = "files that were read are gone; --force drops their events"
+        message = "files that were read no longer exist; --force drops their events"
         LOG.warning(message, source=source.name, of=what, files=names)
     else:
         raise SourceError(
-            f"Source {source.name}, {what}: {names} was read and is gone, while other files or settings have changed; "
+            f"Source {source.name}, {what}: {names} was read and no longer exists, while other files or settings have changed; "
             "reading these now would lose its events. "
             "Put it back, or drop its events: `pmrs run events --date D --force`."
         )

@@ -39,7 +39,7 @@ def dates_to_read(ctx: JobContext, source: Source, files: list[str]) -> tuple[In
     _log_reread_dates(ctx, source, previous, days)
     without_files = [day for day in lake.dates(part) if day <= ctx.night.date.isoformat() and day not in by_day]
     if without_files:
-        message = "all files of received dates are gone; their events are kept"
+        message = "the files of received dates no longer exist; their events are kept"
         LOG.warning(message, source=source.name, days=abbreviate(without_files))
     return days, {path: day for day in days for path in by_day[day]}
 

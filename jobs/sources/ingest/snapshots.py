@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
-from jobs.lake.deletion_requests import with_songs, without_forgotten
+from jobs.lake.deletion_requests import with_songs, without_erased
 from jobs.lake.digest import combined
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
@@ -149,7 +149,7 @@ def _without_deleted(ctx: JobContext, rows: DataFrame) -> DataFrame:
     if "user_id" not in rows.columns or not any(m.rows for m in _deletion_manifests(ctx)):
         return rows
     requests = ctx.read_with_pending("deletions", Partitions.ALL)
-    return without_forgotten(
+    return without_erased(
         rows, with_songs(ctx.night.lake, ctx.spark, requests) if "song_id" in rows.columns else requests
     )
 

@@ -92,7 +92,7 @@ def _is_plain(lines: pa.LargeBinaryArray) -> pa.BooleanArray:
 
 
 def _selected_bytes(lines: pa.LargeBinaryArray, which: pa.BooleanArray) -> bytes:
-    """Concatenate the bytes of the selected lines, copied by runs of neighbours: most blocks have one run or two."""
+    """Concatenate the bytes of the selected lines, copied by runs of neighbors: most blocks have one run or two."""
     offsets = np.frombuffer(lines.buffers()[1], np.int64)[lines.offset : lines.offset + len(lines) + 1]
     edges = np.flatnonzero(np.diff(np.concatenate([[0], which.to_numpy(zero_copy_only=False), [0]]).astype(np.int8)))
     data = memoryview(lines.buffers()[2])

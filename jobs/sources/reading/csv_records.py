@@ -2,7 +2,7 @@
 
 A record is what Python's csv module parses. A line that cannot start a record (an open quote, a carriage return inside
 a line) is rejected alone, and the next line is tried as a start. So a stray quote rejects one line, not the rest of the
-file. Every record knows its number of lines, which the independent counter verifies without knowing CSV.
+file. Every record knows its number of lines, which the independent counter verifies without a CSV parser.
 """
 
 import csv

@@ -123,7 +123,7 @@ def _check_readable(source: Source, path: str) -> None:
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in path):
         raise SourceError(f"{where} has a name with control characters or not in UTF-8; rename it.")
     try:
-        # checked first: opening a pipe blocks until somebody writes to it
+        # checked first: opening a pipe blocks until a process writes to it
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise SourceError(f"{where} is a pipe, socket or device, no file; remove it.")
         with open(path, "rb"):

@@ -25,12 +25,12 @@ MAX_LINE_BYTES = 16 * 1024**2
 
 
 def is_gzip(path: str) -> bool:
-    """Return whether the file's name ends in .gz, which is what Spark goes by."""
+    """Return whether the file's name ends in .gz, by which Spark recognizes gzip."""
     return path.lower().endswith(".gz")
 
 
 def has_gzip_magic(path: str) -> bool:
-    """Return whether the file's content is gzip, whatever its name."""
+    """Return whether the file's content is gzip, independent of its name."""
     with open(path, "rb") as stream:
         return stream.read(2) == GZIP_MAGIC
 
