@@ -14,8 +14,9 @@ from jobs.errors import LakeError, SourceError
 from jobs.lake.adapters import texts
 from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.factors import factors_in
-from jobs.lake.adapters.mels import clips_of
+from jobs.lake.adapters.mels import build_clips
 from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.spark import rows_per_batch
 from jobs.training.clip_inference import BATCH_SIZE, side_features
@@ -130,7 +131,7 @@ def with_text(ctx: JobContext, rows: DataFrame) -> DataFrame:
 
     Raises LakeError if no track has a text vector.
     """
-    vectors = texts.track_vectors(ctx)
+    vectors = texts.build_track_vectors(ctx.read("track_texts"), ctx.read("text_vectors", Partitions.CACHE))
     first = vectors.first()
     if first is None:
         raise LakeError(
@@ -162,7 +163,8 @@ def _by_network(ctx: JobContext, config: Config, unplayed: pa.Table) -> Predicti
     def on_epoch(epoch: EpochReport) -> None:
         ctx.night.on_progress("training the content network", epoch.epoch, epoch.epochs)
 
-    clips = clips_of(ctx, config.preset).drop("tiled")
+    mel, track_clips = ctx.read("mel", Partitions.CACHE), ctx.read("track_clips")
+    clips = build_clips(mel, track_clips, config.preset).drop("tiled")
     if config.text:
         clips = with_text(ctx, clips)
     factors, history = ctx.read_required("item_factors"), ctx.read_required("history")
