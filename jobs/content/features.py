@@ -178,9 +178,9 @@ def _by_network(ctx: JobContext, config: Config, unplayed: pa.Table) -> Predicti
     ids = F.broadcast(ctx.spark.createDataFrame(unplayed.select(["track_id"])))
     with rows_per_batch(ctx.spark, BATCH_SIZE):
         predictions = network.build_predictions(clips.join(ids, "track_id"), model)
-        row_bytes = 9 * model.settings.n_outputs + 100
+        row_bytes = 9 * model.settings.network.n_outputs + 100
         rows = collect_arrow(predictions, row_bytes, "factors of tracks without plays", rows=len(track_ids))
-    predicted = np.zeros((len(track_ids), model.settings.n_outputs))
+    predicted = np.zeros((len(track_ids), model.settings.network.n_outputs))
     index = {track_id: row for row, track_id in enumerate(track_ids)}
     if rows.num_rows:
         predicted[[index[track_id] for track_id in rows["track_id"].to_pylist()]] = factors_in(rows)

@@ -27,7 +27,8 @@ from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.training.distributed import load_state, log_epoch, train_distributed
-from models.clip_network import ClipConfig, predict
+from models.clip_config import ClipModelConfig, ClipTrainConfig
+from models.clip_network import predict
 from models.clip_training import TrainResult, train
 from models.data.clips import mean_by_group
 from models.genre_networks import make_config, to_bytes, to_card
@@ -59,7 +60,7 @@ class Config:
     max_tracks: int = 4_000
     """Maximal number of labelled tracks to train a network on, balanced over genres: three clips each are 1.8 GB on the
     driver."""
-    max_clips: int = ClipConfig.max_clips
+    max_clips: int = ClipTrainConfig.max_clips
     """Maximal number of clips shown to a network over all epochs (1 to 8): two minutes of two cores. Above 1,400
     training clips that leaves fewer than five epochs, too few to stop early; raise it with a GPU or an hour of time."""
 
@@ -73,10 +74,10 @@ class Config:
                 f"workers = {self.workers} under [jobs.genre_train] is invalid for {self.model}; set 0, or the number of "
                 "processes that train a network."
             )
-        if self.workers and ClipConfig.batch_size % self.workers:
+        if self.workers and ClipTrainConfig.batch_size % self.workers:
             raise SourceError(
-                f"workers = {self.workers} under [jobs.genre_train] cannot share a batch of {ClipConfig.batch_size} clips evenly; "
-                "set a divisor of it."
+                f"workers = {self.workers} under [jobs.genre_train] cannot share a batch of {ClipTrainConfig.batch_size} clips "
+                "evenly; set a divisor of it."
             )
 
 
@@ -185,7 +186,7 @@ def _calibration(temperature: float) -> str:
     return f"one temperature, {temperature:.2f}, fitted on {tracks}"
 
 
-def _card(config: Config, network: ClipConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
+def _card(config: Config, network: ClipModelConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
     return {
         "method": METHODS[config.model],
         "genres": genres,
