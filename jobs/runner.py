@@ -16,6 +16,7 @@ from jobs.errors import PmrsError, one_line
 from jobs.job_config import config_dict, config_json
 from jobs.lake.files import FileStore
 from jobs.lake.format import ensure_format
+from jobs.lake.inputs import Input, InputKind
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
@@ -149,25 +150,28 @@ def _same_inputs(night: Night, ctx: JobContext, part: str) -> Manifest | None:
         old = night.lake.manifest(part, day)
         if old is None or old.code != ctx.code or old.config != config_dict(ctx.config):
             continue
-        if all(_input_digest(night, label) == digest for label, digest in old.inputs.items()):
+        if all(_input_digest(night, Input.parse(label)) == digest for label, digest in old.inputs.items()):
             return Manifest(**{**old.to_json(), "date": date, "run_id": night.run_id, "seconds": 0.0})
     return None
 
 
-def _input_digest(night: Night, label: str) -> str | None:
-    kind, _, rule = label.partition("|")
-    date = night.date.isoformat()
-    if label == "date":
-        return date
-    if kind == "genres":
-        return night.genres.name
-    if kind == "backfill":
-        return str(night.settings.backfill)
-    if kind == "config":
-        return config_json(night.config_of(rule))
-    if kind == "model":
-        return night.models.digest(rule) or ""
-    return night.lake.digest_of(kind, Partitions(rule), date)
+def _input_digest(night: Night, item: Input) -> str | None:
+    """Return the digest or value that the night would record for an input; None for an input of ingest."""
+    digest: str | None = None
+    match item:
+        case Input(InputKind.TABLE, name, Partitions() as partitions):
+            digest = night.lake.digest_of(name, partitions, night.date.isoformat())
+        case Input(InputKind.MODEL, name):
+            digest = night.models.digest(name) or ""
+        case Input(InputKind.CONFIG, job):
+            digest = config_json(night.config_of(job))
+        case Input(InputKind.DATE):
+            digest = night.date.isoformat()
+        case Input(InputKind.GENRES):
+            digest = night.genres.name
+        case Input(InputKind.BACKFILL):
+            digest = str(night.settings.backfill)
+    return digest
 
 
 def _lease_lost(reason: str) -> None:
