@@ -32,7 +32,7 @@ from jobs.settings import Settings
 from jobs.spark import rows_per_batch, session
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
-from models.genre_networks import to_bytes, to_card
+from models.genre_networks import make_config, to_bytes, to_card
 from models.mel import COMPRESSION, log_mel
 from models.mel_presets import PRESETS, MelPreset
 
@@ -144,7 +144,7 @@ def score_spark() -> dict[str, float]:
     output = str(WORK / "scored.parquet")
     rows = [(f"{number // 4:06d}", number % 4, bytearray(clip.tobytes())) for number, clip in enumerate(mels)]
     spark.createDataFrame(rows, "content_hash string, clip int, mel binary").write.mode("overwrite").parquet(output)
-    card: dict[str, Any] = {"network": to_card(network.cfg)}
+    card: dict[str, Any] = {"network": to_card(make_config("genre_cnn"))}
     model = GenreModel(RegisteredModel("", card, to_bytes(network)), tuple("abcdefg"), FOUR.name)
     clips = spark.read.parquet(output)
 

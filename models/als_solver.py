@@ -8,21 +8,17 @@ Each row is a least-squares problem A x_u = b of its own (Hu, Koren, Volinsky 20
 exactly. Both read only Y'Y and the rows of Y that the block interacts with: a worker needs nothing else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from models.als_kernel import cg_rows, contribution_rows
 from models.padded_batches import PaddedBatch, padded_batches
 from models.types import F32, I64
-
-HAS_NUMBA = find_spec("numba") is not None
-if HAS_NUMBA:
-    from models.als_kernel import cg_rows, contribution_rows
 
 CG_BATCH_CELLS = 500_000
 """Cells of gathered factors per padded batch of conjugate gradients: 2 MB of float32."""
@@ -81,10 +77,9 @@ def with_gram(factors: Tensor) -> FixedSide:
 def solve_cg(weights: csr_array, side: FixedSide, x0: Tensor, objective: ALSObjective, steps: int) -> Tensor:
     """Return factors [B, F] float32 after `steps` of conjugate gradients from `x0` [B, F].
 
-    `weights` [B, I]: s, one column per row of Y. Runs the compiled kernel on a CPU. Runs in torch on a GPU, or without
-    numba.
+    `weights` [B, I]: s, one column per row of Y. Runs the compiled kernel on a CPU, and in torch on a GPU.
     """
-    if x0.is_cuda or not HAS_NUMBA:
+    if x0.is_cuda:
         return solve_cg_batched(weights, side, x0, objective, steps)
     return _solve_cg_compiled(weights, side, x0, objective, steps, 1e-14)
 
@@ -164,54 +159,29 @@ def _row_dot(x: Tensor, y: Tensor) -> Tensor:
     return (x * y).sum(1, keepdim=True)
 
 
-@dataclass(frozen=True)
-class CholeskyBatch:
-    """A padded batch with the Cholesky factors of its left sides, in float64."""
+def solve(weights: csr_array, side: FixedSide, objective: ALSObjective) -> Tensor:
+    """Return exact factors [B, F] float64; zeros for empty rows. `weights` [B, I]: s.
 
-    rows: Tensor
-    """[b] row numbers."""
-    columns: Tensor
-    """[b, n] items, padded."""
-    targets: Tensor
-    """[b, n] a + s, 0 for padding."""
-    lower: Tensor
-    """[b, F, F] Cholesky factor of A."""
-
-    def solve(self, Y: Tensor) -> Tensor:
-        """Return the exact factors [b, F] of the rows; `Y` [I, F] float64."""
-        b = Y[self.columns].mT @ self.targets[:, :, None]
-        return torch.cholesky_solve(b, self.lower)[:, :, 0]
-
-    def contributions(self, Y: Tensor, item_ids: Tensor) -> Tensor:
-        """Return the contributions [b, N, n] of all history items to the scores of `item_ids` [b, N]."""
-        W = torch.cholesky_solve(Y[item_ids].mT, self.lower)  # A^-1 y_i [b, F, N]
-        return W.mT @ Y[self.columns].mT * self.targets[:, None, :]
+    On a CPU, runs compiled conjugate gradients until the residual vanishes; on a GPU, batched Cholesky factorizations.
+    """
+    if side.factors.is_cuda:
+        return solve_batched(weights, side, objective)
+    x0 = torch.zeros(weights.shape[0], side.factors.shape[1], dtype=torch.float64)
+    return _solve_cg_compiled(weights, side, x0, objective, MAX_CG_STEPS, 1e-24)
 
 
-def cholesky_batches(weights: csr_array, side: FixedSide, objective: ALSObjective) -> Iterator[CholeskyBatch]:
-    """Yield the non-empty rows of `weights` [B, I] in batches, on the device of the factors."""
+def solve_batched(weights: csr_array, side: FixedSide, objective: ALSObjective) -> Tensor:
+    """Return the same as `solve`, by Cholesky factorizations of padded batches, on the device of the factors."""
     Y = side.factors.double()
     gram = objective.unobserved_weight * side.gram.to(Y)
+    x = torch.zeros(weights.shape[0], Y.shape[1], dtype=Y.dtype, device=Y.device)
     for batch in padded_batches(weights, Y, CHOLESKY_BATCH_CELLS, Y.shape[1]):
         Y_u = Y[batch.columns]  # [b, n, F]
         A = Y_u.mT @ (Y_u * batch.weights[:, :, None]) + gram
         counts = (batch.weights > 0).sum(1, keepdim=True).to(Y)
         A.diagonal(dim1=1, dim2=2).add_(objective.penalty(counts, side.n_rows))
-        yield CholeskyBatch(batch.rows, batch.columns, _targets(batch, objective), torch.linalg.cholesky(A))
-
-
-def solve(weights: csr_array, side: FixedSide, objective: ALSObjective) -> Tensor:
-    """Return exact factors [B, F] float64; zeros for empty rows. `weights` [B, I]: s.
-
-    Runs compiled conjugate gradients until the residual vanishes, in a third of the time of Cholesky. On a GPU, or
-    without numba, it uses batched Cholesky factorizations.
-    """
-    x = torch.zeros(weights.shape[0], side.factors.shape[1], dtype=torch.float64, device=side.factors.device)
-    if HAS_NUMBA and not x.is_cuda:
-        return _solve_cg_compiled(weights, side, x, objective, MAX_CG_STEPS, 1e-24)
-    Y = side.factors.double()
-    for batch in cholesky_batches(weights, side, objective):
-        x[batch.rows] = batch.solve(Y)
+        b = Y_u.mT @ _targets(batch, objective)[:, :, None]
+        x[batch.rows] = torch.cholesky_solve(b, torch.linalg.cholesky(A))[:, :, 0]
     return x
 
 
@@ -221,11 +191,9 @@ def contributions(weights: csr_array, side: FixedSide, objective: ALSObjective, 
 
     x_u . y_i = sum over j in S_u of (y_i' A^-1 y_j) (a + s_uj)       (Hu, Koren, Volinsky, section 5)
 
-    Raises ValueError (LinAlgError of torch without numba) if A is singular for lack of regularization.
+    Runs compiled on the CPU. Raises ValueError if A is singular for lack of regularization.
     """
     counts = np.diff(weights.indptr)
-    if not HAS_NUMBA or side.factors.is_cuda:
-        return _contributions_batched(weights, side, objective, item_ids)
     sizes = np.array([items.size for items in item_ids], np.int64)
     flat = np.empty(int(sizes @ counts), np.float32)
     positive_definite = contribution_rows(
@@ -233,8 +201,8 @@ def contributions(weights: csr_array, side: FixedSide, objective: ALSObjective, 
         weights.indptr.astype(np.int64),
         weights.indices.astype(np.int32),
         weights.data.astype(np.float64),
-        side.factors.numpy(),
-        (objective.unobserved_weight * side.gram).numpy(),
+        side.factors.cpu().numpy(),
+        (objective.unobserved_weight * side.gram).cpu().numpy(),
         objective.penalty(torch.from_numpy(counts).double(), side.n_rows).numpy(),
         objective.unobserved_weight,
         np.append(0, np.cumsum(sizes)),
@@ -245,19 +213,3 @@ def contributions(weights: csr_array, side: FixedSide, objective: ALSObjective, 
         raise ValueError("A row of implicit ALS is not positive definite; set a regularization above 0.")
     parts = np.split(flat, np.cumsum(sizes * counts))[:-1]
     return [part.reshape(size, count) for part, size, count in zip(parts, sizes, counts, strict=True)]
-
-
-def _contributions_batched(
-    weights: csr_array, side: FixedSide, objective: ALSObjective, item_ids: Sequence[I64]
-) -> list[F32]:
-    shares = [np.zeros((items.size, 0), np.float32) for items in item_ids]
-    Y = side.factors.double()
-    for batch in cholesky_batches(weights, side, objective):
-        rows = batch.rows.tolist()
-        n_items = max(item_ids[row].size for row in rows)
-        padded = np.stack([np.pad(item_ids[row], (0, n_items - item_ids[row].size)) for row in rows])
-        batch_shares = batch.contributions(Y, torch.from_numpy(padded).to(Y.device)).float().cpu().numpy()
-        for index, row in enumerate(rows):
-            count = weights.indptr[row + 1] - weights.indptr[row]
-            shares[row] = batch_shares[index, : item_ids[row].size, :count]
-    return shares

@@ -18,9 +18,9 @@ from scipy.sparse import csr_array
 
 from models import ease, ials, popularity
 from models.ials import ALSModel, IALSConfig
-from models.protocol import Recommender, Tensors
+from models.protocol import Recommender
 from models.queries import Queries
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 MAX_SCALE_USERS = 2_000
 """Users whose scores estimate |.|: at most so many, at equal intervals."""

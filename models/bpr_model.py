@@ -23,9 +23,8 @@ from torch import Tensor
 
 from models.interactions import binarize
 from models.padded_batches import padded_batches
-from models.protocol import Tensors
 from models.queries import Queries
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 MAX_BATCH_CELLS = 2_000_000
 """(interaction, negative) pairs of the queries of a batch: 8 MB, and five such arrays live at a time."""

@@ -1,39 +1,15 @@
-"""Base class of the networks on log-mel clips: configuration, normalization, augmentation, activation, prediction."""
+"""Base class of the networks on log-mel clips: normalization, augmentation, activation, prediction."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.data.clips import AugmentConfig, augment
-from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS
-from models.training.loop import TrainConfig
+from models.clip_config import ClipNetworkConfig
+from models.data.clips import augment
 from models.types import F16, F32
-
-Task = Literal["multiclass", "multilabel", "regression"]
-"""What a network predicts: probabilities that sum to 1, independent probabilities, or factors."""
-
-
-@dataclass(frozen=True)
-class ClipConfig(TrainConfig):
-    """Input and output sizes, and training hyper-parameters; stored in the model card."""
-
-    n_outputs: int = 7  # genres, or factors
-    task: Task = "multiclass"
-    n_side_features: int = 0  # numbers per clip besides its sound, concatenated before the output layer
-    n_mels: int = 128
-    frames: int = 599
-    max_clips: int = MAX_CLIPS  # clips shown over all epochs
-    batch_size: int = CLIP_BATCH_SIZE
-    lr: float = 5e-4  # peak of a one-cycle schedule
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    val_share: float = 0.15  # of each genre's tracks; 0 trains on everything and keeps the last epoch
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 class ClipNetwork(nn.Module, ABC):
@@ -45,7 +21,7 @@ class ClipNetwork(nn.Module, ABC):
     log_class_weight: Tensor
     head: nn.Linear
 
-    def __init__(self, cfg: ClipConfig, width: int) -> None:
+    def __init__(self, cfg: ClipNetworkConfig, width: int) -> None:
         super().__init__()
         self.cfg = cfg
         self.width = width

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration import fit_temperature
-from models.clip_network import ClipConfig, ClipNetwork, predict, predict_logits
-from models.data.clips import ClipBatch, ClipDataset, check_clips, deterministic, mean_by_group, split_tracks
+from models.clip_config import ClipModelConfig, ClipTrainConfig
+from models.clip_network import ClipNetwork, predict, predict_logits
+from models.data.clips import ClipBatch, ClipDataset, check_clips, mean_by_group, split_tracks
 from models.genre_networks import build
 from models.torch_device import best_device
 from models.training import loop
 from models.training.checkpoint import EpochReport, TrainState
+from models.training.deterministic import deterministic
 from models.training.distributed import DistContext
 from models.training.loop import TrainConfig
-from models.training.objectives import ClipTargets, genre_targets
+from models.training.objectives import Targets, classification_targets
 from models.types import F16, F32, F64, I64
 
 MIN_CALIBRATION_TRACKS = 20
@@ -37,18 +39,20 @@ class TrainResult:
 
 def train(
     mels: F16,
-    labels: I64 | F32 | ClipTargets,
+    labels: I64 | F32 | Targets,
     track_of: Sequence[str] | Sequence[int] | NDArray[Any],
-    cfg: ClipConfig,
+    cfg: ClipModelConfig,
     on_epoch: Callable[[EpochReport], object] = lambda _: None,
     resume_from: TrainState | None = None,
     save_checkpoint: Callable[[TrainState], object] = lambda _: None,
+    *,
+    side_features: F32 | None = None,
 ) -> TrainResult:
     """Train on clips [N, 599, 128] with the track of each [N], and return the model of the best epoch, calibrated.
 
     `labels`: genre numbers [N], labels [N, n_outputs] of 1 and 0 for the multilabel task, or other targets. Classes are
     weighted by their inverse clip count. `on_epoch`, `resume_from`, `save_checkpoint`: as in
-    `models.training.loop.fit`.
+    `models.training.loop.fit`. `side_features` [N, n_side_features]: of each clip, such as a text vector of its track.
 
     Equal arguments give equal weights on one kind of machine with one thread; more threads may change the last digits.
     All ranks of a process group need the same arguments, and return the same model.
@@ -56,30 +60,42 @@ def train(
     Raises ValueError for wrong shapes, labels out of range, targets of another task, or numbers that are not finite.
     """
     tracks = np.asarray([str(t) for t in track_of])
-    targets = labels if isinstance(labels, ClipTargets) else genre_targets(labels, cfg.n_outputs)
-    if targets.task != cfg.task:
-        raise ValueError(f"a {cfg.task} network cannot be trained with {targets.task} targets")
-    check_clips(mels, tracks, (cfg.frames, cfg.n_mels))
-    targets.check(len(mels), cfg.n_outputs, cfg.n_side_features)
-    with deterministic(cfg.threads, cfg.seed):
-        val_mask = split_tracks(tracks, targets.strata, cfg.val_share, cfg.seed)
+    network, training = cfg.network, cfg.training
+    targets = labels if isinstance(labels, Targets) else classification_targets(labels, network.n_outputs)
+    if targets.task != network.task:
+        raise ValueError(f"a {network.task} network cannot be trained with {targets.task} targets")
+    check_clips(mels, tracks, (network.frames, network.n_mels))
+    targets.check(len(mels), network.n_outputs)
+    check_side_features(side_features, len(mels), network.n_side_features)
+    with deterministic(training.threads, training.seed):
+        val_mask = split_tracks(tracks, targets.strata, training.val_share, training.seed)
         train_rows = np.flatnonzero(~val_mask)
-        model = build(cfg)
+        model = build(network)
         fit_normalization(model, mels, train_rows)
         model.to(best_device())
-        validation = Validation(mels, targets, tracks, np.flatnonzero(val_mask))
-        objective = ClipObjective(targets, targets.class_weights(train_rows), cfg.label_smoothing, validation)
+        validation = Validation(mels, targets, tracks, np.flatnonzero(val_mask), side_features)
+        weights = targets.class_weights(train_rows)
+        objective = ClipObjective(targets, side_features, weights, training.label_smoothing, validation)
         objective.remove_class_weights(model)
         dataset = ClipDataset(mels, train_rows, model.mean.device)
         run = loop.fit(
-            model, objective, dataset, _optimization(cfg, len(train_rows)), on_epoch, resume_from, save_checkpoint
+            model, objective, dataset, _optimization(training, len(train_rows)), on_epoch, resume_from, save_checkpoint
         )
         validation.calibrate(model)
         val_tracks = tuple(sorted(set(tracks[val_mask].tolist())))
     return TrainResult(model.cpu().eval(), run.history, run.best_epoch, val_tracks)
 
 
-def _optimization(cfg: ClipConfig, n_clips: int) -> TrainConfig:
+def check_side_features(side_features: F32 | None, n_clips: int, n_side_features: int) -> None:
+    """Raise ValueError unless each clip has `n_side_features` finite side features; None: a network without any."""
+    features = np.empty((n_clips, 0), np.float32) if side_features is None else side_features
+    if features.shape != (n_clips, n_side_features):
+        raise ValueError(f"need side features [{n_clips}, {n_side_features}]: got {features.shape}")
+    if not np.isfinite(features).all():
+        raise ValueError("side features must be finite")
+
+
+def _optimization(cfg: ClipTrainConfig, n_clips: int) -> TrainConfig:
     """Return the loop's configuration, with as many epochs as `max_clips` allows, at least one."""
     values = {field.name: getattr(cfg, field.name) for field in fields(TrainConfig)}
     return replace(TrainConfig(**values), epochs=max(1, min(cfg.epochs, cfg.max_clips // n_clips)))
@@ -96,9 +112,11 @@ def fit_normalization(model: ClipNetwork, mels: F16, rows: I64) -> None:
 class Validation:
     """Validation clips; the prediction for a track is the mean over its clips."""
 
-    def __init__(self, mels: F16, targets: ClipTargets, tracks: NDArray[np.str_], rows: I64) -> None:
-        """`rows`: the validation clips among all clips [N] with `tracks` [N]."""
-        self._mels, self._targets, self._rows = mels, targets, rows
+    def __init__(
+        self, mels: F16, targets: Targets, tracks: NDArray[np.str_], rows: I64, side_features: F32 | None = None
+    ) -> None:
+        """`rows`: the validation clips among all clips [N] with `tracks` [N] and `side_features` [N, E]."""
+        self._mels, self._targets, self._rows, self._side_features = mels, targets, rows, side_features
         names, first, self._track = np.unique(tracks[rows], return_index=True, return_inverse=True)
         self._first, self.n_tracks = rows[first], len(names)
 
@@ -110,7 +128,7 @@ class Validation:
         predictions = torch.zeros(len(self._rows), model.cfg.n_outputs, device=model.mean.device)
         part = np.arange(dist.rank, len(self._rows), dist.world_size)
         rows = self._rows[part]
-        outputs, _ = predict(model, self._mels[rows], side_features=self._targets.side_features(rows))
+        outputs, _ = predict(model, self._mels[rows], side_features=_rows_of(self._side_features, rows))
         predictions[torch.from_numpy(part)] = torch.from_numpy(outputs).to(predictions)
         return self._metrics(dist.sum(predictions).cpu().numpy())
 
@@ -121,7 +139,7 @@ class Validation:
         """
         if model.cfg.task == "regression" or self.n_tracks < MIN_CALIBRATION_TRACKS:
             return
-        logits, _ = predict_logits(model, self._mels[self._rows], side_features=self._targets.side_features(self._rows))
+        logits, _ = predict_logits(model, self._mels[self._rows], side_features=_rows_of(self._side_features, self._rows))
         scaled = torch.from_numpy(logits.astype(np.float64)).to(model.mean.device)
 
         def loss(temperature: float) -> float:
@@ -135,9 +153,11 @@ class Validation:
 
 @dataclass(frozen=True)
 class ClipObjective:
-    """The loop's objective for clip targets."""
+    """The loop's objective for targets of clips."""
 
-    targets: ClipTargets
+    targets: Targets
+    side_features: F32 | None
+    """[N, E]"""
     class_weights: Tensor
     """[n_outputs]"""
     label_smoothing: float
@@ -151,7 +171,7 @@ class ClipObjective:
     def loss(self, model: nn.Module, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """Return loss sum and weight of a batch."""
         weights = self.class_weights.to(batch.mels.device)
-        features = self.targets.side_features(batch.rows)
+        features = _rows_of(self.side_features, batch.rows)
         logits = model(batch.mels, None if features is None else torch.from_numpy(features).to(batch.mels.device))
         loss_sum = self.targets.loss(logits, batch.rows, weights, self.label_smoothing)
         return loss_sum, self.targets.normalizer(batch.rows, weights)
@@ -160,3 +180,7 @@ class ClipObjective:
         """Return the metrics of the validation tracks."""
         assert isinstance(model, ClipNetwork)
         return self.validation.metrics(model)
+
+
+def _rows_of(side_features: F32 | None, rows: I64) -> F32 | None:
+    return None if side_features is None else side_features[rows]

@@ -23,10 +23,10 @@ from scipy.sparse import csr_array
 from models import ease_by_users
 from models.explain import contributions_from_weights
 from models.interactions import binarize
-from models.protocol import CatalogTooLargeError, Tensors
+from models.protocol import CatalogTooLargeError
 from models.queries import Queries
 from models.threads import thread_pool
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 MAX_TRACKS = 20_000
 """Larger catalogues need a sparse item-item model."""

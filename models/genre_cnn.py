@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clip_network import ClipConfig, ClipNetwork
+from models.clip_config import ClipNetworkConfig
+from models.clip_network import ClipNetwork
 
 
 @dataclass(frozen=True)
-class GenreCNNConfig(ClipConfig):
+class GenreCNNConfig(ClipNetworkConfig):
     """Shape of the network."""
 
     conv: tuple[int, int, int, int] = (256, 256, 512, 512)  # 4 frames each; pooled by 4, 2, 2, not at all

@@ -1,47 +1,68 @@
 """Registry of the genre networks by name, and their serialization."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from safetensors.torch import load, save
 from torch import Tensor
 
-from models.clip_network import ClipConfig, ClipNetwork
+from models.clip_config import ClipModelConfig, ClipNetworkConfig, ClipTrainConfig
+from models.clip_network import ClipNetwork
 from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
 
-NETWORKS: dict[str, tuple[type[ClipConfig], type[ClipNetwork]]] = {
-    "genre_cnn": (GenreCNNConfig, GenreCNN),
-    "short_chunk": (ShortChunkConfig, ShortChunkCNN),
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """A network that can be named in settings."""
+
+    config: type[ClipNetworkConfig]
+    network: type[ClipNetwork]
+    """Built from an instance of `config`."""
+    training: ClipTrainConfig
+    """Defaults of its training."""
+
+
+NETWORKS = {
+    "genre_cnn": NetworkKind(GenreCNNConfig, GenreCNN, ClipTrainConfig()),
+    # batch normalization tolerates a higher peak of the learning rate
+    "short_chunk": NetworkKind(ShortChunkConfig, ShortChunkCNN, ClipTrainConfig(lr=2e-3)),
 }
-"""Name: configuration class, and the network that it builds. `defaults.NETWORK_NAMES` has the same names."""
+"""Networks by name. `defaults.NETWORK_NAMES` has the same names."""
 
 
-def build(cfg: ClipConfig) -> ClipNetwork:
+def build(cfg: ClipNetworkConfig) -> ClipNetwork:
     """Return the network of a configuration with initial weights."""
-    return NETWORKS[network_name(cfg)][1](cfg)  # type: ignore[call-arg]
+    return NETWORKS[network_name(cfg)].network(cfg)  # type: ignore[call-arg]
 
 
-def make_config(name: str, **values: Any) -> ClipConfig:
-    """Return a configuration of the named network. Raises ValueError with the existing names."""
+def make_config(name: str, **values: Any) -> ClipModelConfig:
+    """Return settings of the named network and its training, with these over the defaults.
+
+    Raises ValueError for an unknown name, with the existing ones, and TypeError for an unknown setting.
+    """
     if name not in NETWORKS:
         raise ValueError(f"no genre network is called {name!r}: use one of {', '.join(NETWORKS)}")
-    return NETWORKS[name][0](**values)
+    kind = NETWORKS[name]
+    return ClipModelConfig(kind.config(), kind.training).replace(**values)
 
 
-def network_name(cfg: ClipConfig) -> str:
+def network_name(cfg: ClipNetworkConfig) -> str:
     """Return the name of the network that a configuration is for."""
-    return next(name for name, (config_class, _) in NETWORKS.items() if type(cfg) is config_class)
+    return next(name for name, kind in NETWORKS.items() if type(cfg) is kind.config)
 
 
-def to_card(cfg: ClipConfig) -> dict[str, Any]:
-    """Return the configuration as JSON values, with the network's name as `network`; `from_card` reads it back."""
-    return {"network": network_name(cfg), **asdict(cfg)}
+def to_card(cfg: ClipModelConfig) -> dict[str, Any]:
+    """Return the settings as JSON values, with the network's name as `network`; `from_card` reads them back.
+
+    All settings are on one level: cards were written before the network's and the training's settings were separate.
+    """
+    return {"network": network_name(cfg.network), **asdict(cfg.training), **asdict(cfg.network)}
 
 
-def from_card(card: dict[str, Any]) -> ClipConfig:
-    """Return the configuration of a card (JSON turned its tuples into lists)."""
+def from_card(card: dict[str, Any]) -> ClipModelConfig:
+    """Return the settings of a card (JSON turned its tuples into lists)."""
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in card.items()}
     values["augment"] = AugmentConfig(**card["augment"])
     return make_config(values.pop("network"), **values)
@@ -52,7 +73,7 @@ def to_state(model: ClipNetwork) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
 
 
-def from_state(cfg: ClipConfig, state: dict[str, Tensor]) -> ClipNetwork:
+def from_state(cfg: ClipNetworkConfig, state: dict[str, Tensor]) -> ClipNetwork:
     """Return the model in eval mode. Raises RuntimeError (torch) for missing tensors or other shapes."""
     model = build(cfg)
     model.load_state_dict(state)
@@ -64,6 +85,6 @@ def to_bytes(model: ClipNetwork) -> bytes:
     return save(to_state(model))
 
 
-def from_bytes(cfg: ClipConfig, blob: bytes) -> ClipNetwork:
+def from_bytes(cfg: ClipNetworkConfig, blob: bytes) -> ClipNetwork:
     """Return the model that `to_bytes` saved."""
     return from_state(cfg, load(blob))

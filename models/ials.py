@@ -23,11 +23,10 @@ from torch import Tensor
 from models import als_solver
 from models.als_solver import ALSObjective, FixedSide, solve, solve_cg, with_gram
 from models.interactions import confidence_weights
-from models.protocol import Tensors
 from models.queries import Queries
 from models.threads import thread_pool
 from models.torch_device import best_device
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 BLOCK_INTERACTIONS = 400_000
 """Interactions of a block of rows: one or two seconds of a thread or task. A row's block is the number of interactions

@@ -11,9 +11,8 @@ from scipy.sparse import csr_array
 
 from models.explain import contributions_from_weights
 from models.interactions import binarize
-from models.protocol import Tensors
 from models.queries import Queries
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 
 @dataclass(frozen=True)

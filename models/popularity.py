@@ -11,9 +11,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from models.interactions import binarize
-from models.protocol import Tensors
 from models.queries import Queries
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 
 @dataclass(frozen=True)

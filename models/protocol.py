@@ -5,18 +5,15 @@ recommender has selected.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from models.queries import Queries
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 CandidateFilter = Literal["exclude_seen", "only_seen", "all"]
 """Tracks that a list may contain: those that the query has not rated, those that it has, or every track."""
-Tensors = dict[str, NDArray[Any]]
-"""Arrays of a model by name, as safetensors stores them."""
 
 
 class CatalogTooLargeError(ValueError):

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from models.protocol import Recommender, Tensors
+from models.protocol import Recommender
+from models.types import Tensors
 
 TRACKS = "tracks"
 """Name of the array of track ids: UTF-8, one per line, in catalogue order."""

@@ -12,16 +12,16 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clip_network import ClipConfig, ClipNetwork
+from models.clip_config import ClipNetworkConfig
+from models.clip_network import ClipNetwork
 
 
 @dataclass(frozen=True)
-class ShortChunkConfig(ClipConfig):
+class ShortChunkConfig(ClipNetworkConfig):
     """Shape of the network."""
 
     channels: tuple[int, ...] = (16, 32, 32, 64, 64, 128)  # of each block; six halvings of 64 bins leave one
     dropout: float = 0.3
-    lr: float = 2e-3  # batch normalization tolerates a higher peak
 
 
 class ShortChunkCNN(ClipNetwork):

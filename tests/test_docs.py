@@ -1,6 +1,7 @@
 """The documents link to what exists, and the glossary stays short and is found."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,10 @@ def test_the_glossary_has_at_most_forty_words_each_once() -> None:
     words = [row for row in rows if row != "word"]
     assert 0 < len(words) <= MAX_WORDS
     assert len(set(words)) == len(words)
+
+
+def test_architecture_draws_the_layers_that_lint_checks() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract.get("containers") == ["jobs"])
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert "\n".join(["```", *layers, "```"]) in page

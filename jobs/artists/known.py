@@ -17,6 +17,7 @@ from jobs.lake.adapters import texts
 from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.collect import DRIVER_BYTES, collect_arrow
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from models.content_factors import to_unit
 from models.modality_space import ModalitySpace, artist_means, center_normalize, concat_modalities
@@ -141,7 +142,8 @@ def _texts(ctx: JobContext, tracks: DataFrame, others: int) -> tuple[pa.Table | 
     Returns (None, None), with a warning in the log, if these and the `others` (bytes) exceed the driver's limit: the
     other modalities are used without text.
     """
-    written = texts.track_vectors(ctx).join(tracks, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
+    vectors = texts.build_track_vectors(ctx.read("track_texts"), ctx.read("text_vectors", Partitions.CACHE))
+    written = vectors.join(tracks, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
     first, many = written.first(), written.count()
     each = texts.ROW_BYTES + NUMBER_BYTES * len(first["vector"] if first else ())
     if others + many * each > DRIVER_BYTES:

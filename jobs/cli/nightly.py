@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.atomic_io import write_atomic
 from jobs.cli.airflow import BIN, airflow_environment, dags_test_command
 from jobs.cli.child import ProcessTree, stop_requested
 from jobs.cli.sample import make_sample
@@ -109,10 +110,7 @@ def _prepare(settings: Settings, start: bool = True) -> tuple[Settings, Sources]
 
 def _set_current_sources(settings: Settings, sources: Sources) -> None:
     """Store the sources file as the default of `pmrs top` and the other commands."""
-    settings.var.mkdir(parents=True, exist_ok=True)
-    aside = settings.var / f".current_sources.{os.getpid()}"
-    aside.write_text(f"{sources.path}\n")
-    aside.replace(settings.var / "current_sources")
+    write_atomic(settings.var / "current_sources", f"{sources.path}\n")
 
 
 def _delete_old(folder: Path) -> None:

@@ -21,6 +21,7 @@ from jobs.collaborative.incremental import build_fingerprints, previous_candidat
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.lake.deletion_requests import erased_pairs
+from jobs.lake.inputs import model_input
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.lake.user_items import build_user_items, user_blocks
@@ -98,7 +99,7 @@ def build_model(ctx: JobContext, ranker: RankerConfig, history: DataFrame) -> tu
     """Return the ranker fitted on the night's history, and its tracks in the order of their ids."""
     if ranker.method.factorize:
         manifest = ctx.night.lake.manifest("item_factors", ctx.night.date.isoformat())
-        if manifest is not None and manifest.inputs.get(f"model|{RANKING}", "") != ranker.digest:
+        if manifest is not None and (manifest.input(model_input(RANKING)) or "") != ranker.digest:
             # another model was promoted in the meantime
             command = f"pmrs run collaborative --date {ctx.night.date}"
             raise LakeError(f"The factors of {ctx.night.date} were fitted by another ranker than the live one; run `{command}`.")

@@ -13,13 +13,19 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.job_config import config_dict
+from jobs.lake.inputs import config_input, model_input, table_input
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.recommenders.ials import WarmStart
 from jobs.recommenders.ranker_config import RANKING, RankerConfig
 
-DELETIONS = "deletions|all_content"
-SHARED_INPUTS = ("item_factors|date", f"model|{RANKING}", DELETIONS, "config|rank")
+DELETIONS = table_input("deletions", Partitions.ALL_CONTENT)
+PREVIOUS_FACTORS = table_input("item_factors", Partitions.PREVIOUS)
+LIVE_RANKER = model_input(RANKING)
+SHARED_INPUTS = tuple(
+    item.label()
+    for item in (table_input("item_factors", Partitions.DATE), LIVE_RANKER, DELETIONS, config_input("rank"))
+)
 """Inputs of the job `candidates` besides the histories."""
 
 
@@ -43,7 +49,7 @@ def warm_start(ctx: JobContext, ranker: RankerConfig, iterations: int) -> WarmSt
     if any(date > night for date in ctx.night.lake.dates("item_factors")):
         return None
     items = _previous_item_factors(ctx, ranker)
-    return None if items is None else WarmStart(items, ctx.inputs["item_factors|previous"], iterations)
+    return None if items is None else WarmStart(items, ctx.inputs[PREVIOUS_FACTORS.label()], iterations)
 
 
 def _previous_item_factors(ctx: JobContext, ranker: RankerConfig) -> DataFrame | None:
@@ -56,8 +62,9 @@ def _previous_item_factors(ctx: JobContext, ranker: RankerConfig) -> DataFrame |
     factors = ctx.read("item_factors", Partitions.PREVIOUS)
     if manifest is None or not manifest.rows:
         return None
-    same = manifest.inputs.get(f"model|{RANKING}") == ranker.digest and manifest.inputs.get(DELETIONS) == ctx.inputs[DELETIONS]
-    if not same or manifest.code != ctx.code:
+    same_ranker = manifest.input(LIVE_RANKER) == ranker.digest
+    same_deletions = manifest.input(DELETIONS) == ctx.inputs[DELETIONS.label()]
+    if not (same_ranker and same_deletions) or manifest.code != ctx.code:
         return None
     return factors.join(ctx.read_required("tracks").select("track_id"), "track_id", "left_semi")
 

@@ -15,8 +15,9 @@ from jobs.errors import LakeError
 from jobs.lake.adapters import texts
 from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.factors import factors_in
-from jobs.lake.adapters.mels import clips_of
+from jobs.lake.adapters.mels import build_clips
 from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.spark import rows_per_batch
 from jobs.training.clip_inference import side_features
@@ -97,7 +98,7 @@ def with_text(ctx: JobContext, rows: DataFrame) -> DataFrame:
 
     Raises LakeError if no track has a text vector.
     """
-    vectors = texts.track_vectors(ctx)
+    vectors = texts.build_track_vectors(ctx.read("track_texts"), ctx.read("text_vectors", Partitions.CACHE))
     first = vectors.first()
     if first is None:
         raise LakeError(
@@ -129,7 +130,8 @@ def _by_network(ctx: JobContext, config: ContentConfig, unplayed: pa.Table) -> P
     def on_epoch(epoch: EpochReport) -> None:
         ctx.night.on_progress("training the content network", epoch.epoch, epoch.epochs)
 
-    clips = clips_of(ctx, config.preset).drop("tiled")
+    mel, track_clips = ctx.read("mel", Partitions.CACHE), ctx.read("track_clips")
+    clips = build_clips(mel, track_clips, config.preset).drop("tiled")
     if config.text:
         clips = with_text(ctx, clips)
     factors, history = ctx.read_required("item_factors"), ctx.read_required("history")
@@ -143,9 +145,9 @@ def _by_network(ctx: JobContext, config: ContentConfig, unplayed: pa.Table) -> P
     ids = F.broadcast(ctx.spark.createDataFrame(unplayed.select(["track_id"])))
     with rows_per_batch(ctx.spark, BATCH_SIZE):
         predictions = network.build_predictions(clips.join(ids, "track_id"), model)
-        row_bytes = 9 * model.settings.n_outputs + 100
+        row_bytes = 9 * model.settings.network.n_outputs + 100
         rows = collect_arrow(predictions, row_bytes, "factors of tracks without plays", rows=len(track_ids))
-    predicted = np.zeros((len(track_ids), model.settings.n_outputs))
+    predicted = np.zeros((len(track_ids), model.settings.network.n_outputs))
     index = {track_id: row for row, track_id in enumerate(track_ids)}
     if rows.num_rows:
         predicted[[index[track_id] for track_id in rows["track_id"].to_pylist()]] = factors_in(rows)

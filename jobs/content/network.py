@@ -14,7 +14,7 @@ from jobs.lake.adapters.factors import factors_in
 from jobs.lake.adapters.mels import MEL_BYTES, to_mels
 from jobs.lake.collect import collect_arrow
 from jobs.training.clip_inference import build_clip_predictions, side_features
-from models.clip_network import ClipConfig
+from models.clip_config import ClipModelConfig
 from models.clip_training import train
 from models.content_factors import to_unit
 from models.genre_networks import make_config, to_bytes, to_card
@@ -27,7 +27,7 @@ from models.types import F32
 class AudioFactorModel:
     """A trained network that predicts factors."""
 
-    settings: ClipConfig
+    settings: ClipModelConfig
     weights: bytes
     cosine: float
     """Mean cosine of predicted and real factors of validation tracks; NaN: there were none."""
@@ -59,7 +59,7 @@ def fit(
         name, n_outputs=targets.shape[1], task="regression", n_side_features=0 if text is None else text.shape[1],
         max_clips=max_clips, threads=1,
     )  # fmt: skip
-    result = train(to_mels(rows["mel"]), EmbeddingRegression(targets, text), tracks, settings, on_epoch)
+    result = train(to_mels(rows["mel"]), EmbeddingRegression(targets), tracks, settings, on_epoch, side_features=text)
     validation = _validation(tracks, targets, result.val_tracks, result.history[result.best_epoch - 1])
     return AudioFactorModel(settings, to_bytes(result.model), *validation)
 

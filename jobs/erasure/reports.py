@@ -1,10 +1,10 @@
 """Cut example lists of users with a deletion request out of the reports; the rest of a report names no user."""
 
 import html
-import os
 import re
 from pathlib import Path
 
+from jobs.atomic_io import PARTIAL, write_atomic
 from jobs.erasure.amend import Change
 from jobs.lake.deletion_requests import DeletionRequests
 
@@ -37,14 +37,15 @@ def _has_request(section: str, requests: DeletionRequests) -> bool:
 
 
 def clean_reports(folder: Path, requests: DeletionRequests) -> list[Change]:
-    """Amend every report below `folder` (VAR/reports/NAME), half-written ones too, each atomically."""
+    """Amend every report below `folder` (VAR/reports/NAME), each atomically; delete files that a killed write left."""
+    for partial in list(folder.rglob(PARTIAL)):
+        # it may end in the middle of an example, which then has no end tag to cut it by
+        partial.unlink(missing_ok=True)
     changes = []
     for path in sorted(folder.rglob("report.*")):
         page = path.read_text(encoding="utf-8", errors="replace")
         cleaned = without_examples(page, requests)
         if cleaned != page:
-            aside = path.with_suffix(".amended")
-            aside.write_text(cleaned, encoding="utf-8")
-            os.replace(aside, path)
+            write_atomic(path, cleaned)
             changes.append(Change("report", path.parent.name, 0, 1))
     return changes

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.genre.config import LOGREG, MODELS
+from jobs.lake.inputs import model_input
 from jobs.lake.model_registry import RegisteredModel
 from models.types import F64
 
@@ -54,7 +55,7 @@ def model_name(genre_set: str, model: str, preset: str) -> str:
 def registered_model(ctx: JobContext, model: str, preset: str) -> GenreModel | None:
     """Return the model for the run's genre set, and record it as an input; None if none could be trained."""
     name = model_name(ctx.genres.name, model, preset)
-    ctx.inputs[f"model|{name}"] = ctx.night.models.digest(name) or ""
+    ctx.record(model_input(name), ctx.night.models.digest(name) or "")
     registered = ctx.night.models.load(name)
     if registered is None:
         return None

@@ -27,7 +27,8 @@ from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.training.distributed import load_state, log_epoch, train_distributed
-from models.clip_network import ClipConfig, predict
+from models.clip_config import ClipModelConfig
+from models.clip_network import predict
 from models.clip_training import TrainResult, train
 from models.data.clips import mean_by_group
 from models.genre_networks import make_config, to_bytes, to_card
@@ -147,7 +148,7 @@ def _calibration(temperature: float) -> str:
     return f"one temperature, {temperature:.2f}, fitted on {tracks}"
 
 
-def _card(config: GenreTrainConfig, network: ClipConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
+def _card(config: GenreTrainConfig, network: ClipModelConfig, genres: list[str], result: TrainResult) -> dict[str, object]:
     return {
         "method": METHODS[config.model],
         "genres": genres,

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from jobs.lake.files import FileStore
 from jobs.log import logger
-from models.protocol import Tensors
+from models.types import Tensors
 
 LOG = logger(__name__)
 FOLDER = "checkpoints"

@@ -27,7 +27,10 @@ def literal(path: str) -> str:
 
 
 class FileStore:
-    """A folder or object-store prefix; its files are written atomically."""
+    """A folder or object-store prefix; its files are written atomically.
+
+    Writes go through Arrow and not through jobs/atomic_io.py, because the root may be an object store.
+    """
 
     def __init__(self, root: str) -> None:
         """`root`: a folder or a URI such as s3://bucket/lake. Nothing is created before the first write."""

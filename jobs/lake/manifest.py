@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jobs.lake.inputs import Input
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -23,10 +25,7 @@ class Manifest:
     """Run that wrote the rows."""
     config: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
-    """Digest by input: `table|partitions` (as in Lake.select), `model|name`, `file|path`, or `date` if the job uses it.
-
-    For the further inputs of ingest see `sources/ingest/change_detection.py`.
-    """
+    """Digest or value by the label of the input, see jobs/lake/inputs.py."""
     code: str = ""
     """Version of the job's module and what it imports, see jobs/code_version.py."""
     seconds: float = 0.0
@@ -37,6 +36,10 @@ class Manifest:
     Its `inputs` stay, so that logs are not ingested again. Rows that were computed from the earlier rows are computed
     again.
     """
+
+    def input(self, item: Input) -> str | None:
+        """Return the recorded digest or value of an input; None if the rows do not depend on it."""
+        return self.inputs.get(item.label())
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary, for the file and for MongoDB's `runs`."""

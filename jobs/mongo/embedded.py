@@ -7,7 +7,6 @@ under VAR/mongo (mode 0700): `uri` for the owner `pmrs`, `analyst.uri` for the r
 import contextlib
 import fcntl
 import json
-import os
 import secrets
 import subprocess
 import time
@@ -19,6 +18,7 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from jobs.atomic_io import write_atomic
 from jobs.errors import StoreError
 from jobs.mongo import mongod
 from jobs.mongo.mongod import MongodPaths
@@ -99,14 +99,8 @@ def _locked(paths: MongodPaths) -> Iterator[None]:
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """Write a file atomically, at no moment readable by others."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    """Write a file of mode 0600. It survives a loss of power: mongod's users may already have the password."""
+    write_atomic(path, text + "\n", mode=0o600, sync=True)
 
 
 def _passwords(paths: MongodPaths) -> dict[str, str]:

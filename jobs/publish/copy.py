@@ -2,6 +2,7 @@
 
 from jobs.context import JobContext
 from jobs.job_config import config_dict
+from jobs.lake.inputs import Input
 from jobs.mongo.connection import Document, MongoDatabase
 from jobs.mongo.names import collection_name
 
@@ -18,7 +19,7 @@ def earlier_publication(ctx: JobContext, database: MongoDatabase, views: tuple[s
         inputs = publication["inputs"].items()
         if (
             publication["config"] == config_dict(ctx.config)
-            and all(ctx.night.input_digest(label) == digest for label, digest in inputs)
+            and all(ctx.night.input_digest(Input.parse(label)) == digest for label, digest in inputs)
             and count_documents(database, publication["_id"], views) == publication["documents"]
         ):
             return publication

@@ -20,9 +20,9 @@ from jobs.recommenders.training_data import TrainingData
 from models import blend, bpr, ease, item_knn, pmrs_cf, popularity, sparse_ease
 from models import ials as ials_model
 from models.ials import ALSModel, IALSConfig
-from models.protocol import Recommender, Tensors
+from models.protocol import Recommender
 from models.queries import Queries
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 Fit = Callable[[TrainingData, Any, int], Recommender]
 """Fit a model to training data, with the method's settings and a seed."""

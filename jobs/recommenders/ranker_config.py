@@ -9,6 +9,7 @@ from typing import Any
 
 from jobs.context import JobContext
 from jobs.errors import LakeError
+from jobs.lake.inputs import model_input
 from jobs.recommenders.methods import METHODS, Method
 
 RANKING = "ranking"
@@ -37,7 +38,7 @@ class RankerConfig:
 def live_ranker(ctx: JobContext) -> RankerConfig:
     """Return the live ranker, and record it as an input. Raises LakeError if its card is missing or not understood."""
     digest = ctx.night.models.digest(RANKING) or ""
-    ctx.inputs[f"model|{RANKING}"] = digest
+    ctx.record(model_input(RANKING), digest)
     if not digest:
         return RankerConfig(DEFAULT_RANKER, METHODS[DEFAULT_RANKER].settings())
     card = ctx.night.models.card(RANKING)

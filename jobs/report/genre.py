@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs import plots
 from jobs.context import JobContext
+from jobs.lake.inputs import Input, InputKind
 from jobs.lake.model_registry import Card
 from jobs.report.facts import Row, rows_of
 
@@ -20,8 +21,9 @@ def model_of_night(ctx: JobContext) -> Card | None:
     """Return the card of the model that scored the night's tracks; None if there was none."""
     manifest = ctx.night.lake.manifest("genre_scores", ctx.night.date.isoformat())
     for label, digest in (manifest.inputs if manifest else {}).items():
-        if label.startswith("model|") and digest:
-            return ctx.night.models.card(label.removeprefix("model|"), digest)
+        item = Input.parse(label)
+        if item.kind == InputKind.MODEL and digest:
+            return ctx.night.models.card(item.name, digest)
     return None
 
 

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
+from jobs.lake.inputs import file_digests
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.report.facts import Row, rows_of
@@ -83,6 +84,4 @@ def _has_received_dates(ctx: JobContext, source: Source) -> bool:
     part = f"ingest_counts/{source.name}"
     dates = ctx.night.lake.dates(part)
     manifest = ctx.night.lake.manifest(part, dates[-1]) if dates else None
-    labels = manifest.inputs if manifest else ()
-    paths = [label.removeprefix("file|") for label in labels if label.startswith("file|")]
-    return any(FORMATS[source.format].receipt_date(path) for path in paths)
+    return any(FORMATS[source.format].receipt_date(path) for path in file_digests(manifest.inputs if manifest else {}))

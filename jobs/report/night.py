@@ -9,6 +9,7 @@ import time
 from jobs.atomic_io import write_atomic
 from jobs.code_version import code_version
 from jobs.context import JobContext
+from jobs.lake.inputs import model_input
 from jobs.mongo import views
 from jobs.mongo.connection import Document, MongoDatabase, connect
 from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS, collection_name
@@ -73,7 +74,7 @@ def read_run_info(ctx: JobContext, store: MongoDatabase) -> RunInfo:
 def ranker_sentence(ctx: JobContext) -> str:
     """Return a sentence about the recommender that ranked the lists."""
     manifest = ctx.night.lake.manifest("candidates", ctx.night.date.isoformat())
-    digest = manifest.inputs.get(f"model|{RANKING}", "") if manifest else ""
+    digest = manifest.input(model_input(RANKING)) if manifest else None
     if not digest:
         return f"The ranker is the default, {METHODS[DEFAULT_RANKER].title}: no other recommender is promoted."
     card = ctx.night.models.card(RANKING, digest) or {}

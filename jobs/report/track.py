@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.lake.content_keys import KEY
+from jobs.lake.inputs import GENRES
 from jobs.lake.model_registry import Card
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import audio
@@ -97,8 +98,9 @@ def read_details(ctx: JobContext, track_id: str) -> TrackDetails:
 def _require_current_genres(ctx: JobContext) -> None:
     """Raise LakeError if the night's genres are of another genre set than the sources file names."""
     manifest = ctx.night.lake.manifest("track_genres", ctx.night.date.isoformat())
-    if manifest is not None and manifest.inputs.get("genres|", ctx.genres.name) != ctx.genres.name:
-        stored = f"The genres of {manifest.date} are of the set {manifest.inputs['genres|']}"
+    genre_set = manifest.input(GENRES) if manifest else None
+    if manifest is not None and genre_set is not None and genre_set != ctx.genres.name:
+        stored = f"The genres of {manifest.date} are of the set {genre_set}"
         remedy = f"run `pmrs run genre --date {manifest.date}`"
         raise LakeError(f"{stored}; the sources file names {ctx.genres.name}: {remedy}.")
 

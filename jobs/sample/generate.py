@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from jobs.atomic_io import write_atomic
 from jobs.errors import SourceError
 from jobs.sample.app_log import Garbage, write_app_log
 from jobs.sample.audio_files import write_audio
@@ -57,7 +58,7 @@ def generate(
     write_audio(out, world.plan.files, seed, world.cfg.processes, lambda n, m: progress("audio", n, m))
     truth_json = json.dumps(truth(world, bad), ensure_ascii=False, indent=1)
     (out / "truth.json").write_text(truth_json + "\n", encoding="utf-8")
-    (out / "sources.toml").write_text(sources_toml(world.cfg), encoding="utf-8")  # last: marks the sample as complete
+    write_atomic(out / "sources.toml", sources_toml(world.cfg))  # last: marks the sample as complete
 
 
 def prepare_folder(out: Path) -> None:

@@ -42,7 +42,7 @@ def build_clip_predictions(
         device = best_device()
         if device.type == "cpu":
             torch.set_num_threads(1)  # Spark runs one task per core already
-        network = from_bytes(from_card(network_card), broadcast.value).to(device)
+        network = from_bytes(from_card(network_card).network, broadcast.value).to(device)
 
         def predictions() -> Iterator[pa.RecordBatch]:
             for batch in filter(len, batches):

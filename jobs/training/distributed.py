@@ -24,7 +24,7 @@ from jobs.lake.checkpoints import CLIPS, FOLDER, Checkpoint, clear
 from jobs.lake.files import FileStore
 from jobs.log import logger
 from models import genre_networks
-from models.clip_network import ClipConfig
+from models.clip_config import ClipModelConfig
 from models.clip_training import TrainResult, train
 from models.training.checkpoint import EpochReport, TrainState, from_tensors, to_tensors
 from models.types import F16
@@ -49,7 +49,7 @@ def train_distributed(
     spark: SparkSession,
     workers: int,
     clips: tuple[F16, NDArray[Any], list[str]],
-    config: ClipConfig,
+    config: ClipModelConfig,
     store: FileStore,
     checkpoint: str,
     determined_by: Mapping[str, Any],
@@ -76,7 +76,7 @@ def train_distributed(
         # the processes have deleted it unless one died
         with suppress(FileNotFoundError):
             store.remove(file)
-    model = genre_networks.from_bytes(config, output["weights"])
+    model = genre_networks.from_bytes(config.network, output["weights"])
     history = tuple(EpochReport(**report) for report in output["history"])
     return TrainResult(model, history, output["best_epoch"], tuple(output["val_tracks"]))
 

@@ -1,8 +1,6 @@
-"""Log-mel clips as training data: dataset, split by track, augmentation, class weights."""
+"""Log-mel clips as training data: dataset, split by track, augmentation, checks."""
 
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,32 +91,11 @@ def keep_mask(B: int, T: int, M: int, config: AugmentConfig, rng: torch.Generato
     return keep
 
 
-@contextmanager
-def deterministic(threads: int, seed: int) -> Iterator[None]:
-    """Seed torch, fix its thread count and cuDNN's algorithms; restore seed and threads afterwards."""
-    previous = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(previous)
-
-
 def mean_by_group(group: I64, values: F32 | F64, n_groups: int) -> F64:
     """Return the means [n_groups, D] of the rows of `values` [N, D] by their `group` [N]; zeros for empty groups."""
     sums = np.zeros((n_groups, values.shape[1]))
     np.add.at(sums, group, values)
     return sums / np.maximum(np.bincount(group, minlength=n_groups), 1)[:, None]
-
-
-def class_weights(labels: I64, n_classes: int) -> Tensor:
-    """Return the inverse clip counts [n_classes], with mean 1 over the clips; 0 for classes without clips."""
-    counts = np.bincount(labels, minlength=n_classes)
-    present = max(1, int((counts > 0).sum()))
-    return torch.tensor(np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0), dtype=torch.float32)
 
 
 def check_clips(mels: F16, tracks: NDArray[np.str_], shape: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.protocol import Tensors
+from models.types import Tensors
 
 MODEL, BEST, OPTIMIZER, META = "model.", "best.", "optimizer.", "meta"
 """Prefixes of the arrays in a checkpoint, and the name of its JSON."""

@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from models.training.checkpoint import CheckpointMismatchError, EpochReport, TrainState
+from models.training.deterministic import deterministic
 from models.training.distributed import DistContext
 
 B = TypeVar("B")
@@ -74,6 +75,7 @@ def fit(
 ) -> FitResult:
     """Train `model` in place and leave it with the weights of the best epoch; without validation data with the last.
 
+    Seed and thread count are those of `cfg`; torch's own are restored afterwards.
     `train`: a map-style dataset whose `__getitems__` returns a batch. If their number is no multiple of the world size,
     DistributedSampler repeats up to world size - 1 samples per epoch. `on_epoch(report)` and `save_checkpoint(state)`
     run after every epoch, on rank 0 only.
@@ -82,16 +84,17 @@ def fit(
     and CheckpointMismatchError if `resume_from` is of another configuration or world size, or not of the same epoch on
     every rank.
     """
-    run = _Run(model, objective, train, cfg)
-    if resume_from:
-        run.restore(resume_from)
-    run.require_same_epoch()
-    while run.epoch < cfg.epochs and run.epoch - run.best_epoch < cfg.patience:
-        report = run.train_epoch()
-        if run.dist.rank == 0:
-            on_epoch(report)
-            save_checkpoint(run.state())
-    model.load_state_dict(run.best)
+    with deterministic(cfg.threads, cfg.seed):
+        run = _Run(model, objective, train, cfg)
+        if resume_from:
+            run.restore(resume_from)
+        run.require_same_epoch()
+        while run.epoch < cfg.epochs and run.epoch - run.best_epoch < cfg.patience:
+            report = run.train_epoch()
+            if run.dist.rank == 0:
+                on_epoch(report)
+                save_checkpoint(run.state())
+        model.load_state_dict(run.best)
     return FitResult(tuple(run.history), run.best_epoch)
 
 

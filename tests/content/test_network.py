@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,14 @@ from jobs.lake.schemas import table
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
 from models.data.clips import AugmentConfig
-from models.genre_cnn import GenreCNNConfig
+from models.genre_networks import make_config
 
 LIKED, NEW = 32, 8
 NO_AUGMENTATION = AugmentConfig(0.0, 0.0, 0, 0, 0)
-SMALL = GenreCNNConfig(
-    conv=(8, 8, 16, 16), dense=32, epochs=30, batch_size=8, lr=3e-3, patience=30, val_share=0.25, augment=NO_AUGMENTATION
-)
+SMALL = make_config(
+    "genre_cnn", conv=(8, 8, 16, 16), dense=32, epochs=30, batch_size=8, lr=3e-3, patience=30, val_share=0.25,
+    augment=NO_AUGMENTATION,
+)  # fmt: skip
 VECTORS = {"mfcc": 20, "mfcc_std": 20, "mfcc_delta_std": 20, "chroma": 12, "chroma_std": 12, "contrast": 7, "contrast_std": 7}
 
 
@@ -36,7 +36,7 @@ def night_of(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatc
     Factors and texts follow from the sound; descriptors are random. Every track has two clips; t0 ... are liked and n0 ... are
     unplayed.
     """
-    monkeypatch.setattr("jobs.content.network.make_config", lambda name, **given: replace(SMALL, **given))
+    monkeypatch.setattr("jobs.content.network.make_config", lambda name, **given: SMALL.replace(**given))
 
     def night() -> JobContext:
         file = tmp_path / "sources.toml"

@@ -1,11 +1,13 @@
 """Erasure from one document, page, sentence or file listing, without Spark and MongoDB."""
 
 import datetime as dt
+from pathlib import Path
 
+from jobs.atomic_io import PARTIAL, write_atomic
 from jobs.erasure import lake_scan
 from jobs.erasure.published_nights import REDACTED, scrubbed, without_tracks
 from jobs.erasure.registry import texts
-from jobs.erasure.reports import without_examples
+from jobs.erasure.reports import clean_reports, without_examples
 from jobs.erasure.tokens import names_erased_user
 from jobs.lake.deletion_requests import DeletionRequest, DeletionRequests, sha256
 from jobs.lake.files import File
@@ -68,6 +70,20 @@ def test_page_loses_only_the_examples_of_requesters_and_their_links() -> None:
     assert cut.endswith("<footer>")
     assert without_examples(cut, requests) == cut
     assert without_examples(page, DeletionRequests({sha256("dora"): DeletionRequest(True)})) == page
+
+
+def test_reports_are_amended_and_files_of_killed_writes_deleted(tmp_path: Path) -> None:
+    section = '<section class="example" id="example-1"><code class="user">{}</code></section>'
+    for date, user in (("2026-11-13", "anna"), ("2026-11-14", "berta")):
+        write_atomic(tmp_path / date / "report.html", section.format(user))
+    partial = tmp_path / "2026-11-13" / PARTIAL.replace("*", "0f")
+    partial.write_text(section.format("anna")[:60])
+    changes = clean_reports(tmp_path, ANNA)
+    assert [change.date for change in changes] == ["2026-11-13"]
+    assert "anna" not in (tmp_path / "2026-11-13" / "report.html").read_text()
+    assert "berta" in (tmp_path / "2026-11-14" / "report.html").read_text()
+    assert not partial.exists()
+    assert clean_reports(tmp_path, ANNA) == []
 
 
 def test_page_of_the_older_layout_loses_its_only_example() -> None:

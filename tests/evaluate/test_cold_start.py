@@ -15,7 +15,7 @@ from jobs.evaluate.cold_start.command import BASELINES, METRICS, Config, auc_and
 from jobs.evaluate.cold_start.data import UNKNOWN, Clips, ColdStartData, hold_out
 from jobs.evaluate.cold_start.models import other_tracks_of_artist
 from jobs.evaluate.report import no_progress
-from models.genre_cnn import GenreCNNConfig
+from models.genre_networks import make_config
 
 USERS, TRACKS, TASTES = 120, 240, 4
 
@@ -68,8 +68,8 @@ def test_text_and_network_rank_new_tracks_better_than_metadata(monkeypatch: pyte
     mels = rng.normal(0, 0.5, (TRACKS, 599, 128))
     for track, one in enumerate(taste):
         mels[track, :, 32 * one : 32 * one + 32] += 1.0
-    small = partial(GenreCNNConfig, conv=(8, 8, 16, 16), dense=32, lr=3e-3)
-    monkeypatch.setattr("jobs.evaluate.cold_start.models.GenreCNNConfig", small)
+    small = partial(make_config, conv=(8, 8, 16, 16), dense=32, lr=3e-3)
+    monkeypatch.setattr("jobs.evaluate.cold_start.models.make_config", small)
     data = replace(
         tasteful_data(),
         descriptors=np.empty((TRACKS, 0)),

@@ -9,9 +9,8 @@ from scipy.sparse import csr_array
 
 from jobs.evaluate.evaluator import Evaluator, Metadata
 from jobs.evaluate.splits import Split, Task
-from models.protocol import Tensors
 from models.queries import Queries
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 
 class Successor:

@@ -1,6 +1,5 @@
 """An interrupted training of a network resumes after its last epoch, to the same weights."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,11 @@ from jobs.lake import checkpoints
 from jobs.settings import REPOSITORY, Settings
 from jobs.sources.config import load_sources
 from models.data.clips import AugmentConfig
-from models.genre_cnn import GenreCNNConfig
+from models.genre_networks import make_config
 from tests.audio.conftest import DAY
 
 NAME = "genre_cnn-pmrs7-pmrs-4s"
-SMALL = GenreCNNConfig(n_outputs=2, conv=(4, 4, 4, 4), dense=8, epochs=3, batch_size=4, val_share=0.25, threads=1)
+SMALL = make_config("genre_cnn", n_outputs=2, conv=(4, 4, 4, 4), dense=8, epochs=3, batch_size=4, val_share=0.25, threads=1)
 
 
 class Died(Exception):
@@ -36,7 +35,7 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     rows = [(f"t{n}", 0, [("Rock", "Trance")[n % 2]], bytearray(mel)) for n, mel in enumerate(mels)]
     clips = spark.createDataFrame(rows, "track_id string, clip int, genres array<string>, mel binary")
     monkeypatch.setattr(train, "_clips", lambda ctx, config: clips)
-    monkeypatch.setattr(train, "make_config", lambda kind, **given: replace(SMALL, **given))
+    monkeypatch.setattr(train, "make_config", lambda kind, **given: SMALL.replace(**given))
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     return [Night(DAY, "r", load_sources(file), Settings(var=tmp_path / name), spark) for name in ("whole", "broken")]
 
@@ -44,8 +43,8 @@ def nights(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 def test_two_processes_train_the_weights_of_one(nights: list[Night], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropout and augmentation the mean gradient of a batch does not depend on how ranks share it."""
-    calm = replace(SMALL, dropout=0.0, augment=AugmentConfig(0.0, 0.0, 0, 0, 0), epochs=1, batch_size=2, lr=1e-2)
-    monkeypatch.setattr(train, "make_config", lambda kind, **given: replace(calm, **given))
+    calm = SMALL.replace(dropout=0.0, augment=AugmentConfig(0.0, 0.0, 0, 0, 0), epochs=1, batch_size=2, lr=1e-2)
+    monkeypatch.setattr(train, "make_config", lambda kind, **given: calm.replace(**given))
     # the processes are to import this very code
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     for night, workers in zip(nights, (0, 2), strict=True):

@@ -11,14 +11,13 @@ from jobs.genre import score
 from jobs.genre.config import GenreScoreConfig
 from jobs.lake.partitions import Partitions
 from models.clip_network import predict
-from models.genre_cnn import GenreCNN, GenreCNNConfig
-from models.genre_networks import to_bytes, to_card
+from models.genre_networks import build, make_config, to_bytes, to_card
 from tests.audio.conftest import Ingested, ingested
 from tests.audio.hostile import tone, wav
 
 __all__ = ["ingested"]
 MEL = MelConfig(presets=("pmrs-4s",), clips=2)
-NETWORK = GenreCNNConfig(n_outputs=2, conv=(4, 4, 4, 4), dense=8)
+NETWORK = make_config("genre_cnn", n_outputs=2, conv=(4, 4, 4, 4), dense=8)
 GENRES = ["Rock", "Trance"]
 
 
@@ -36,7 +35,7 @@ def test_content_is_scored_once_with_the_networks_mean_prediction(ingested: Inge
         wav(tmp_path / f"{name}.wav", tone(9.0, pitch=pitch))
     files = {name: tmp_path / f"{name}.wav" for name in "abc"}
     first = ingested({"x": files["a"], "y": files["b"]})
-    network = GenreCNN(NETWORK).eval()
+    network = build(NETWORK.network).eval()
     card = {"network": to_card(NETWORK), "genres": GENRES, "preset": "pmrs-4s"}
     first.models.register("genre_cnn-pmrs7-pmrs-4s", to_bytes(network), card)
     _, written = score_night(first)

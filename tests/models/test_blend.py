@@ -12,10 +12,10 @@ from models.blend import Blend, BlendConfig, Component
 from models.explain import contributions_from_weights
 from models.ials import ALSModel
 from models.interactions import binarize
-from models.protocol import CatalogTooLargeError, Recommender, Tensors
+from models.protocol import CatalogTooLargeError, Recommender
 from models.queries import Queries
 from models.topk import recommend
-from models.types import F32, I64
+from models.types import F32, I64, Tensors
 
 USERS, TRACKS = 120, 30
 CONFIG = BlendConfig(

@@ -1,7 +1,8 @@
 """Genre networks: layer shapes as PMRS prints them, training, serialization."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +14,25 @@ from safetensors.torch import load
 from torch.nn import functional as F
 
 from models import clip_training, genre_cnn, genre_networks
-from models.clip_network import ClipConfig, predict
+from models.clip_config import ClipModelConfig
+from models.clip_network import predict
 from models.clip_training import TrainResult
-from models.data.clips import AugmentConfig, augment, class_weights, split_tracks
+from models.data.clips import AugmentConfig, augment, split_tracks
 from models.defaults import NETWORK_NAMES
 from models.genre_cnn import GenreCNN, GenreCNNConfig
+from models.genre_networks import make_config
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
 from models.training.checkpoint import EpochReport, from_tensors, to_tensors
+from models.training.objectives import balanced_class_weights
 
-SMALL = GenreCNNConfig(n_outputs=3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch_size=8, val_share=0.25, lr=2e-3)
-SHORT = ShortChunkConfig(n_outputs=3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch_size=8, val_share=0.25, lr=1e-2)
+SMALL = make_config(
+    "genre_cnn", n_outputs=3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch_size=8, val_share=0.25, lr=2e-3
+)
+SHORT = make_config(
+    "short_chunk", n_outputs=3, channels=(4, 8, 8, 8, 16, 16), epochs=8, batch_size=8, val_share=0.25, lr=1e-2
+)
+STORED = Path(__file__).parent / "data"
+"""Cards and weights that the version of 29 November 2026 wrote, with the predictions of that version."""
 Clips = tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.str_]]
 
 
@@ -44,15 +54,15 @@ def test_settings_offer_the_networks_that_can_be_built() -> None:
     assert tuple(genre_networks.NETWORKS) == NETWORK_NAMES
 
 
-@pytest.fixture(scope="module", params=[SMALL, SHORT], ids=genre_networks.network_name)
-def small(request: pytest.FixtureRequest) -> ClipConfig:
+@pytest.fixture(scope="module", params=[SMALL, SHORT], ids=lambda cfg: genre_networks.network_name(cfg.network))
+def small(request: pytest.FixtureRequest) -> ClipModelConfig:
     """Each network in a small size."""
-    config: ClipConfig = request.param
+    config: ClipModelConfig = request.param
     return config
 
 
 @pytest.fixture(scope="module")
-def trained(small: ClipConfig) -> TrainResult:
+def trained(small: ClipModelConfig) -> TrainResult:
     return clip_training.train(*rhythms(), small)
 
 
@@ -107,7 +117,7 @@ def test_trained_network_classifies_rhythms_with_equal_mean_spectra(trained: Tra
     assert embeddings.shape == (len(mels), trained.model.width)
 
 
-def test_equal_seeds_equal_weights(trained: TrainResult, small: ClipConfig) -> None:
+def test_equal_seeds_equal_weights(trained: TrainResult, small: ClipModelConfig) -> None:
     again = clip_training.train(*rhythms(), small)
     assert genre_networks.to_bytes(again.model) == genre_networks.to_bytes(trained.model)
     assert again.history == trained.history
@@ -119,7 +129,7 @@ def test_training_restores_torchs_seed_and_threads() -> None:
     torch.manual_seed(5)
     threads = torch.get_num_threads()
     mels, labels, tracks = rhythms(6)
-    clip_training.train(mels, labels, tracks, replace(SMALL, epochs=1, augment=AugmentConfig()))
+    clip_training.train(mels, labels, tracks, SMALL.replace(epochs=1, augment=AugmentConfig()))
     assert torch.get_num_threads() == threads
     torch.testing.assert_close(torch.rand(3), expected)
 
@@ -131,14 +141,36 @@ def test_batched_prediction_equals_single_predictions(trained: TrainResult) -> N
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_save_and_load_round_trip(trained: TrainResult, small: ClipConfig) -> None:
+def test_save_and_load_round_trip(trained: TrainResult, small: ClipModelConfig) -> None:
     cfg = genre_networks.from_card(json.loads(json.dumps(genre_networks.to_card(small))))
     assert cfg == small
     blob = genre_networks.to_bytes(trained.model)
     assert {"mean", "std", "head.weight"} <= set(load(blob))
     mels, _, _ = rhythms(6)
-    loaded = genre_networks.from_bytes(cfg, blob)
+    loaded = genre_networks.from_bytes(cfg.network, blob)
     np.testing.assert_array_equal(predict(loaded, mels)[0], predict(trained.model, mels)[0])
+
+
+@pytest.mark.parametrize("name", sorted(genre_networks.NETWORKS))
+def test_a_model_stored_by_an_earlier_version_gives_its_predictions(name: str) -> None:
+    stored = json.loads((STORED / f"stored_{name}.json").read_text())
+    cfg = genre_networks.from_card(stored["card"])
+    model = genre_networks.from_bytes(cfg.network, (STORED / f"stored_{name}.safetensors").read_bytes())
+    mels = np.random.default_rng(0).normal(5, 1, (24, 599, 128)).astype(np.float16)[:3]
+    np.testing.assert_allclose(predict(model, mels)[0], stored["probabilities"], atol=1e-5)
+    assert json.loads(json.dumps(genre_networks.to_card(cfg))) == stored["card"], "and a new card has the same settings"
+
+
+@pytest.mark.parametrize("name", sorted(genre_networks.NETWORKS))
+def test_no_setting_of_a_network_has_the_name_of_one_of_its_training(name: str) -> None:
+    cfg = make_config(name)
+    network, training = ({item.name for item in fields(part)} for part in (cfg.network, cfg.training))
+    assert not network & training
+
+
+def test_an_unknown_setting_of_a_network_is_refused() -> None:
+    with pytest.raises(TypeError, match="epoch_count"):
+        make_config("genre_cnn", epoch_count=3)
 
 
 def test_validation_split_has_whole_tracks_of_every_genre(trained: TrainResult) -> None:
@@ -153,7 +185,7 @@ def test_validation_split_has_whole_tracks_of_every_genre(trained: TrainResult) 
 
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_training_with_fewer_steps_than_the_warm_up_runs(epochs: int) -> None:
-    result = clip_training.train(*rhythms(4), replace(SMALL, epochs=epochs, batch_size=1_000, max_clips=10_000, patience=epochs))
+    result = clip_training.train(*rhythms(4), SMALL.replace(epochs=epochs, batch_size=1_000, max_clips=10_000, patience=epochs))
     assert len(result.history) == epochs
 
 
@@ -165,9 +197,9 @@ def test_epochs_are_reported_and_the_best_is_kept() -> None:
     assert result.best_epoch == 1 + int(np.argmin(losses))
 
 
-def test_resumed_training_gives_the_bits_of_an_uninterrupted_one(small: ClipConfig) -> None:
+def test_resumed_training_gives_the_bits_of_an_uninterrupted_one(small: ClipModelConfig) -> None:
     """One thread: several may sum in varying order."""
-    cfg = replace(small, threads=1, epochs=4, patience=2)
+    cfg = small.replace(threads=1, epochs=4, patience=2)
     clips, states = rhythms(8), []
     uninterrupted = clip_training.train(*clips, cfg, save_checkpoint=lambda state: states.append(save(to_tensors(state))))
     assert len(states) == len(uninterrupted.history) > 1
@@ -180,7 +212,7 @@ def test_resumed_training_gives_the_bits_of_an_uninterrupted_one(small: ClipConf
 
 
 def test_without_validation_tracks_the_last_epoch_is_kept() -> None:
-    cfg = GenreCNNConfig(n_outputs=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
+    cfg = make_config("genre_cnn", n_outputs=3, conv=(8, 8, 8, 8), dense=16, epochs=2, val_share=0.0)
     result = clip_training.train(*rhythms(6), cfg)
     assert result.val_tracks == ()
     assert result.best_epoch == 2
@@ -188,7 +220,7 @@ def test_without_validation_tracks_the_last_epoch_is_kept() -> None:
 
 def test_class_weights_balance_and_ignore_absent_genres() -> None:
     labels = np.array([0, 0, 0, 1])
-    weights = class_weights(labels, 3)
+    weights = balanced_class_weights(labels, 3)
     torch.testing.assert_close(weights, torch.tensor([4 / 6, 2.0, 0.0]))
     assert float(weights[labels].sum()) == pytest.approx(4)
 
@@ -205,7 +237,7 @@ def test_augmentation_keeps_the_shape_and_repeats_with_its_seed() -> None:
 
 def test_invalid_inputs_raise_errors_that_name_them() -> None:
     mels, labels, tracks = rhythms(6)
-    with pytest.raises(ValueError, match=r"genre numbers must be in 0\.\.2: got 0\.\.5"):
+    with pytest.raises(ValueError, match=r"class numbers must be in 0\.\.2: got 0\.\.5"):
         clip_training.train(mels, labels + 3 * (labels == 2), tracks, SMALL)
     with pytest.raises(ValueError, match="need clips"):
         clip_training.train(mels[:, :100], labels, tracks, SMALL)

@@ -15,11 +15,11 @@ from models.bpr_model import BPRModel, FoldInConfig
 from models.explain import top_contributor
 from models.ials import ALSModel
 from models.item_item import ItemItemModel
-from models.protocol import Recommender, Tensors
+from models.protocol import Recommender
 from models.queries import Queries
 from models.serialization import from_bytes, to_bytes
 from models.topk import recommend
-from models.types import F32
+from models.types import F32, Tensors
 
 DRAW = np.random.default_rng(11)
 

@@ -137,6 +137,28 @@ def test_a_training_killed_after_an_epoch_resumes_to_the_same_bits(stop_after: i
     )
 
 
+def test_a_training_runs_with_the_configured_threads_and_restores_seed_and_threads() -> None:
+    threads = set()
+
+    class RecordsThreads(SquaredError):
+        def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+            threads.add(torch.get_num_threads())
+            return super().loss(model, batch)
+
+    model, previous = linear(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    try:
+        fit(model, RecordsThreads(noise=0.1), Points(), replace(CFG, threads=3))
+        assert threads == {3}
+        assert torch.get_num_threads() == 2
+        torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+    finally:
+        torch.set_num_threads(previous)
+
+
 def test_training_stops_after_patience_and_keeps_the_best_epoch() -> None:
     states: list[TrainState] = []
     losses = (3.0, 1.0, 2.0, 1.5, 0.5)
@@ -164,7 +186,7 @@ def test_the_loss_falls() -> None:
     assert result.history[-1].metrics["loss"] < 0.05 < result.history[0].metrics["loss"]
 
 
-@pytest.mark.parametrize("change", [{"lr": 0.2}, {"epochs": 9}, {"seed": 8}, {"batch_size": 16}])
+@pytest.mark.parametrize("change", [{"lr": 0.2}, {"epochs": 9}, {"seed": 8}, {"batch_size": 16}, {"threads": 2}])
 def test_a_checkpoint_of_another_configuration_is_refused(change: dict[str, Any]) -> None:
     states: list[TrainState] = []
     trained(CFG, SquaredError(), save_checkpoint=states.append)

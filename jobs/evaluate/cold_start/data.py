@@ -14,8 +14,9 @@ from jobs.errors import EvaluationError
 from jobs.evaluate.interactions import read_interactions, select_ratings
 from jobs.lake.adapters import texts
 from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
+from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
 from jobs.recommenders.training_data import collect_training_data
 from models.types import F32
 
@@ -88,7 +89,8 @@ def _read_descriptors(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
 
 
 def _read_text(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
-    rows = collect_arrow(texts.track_vectors(ctx), texts.ROW_BYTES, "tracks with text embeddings")
+    vectors = texts.build_track_vectors(ctx.read("track_texts"), ctx.read("text_vectors", Partitions.CACHE))
+    rows = collect_arrow(vectors, texts.ROW_BYTES, "tracks with text embeddings")
     return _align(rows, tracks, texts.vectors_in(rows), 0.0) if rows.num_rows else np.empty((len(tracks), 0))
 
 
@@ -110,8 +112,9 @@ def _align(rows: pa.Table, tracks: tuple[str, ...], values: F32 | F64, fill: flo
 def _read_clips(ctx: JobContext, preset: str, tracks: tuple[str, ...]) -> Clips:
     table = pa.table({"track_id": pa.array(tracks), "index": pa.array(range(len(tracks)))})
     indices = F.broadcast(ctx.spark.createDataFrame(table))
-    clips = clips_of(ctx, preset).join(indices, "track_id").select("index", "clip", "mel").orderBy("index", "clip")
-    rows = collect_arrow(clips, MEL_BYTES, "clips of rated tracks")
+    clips = build_clips(ctx.read("mel", Partitions.CACHE), ctx.read("track_clips"), preset).join(indices, "track_id")
+    ordered = clips.select("index", "clip", "mel").orderBy("index", "clip")
+    rows = collect_arrow(ordered, MEL_BYTES, "clips of rated tracks")
     return Clips(to_mels(rows["mel"]), rows["index"].to_numpy().astype(np.int64))
 
 

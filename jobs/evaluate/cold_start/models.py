@@ -16,7 +16,7 @@ from models.clip_network import predict
 from models.clip_training import train
 from models.content_factors import to_unit
 from models.data.clips import mean_by_group
-from models.genre_cnn import GenreCNNConfig
+from models.genre_networks import make_config
 from models.ials import ALSModel
 from models.interactions import confidence_weights
 from models.training.objectives import EmbeddingRegression
@@ -125,7 +125,9 @@ def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np
         raise EvaluationError(
             "No liked track has clips to train a network on; run the family audio, or omit --network."
         )
-    settings = GenreCNNConfig(n_outputs=unit.shape[1], task="regression", max_clips=job.max_training_clips, threads=1)
+    settings = make_config(
+        "genre_cnn", n_outputs=unit.shape[1], task="regression", max_clips=job.max_training_clips, threads=1
+    )
     objective, tracks = EmbeddingRegression(targets[clips.track[in_train]]), clips.track[in_train]
     network = train(clips.mels[in_train], objective, tracks, settings).model
     is_test = new[clips.track]

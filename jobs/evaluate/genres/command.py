@@ -23,13 +23,13 @@ from jobs.lake.adapters import mels
 from jobs.lake.partitions import Partitions
 from jobs.runner import run_named
 from jobs.settings import Settings
-from models import calibration, clip_network, clip_training, defaults, genre_cnn, genre_logreg, short_chunk
+from models import calibration, clip_config, clip_network, clip_training, defaults, genre_cnn, genre_logreg, short_chunk
 from models.data import clips
-from models.training import objectives
+from models.training import loop, objectives
 
 PROGRAM = (
-    model_specs, data, mels, clip_network, clips, genre_cnn, genre_logreg, clip_training, objectives, calibration, short_chunk,
-    defaults,
+    model_specs, data, mels, clip_config, clip_network, clips, genre_cnn, genre_logreg, clip_training, loop, objectives,
+    calibration, short_chunk, defaults,
 )  # fmt: skip
 """Modules that decide a prediction; if one of them changes, stored predictions are not used."""
 REQUIRED_FAMILIES = ("ingest", "prepare", "audio")

@@ -12,8 +12,9 @@ from pyspark.sql import functions as F
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
-from jobs.lake.adapters.mels import MEL_BYTES, clips_of, to_mels
+from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
+from jobs.lake.partitions import Partitions
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -103,7 +104,8 @@ def _drop_duplicate_audio(rows: pa.Table) -> pa.Table:
 
 def _read_clips(ctx: JobContext, preset: str, tracks: NDArray[np.str_]) -> Clips:
     labelled = F.broadcast(ctx.spark.createDataFrame([(track,) for track in tracks.tolist()], "track_id string"))
-    clips = clips_of(ctx, preset).join(labelled, "track_id")
+    mel, track_clips = ctx.read("mel", Partitions.CACHE), ctx.read("track_clips")
+    clips = build_clips(mel, track_clips, preset).join(labelled, "track_id")
     rows = collect_arrow(
         clips.select("track_id", "clip", "tiled", "mel").orderBy("track_id", "clip"), MEL_BYTES, f"clips of {preset}"
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from jobs.errors import PmrsError, SourceError
+from jobs.lake.inputs import OPTIONS, READER, STAT, file_digests, file_input
 from jobs.log import logger
 from jobs.sources.contract import Source
 from jobs.sources.ingest.reader_version import reader_version
@@ -21,15 +22,10 @@ from jobs.sources.reading.tables import parquet_error
 
 LOG = logger(__name__)
 Inputs = dict[str, str]
-"""Inputs of a partition as its manifest records them, by label.
-
-- `options|`: digest of the source's settings
-- `stat|`: digest of names, sizes and modification times of the files, to detect quickly that nothing changed
-- `file|PATH`: SHA-256 of each file
-- `reader|`: version of the program that read them"""
+"""Digests of a partition's inputs by label, as its manifest records them: OPTIONS, STAT, READER and each file."""
 InputsByDate = dict[str, Inputs]
 """Received date (ISO) -> inputs of its partition."""
-INFORMATIVE = ("stat|", "reader|")
+INFORMATIVE = frozenset({STAT.label(), READER.label()})
 """Labels whose change alone does not make a partition outdated: a touched file, a changed program."""
 
 
@@ -65,9 +61,10 @@ def inputs_to_read(
         return compute_inputs(source, files)
     if not (missing := missing_files(previous, files)):
         return compute_inputs(source, files) if force else changed_inputs(previous, source, files)
-    remaining = {label: value for label, value in previous.items() if label not in missing}
+    gone = {file_input(path).label() for path in missing}
+    remaining = {label: value for label, value in previous.items() if label not in gone}
     inputs = changed_inputs(remaining, source, files)
-    names = abbreviate(label.removeprefix("file|") for label in missing)
+    names = abbreviate(missing)
     if inputs is None:
         LOG.warning("files that were read no longer exist; their events are kept", source=source.name, of=what, files=names)
     elif force:
@@ -83,14 +80,14 @@ def inputs_to_read(
 
 
 def missing_files(previous: Inputs, files: Sequence[str]) -> list[str]:
-    """Return the labels of the files of `previous` that are gone: not there, not renamed and not packed."""
-    digests = {label: digest for label, digest in previous.items() if label.startswith("file|")}
-    absent = {label: digest for label, digest in digests.items() if label not in {f"file|{path}" for path in files}}
+    """Return the paths of the files of `previous` that are gone: not there, not renamed and not packed."""
+    digests = file_digests(previous)
+    absent = {path: digest for path, digest in digests.items() if path not in set(files)}
     if not absent:
         return []
-    new = [path for path in files if digests.get(f"file|{path}") != file_digest(path)]
+    new = [path for path in files if digests.get(path) != file_digest(path)]
     existing = {file_digest(path) for path in files} | {_unpacked_digest(path) for path in new}
-    return sorted(label for label, digest in absent.items() if digest not in existing)
+    return sorted(path for path, digest in absent.items() if digest not in existing)
 
 
 def abbreviate(names: Iterable[str], limit: int = 3) -> str:
@@ -134,7 +131,8 @@ def _unpacked_digest(path: str) -> str | None:
 
 
 def _with_digests(source: Source, cheap: Inputs, files: Sequence[str]) -> Inputs:
-    return cheap | {f"file|{path}": file_digest(path) for path in files} | {"reader|": reader_version(source.format)}
+    of_files = {file_input(path).label(): file_digest(path) for path in files}
+    return cheap | of_files | {READER.label(): reader_version(source.format)}
 
 
 def _decisive(inputs: Inputs) -> Inputs:
@@ -144,7 +142,8 @@ def _decisive(inputs: Inputs) -> Inputs:
 def _cheap_inputs(source: Source, files: Sequence[str]) -> Inputs:
     settings = [source.format, source.namespace, source.truncated, source.as_of, dict(source.options)]
     text = json.dumps(settings, sort_keys=True, default=str)
-    return {"options|": _digest(text), "stat|": _digest(json.dumps([_stat(path) for path in sorted(files)]))}
+    stat = json.dumps([_stat(path) for path in sorted(files)])
+    return {OPTIONS.label(): _digest(text), STAT.label(): _digest(stat)}
 
 
 def _stat(path: str) -> list[str | int]:

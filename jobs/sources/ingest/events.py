@@ -7,6 +7,7 @@ defines what makes an event acceptable.
 
 from jobs.context import JobContext
 from jobs.errors import SourceError
+from jobs.lake.inputs import READER
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
@@ -53,7 +54,7 @@ def _log_reread_dates(ctx: JobContext, source: Source, previous: InputsByDate, d
         message = "the files of received dates have changed; they are read again"
         LOG.warning(message, source=source.name, days=abbreviate(reread))
     version = reader_version(source.format)
-    if older := [day for day in previous if day not in days and previous[day].get("reader|") != version]:
+    if older := [day for day in previous if day not in days and previous[day].get(READER.label()) != version]:
         command = f"pmrs run events --date {ctx.night.date} --force"
         message = "received dates were read by an older program"
         LOG.warning(message, source=source.name, days=abbreviate(older), read_again_by=command)

@@ -18,6 +18,7 @@ from jobs.context import JobContext
 from jobs.errors import SourceError
 from jobs.lake.deletion_requests import with_songs, without_erased
 from jobs.lake.digest import combined
+from jobs.lake.inputs import DELETIONS
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
@@ -83,7 +84,7 @@ def _previous_manifests(ctx: JobContext, source: Source) -> list[Manifest]:
 def _deletion_inputs(ctx: JobContext) -> Inputs:
     """Return a digest of all deletion requests, including those of the current ingest: rows depend on them."""
     # without dates: the same requests, read again for another night, are no change
-    return {"deletions|": combined({f"{m.table}:{m.digest}": "" for m in _deletion_manifests(ctx)})}
+    return {DELETIONS.label(): combined({f"{m.table}:{m.digest}": "" for m in _deletion_manifests(ctx)})}
 
 
 def _deletion_manifests(ctx: JobContext) -> list[Manifest]:
@@ -92,10 +93,10 @@ def _deletion_manifests(ctx: JobContext) -> list[Manifest]:
 
 
 def _changed_inputs(ctx: JobContext, previous: Inputs, source: Source, files: list[str]) -> Inputs | None:
-    deletions = _deletion_inputs(ctx)
-    if _has_users(source) and previous.get("deletions|") != deletions["deletions|"]:
+    deletions, label = _deletion_inputs(ctx), DELETIONS.label()
+    if _has_users(source) and previous.get(label) != deletions[label]:
         return deletions | compute_inputs(source, files)
-    inputs = changed_inputs({k: v for k, v in previous.items() if k != "deletions|"}, source, files)
+    inputs = changed_inputs({k: v for k, v in previous.items() if k != label}, source, files)
     return None if inputs is None else deletions | inputs
 
 

@@ -1,0 +1,52 @@
+"""Settings of the networks on log-mel clips, and of their training."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from models.data.clips import AugmentConfig
+from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS
+from models.training.loop import TrainConfig
+from models.training.objectives import Task
+
+
+@dataclass(frozen=True)
+class ClipNetworkConfig:
+    """Input and output of a network; subclasses add its shape."""
+
+    n_outputs: int = 7  # genres, or factors
+    task: Task = "multiclass"
+    n_side_features: int = 0  # numbers per clip besides its sound, concatenated before the output layer
+    n_mels: int = 128
+    frames: int = 599
+    # the network itself changes its normalized input in training mode
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass(frozen=True)
+class ClipTrainConfig(TrainConfig):
+    """Hyper-parameters of the training of a network."""
+
+    max_clips: int = MAX_CLIPS  # clips shown over all epochs
+    batch_size: int = CLIP_BATCH_SIZE
+    lr: float = 5e-4  # peak of a one-cycle schedule
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    val_share: float = 0.15  # of each genre's tracks; 0 trains on everything and keeps the last epoch
+
+
+@dataclass(frozen=True)
+class ClipModelConfig:
+    """A network and its training. The model card has the settings of both side by side."""
+
+    network: ClipNetworkConfig
+    training: ClipTrainConfig
+
+    def replace(self, **values: Any) -> Self:
+        """Return a copy with some settings changed. No setting of a network has the name of one of the training.
+
+        Raises TypeError for a name that neither has.
+        """
+        names = {item.name for item in fields(self.training)}
+        training = {name: value for name, value in values.items() if name in names}
+        network = {name: value for name, value in values.items() if name not in names}
+        return replace(self, network=replace(self.network, **network), training=replace(self.training, **training))
