@@ -39,8 +39,8 @@ VALUES = {
         for table in ("similar_tracks", "similar_artists", "daily_mixes")
     },
 }
-VOLATILE = frozenset({"producer_version", "run_id", "at", "model", "reason"})
-"""Columns that hold a run, a time, the digest of a program or model, or a sentence for people that was rewritten."""
+VOLATILE = frozenset({"producer_version", "run_id", "at", "model", "reason", "why", "step"})
+"""Columns that hold a run, a time, the digest of a program or model, or a sentence whose wording changed."""
 CHECKOUT = re.compile(r"^/.*/var/")
 """Prefix of file names, which differs between two checkouts."""
 

@@ -125,14 +125,14 @@ def encode(column: pa.ChunkedArray) -> tuple[I64, pa.Array]:
 
 def same_artist_labels(features: TrackFeatures) -> I64:
     """Return labels [A], equal for artists that are probably the same: one without an id, and one with that name."""
-    bearers = {
+    artist_of_name = {
         name: index for name, index in zip(features.facts["artist"].to_pylist(), features.artist.tolist(), strict=True)
         if index >= 0 and not features.artist_ids[index].as_py().startswith(NAMELESS)
     }  # fmt: skip
     label = np.arange(len(features.artist_ids))
     for index, key in enumerate(features.artist_ids.to_pylist()):
         if key.startswith(NAMELESS):
-            label[index] = bearers.get(key.removeprefix(NAMELESS), index)
+            label[index] = artist_of_name.get(key.removeprefix(NAMELESS), index)
     return label
 
 
@@ -144,17 +144,17 @@ def _texts(ctx: JobContext, tracks: DataFrame, others: int) -> tuple[pa.Table | 
     """
     vectors = texts.build_track_vectors(ctx.read("track_texts"), ctx.read("text_vectors", Partitions.CACHE))
     written = vectors.join(tracks, "track_id", "left_semi").persist(StorageLevel.DISK_ONLY)
-    first, many = written.first(), written.count()
-    each = texts.ROW_BYTES + NUMBER_BYTES * len(first["vector"] if first else ())
-    if others + many * each > DRIVER_BYTES:
+    first, n_texts = written.first(), written.count()
+    row_bytes = texts.ROW_BYTES + NUMBER_BYTES * len(first["vector"] if first else ())
+    if others + n_texts * row_bytes > DRIVER_BYTES:
         LOG.warning(
             "texts are not compared: the vectors would exceed the driver's memory",
-            tracks=many,
-            bytes_each=each,
+            tracks=n_texts,
+            row_bytes=row_bytes,
             others=others,
         )
-        many = 0
-    read = collect_arrow(written, texts.ROW_BYTES, "texts of tracks", rows=many).sort_by("track_id") if many else None
+        n_texts = 0
+    read = collect_arrow(written, texts.ROW_BYTES, "texts of tracks", rows=n_texts).sort_by("track_id") if n_texts else None
     written.unpersist()
     return (None, None) if read is None else (read, texts.vectors_in(read))
 

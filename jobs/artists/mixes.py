@@ -169,14 +169,14 @@ def _interleave(
 ) -> Mix:
     """Alternate liked and new tracks; the rest of the longer list follows."""
     turn = np.argsort(np.append(2 * np.arange(old.size), 2 * np.arange(new.size) + 1), kind="stable")
-    nobody = np.full(old.size, -1, np.int64)
+    missing = np.full(old.size, -1, np.int64)
     return Mix(
         theme,
         anchor_artist,
         np.append(old, new_tracks.track[new])[turn],
         np.clip(np.append(old_score, new_tracks.score[new]), 0, 1).round(6)[turn],
-        np.append(nobody, new_tracks.reason[new])[turn],
-        np.append(nobody, new_tracks.modality[new])[turn],
+        np.append(missing, new_tracks.reason[new])[turn],
+        np.append(missing, new_tracks.modality[new])[turn],
     )
 
 

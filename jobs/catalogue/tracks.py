@@ -57,9 +57,9 @@ def top_genre(rows: DataFrame, key: str, word: str, mapping: dict[str, str], gen
 
 def all_genres(rows: DataFrame, key: str, word: str, mapping: dict[str, str], genres: tuple[str, ...]) -> DataFrame:
     """Return `key` -> `genres`: all with a vote among the rows' words, in the order of the set."""
-    placed = F.array_sort(F.collect_list(F.struct("genre_index", "genre")))
-    ranked = genre_votes(rows, key, word, mapping, genres).groupBy(key).agg(placed.alias("placed"))
-    return ranked.select(key, F.col("placed.genre").alias("genres"))
+    by_index = F.array_sort(F.collect_list(F.struct("genre_index", "genre")))
+    ranked = genre_votes(rows, key, word, mapping, genres).groupBy(key).agg(by_index.alias("sorted"))
+    return ranked.select(key, F.col("sorted.genre").alias("genres"))
 
 
 def genre_votes(rows: DataFrame, key: str, word: str, mapping: dict[str, str], genres: tuple[str, ...]) -> DataFrame:
@@ -105,10 +105,10 @@ def add_undescribed_tracks(tracks: DataFrame, audio: DataFrame, played: DataFram
     # always come from the same file
     gaps = [F.col(name).isNull().alias(f"no_{name}") for name in ("artist", "title")]
     best = F.min(F.struct("order", *gaps, "title", "artist")).alias("best")
-    strays = undescribed.join(tracks, "track_id", "left_anti").groupBy("track_id").agg(best)
+    undescribed_tracks = undescribed.join(tracks, "track_id", "left_anti").groupBy("track_id").agg(best)
     origin = F.when(F.col("best.order") == 0, "audio").otherwise("plays")
     empty = [_null().alias(name) for name in ("song_id", "artist_id")]
-    return described.unionByName(strays.select("track_id", "best.title", "best.artist", *empty, origin.alias("origin")))
+    return described.unionByName(undescribed_tracks.select("track_id", "best.title", "best.artist", *empty, origin.alias("origin")))
 
 
 def build_tracks(

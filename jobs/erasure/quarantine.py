@@ -19,14 +19,14 @@ def marked(frame: DataFrame, requests: DeletionRequests, namespaces: tuple[str, 
     """Return rows of table `quarantine` (and other columns) with `__names`: True if their bytes name an erased user."""
     known = frame.sparkSession.sparkContext.broadcast(requests)
 
-    def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def add_flags(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         names = names_erased_user(known.value, namespaces)
         for batch in batches:
             flags = [raw is not None and names(_bytes(raw)) for raw in batch.column("raw").to_pylist()]
             yield batch.append_column("__names", pa.array(flags, pa.bool_()))
 
     flag = StructField("__names", BooleanType())
-    return frame.mapInArrow(judge, StructType([*frame.schema, flag]))
+    return frame.mapInArrow(add_flags, StructType([*frame.schema, flag]))
 
 
 def _bytes(raw: str) -> bytes:

@@ -101,11 +101,11 @@ def names_erased_user(requests: DeletionRequests, namespaces: Iterable[str]) -> 
     """
     prefixes = ["", *sorted({f"{name}:" for name in namespaces if name})]
 
-    def judge(line: bytes) -> bool:
+    def names_user(line: bytes) -> bool:
         if len(line) > LONG_LINE:
             return bool(requests.by_hash)
         pieces = tokens(line)
-        things: set[str] | None = None
+        ids: set[str] | None = None
         for piece in pieces:
             for prefix in prefixes:
                 request = requests.by_hash.get(sha256(prefix + piece))
@@ -113,9 +113,9 @@ def names_erased_user(requests: DeletionRequests, namespaces: Iterable[str]) -> 
                     continue
                 if request.whole_user:
                     return True
-                things = things or {p + known for p in prefixes for known in pieces}
-                if things & (request.tracks | request.songs):
+                ids = ids or {p + known for p in prefixes for known in pieces}
+                if ids & (request.tracks | request.songs):
                     return True
         return False
 
-    return judge
+    return names_user

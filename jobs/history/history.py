@@ -77,8 +77,8 @@ def build_history(timed: DataFrame, counted_plays: DataFrame) -> DataFrame:
 def build_eligible_users(history: DataFrame, users: DataFrame) -> DataFrame:
     """Return table `eligible_users`: every user with a history or a profile."""
     history_counts = history.groupBy("user_id").agg(F.count("*").alias("n_seen"))
-    everybody = users.select("user_id").withColumn("n_seen", F.lit(0)).unionByName(history_counts)
-    return everybody.groupBy("user_id").agg(F.max("n_seen").cast("long").alias("n_seen"))
+    all_users = users.select("user_id").withColumn("n_seen", F.lit(0)).unionByName(history_counts)
+    return all_users.groupBy("user_id").agg(F.max("n_seen").cast("long").alias("n_seen"))
 
 
 def run(ctx: JobContext) -> None:

@@ -55,9 +55,9 @@ class DeletionRequests:
 def requests_from_rows(rows: pa.Table) -> DeletionRequests:
     """Build the requests from rows of table `deletions` (`user_hash`, `track_id`, optionally `song_id`)."""
     erased_users: set[str] = set()
-    things: dict[str, tuple[set[str], set[str]]] = {}
+    pairs_of_user: dict[str, tuple[set[str], set[str]]] = {}
     for row in rows.to_pylist():
-        tracks, songs = things.setdefault(row["user_hash"], (set(), set()))
+        tracks, songs = pairs_of_user.setdefault(row["user_hash"], (set(), set()))
         if row["track_id"] is None:
             erased_users.add(row["user_hash"])
             continue
@@ -66,7 +66,7 @@ def requests_from_rows(rows: pa.Table) -> DeletionRequests:
     return DeletionRequests(
         {
             key: DeletionRequest(key in erased_users, frozenset(tracks), frozenset(songs))
-            for key, (tracks, songs) in things.items()
+            for key, (tracks, songs) in pairs_of_user.items()
         }
     )
 

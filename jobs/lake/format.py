@@ -4,7 +4,7 @@ from jobs.errors import LakeError
 from jobs.lake.files import FileStore
 
 FORMAT = 2
-"""2: tables, columns and partition selections in the field's own names. 1: every lake without a format file."""
+"""2: tables, columns and partition selections in standard terms. 1: every lake without a format file."""
 FILE = "_format.json"
 
 

@@ -1,4 +1,4 @@
-"""The one connection to MongoDB. A URI is never printed with its password."""
+"""Connect to MongoDB. A URI is never printed with its password."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ MongoDatabase = Database[Document]
 
 
 FORMAT = 2
-"""Format number of a database; see lake/format.py. 2: fields of the published documents in the field's own names."""
+"""Format number of a database; see lake/format.py. 2: fields of the published documents in standard terms."""
 
 
 def ensure_format(database: MongoDatabase) -> None:

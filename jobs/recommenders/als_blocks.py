@@ -98,22 +98,22 @@ def build_blocks(pairs: DataFrame, row: str, column: str) -> DataFrame:
 
     def pack(rows: pa.Table) -> pa.Table:
         where = rows["row"].to_numpy()
-        begin = int(where.min())  # a block's first row, like all its rows, has an interaction
-        where = where - begin
-        many = int(where.max()) + 1
+        start = int(where.min())  # a block's first row, like all its rows, has an interaction
+        where = where - start
+        count = int(where.max()) + 1
         order = np.lexsort((rows["column"].to_numpy(), where))
-        ends = np.cumsum(np.bincount(where, minlength=many), dtype=np.int64)
+        ends = np.cumsum(np.bincount(where, minlength=count), dtype=np.int64)
         columns = rows["column"].to_numpy()[order].astype(np.int32)
         weights = rows["confidence"].to_numpy()[order].astype(np.float32)
         parts = [[part.tobytes()] for part in (ends, columns, weights)]
         kinds = (pa.int32(), pa.int32(), pa.binary(), pa.binary(), pa.binary())
         names = ("first", "rows", "ends", "columns", "weights")
-        data = [pa.array(part, kind) for part, kind in zip([[begin], [many], *parts], kinds, strict=True)]
+        data = [pa.array(part, kind) for part, kind in zip([[start], [count], *parts], kinds, strict=True)]
         return pa.table(dict(zip(names, data, strict=True)))
 
     numbers = F.col(row).cast("int").alias("row"), F.col(column).cast("int").alias("column")
-    placed = pairs.select(f"{row}_block", *numbers, "confidence")
-    return placed.groupBy(f"{row}_block").applyInArrow(pack, BLOCK)
+    rows = pairs.select(f"{row}_block", *numbers, "confidence")
+    return rows.groupBy(f"{row}_block").applyInArrow(pack, BLOCK)
 
 
 def unpacked(block: dict[str, Any], across: int) -> csr_array:

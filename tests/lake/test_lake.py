@@ -167,7 +167,7 @@ def test_model_with_changed_weights_raises(tmp_path: Path) -> None:
     assert model is not None
     assert (model.digest, model.card["genres"], model.weights) == (digest_of, ["Rock"], b"weights")
     (tmp_path / "models" / "cnn" / digest_of / "weights.safetensors").write_bytes(b"others!")
-    with pytest.raises(LakeError, match="do not have this digest"):
+    with pytest.raises(LakeError, match="have another digest"):
         registry.load("cnn")
 
 
