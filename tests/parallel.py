@@ -1,7 +1,7 @@
 """All tests, in two processes at a time: `make test`. One is seldom enough to keep two cores busy.
 
-What is given goes to pytest in all of them. Folders are dealt out group by group, the longest first: whole nights, which share one,
-take about as long as everything else. A group's output is printed when it is done. (pytest-xdist, which would do this, cannot
+All arguments are passed to pytest. Groups of folders start in order, the longest first: the tests of whole nights, which
+share one night, take about as long as all others. A group's output is printed at its end. (pytest-xdist, which would do this, cannot
 keep a folder's tests together under pytest 9.2.)
 """
 
@@ -18,27 +18,27 @@ GROUPS = (("night",), ("sources",), ("evaluate", "collaborative"))
 """Folders under tests/; all others make one more group. Each group starts a Spark and a MongoDB of its own."""
 
 
-def main(given: list[str]) -> int:
-    """Exit status of a group that failed, or 0."""
+def main(arguments: list[str]) -> int:
+    """Run pytest on all groups. Return the exit status of a group that failed, or 0."""
     named = {f"tests/{folder}" for group in GROUPS for folder in group}
     groups = [tuple(f"tests/{folder}" for folder in group) for group in GROUPS]
     groups.append(("tests", *(f"--ignore={folder}" for folder in sorted(named))))
     running: list[subprocess.Popen[str]] = []
-    mouth = threading.Lock()
+    lock = threading.Lock()
 
     def run(group: tuple[str, ...]) -> int:
         began = time.monotonic()
         name = " ".join(group) if group[0] != "tests" else "all other tests"
-        with mouth:
+        with lock:
             print(f"{name}: begun", flush=True)
-        # a cache of results in each would overwrite the others'
-        command = (sys.executable, "-m", "pytest", *given, "-p", "no:cacheprovider", *group)
+        # each process would overwrite the others' cache of results
+        command = (sys.executable, "-m", "pytest", *arguments, "-p", "no:cacheprovider", *group)
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         running.append(process)
         output, _ = process.communicate()
-        with mouth:
+        with lock:
             print(f"\n{output}\n{name}: {time.monotonic() - began:.0f} s", flush=True)
-        # of a group may be chosen nothing (-k)
+        # 5: -k selected no test of the group
         return 0 if process.returncode == 5 else process.returncode
 
     try:
