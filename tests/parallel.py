@@ -1,8 +1,8 @@
 """All tests, in two processes at a time: `make test`. One is seldom enough to keep two cores busy.
 
 All arguments are passed to pytest. Groups of folders start in order, the longest first: the tests of whole nights, which
-share one night, take about as long as all others. A group's output is printed at its end. (pytest-xdist, which would do this, cannot
-keep a folder's tests together under pytest 9.2.)
+share one night, take about as long as all others. A group's output is printed at its end. (pytest-xdist cannot keep a
+folder's tests together under pytest 9.2.)
 """
 
 import subprocess
