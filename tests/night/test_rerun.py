@@ -118,9 +118,9 @@ def test_second_run_of_a_date_raises_while_the_first_has_the_lease(published: Pu
     sources = load_sources(published.settings.sources_file)
     first = open_run(published.settings, sources, published.date)
     with published.store() as store, lease.Heartbeat(store, published.date.isoformat(), first, lost=pytest.fail):
-        with pytest.raises(LeaseError, match="another run"):
+        with pytest.raises(LeaseError, match="Another run"):
             run_named(published.settings, "publish", published.date, "20261114_99")
-        with pytest.raises(LeaseError, match="another run"):
+        with pytest.raises(LeaseError, match="Another run"):
             open_run(published.settings, sources, published.date)
     assert close_run(published.settings, sources, first)[0] == "failed"
 
