@@ -117,12 +117,12 @@ make_pipeline() {
     fi
 }
 
-compile_loops() {
+compile_kernels() {
     local stamp
     stamp=$(stamp_of .venv/.stamp)
-    if ! current .venv/.stamp-loops "$stamp"; then
-        .venv/bin/python -c 'from jobs.audio import librosa_features; librosa_features.warm_up()' >>"$log" 2>&1 </dev/null
-        printf '%s\n' "$stamp" >.venv/.stamp-loops
+    if ! current .venv/.stamp-kernels "$stamp"; then
+        .venv/bin/python -m jobs.cli.compile_kernels >>"$log" 2>&1 </dev/null
+        printf '%s\n' "$stamp" >.venv/.stamp-kernels
     fi
 }
 
@@ -163,8 +163,8 @@ uv=$(requirements/uv.sh) || exit 1
 python=$(find_python)
 check_tools
 make_pipeline
-# librosa's loops are compiled once per environment, some ten seconds of one core, while Airflow is installed
-compile_loops &
+# compiled once per environment, while Airflow is installed
+compile_kernels &
 compiling=$!
 make_airflow
-wait "$compiling" || die "librosa's loops could not be compiled; $log says why."
+wait "$compiling" || die "the kernels of librosa and ALS could not be compiled; $log says why."
