@@ -1,8 +1,9 @@
 """Compare the rows of two lakes, one of format 1 and one of format 2: `python -m bench.compare_nights OLD NEW [TABLE ...]`.
 
 Prints one line per table and date: equal, or the first difference. Columns and values that format 2 renamed are renamed in the
-old rows first, so that equal means equal rows. Columns that name a run or a program version are left out. Exits with 1 if any
-table differs. Rows are compared without order; it reads both sides into memory, so it is for sample nights.
+old rows first, so that equal means equal rows. Left out are columns that hold a run, a time, the version of a program or
+model, or a sentence (VOLATILE). Exits with 1 if any table differs. Rows are compared without order. Both sides are read into
+memory, so that the command is for sample nights.
 """
 
 import json
@@ -41,6 +42,8 @@ VALUES = {
 }
 VOLATILE = frozenset({"producer_version", "run_id", "at", "model", "reason", "why", "step"})
 """Columns that hold a run, a time, the digest of a program or model, or a sentence whose wording changed."""
+NAMED_MODELS = frozenset({"quality", "genre_confidence", "evaluation_queries"})
+"""Tables whose column `model` is a name, which is compared."""
 CHECKOUT = re.compile(r"^/.*/var/")
 """Prefix of file names, which differs between two checkouts."""
 
@@ -65,9 +68,14 @@ def renamed(part: str, rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return (f"{table}/{source}" if source else table), rows
 
 
-def canonical(rows: pd.DataFrame) -> list[str]:
-    """Return the rows as sorted JSON texts, without volatile columns."""
-    columns = sorted(set(rows.columns) - VOLATILE)
+def compared_columns(table: str, rows: pd.DataFrame) -> set[str]:
+    """Return the columns that are compared."""
+    return set(rows.columns) - (VOLATILE - {"model"} if table in NAMED_MODELS else VOLATILE)
+
+
+def canonical(table: str, rows: pd.DataFrame) -> list[str]:
+    """Return the rows as sorted texts, without volatile columns."""
+    columns = sorted(compared_columns(table, rows))
     return sorted(repr([_plain(value) for value in row]) for row in rows[columns].itertuples(index=False, name=None))
 
 
@@ -89,18 +97,18 @@ def main() -> int:
     for key in sorted(set(old) | set(new)):
         if tables and key[0].split("/")[0] not in tables:
             continue
-        verdict = _verdict(old.get(key), new.get(key))
+        verdict = _verdict(key[0].split("/")[0], old.get(key), new.get(key))
         differing += verdict != "equal"
         print(f"{' '.join(key):50} {verdict}")
     return int(differing > 0)
 
 
-def _verdict(old: pd.DataFrame | None, new: pd.DataFrame | None) -> str:
+def _verdict(table: str, old: pd.DataFrame | None, new: pd.DataFrame | None) -> str:
     if old is None or new is None:
         return f"only in the {'new' if old is None else 'old'} lake"
-    if set(old.columns) - VOLATILE != set(new.columns) - VOLATILE:
+    if compared_columns(table, old) != compared_columns(table, new):
         return f"columns differ: {sorted(set(old.columns) ^ set(new.columns))}"
-    old_rows, new_rows = canonical(old), canonical(new)
+    old_rows, new_rows = canonical(table, old), canonical(table, new)
     if old_rows == new_rows:
         return "equal"
     first = next((pair for pair in zip(old_rows, new_rows, strict=False) if pair[0] != pair[1]), ("", ""))

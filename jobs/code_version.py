@@ -9,6 +9,8 @@ from pathlib import Path
 from jobs.settings import REPOSITORY
 
 PACKAGES = ("jobs", "models")
+SCHEMAS = "schemas"
+"""Folder of the tables' schemas. Their texts with spaces describe columns to readers."""
 
 
 @cache
@@ -70,7 +72,24 @@ def _file(module: str, root: Path) -> Path | None:
 def _syntax(path: Path) -> tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]:
     """Return a module's syntax tree without docstrings, and its imports of this project."""
     tree = _DocstringRemover().visit(ast.parse(path.read_bytes()))
+    if SCHEMAS in path.parts:
+        tree = _TextRemover().visit(tree)
     return ast.dump(tree, annotate_fields=False), tuple(_imports(tree))
+
+
+class _TextRemover(ast.NodeTransformer):
+    """Empty every text that has a space."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        """Return an empty text for one with a space."""
+        return ast.Constant("") if isinstance(node.value, str) and " " in node.value else node
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
+            yield child
+            yield from _walk(child)
 
 
 class _DocstringRemover(ast.NodeTransformer):
@@ -82,7 +101,8 @@ class _DocstringRemover(ast.NodeTransformer):
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for node in ast.walk(tree):
+    """Yield the imports of this project; those under TYPE_CHECKING are none of the running program."""
+    for node in _walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in PACKAGES:
             yield str(node.module), tuple(alias.name for alias in node.names)
         elif isinstance(node, ast.Import):

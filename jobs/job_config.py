@@ -24,12 +24,16 @@ class NoSettings:
 def build_config(cls: type, values: Mapping[str, Any], location: str) -> Any:
     """Return a `cls` with these values over its defaults. Raises SourceError, one sentence that begins with `location`.
 
-    A value must have the type of its default; whole numbers must be 0 or more.
+    A value must have the type of its default; whole numbers must be 0 or more. A method `check` of the class has further
+    conditions.
     """
     defaults = {field.name: field.default for field in fields(cls) if field.default is not MISSING}
     if unknown := sorted(set(values) - set(defaults)):
         raise SourceError(f"{location}: there is no setting {unknown[0]}; available are {', '.join(defaults) or 'none'}.")
-    return cls(**{name: _checked(value, defaults[name], f"{location}: {name}") for name, value in values.items()})
+    config = cls(**{name: _checked(value, defaults[name], f"{location}: {name}") for name, value in values.items()})
+    if hasattr(config, "check"):
+        config.check()
+    return config
 
 
 def _checked(value: Any, default: Any, setting: str) -> Any:

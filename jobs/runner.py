@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LOG = logger(__name__)
+TITLES = "jobs.registry"
+"""The list of jobs, with the titles that people read: no row depends on it."""
 INGESTED = ("events", "play_counts")
 """Tables whose rows grow with the sources."""
 
@@ -125,7 +127,7 @@ def _recorded(store: MongoDatabase, run_id: str) -> Iterator[None]:
 
 def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
     started = time.monotonic()
-    ctx = JobContext(night, job.name, night.config_of(job.name), force=force, code=code_version(job.module))
+    ctx = JobContext(night, job.name, night.config_of(job.name), force=force, code=code_version(job.module, excluded=TITLES))
     night.on_progress = lambda step, done, total: runs.progress(store, night.run_id, job.name, step, done, total)
     night.on_progress(job.title, 0, 0)
     reused = [] if force or not job.reusable else reusable(night, ctx, job)
@@ -141,8 +143,11 @@ def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
 
 
 def _load(night: Night, job: Job) -> ModuleType:
-    """Import a job's module, in parallel with the start of Spark where the job certainly needs it."""
-    if not job.reusable:
+    """Import a job's module. Under spark-submit, Spark starts in parallel if the job will need it.
+
+    In plain Python, the start of Spark changes the environment, which torch reads while it is imported.
+    """
+    if not job.reusable or "PYSPARK_GATEWAY_PORT" not in os.environ:
         return job.load()
     with ThreadPoolExecutor(1) as pool:
         module = pool.submit(job.load)

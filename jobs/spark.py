@@ -54,8 +54,9 @@ def session(
         os.environ.update(spark_environment(settings, f"{profile.java_flags} {java_flags}".strip()))
         if log_file is not None:
             _start_java(log_file)
-    os.environ["TZ"] = "UTC"
-    time.tzset()
+    if os.environ.get("TZ") != "UTC":
+        os.environ["TZ"] = "UTC"
+        time.tzset()
     builder = SparkSession.builder.appName(app_name)
     if not submitted:
         builder = builder.master(settings.master)

@@ -119,9 +119,9 @@ make_pipeline() {
 
 compile_kernels() {
     local stamp
-    stamp=$(stamp_of .venv/.stamp)
+    stamp=$(stamp_of .venv/.stamp models/als_kernel.py)
     if ! current .venv/.stamp-kernels "$stamp"; then
-        .venv/bin/python -m jobs.cli.compile_kernels >>"$log" 2>&1 </dev/null
+        .venv/bin/python -m jobs.cli.compile_kernels >"$var/logs/kernels.log" 2>&1 </dev/null
         printf '%s\n' "$stamp" >.venv/.stamp-kernels
     fi
 }
@@ -164,7 +164,8 @@ python=$(find_python)
 check_tools
 make_pipeline
 # compiled once per environment, while Airflow is installed
-compile_kernels &
+compile_kernels 9>&- &
 compiling=$!
+trap 'kill "$compiling" 2>/dev/null || true' EXIT
 make_airflow
-wait "$compiling" || die "the kernels of librosa and ALS could not be compiled; $log says why."
+wait "$compiling" || die "the kernels of librosa and ALS could not be compiled; $var/logs/kernels.log says why."

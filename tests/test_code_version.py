@@ -10,10 +10,12 @@ from jobs.registry import JOBS
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A job, a module that it imports in a function, a package, and a command that imports the job."""
+    """A job, modules that it imports (in a function, for types only, with a schema), and a command that imports the job."""
     files = {
-        "jobs/rank.py": 'def run():\n    """Rank."""\n    from jobs.rules import tie\n    from models import topk\n'
-        "    return tie, topk\n",
+        "jobs/rank.py": "from typing import TYPE_CHECKING\nfrom jobs.schemas import tables\n"
+        "if TYPE_CHECKING:\n    from jobs.rules import unused\n"
+        'def run():\n    """Rank."""\n    from jobs.rules import tie\n    from models import topk\n    return tie, topk\n',
+        "jobs/schemas/tables.py": "tables = column('rank', 'long', '1: the best')\n",
         "jobs/rules/__init__.py": "from jobs.rules.ties import tie\n",
         "jobs/rules/ties.py": "tie = 1\n",
         "jobs/rules/unused.py": "unused = 1\n",
@@ -40,6 +42,8 @@ def version(project: Path, *modules: str, **options: str | None) -> str:
         ("jobs/cli.py", "'ranks'", "'sorts'", False),
         ("jobs/rules/unused.py", "1", "2", False),
         ("jobs/rank.py", "return tie, topk", "return topk, tie", True),
+        ("jobs/schemas/tables.py", "1: the best", "the best item has 1", False),
+        ("jobs/schemas/tables.py", "'long'", "'int'", True),
         ("jobs/rules/ties.py", "1", "2", True),
         ("jobs/rules/__init__.py", "import tie", "import tie as tie", True),
         ("models/topk.py", "20", "10", True),

@@ -53,6 +53,19 @@ def test_what_does_not_fit_is_refused_by_its_name(given: dict[str, Any], message
         build_config(Settings, given, "here")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("[jobs.report]\nnightz = 3\n", r"\[jobs\.report\]: there is no setting nightz"),
+        ('[jobs.mel]\nchoice = "best"\n', r"choice = 'best' under \[jobs\.mel\] is invalid"),
+    ],
+)
+def test_settings_of_the_last_job_are_refused_before_the_night(tmp_path: Path, settings: str, message: str) -> None:
+    (tmp_path / "sources.toml").write_text(FILE + settings)
+    with pytest.raises(SourceError, match=message):
+        load_sources(tmp_path / "sources.toml")
+
+
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_every_setting_of_every_job_can_be_given(job: Any) -> None:
     kind = job.config_class()

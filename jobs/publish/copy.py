@@ -14,7 +14,7 @@ def earlier_publication(ctx: JobContext, database: MongoDatabase, views: tuple[s
     publication that an erasure has amended is never copied.
     """
     complete = {"dropped": {"$ne": True}, "amending": {"$ne": True}, "amended_by": {"$exists": False}}
-    of_date = {"date": ctx.night.date.isoformat(), "code": ctx.code, **complete}
+    of_date = {"_id": {"$ne": ctx.night.run_id}, "date": ctx.night.date.isoformat(), "code": ctx.code, **complete}
     for publication in database.publications.find(of_date).sort([("published_at", -1), ("_id", -1)]):
         inputs = publication["inputs"].items()
         if (

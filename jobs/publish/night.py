@@ -44,25 +44,29 @@ def run(ctx: JobContext) -> None:
     night = ctx.night
     with connect(night.settings, night.sources.name) as database:
         repair.roll_forward(database)
-        earlier = None if ctx.force else earlier_publication(ctx, database, VIEWS)
-        if earlier is None:
-            audited = _audit(ctx, config, database)
-        else:
-            ctx.inputs |= earlier["inputs"]
-            audited = Audited(earlier["users"], earlier["lists"], earlier["items"])
-            require_enough_lists(audited, _live_users(ctx, database), config.keep_users)
-        # a task that is repeated after the commit point does not change the live collections
-        if views.live_run(database) != night.run_id:
-            for view in VIEWS:
-                name = collection_name(view, night.run_id)
-                insert.prepare(database, name, collections.VALIDATORS[view], collections.INDEXES[view])
-            if earlier is None:
-                _insert(ctx, config, database)
-            else:
-                _copy(ctx, database, earlier["_id"])
-        _commit(ctx, database, audited, earlier)
+        # a task that is repeated after its run was published changes no collection: readers may see them
+        if database.publications.find_one({"_id": night.run_id}) is None:
+            _publish(ctx, config, database)
         registry_mirror.mirror(database, night.models)
         repair.collect_garbage(database, config.keep_nights, night.run_id)
+
+
+def _publish(ctx: JobContext, config: PublishConfig, database: MongoDatabase) -> None:
+    earlier = None if ctx.force else earlier_publication(ctx, database, VIEWS)
+    if earlier is None:
+        audited = _audit(ctx, config, database)
+    else:
+        ctx.inputs |= earlier["inputs"]
+        audited = Audited(earlier["users"], earlier["lists"], earlier["items"])
+        require_enough_lists(audited, _live_users(ctx, database), config.keep_users)
+    for view in VIEWS:
+        name = collection_name(view, ctx.night.run_id)
+        insert.prepare(database, name, collections.VALIDATORS[view], collections.INDEXES[view])
+    if earlier is None:
+        _insert(ctx, config, database)
+    else:
+        _copy(ctx, database, earlier)
+    _commit(ctx, database, audited, earlier)
 
 
 def _live_users(ctx: JobContext, database: MongoDatabase) -> int:
@@ -118,16 +122,17 @@ def _insert_frames(
             raise AuditError(f"{name} holds {stored} of {sent} documents; the night is not published. Run it again.")
 
 
-def _copy(ctx: JobContext, database: MongoDatabase, earlier_run: str) -> None:
-    LOG.info("documents copied from an earlier run: its inputs are equal", run=earlier_run)
+def _copy(ctx: JobContext, database: MongoDatabase, earlier: Document) -> None:
+    LOG.info("documents copied from an earlier run: its inputs are equal", run=earlier["_id"])
     for view in VIEWS:
         ctx.night.on_progress(f"copying {view}", 0, 0)
-        copy_documents(database, view, earlier_run, ctx.night.run_id)
-    counts = [count_documents(database, run, VIEWS) for run in (earlier_run, ctx.night.run_id)]
-    if counts[0] != counts[1]:
+        copy_documents(database, view, earlier["_id"], ctx.night.run_id)
+    counts = count_documents(database, ctx.night.run_id, VIEWS)
+    # another run, or a person, may drop the earlier run's collections meanwhile
+    if counts != earlier["documents"]:
         raise AuditError(
-            f"The copy of {earlier_run} has {counts[1]} documents instead of {counts[0]}; the night is not published. "
-            "Run it again."
+            f"The copy of {earlier['_id']} has {counts} documents instead of {earlier['documents']}; the night is not "
+            "published. Run it again."
         )
 
 

@@ -14,6 +14,7 @@ from pyarrow import ArrowException
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.errors import SourceError
+from jobs.job_config import build_config
 from jobs.registry import JOBS
 from jobs.sources.contract import COUNT_TABLES, Source
 from jobs.sources.formats import FORMATS
@@ -77,12 +78,15 @@ def load_sources(path: Path | str) -> Sources:
     """Read a sources file. `${NAME}` is expanded in every text; paths are relative to the file.
 
     Raises SourceError, one sentence with the file, table and key. Causes: the file is missing or not TOML, a variable
-    is unset, a key is missing, unknown or invalid, or two sources have one name.
+    is unset, a key or a setting of a job is missing, unknown or invalid, or two sources have one name.
     """
     path = Path(path).resolve()
     file = validated(SourcesFile, _expand_variables(_read_toml(path), path), str(path))
     _require_known_jobs(file, path)
     _refuse_former_list_lengths(file, path)
+    for job in JOBS:
+        # a night with an invalid setting of its last job fails now, and not after its first jobs
+        build_config(job.config_class(), file.jobs.get(job.name, {}), f"{path}, [jobs.{job.name}]")
     sources = tuple(
         _source(table, f"{path}, source {number}", path.parent) for number, table in enumerate(file.source, 1)
     )

@@ -10,7 +10,8 @@ import pytest
 
 from jobs.errors import AuditError, LeaseError, SourceError
 from jobs.mongo import lease, views
-from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS
+from jobs.mongo.connection import MongoDatabase
+from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS, collection_name
 from jobs.ranking.config import RankConfig
 from jobs.recommenders import list_rules
 from jobs.registry import FAMILIES
@@ -41,12 +42,28 @@ def test_unchanged_night_is_copied_and_a_damaged_one_is_written_anew(published: 
             assert documents(store, copied, view) == documents(store, first, view)
             assert store[f"{view}__{copied}"].distinct("run_id") == [copied]
             assert store[f"{view}__{copied}"].options() == store[f"{view}__{first}"].options()
+        publication = store.publications.find_one({"_id": copied})
+        _publish_again(published, copied)
+        assert store.publications.find_one({"_id": copied}) == publication, "a repeated task publishes nothing again"
         expected = documents(store, first)
         for run in (first, copied):
             store[f"{RECOMMENDATIONS}__{run}"].delete_one({})
         written = run_night(published.settings, published.date, families=("publish",))
         assert "copied_from" not in store.publications.find_one({"_id": written})
         assert documents(store, written) == expected
+
+
+def _publish_again(published: PublishedNight, run_id: str) -> None:
+    """Run the task of a published run again, as Airflow does if a later job of its family has failed."""
+    sources = load_sources(published.settings.sources_file)
+    with published.store() as store:
+        views.point(store, RECOMMENDATIONS, collection_name(RECOMMENDATIONS, copied_from(store, run_id)))
+    run_named(published.settings, "publish", published.date, run_id)
+    close_run(published.settings, sources, run_id)
+
+
+def copied_from(store: MongoDatabase, run_id: str) -> str:
+    return str(store.publications.find_one({"_id": run_id})["copied_from"])
 
 
 @pytest.mark.parametrize("point", ["before-commit", "after-commit"])
