@@ -6,7 +6,7 @@ from typing import Any, Self
 from models.data.clips import AugmentConfig
 from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS
 from models.training.loop import TrainConfig
-from models.training.objectives import Task
+from models.training.targets import Task
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from models.training.checkpoint import EpochReport, TrainState
 from models.training.deterministic import deterministic
 from models.training.distributed import DistContext
 from models.training.loop import TrainConfig
-from models.training.objectives import Targets, classification_targets
+from models.training.targets import Targets, classification_targets
 from models.types import F16, F32, F64, I64
 
 MIN_CALIBRATION_TRACKS = 20

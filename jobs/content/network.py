@@ -19,7 +19,7 @@ from models.clip_training import train
 from models.content_factors import to_unit
 from models.genre_networks import make_config, to_bytes, to_card
 from models.training.checkpoint import EpochReport
-from models.training.objectives import EmbeddingRegression
+from models.training.targets import EmbeddingRegression
 from models.types import F32
 
 

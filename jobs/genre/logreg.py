@@ -21,7 +21,7 @@ from jobs.lake.schemas import audio
 from models import genre_logreg
 from models.data.clips import split_tracks
 from models.genre_logreg import GenreLogReg, GenreLogRegConfig
-from models.training.objectives import Multilabel
+from models.training.targets import Multilabel
 from models.types import F32
 
 VAL_SHARE = 0.15

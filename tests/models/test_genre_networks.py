@@ -23,7 +23,7 @@ from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.genre_networks import make_config
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig
 from models.training.checkpoint import EpochReport, from_tensors, to_tensors
-from models.training.objectives import balanced_class_weights
+from models.training.targets import balanced_class_weights
 
 SMALL = make_config(
     "genre_cnn", n_outputs=3, conv=(16, 16, 32, 32), dense=32, epochs=20, batch_size=8, val_share=0.25, lr=2e-3

@@ -19,7 +19,7 @@ from models.data.clips import mean_by_group
 from models.genre_networks import make_config
 from models.ials import ALSModel
 from models.interactions import confidence_weights
-from models.training.objectives import EmbeddingRegression
+from models.training.targets import EmbeddingRegression
 
 
 @dataclass(frozen=True)

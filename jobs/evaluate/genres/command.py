@@ -25,10 +25,10 @@ from jobs.runner import run_named
 from jobs.settings import Settings
 from models import calibration, clip_config, clip_network, clip_training, defaults, genre_cnn, genre_logreg, short_chunk
 from models.data import clips
-from models.training import loop, objectives
+from models.training import loop, targets
 
 PROGRAM = (
-    model_specs, data, mels, clip_config, clip_network, clips, genre_cnn, genre_logreg, clip_training, loop, objectives,
+    model_specs, data, mels, clip_config, clip_network, clips, genre_cnn, genre_logreg, clip_training, loop, targets,
     calibration, short_chunk, defaults,
 )  # fmt: skip
 """Modules that decide a prediction; if one of them changes, stored predictions are not used."""

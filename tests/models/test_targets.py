@@ -10,7 +10,7 @@ from models.clip_training import Validation
 from models.content_factors import to_unit
 from models.data.clips import AugmentConfig
 from models.genre_networks import make_config
-from models.training.objectives import EmbeddingRegression, Multiclass, Multilabel, Targets, Task
+from models.training.targets import EmbeddingRegression, Multiclass, Multilabel, Targets, Task
 
 AS_IT_IS = AugmentConfig(0.0, 0.0, 0, 0, 0)
 FRAMES = 150
