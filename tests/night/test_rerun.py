@@ -10,7 +10,6 @@ import pytest
 
 from jobs.errors import AuditError, LeaseError, SourceError
 from jobs.mongo import lease, views
-from jobs.mongo.connection import MongoDatabase
 from jobs.mongo.names import RECOMMENDATIONS, SECONDARY_VIEWS, collection_name
 from jobs.ranking.config import RankConfig
 from jobs.recommenders import list_rules
@@ -57,13 +56,10 @@ def _publish_again(published: PublishedNight, run_id: str) -> None:
     """Run the task of a published run again, as Airflow does if a later job of its family has failed."""
     sources = load_sources(published.settings.sources_file)
     with published.store() as store:
-        views.point(store, RECOMMENDATIONS, collection_name(RECOMMENDATIONS, copied_from(store, run_id)))
+        earlier_run = (store.publications.find_one({"_id": run_id}) or {})["copied_from"]
+        views.point(store, RECOMMENDATIONS, collection_name(RECOMMENDATIONS, earlier_run))
     run_named(published.settings, "publish", published.date, run_id)
     close_run(published.settings, sources, run_id)
-
-
-def copied_from(store: MongoDatabase, run_id: str) -> str:
-    return str(store.publications.find_one({"_id": run_id})["copied_from"])
 
 
 @pytest.mark.parametrize("point", ["before-commit", "after-commit"])
