@@ -84,7 +84,7 @@ def _add_baselines(ctx: JobContext, evaluator: Evaluator, results: list[Result],
         add_differences(
             results, name, {} if in_this_run else evaluator.stored_metrics(ctx.read("evaluation_queries"), name)
         )
-    if baseline and not any(baseline in result.against for result in results):
+    if baseline and not any(baseline in result.baselines for result in results):
         reason = "it was not evaluated on this split; name it in --models too"
         evaluator.left_out[f"difference from {baseline}"] = reason
 

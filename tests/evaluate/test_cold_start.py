@@ -37,11 +37,11 @@ def test_audio_ranks_new_tracks_better_than_metadata() -> None:
     assert counts["other_tracks"] == TRACKS - 48
     assert abs(by_model["random"]["AUC"]["mean"] - 0.5) < 0.05
     assert by_model["audio"]["AUC"]["mean"] > 0.8  # one like in eight is drawn without regard to taste
-    assert by_model["audio"]["against"]["metadata"]["low"] > 0
-    assert by_model["metadata"]["against"]["random"]["low"] > 0
+    assert by_model["audio"]["baselines"]["metadata"]["low"] > 0
+    assert by_model["metadata"]["baselines"]["random"]["low"] > 0
     assert by_model["own"]["AUC"]["mean"] >= by_model["audio"]["AUC"]["mean"] - 0.02
     assert {m for row in rows for m in METRICS if np.isnan(row[m]["mean"])} == set()
-    assert all(set(row["against"]) == set(BASELINES) - {row["model"]} for row in rows)
+    assert all(set(row["baselines"]) == set(BASELINES) - {row["model"]} for row in rows)
 
 
 def test_plays_of_new_tracks_are_not_in_the_training_data() -> None:
@@ -79,7 +79,7 @@ def test_text_and_network_rank_new_tracks_better_than_metadata(monkeypatch: pyte
     by_model = {row["model"]: row for row in evaluate_models(data, Config(), no_progress)[0]}
     for name in ("text", "network"):
         assert by_model[name]["AUC"]["mean"] > 0.8
-        assert by_model[name]["against"]["metadata"]["low"] > 0
+        assert by_model[name]["baselines"]["metadata"]["low"] > 0
     assert by_model["text_metadata"]["AUC"]["mean"] > 0.8
 
 

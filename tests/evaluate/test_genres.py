@@ -115,9 +115,9 @@ def test_differences_are_paired_by_track() -> None:
     accuracy = {"mfcc_svm": np.zeros(TRACKS), "logreg": np.ones(TRACKS)}
     rows: list[Row] = [{"model": name} for name in accuracy]
     add_differences(rows, accuracy, tracks)
-    assert rows[0]["against"] == {}
-    assert rows[1]["against"]["mfcc_svm"]["mean"] == 1
-    assert rows[1]["against"]["mfcc_svm"]["significant"]
+    assert rows[0]["baselines"] == {}
+    assert rows[1]["baselines"]["mfcc_svm"]["mean"] == 1
+    assert rows[1]["baselines"]["mfcc_svm"]["significant"]
 
 
 def test_stored_predictions_are_reused_unless_the_tracks_change(tmp_path: Path) -> None:

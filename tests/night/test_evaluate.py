@@ -36,7 +36,7 @@ def report(published: PublishedNight, split: Path) -> EvaluationReport:
 
 def test_item_knn_beats_popularity_on_the_sample(report: EvaluationReport) -> None:
     results = {(r["task"], r["model"]): r for r in report["results"]}
-    delta = results["discovery", "item_knn"]["against"]["popularity"]
+    delta = results["discovery", "item_knn"]["baselines"]["popularity"]
     assert delta["low"] > 0
     assert {task for task, _ in results} >= {"discovery", "re-listening"}
 
@@ -71,7 +71,7 @@ def test_rankings_built_from_the_exported_truth_are_perfect(
     ]
     assert [(r["model"], r["metrics"]["NDCG@100"]["mean"]) for r in results] == [("oracle", 1.0)]
     # compared with models of the earlier run, whose results the report keeps
-    assert results[0]["against"]["popularity"]["low"] > results[0]["against"]["item_knn"]["low"] > 0
+    assert results[0]["baselines"]["popularity"]["low"] > results[0]["baselines"]["item_knn"]["low"] > 0
     stored = json.loads(command.report_path(published.settings, report).read_text())["results"]
     assert {r["model"] for r in stored if r["task"] == "discovery"} == {"oracle", "popularity", "item_knn"}
 
@@ -131,8 +131,8 @@ def test_promote_accepts_the_better_model_and_refuses_the_worse(
         worse = promote.run(published.settings, report["registered"]["popularity"][:8], "", 2, LIMITS, no_progress)
         assert worse.live == better.live, "a refusal keeps the live one"
         assert any("discovery, NDCG@20" in reason for reason in worse.verdict.reasons)
-        assert better.card["gate"][-1]["against"] == "PMRS CF with default settings"
-        assert worse.card["gate"][-1]["against"] == better.live
+        assert better.card["gate"][-1]["baseline"] == "PMRS CF with default settings"
+        assert worse.card["gate"][-1]["baseline"] == better.live
         with pytest.raises(EvaluationError, match="is live already"):
             promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(), no_progress)
         print_models(list_cards(published.settings))

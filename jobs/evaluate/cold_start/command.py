@@ -38,7 +38,7 @@ class Config:
 
 
 def run(settings: Settings, date: str, config: Config, on_progress: ProgressCallback) -> EvaluationReport:
-    """Evaluate on a night's plays, tracks and descriptors, and return the report; MongoDB has it too (`kind` new_tracks)."""
+    """Evaluate on a night's plays, tracks and descriptors, and return the report; MongoDB has it too (`kind` cold_start)."""
     ctx = open_context(settings, date, config)
     on_progress("reading", 0, 0)
     data = read(ctx, config.preset if config.network else "")
@@ -47,7 +47,7 @@ def run(settings: Settings, date: str, config: Config, on_progress: ProgressCall
         f"{config.share:.0%} of the tracks are held out with all their plays; users who like one of them, and another track, "
         "are tested; only held-out tracks are ranked"
     )
-    report = {**report_head(ctx, "new_tracks", protocol), **counts, "results": rows}
+    report = {**report_head(ctx, "cold_start", protocol), **counts, "results": rows}
     store_documents(settings, report)
     return report
 
@@ -70,7 +70,7 @@ def evaluate_models(
         rows.append({"model": model.name, "title": model.title, **{m: asdict(interval) for m, interval in figures}})
     for row in rows:
         recall = per_user[row["model"]][:, 1]
-        row["against"] = {
+        row["baselines"] = {
             baseline: asdict(paired_difference(recall, per_user[baseline][:, 1]))
             for baseline in BASELINES if baseline != row["model"]
         }  # fmt: skip

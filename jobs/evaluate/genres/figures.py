@@ -56,7 +56,7 @@ def track_accuracy(data: LabelledTracks, predictions: F64) -> F64:
 def add_differences(rows: list[Row], accuracy: dict[str, F64], tracks: I64) -> None:
     """Add to each row the paired difference of its accuracy from each of BASELINES, over these tracks."""
     for row in rows:
-        row["against"] = {
+        row["baselines"] = {
             baseline: asdict(paired_difference(accuracy[row["model"]][tracks], accuracy[baseline][tracks]))
             for baseline in BASELINES if baseline in accuracy and baseline != row["model"]
         }  # fmt: skip
