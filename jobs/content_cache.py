@@ -15,12 +15,12 @@ from pyspark.sql import functions as F
 
 from jobs.code_version import code_version
 from jobs.context import JobContext
-from jobs.job_config import Config, config_dict
+from jobs.job_config import JobConfig, config_dict
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 
 
-def program_version(config: Config, modules: Iterable[ModuleType], *others: str) -> str:
+def program_version(config: JobConfig, modules: Iterable[ModuleType], *others: str) -> str:
     """Return 16 hex digits of the settings, the program text of these modules alone, and `others` (such as a model's digest)."""
     program = code_version(*(module.__name__ for module in modules), within=None)
     parts = [json.dumps(config_dict(config), sort_keys=True), program, *others]

@@ -13,8 +13,8 @@ from jobs.errors import PmrsError
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 
 if TYPE_CHECKING:
-    from jobs.context import ProgressCallback
     from jobs.evaluate.report import EvaluationReport, ReportPage
+    from jobs.progress import ProgressCallback
 
 app = typer.Typer()
 evaluate_app = typer.Typer()
@@ -48,7 +48,7 @@ def _print_report(
 
 @contextmanager
 def _progress(title: str) -> "Iterator[ProgressCallback]":
-    from jobs.cli.progress import bar
+    from jobs.cli.progress_bar import bar
 
     with bar(title) as on_progress:
         yield on_progress
@@ -102,10 +102,10 @@ def evaluate(
     from jobs.cli.models import publish_registry
     from jobs.evaluate import command
     from jobs.evaluate.report_tables import ranking_page
-    from jobs.evaluate.setup import Config
+    from jobs.evaluate.setup import EvaluationConfig
 
     settings = settings_with(sources)
-    config = Config(split, words(models), days, tune, _iso(date))
+    config = EvaluationConfig(split, words(models), days, tune, _iso(date))
     options = command.Options(tuple(rankings or ()), task, export, register, baseline)
     with _progress("evaluating recommenders") as on_progress:
         report = command.run(settings, config, options, on_progress)
@@ -123,7 +123,7 @@ def evaluate_pairs(
     from jobs.evaluate.report_tables import pairs_page
 
     with _progress("evaluating labelled pairs") as on_progress:
-        report = pairs.run(settings_with(sources), _iso(date), pairs.Config(), on_progress)
+        report = pairs.run(settings_with(sources), _iso(date), pairs.PairsConfig(), on_progress)
     _print_report(report, pairs_page, as_json, as_markdown)
 
 
@@ -144,7 +144,7 @@ def evaluate_genres(
     from jobs.evaluate.genres import command
     from jobs.evaluate.genres.report_tables import genres_page
 
-    config, options = command.Config(folds, seeds), command.Options(words(models), fold)
+    config, options = command.GenresConfig(folds, seeds), command.Options(words(models), fold)
     with _progress("evaluating genre models") as on_progress:
         report = command.run(settings_with(sources), _iso(date), config, options, on_progress)
     _print_report(report, genres_page, as_json, as_markdown)
@@ -166,7 +166,7 @@ def evaluate_cold_start(
     from jobs.evaluate.cold_start import command
     from jobs.evaluate.cold_start.report_tables import cold_start_page
 
-    config = command.Config(test_ratio, seed, network)
+    config = command.ColdStartConfig(test_ratio, seed, network)
     with _progress("evaluating cold-start models") as on_progress:
         report = command.run(settings_with(sources), _iso(date), config, on_progress)
     _print_report(report, cold_start_page, as_json, as_markdown)

@@ -141,7 +141,7 @@ def track(
     sources: SourcesFile = None,
 ) -> None:
     """Print a track's genre, the genre's source and descriptors; write a page with the spectrogram."""
-    from jobs.cli.progress import bar
+    from jobs.cli.progress_bar import bar
     from jobs.cli.track import print_track, write_track_page
 
     with bar("reading the track"):

@@ -55,7 +55,7 @@ def fit_factors(learned: TrainingData, config: IALSConfig, seed: int) -> ALSMode
     return ALSModel(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
 
 
-def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> ALSModel:
+def fit_by_mllib(learned: TrainingData, config: mllib_als.MLlibALSConfig, seed: int) -> ALSModel:
     """Fit implicit ALS with Spark's MLlib, and collect its factors on the driver."""
     interactions = build_confidence(learned.train, config.min_rating)
     users, items = numbered(interactions, "user_id", "user").cache(), numbered(interactions, "track_id", "item").cache()
@@ -68,7 +68,7 @@ def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> 
     return replace(model, factors=factors)
 
 
-def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ALSModel, tuple[str, ...]]:
+def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.MLlibALSConfig) -> tuple[ALSModel, tuple[str, ...]]:
     """Return the model of table `item_factors` and its sorted tracks.
 
     Raises LakeError if the factors are not finite, or none exceeds VANISHED in absolute value.
@@ -131,6 +131,6 @@ METHODS = {
     "bpr": Method("BPR", bpr.BPRConfig, lambda d, c, seed: bpr.fit(d.ratings, replace(c, seed=seed))),
     "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorize),
     "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed), d.blend_components)),
-    "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorize),
+    "als_mllib": Method("implicit ALS, MLlib", mllib_als.MLlibALSConfig, fit_by_mllib, mllib_als.factorize),
     "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorize, uses_genre_profile=True),
 }

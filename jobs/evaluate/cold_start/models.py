@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from jobs.content.config import ContentConfig
 from jobs.errors import EvaluationError
-from jobs.evaluate.cold_start.data import F64, UNKNOWN, Clips, ColdStartData, ColdStartSplit
+from jobs.evaluate.cold_start.data import UNKNOWN, Clips, ColdStartData, ColdStartSplit
 from models import content_factors
 from models.als_solver import solve, with_gram
 from models.clip_network import predict
@@ -20,6 +20,7 @@ from models.genre_networks import make_config
 from models.ials import ALSModel
 from models.interactions import confidence_weights
 from models.training.objectives import EmbeddingRegression
+from models.types import F64
 
 
 @dataclass(frozen=True)
