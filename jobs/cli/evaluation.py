@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.cli.options import AsJson, NightDate, SourcesFile, day, settings_with, words
+from jobs.cli.options import AsJson, NightDate, SourcesFile, parse_date, settings_with, split_names
 from jobs.errors import PmrsError
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 
@@ -29,7 +29,7 @@ TestDays = Annotated[
 
 
 def _iso(date: str) -> str:
-    return str(day(date)) if date else ""
+    return str(parse_date(date)) if date else ""
 
 
 def _print_report(
@@ -105,7 +105,7 @@ def evaluate(
     from jobs.evaluate.setup import EvaluationConfig
 
     settings = settings_with(sources)
-    config = EvaluationConfig(split, words(models), days, tune, _iso(date))
+    config = EvaluationConfig(split, split_names(models), days, tune, _iso(date))
     options = command.Options(tuple(rankings or ()), task, export, register, baseline)
     with _progress("evaluating recommenders") as on_progress:
         report = command.run(settings, config, options, on_progress)
@@ -144,7 +144,7 @@ def evaluate_genres(
     from jobs.evaluate.genres import command
     from jobs.evaluate.genres.report_tables import genres_page
 
-    config, options = command.GenresConfig(folds, seeds), command.Options(words(models), fold)
+    config, options = command.GenresConfig(folds, seeds), command.Options(split_names(models), fold)
     with _progress("evaluating genre models") as on_progress:
         report = command.run(settings_with(sources), _iso(date), config, options, on_progress)
     _print_report(report, genres_page, as_json, as_markdown)
@@ -209,7 +209,7 @@ def promote(
     from jobs.evaluate import promote as promotion
 
     settings = settings_with(sources)
-    criteria = PromotionCriteria(words(metrics), min_coverage_ratio, max_lift_increase, max_churn, min_users)
+    criteria = PromotionCriteria(split_names(metrics), min_coverage_ratio, max_lift_increase, max_churn, min_users)
     with _progress("evaluating both models") as on_progress:
         outcome = promotion.run(settings, model, _iso(date), days, criteria, on_progress)
     folder = publish_registry(settings)

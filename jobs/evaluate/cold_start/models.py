@@ -118,9 +118,9 @@ def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np
     """
     job = ContentConfig()
     trainable = np.isin(np.flatnonzero(~new), clips.track) & (user_counts > 0)
-    most_played = np.argsort(-user_counts[trainable], kind="stable")[: job.max_training_tracks]
+    top_tracks = np.argsort(-user_counts[trainable], kind="stable")[: job.max_training_tracks]
     targets = np.zeros((len(new), unit.shape[1]), np.float32)
-    targets[np.flatnonzero(~new)[trainable][most_played]] = unit[trainable][most_played]
+    targets[np.flatnonzero(~new)[trainable][top_tracks]] = unit[trainable][top_tracks]
     in_train = targets[clips.track].any(1)
     if not in_train.any():
         raise EvaluationError(

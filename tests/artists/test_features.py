@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from jobs.artists import artists, known
 from jobs.artists.config import ArtistsConfig
-from jobs.artists.known import artist_key, load_features, same_artist_labels
+from jobs.artists.features import artist_key, load_features, same_artist_labels
 from jobs.context import JobContext, Night
 from jobs.errors import MemoryLimitError
 from jobs.lake.adapters import texts
