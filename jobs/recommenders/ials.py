@@ -82,8 +82,8 @@ def factorize(
         partial(_save, checkpoint, on_iteration),
     )
     by_user, by_item = users.select("user_id", "user", "user_block"), items.select("track_id", "item", "item_block")
-    known = F.broadcast(by_user) if n_users <= MAX_BROADCAST_USERS else by_user
-    pairs = interactions.join(F.broadcast(by_item), "track_id").join(known, "user_id").drop("user_id", "track_id")
+    user_numbers = F.broadcast(by_user) if n_users <= MAX_BROADCAST_USERS else by_user
+    pairs = interactions.join(F.broadcast(by_item), "track_id").join(user_numbers, "user_id").drop("user_id", "track_id")
     spark = pairs.sparkSession
     if here:
         matrix = als_blocks.matrix_on_driver(pairs, n_users, len(tracks), counts.interactions)
