@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench.harness import WORK
 from jobs.evaluate import command
-from jobs.evaluate.setup import Config
+from jobs.evaluate.setup import EvaluationConfig
 from jobs.mongo import embedded
 from jobs.runner import run_named
 from jobs.settings import Settings
@@ -119,7 +119,7 @@ def main(models: tuple[str, ...]) -> None:
     def on_progress(step: str, done: int, total: int) -> None:
         print(f"{time.monotonic() - start:8.1f} s {processor_seconds():8.1f} s  {step}", flush=True)
 
-    report = command.run(settings, Config(split="random", models=models), command.Options(), on_progress)
+    report = command.run(settings, EvaluationConfig(split="random", models=models), command.Options(), on_progress)
     on_progress("done", 0, 0)
     for row in report["results"]:
         print(row["model"], f"NDCG@20 {row['metrics']['NDCG@20']['mean']:.6f}", row["settings"])

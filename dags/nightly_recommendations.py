@@ -6,7 +6,7 @@ date, trigger the DAG with the configuration `{"date": "2026-11-14"}`. The sched
 
 **What.** `begin` takes the night's lease in MongoDB and creates the run id. Each family of jobs is one spark-submit, in
 the order of the data flow: `ingest` (its last job, `erase`, applies deletion requests), `prepare`, `audio`, `genre`,
-`recommend`, `publish`. `end` always releases the lease, and fails unless the night was published. `night_is_whole`
+`recommend`, `publish`. `end` always releases the lease, and fails unless the night was published. `night_complete`
 fails if any task failed, for example the report after publishing.
 
 **Failures.** A failed task leaves yesterday's lists live. Clear the failed family's task to continue the run, or
@@ -71,7 +71,7 @@ with DAG(
         execution_timeout=timedelta(minutes=10),
         trigger_rule="all_done",
     )
-    complete = EmptyOperator(task_id="night_is_whole")
+    complete = EmptyOperator(task_id="night_complete")
     for family in FAMILIES:
         task = SparkSubmitOperator(
             task_id=family,

@@ -15,12 +15,12 @@ from pyspark.sql import functions as F
 
 from jobs.code_version import code_version
 from jobs.context import JobContext
-from jobs.job_config import Config, config_dict
+from jobs.job_config import JobConfig, config_dict
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 
 
-def program_version(config: Config, modules: Iterable[ModuleType], *others: str) -> str:
+def program_version(config: JobConfig, modules: Iterable[ModuleType], *others: str) -> str:
     """Return 16 hex digits of the settings, the program text of these modules alone, and `others` (such as a model's digest)."""
     program = code_version(*(module.__name__ for module in modules), within=None)
     parts = [json.dumps(config_dict(config), sort_keys=True), program, *others]
@@ -28,22 +28,22 @@ def program_version(config: Config, modules: Iterable[ModuleType], *others: str)
 
 
 def cached_rows(ctx: JobContext, part: str, version: str) -> DataFrame:
-    """Return the rows of a producer version from all nights; with `--force` without those of tonight's partition."""
+    """Return the rows of a producer version from all nights; with `--force` without those of the night's partition."""
     rows = ctx.read(part, Partitions.CACHE).where(F.col("producer_version") == version)
-    return rows.join(_of_tonight(ctx, part).select(*KEY).distinct(), [*KEY], "left_anti") if ctx.force else rows
+    return rows.join(_read_partition(ctx, part).select(*KEY).distinct(), [*KEY], "left_anti") if ctx.force else rows
 
 
 def append_new(ctx: JobContext, part: str, version: str, new_rows: DataFrame) -> DataFrame:
-    """Add rows that no night has computed before to tonight's partition, and return them as read from the lake.
+    """Add rows that no night has computed before to the night's partition, and return them as read from the lake.
 
     Without new rows the partition stays as it is. With `--force` the new rows replace it.
     """
     if ctx.force:
         return ctx.write(part, new_rows, inputs={})
-    tonight = _of_tonight(ctx, part).where(F.col("producer_version") == version)
-    written = ctx.write(part, tonight.unionByName(new_rows), inputs={})
-    return written.join(tonight.select(*KEY).distinct(), [*KEY], "left_anti")
+    computed = _read_partition(ctx, part).where(F.col("producer_version") == version)
+    written = ctx.write(part, computed.unionByName(new_rows), inputs={})
+    return written.join(computed.select(*KEY).distinct(), [*KEY], "left_anti")
 
 
-def _of_tonight(ctx: JobContext, part: str) -> DataFrame:
+def _read_partition(ctx: JobContext, part: str) -> DataFrame:
     return ctx.night.lake.read(ctx.spark, part, Partitions.DATE, ctx.night.date.isoformat())

@@ -10,10 +10,14 @@ from jobs.errors import SourceError
 TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list"}
 
 
-class Config(Protocol):
+class JobConfig(Protocol):
     """A job's frozen config dataclass: *what* is computed."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Config = JobConfig
+"""The name by which jobs/context.py imports it."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,11 @@ def _checked(value: Any, default: Any, setting: str) -> Any:
     return converted
 
 
-def config_dict(config: Config) -> dict[str, Any]:
+def config_dict(config: JobConfig) -> dict[str, Any]:
     """Return the config as JSON represents it (tuples become lists), so that a stored one can be compared."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
 
 
-def config_json(config: Config) -> str:
+def config_json(config: JobConfig) -> str:
     """Return the config as the manifest of another job records it among its inputs."""
     return json.dumps(config_dict(config), sort_keys=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from models.data.clips import AugmentConfig
-from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS
+from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS, VAL_SHARE
 from models.training.loop import TrainConfig
 from models.training.targets import Task
 
@@ -31,7 +31,7 @@ class ClipTrainConfig(TrainConfig):
     lr: float = 5e-4  # peak of a one-cycle schedule
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
-    val_share: float = 0.15  # of each genre's tracks; 0 trains on everything and keeps the last epoch
+    val_share: float = VAL_SHARE  # of each genre's tracks; 0 trains on everything and keeps the last epoch
 
 
 @dataclass(frozen=True)

@@ -6,5 +6,7 @@ MAX_CLIPS = 7_000
 """Clips shown to a network over all epochs: bounds CPU time (about 60 clips/s on 2 idle cores)."""
 CLIP_BATCH_SIZE = 16
 """Clips per training step of a network, over all ranks."""
+VAL_SHARE = 0.15
+"""Share of each genre's tracks that validates a genre model; the others train it."""
 MAX_TOKENS = 64
 """Longer texts are truncated. Title, artist, release and ten tags have about forty tokens."""

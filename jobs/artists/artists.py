@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.artists.config import ArtistsConfig
-from jobs.artists.known import TrackFeatures, artist_key, encode, load_features, same_artist_labels
+from jobs.artists.features import TrackFeatures, artist_key, encode, load_features, same_artist_labels
 from jobs.artists.mixes import build_mixes, mix_inputs
-from jobs.artists.near import Entities, build_similar
+from jobs.artists.neighbors import Entities, build_similar
 from jobs.artists.radio import build_radio, build_top_tracks
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
@@ -29,7 +29,7 @@ from models import exact_index
 from models.types import I64
 
 LOG = logger(__name__)
-NEAR_BYTES = 80
+SIMILAR_ROW_BYTES = 80
 """Size of a row of `similar_tracks` on the driver: two ids, rank, score, top modality."""
 NAME_BYTES = 200
 """Size of an artist's names on the driver."""
@@ -84,9 +84,9 @@ def _write_artists(ctx: JobContext, features: TrackFeatures, config: ArtistsConf
     names = artist_names(tracks, ctx.spark.createDataFrame(pa.table({"artist_id": features.artist_ids})))
     genres = pc.unique(features.facts["genre"].drop_null()).sort()
     entities = Entities(features.artist_ids, features.artists, same_artist_labels(features), main_genre(features), genres)
-    near = build_similar(ctx.spark, entities, config).withColumnRenamed("id", "artist_id")
+    neighbors = build_similar(ctx.spark, entities, config).withColumnRenamed("id", "artist_id")
     others = names.select(F.col("artist_id").alias("similar_id"), F.col("artist").alias("similar_artist"))
-    similar = ctx.write("similar_artists", near.join(F.broadcast(names), "artist_id").join(F.broadcast(others), "similar_id"))
+    similar = ctx.write("similar_artists", neighbors.join(F.broadcast(names), "artist_id").join(F.broadcast(others), "similar_id"))
     top_tracks = build_top_tracks(tracks, ctx.read_required("history"), config.min_rating, config.per_artist)
     ctx.write("artist_radio", build_radio(names, similar, top_tracks, config.radio))
 
@@ -106,9 +106,9 @@ def artist_names(tracks: DataFrame, artists: DataFrame) -> DataFrame:
 def main_genre(features: TrackFeatures) -> I64:
     """Return each artist's commonest genre [A] as an index into the sorted genres; -1: unknown."""
     genre, genres = encode(features.facts["genre"])
-    have = (genre >= 0) & (features.artist >= 0)
+    valid = (genre >= 0) & (features.artist >= 0)
     counts = np.zeros((len(features.artist_ids), len(genres) + 1), np.int64)
-    np.add.at(counts, (features.artist[have], genre[have]), 1)
+    np.add.at(counts, (features.artist[valid], genre[valid]), 1)
     return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
 
 
@@ -116,7 +116,7 @@ def daily_mixes(ctx: JobContext, features: TrackFeatures, similar: DataFrame, co
     """Return table `daily_mixes`."""
     history, users = ctx.read_required("history"), ctx.read_required("eligible_users")
     rows = similar.select("track_id", "rank", "similar_id", "score", "top_modality")
-    inputs = mix_inputs(features, collect_arrow(rows, NEAR_BYTES, "similar tracks"), config.neighbors)
+    inputs = mix_inputs(features, collect_arrow(rows, SIMILAR_ROW_BYTES, "similar tracks"), config.neighbors)
     excluded = erased_pairs(users, ctx.read("deletions", Partitions.ALL_CONTENT)).unionByName(blocked(ctx))
     rated = history.select("user_id", "track_id", "rating").unionByName(excluded.withColumn("rating", F.lit(0.0)))
     # a deletion request or a block excludes a track that the history still rates

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.artists.config import ArtistsConfig
-from jobs.artists.known import TrackFeatures, encode
+from jobs.artists.features import TrackFeatures, encode
 from jobs.artists.words import MODALITIES
 from jobs.lake.user_items import user_blocks
 from jobs.recommenders import reasons
@@ -33,7 +33,7 @@ class MixInputs:
     track_ids: pa.Array
     vectors: F32
     """[T, V] of models/modality_space.py."""
-    near: NDArray[np.int32]
+    neighbors: NDArray[np.int32]
     """[T, N] nearest tracks, best first; -1: no further neighbor."""
     score: F32
     """[T, N] similarity of each neighbor."""
@@ -66,7 +66,7 @@ class Mix:
 def mix_inputs(features: TrackFeatures, similar: pa.Table, limit: int) -> MixInputs:
     """Return the inputs from rows of table `similar_tracks`, with at most `limit` neighbors per track."""
     ids = features.ids
-    row, near = (pc.index_in(similar[name].combine_chunks(), ids).to_numpy() for name in ("track_id", "similar_id"))
+    row, neighbor = (pc.index_in(similar[name].combine_chunks(), ids).to_numpy() for name in ("track_id", "similar_id"))
     column, modality_index = (
         similar["rank"].to_numpy() - 1,
         pc.index_in(similar["top_modality"].combine_chunks(), pa.array(MODALITIES)).to_numpy(),
@@ -74,7 +74,7 @@ def mix_inputs(features: TrackFeatures, similar: pa.Table, limit: int) -> MixInp
     neighbors, score = np.full((len(ids), limit), -1, np.int32), np.zeros((len(ids), limit), np.float32)
     modality = np.zeros(neighbors.shape, np.int8)
     neighbors[row, column], score[row, column], modality[row, column] = (
-        near,
+        neighbor,
         similar["score"].to_numpy(),
         modality_index,
     )
@@ -127,8 +127,8 @@ class _NewTracks:
 
 def _new_tracks(liked: I64, label: I64, centres: NDArray[np.float64], seen: I64, inputs: MixInputs) -> _NewTracks:
     """Return unseen tracks similar to a liked track, each in the cluster whose centre is nearest."""
-    owner, column = np.nonzero(inputs.near[liked] >= 0)
-    track = inputs.near[liked[owner], column].astype(np.int64)
+    owner, column = np.nonzero(inputs.neighbors[liked] >= 0)
+    track = inputs.neighbors[liked[owner], column].astype(np.int64)
     new = ~np.isin(track, seen)
     owner, column, track = owner[new], column[new], track[new]
     score = (inputs.vectors[track] * centres[label[owner]]).sum(1).round(6)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.cli.options import AsJson, NightDate, SourcesFile, day, settings_with, words
+from jobs.cli.options import AsJson, NightDate, SourcesFile, parse_date, settings_with, split_names
 from jobs.errors import PmrsError
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 
 if TYPE_CHECKING:
-    from jobs.context import ProgressCallback
     from jobs.evaluate.report import EvaluationReport, ReportPage
+    from jobs.progress import ProgressCallback
 
 app = typer.Typer()
 evaluate_app = typer.Typer()
@@ -29,7 +29,7 @@ TestDays = Annotated[
 
 
 def _iso(date: str) -> str:
-    return str(day(date)) if date else ""
+    return str(parse_date(date)) if date else ""
 
 
 def _print_report(
@@ -48,7 +48,7 @@ def _print_report(
 
 @contextmanager
 def _progress(title: str) -> "Iterator[ProgressCallback]":
-    from jobs.cli.progress import bar
+    from jobs.cli.progress_bar import bar
 
     with bar(title) as on_progress:
         yield on_progress
@@ -102,10 +102,10 @@ def evaluate(
     from jobs.cli.models import publish_registry
     from jobs.evaluate import command
     from jobs.evaluate.report_tables import ranking_page
-    from jobs.evaluate.setup import Config
+    from jobs.evaluate.setup import EvaluationConfig
 
     settings = settings_with(sources)
-    config = Config(split, words(models), days, tune, _iso(date))
+    config = EvaluationConfig(split, split_names(models), days, tune, _iso(date))
     options = command.Options(tuple(rankings or ()), task, export, register, baseline)
     with _progress("evaluating recommenders") as on_progress:
         report = command.run(settings, config, options, on_progress)
@@ -123,7 +123,7 @@ def evaluate_pairs(
     from jobs.evaluate.report_tables import pairs_page
 
     with _progress("evaluating labelled pairs") as on_progress:
-        report = pairs.run(settings_with(sources), _iso(date), pairs.Config(), on_progress)
+        report = pairs.run(settings_with(sources), _iso(date), pairs.PairsConfig(), on_progress)
     _print_report(report, pairs_page, as_json, as_markdown)
 
 
@@ -144,7 +144,7 @@ def evaluate_genres(
     from jobs.evaluate.genres import command
     from jobs.evaluate.genres.report_tables import genres_page
 
-    config, options = command.Config(folds, seeds), command.Options(words(models), fold)
+    config, options = command.GenresConfig(folds, seeds), command.Options(split_names(models), fold)
     with _progress("evaluating genre models") as on_progress:
         report = command.run(settings_with(sources), _iso(date), config, options, on_progress)
     _print_report(report, genres_page, as_json, as_markdown)
@@ -166,7 +166,7 @@ def evaluate_cold_start(
     from jobs.evaluate.cold_start import command
     from jobs.evaluate.cold_start.report_tables import cold_start_page
 
-    config = command.Config(test_ratio, seed, network)
+    config = command.ColdStartConfig(test_ratio, seed, network)
     with _progress("evaluating cold-start models") as on_progress:
         report = command.run(settings_with(sources), _iso(date), config, on_progress)
     _print_report(report, cold_start_page, as_json, as_markdown)
@@ -209,7 +209,7 @@ def promote(
     from jobs.evaluate import promote as promotion
 
     settings = settings_with(sources)
-    criteria = PromotionCriteria(words(metrics), min_coverage_ratio, max_lift_increase, max_churn, min_users)
+    criteria = PromotionCriteria(split_names(metrics), min_coverage_ratio, max_lift_increase, max_churn, min_users)
     with _progress("evaluating both models") as on_progress:
         outcome = promotion.run(settings, model, _iso(date), days, criteria, on_progress)
     folder = publish_registry(settings)

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from jobs.cli import evaluation
 from jobs.cli.old_names import translate
-from jobs.cli.options import AsJson, Date, NightDate, SourcesFile, day, named_or_sample, settings_with
+from jobs.cli.options import AsJson, Date, NightDate, SourcesFile, named_or_sample, parse_date, settings_with
 from jobs.errors import PmrsError
 from jobs.registry import FAMILIES, JOBS
 from jobs.settings import Settings
@@ -70,7 +70,7 @@ def run(
     settings = settings_with(sources)
     if backfill is not None:
         settings = settings.model_copy(update={"backfill": backfill})
-    typer.echo(f"run {run_named(settings, name, day(date), run_id, force)}: {name} done")
+    typer.echo(f"run {run_named(settings, name, parse_date(date), run_id, force)}: {name} done")
 
 
 @night_app.command("begin")
@@ -80,7 +80,7 @@ def begin_night(date: Date, sources: SourcesFile = None) -> None:
     from jobs.sources.config import load_sources
 
     settings = settings_with(sources)
-    typer.echo(open_run(settings, load_sources(settings.sources_file), day(date)))
+    typer.echo(open_run(settings, load_sources(settings.sources_file), parse_date(date)))
 
 
 @night_app.command("end")
@@ -103,7 +103,7 @@ def nightly(date: NightDate = "", sources: SourcesFile = None) -> None:
     """Run the Airflow DAG for one date, without a scheduler, and print the result."""
     from jobs.cli.nightly import run_night
 
-    raise typer.Exit(run_night(named_or_sample(sources), day(date) if date else None))
+    raise typer.Exit(run_night(named_or_sample(sources), parse_date(date) if date else None))
 
 
 @app.command()
@@ -116,7 +116,7 @@ def backfill(
     """Run the nights of several dates in ascending order. A night that is older than the live one does not become live."""
     from jobs.cli.nightly import run_backfill
 
-    raise typer.Exit(run_backfill(named_or_sample(sources), day(first), day(last), dry_run))
+    raise typer.Exit(run_backfill(named_or_sample(sources), parse_date(first), parse_date(last), dry_run))
 
 
 @app.command()
@@ -141,11 +141,11 @@ def track(
     sources: SourcesFile = None,
 ) -> None:
     """Print a track's genre, the genre's source and descriptors; write a page with the spectrogram."""
-    from jobs.cli.progress import bar
+    from jobs.cli.progress_bar import bar
     from jobs.cli.track import print_track, write_track_page
 
     with bar("reading the track"):
-        details, page = write_track_page(settings_with(sources), track_id, day(date) if date else None, html)
+        details, page = write_track_page(settings_with(sources), track_id, parse_date(date) if date else None, html)
     print_track(details, page)
 
 

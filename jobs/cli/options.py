@@ -20,7 +20,7 @@ SourcesFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def day(text: str) -> dt.date:
+def parse_date(text: str) -> dt.date:
     """Parse an ISO date. Raises PmrsError for any other text."""
     try:
         return dt.date.fromisoformat(text)
@@ -28,7 +28,7 @@ def day(text: str) -> dt.date:
         raise PmrsError(f"{text!r} is not a date; write it as 2026-11-14.") from None
 
 
-def words(text: str) -> tuple[str, ...]:
+def split_names(text: str) -> tuple[str, ...]:
     """Split a comma-separated option."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 

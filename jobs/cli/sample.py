@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from jobs.cli.progress import bar
+from jobs.cli.progress_bar import bar
 from jobs.sample.generate import generate
 
 
 def make_sample(out: Path, days: int, seed: int) -> Path:
     """Generate the sample in `out`. Its sources.toml is written last and marks the sample as complete."""
-    with bar("generating the sample") as notify:
-        generate(out, days, seed, notify)
+    with bar("generating the sample") as on_progress:
+        generate(out, days, seed, on_progress)
     return out

@@ -11,7 +11,7 @@ class CollaborativeConfig:
     """Nights that share the track factors: 7 fits once a week and folds users in between.
 
     Without genre lists only users with new plays are scored on the nights between. 1: every night fits, so that a new
-    track is in tonight's lists."""
+    track is in the night's lists."""
     warm_iterations: int = 0
     """Iterations of a warm fit, which starts from the track factors of the night before.
 

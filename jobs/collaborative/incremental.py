@@ -30,7 +30,7 @@ SHARED_INPUTS = tuple(
 
 
 def reusable_item_factors(ctx: JobContext, ranker: RankerConfig, fit_every: int) -> DataFrame | None:
-    """Return table `item_factors` of the night before if tonight reuses it; None: fit.
+    """Return table `item_factors` of the night before if this night reuses it; None: fit.
 
     Days are counted from a fixed date, so that a backfill fits on the same days as the first run.
     """
@@ -41,7 +41,7 @@ def reusable_item_factors(ctx: JobContext, ranker: RankerConfig, fit_every: int)
 
 
 def warm_start(ctx: JobContext, ranker: RankerConfig, iterations: int) -> WarmStart | None:
-    """Return where tonight's fit starts; None: a cold start, as without `iterations`, in a backfill or a past night."""
+    """Return where this night's fit starts; None: a cold start, as without `iterations`, in a backfill or a past night."""
     if not iterations or ctx.backfill:
         return None
     ctx.read("deletions", Partitions.ALL_CONTENT)
@@ -71,7 +71,7 @@ def _previous_item_factors(ctx: JobContext, ranker: RankerConfig) -> DataFrame |
 
 @dataclass(frozen=True)
 class PreviousCandidates:
-    """Candidates of an earlier night whose inputs, histories aside, equal tonight's."""
+    """Candidates of an earlier night whose inputs, histories aside, equal this night's."""
 
     candidates: DataFrame
     fingerprints: DataFrame
@@ -84,7 +84,7 @@ def build_fingerprints(user_items: DataFrame) -> DataFrame:
 
 
 def previous_candidates(ctx: JobContext) -> PreviousCandidates | None:
-    """Return the newest candidates up to tonight if all their inputs but the histories equal tonight's."""
+    """Return the newest candidates up to this night if all their inputs but the histories equal this night's."""
     lake, night = ctx.night.lake, ctx.night.date.isoformat()
     dates = [date for date in lake.dates("candidates") if date <= night]
     pair = [lake.manifest(name, dates[-1]) for name in ("candidates", "candidate_fingerprints")] if dates else []

@@ -135,7 +135,7 @@ def _by_network(ctx: JobContext, config: ContentConfig, unplayed: pa.Table) -> P
     if config.text:
         clips = with_text(ctx, clips)
     factors, history = ctx.read_required("item_factors"), ctx.read_required("history")
-    training = network.most_popular(factors, history, config.max_training_tracks)
+    training = network.popular_tracks(factors, history, config.max_training_tracks)
     labelled = clips.join(F.broadcast(training), "track_id")
     model = network.fit(labelled, config.encoder, config.max_training_clips, on_epoch)
     track_ids: Sequence[str] = unplayed["track_id"].to_pylist()

@@ -36,7 +36,7 @@ class AudioFactorModel:
     n_training_tracks: int
 
 
-def most_popular(factors: DataFrame, history: DataFrame, limit: int) -> DataFrame:
+def popular_tracks(factors: DataFrame, history: DataFrame, limit: int) -> DataFrame:
     """Return the rows of `factors` of the `limit` tracks with most users."""
     users = history.groupBy("track_id").agg(F.count("*").alias("n_users")).join(factors, "track_id")
     return users.orderBy(F.desc("n_users"), "track_id").limit(limit).drop("n_users")

@@ -50,7 +50,7 @@ def run(ctx: JobContext) -> None:
         return
     began = dt.datetime.now(dt.UTC)
     with connect(ctx.night.settings, ctx.night.sources.name) as store:
-        erasure_log.keep(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
+        erasure_log.merge_journals(ctx, lake, of_dead_runs=_opened(store, ctx.night.run_id) is not None)
         if known.get("requests") == requests.digest and not ctx.force:
             clean = _fresh_quarantine(ctx, lake, store, requests, dt.datetime.fromisoformat(known["since"]) - CLOCKS)
         else:
@@ -106,7 +106,7 @@ def _everything(ctx: JobContext, lake: Lake, store: MongoDatabase, requests: Del
     for done, (what, step) in enumerate(steps):
         night.on_progress(f"erasing: {what}", done, len(steps) + 1)
         erasure_log.note(ctx, lake.store, ((change, None) for change in step() or ()))
-        erasure_log.keep(ctx, lake)
+        erasure_log.merge_journals(ctx, lake)
     night.on_progress("erasing: orphans of killed runs", len(steps), len(steps) + 1)
     left = _delete_orphans(lake, opened)
     if left or opened is None:
@@ -169,7 +169,7 @@ def _fresh_quarantine(
     left = delete_orphans(lake, lake_scan.orphans(fresh, named), opened)
     folders = {file.name.rpartition("/")[0] for file in fresh}
     _quarantine(ctx, lake, named, folders, requests, opened is not None)
-    erasure_log.keep(ctx, lake)
+    erasure_log.merge_journals(ctx, lake)
     return opened is not None and not left
 
 

@@ -32,7 +32,7 @@ def note(ctx: JobContext, store: FileStore, changes: Iterable[tuple[Change, str 
         store.write_json(name, [*_noted(store, name), *fresh])
 
 
-def keep(ctx: JobContext, lake: Lake, of_dead_runs: bool = False) -> None:
+def merge_journals(ctx: JobContext, lake: Lake, of_dead_runs: bool = False) -> None:
     """Move journals to table `erasures`, each under its own night: this run's, and optionally those of killed runs."""
     journal = f"{JOURNAL}{ctx.night.run_id}.json"
     names = [name for name in lake.store.files(FOLDER) if name == journal or (of_dead_runs and name.startswith(JOURNAL))]

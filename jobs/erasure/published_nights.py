@@ -60,7 +60,7 @@ def _clean(store: MongoDatabase, name: str, night: str, requests: DeletionReques
 
 def _edits(store: MongoDatabase, name: str, user: str, request: DeletionRequest, titles: Mapping[str, set[str]]) -> Iterator[Edit]:
     """Yield the edits of one user's documents."""
-    if request.whole_user:
+    if request.full_erasure:
         yield DeleteMany({"user_id": user})
         return
     names = {title for track in request.tracks for title in titles[track]}
@@ -145,7 +145,7 @@ def scrubbed(value: Any, names: Callable[[bytes], bool], requests: DeletionReque
     """
     if isinstance(value, dict):
         request = requests.of(value["user_id"]) if isinstance(value.get("user_id"), str) else None
-        if request is not None and request.whole_user:
+        if request is not None and request.full_erasure:
             return None
         return {key: scrubbed(inner, names, requests) for key, inner in value.items()}
     if isinstance(value, list):

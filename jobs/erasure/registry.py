@@ -14,9 +14,12 @@ from jobs.erasure.amend import Change
 from jobs.lake.checkpoints import CLIPS, FOLDER, TRAINING
 from jobs.lake.deletion_requests import DeletionRequests
 from jobs.lake.files import FileStore
+from jobs.lake.model_registry import TRAINED_ON_INTERACTIONS, Card
 
 REMOVED = "removed: trained on interactions that a deletion request covers"
 """Value of a card's `weights` if the weights were deleted."""
+FORMER_FIELDS: Card = {"learned_from": "listening"}
+"""What cards of recommenders had before `TRAINED_ON_INTERACTIONS`."""
 SMALL = 8
 """A safetensors file begins with the length of its JSON header, 8 bytes, little endian."""
 
@@ -63,7 +66,8 @@ def _without_weights(store: FileStore, folder: str) -> bool:
     """Delete the weights of a model that was trained on interactions, and return whether there were any."""
     weights, card = f"{folder}/weights.safetensors", f"{folder}/card.json"
     content = store.read_json(card) if store.exists(card) else {}
-    if content.get("learned_from") != "listening" or not store.exists(weights):
+    of_interactions = any(fields.items() <= content.items() for fields in (TRAINED_ON_INTERACTIONS, FORMER_FIELDS))
+    if not of_interactions or not store.exists(weights):
         return False
     store.write_json(card, {**content, "weights": REMOVED})
     store.remove(weights)

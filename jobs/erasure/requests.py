@@ -11,7 +11,7 @@ from jobs.recommenders.reasons import track_names
 
 ROW_BYTES = 300
 """Size of a deletion request on the driver: hash, track and song as Python strings."""
-REQUESTERS = "user_hash string, whole_user boolean, tracks array<string>, songs array<string>, names array<string>"
+REQUESTERS = "user_hash string, full_erasure boolean, tracks array<string>, songs array<string>, names array<string>"
 
 
 def collect_requests(night: Night) -> DeletionRequests:
@@ -36,7 +36,7 @@ def names_of(night: Night, requests: DeletionRequests) -> dict[str, set[str]]:
 
 
 def requesters(night: Night, requests: DeletionRequests) -> DataFrame:
-    """Return a row per user with a request: `user_hash`, `whole_user`, `tracks`, `songs`, `names`.
+    """Return a row per user with a request: `user_hash`, `full_erasure`, `tracks`, `songs`, `names`.
 
     `names`: the names that reasons used for the tracks (see `names_of`).
     """
@@ -44,7 +44,7 @@ def requesters(night: Night, requests: DeletionRequests) -> DataFrame:
     rows = [
         (
             user_hash,
-            request.whole_user,
+            request.full_erasure,
             sorted(request.tracks),
             sorted(request.songs),
             sorted({name for track in request.tracks for name in names[track]}),

@@ -22,7 +22,7 @@ def flag_rows(frame: DataFrame, requesters: DataFrame) -> DataFrame:
     `__mentions`: True if its reason names a track to be erased. `requesters`: see `requests.requesters`. A row is
     matched by its track, or by its song if it has no track.
     """
-    request = F.struct("whole_user", "tracks", "songs", "names").alias(REQUEST)
+    request = F.struct("full_erasure", "tracks", "songs", "names").alias(REQUEST)
     requests = F.broadcast(requesters.select(F.col("user_hash").alias("__hash"), request))
     own = frame.withColumn("__hash", user_hash()).join(requests, "__hash", "left").drop("__hash")
     user, track, song, reason_track, why, anchor_artist = (_text(frame, name) for name in NAMING)
@@ -30,7 +30,7 @@ def flag_rows(frame: DataFrame, requesters: DataFrame) -> DataFrame:
     mentioned = _within(reason_track, "tracks") | F.coalesce(reasons.mentions(why, F.col(f"{REQUEST}.names")), F.lit(False))
     ends = F.concat(F.lit(BY), anchor_artist)
     named = F.coalesce(F.exists(F.col(f"{REQUEST}.names"), lambda name: name.endswith(ends)), F.lit(False))
-    gone = user.isNotNull() & (F.coalesce(F.col(f"{REQUEST}.whole_user"), F.lit(False)) | listed | named)
+    gone = user.isNotNull() & (F.coalesce(F.col(f"{REQUEST}.full_erasure"), F.lit(False)) | listed | named)
     return own.withColumns({"__deleted": gone, "__mentions": mentioned})
 
 

@@ -111,7 +111,7 @@ def names_erased_user(requests: DeletionRequests, namespaces: Iterable[str]) -> 
                 request = requests.by_hash.get(sha256(prefix + piece))
                 if request is None:
                     continue
-                if request.whole_user:
+                if request.full_erasure:
                     return True
                 ids = ids or {p + known for p in prefixes for known in pieces}
                 if ids & (request.tracks | request.songs):

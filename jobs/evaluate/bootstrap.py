@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.types import F64
 
 N_BOOTSTRAP = 1_000
 LEVEL = 0.95
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 SEED = 7
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pymongo import ReplaceOne
 from pyspark.sql import DataFrame
 
 from jobs.atomic_io import write_atomic
-from jobs.context import JobContext, ProgressCallback
+from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate import metrics
 from jobs.evaluate.evaluator import EvaluatedModel, Evaluator
@@ -19,9 +19,10 @@ from jobs.evaluate.model_specs import MODEL_SPECS, select_models
 from jobs.evaluate.published_results import published_results_for
 from jobs.evaluate.report import EvaluationReport, Row, evaluation_path, report_head
 from jobs.evaluate.result import Result, add_differences
-from jobs.evaluate.setup import Config, prepare
+from jobs.evaluate.setup import EvaluationConfig, prepare
 from jobs.evaluate.splits import Split
 from jobs.mongo.connection import connect
+from jobs.progress import ProgressCallback
 from jobs.recommenders.methods import POPULARITY
 from jobs.settings import Settings
 
@@ -46,7 +47,7 @@ class Options:
     """Another baseline besides popularity, for paired differences."""
 
 
-def run(settings: Settings, config: Config, options: Options, on_progress: ProgressCallback) -> EvaluationReport:
+def run(settings: Settings, config: EvaluationConfig, options: Options, on_progress: ProgressCallback) -> EvaluationReport:
     """Evaluate, and return the report; `results` has a row per model and task (see `Result`)."""
     try:
         specs = select_models(list(config.models))
@@ -84,7 +85,7 @@ def _add_baselines(ctx: JobContext, evaluator: Evaluator, results: list[Result],
         add_differences(
             results, name, {} if in_this_run else evaluator.stored_metrics(ctx.read("evaluation_queries"), name)
         )
-    if baseline and not any(baseline in result.against for result in results):
+    if baseline and not any(baseline in result.baselines for result in results):
         reason = "it was not evaluated on this split; name it in --models too"
         evaluator.left_out[f"difference from {baseline}"] = reason
 
@@ -137,7 +138,7 @@ def export_split(split: Split, folder: Path) -> None:
                 frame.coalesce(1).write.mode("overwrite").parquet(str((folder / f"{prefix}{name}").resolve()))
 
 
-def _build_report(ctx: JobContext, evaluator: Evaluator, config: Config, results: list[Result]) -> EvaluationReport:
+def _build_report(ctx: JobContext, evaluator: Evaluator, config: EvaluationConfig, results: list[Result]) -> EvaluationReport:
     split, head = evaluator.split, report_head(ctx, KIND, evaluator.split.protocol)
     users, tracks = (split.train.select(key).distinct().count() for key in ("user_id", "track_id"))
     run_facts = {"tuned": config.tune, "code": head.pop("code"), "at": head.pop("at")}

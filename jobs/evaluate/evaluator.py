@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.context import ProgressCallback
 from jobs.errors import EvaluationError
 from jobs.evaluate import beyond_accuracy, metrics, segments
 from jobs.evaluate.bootstrap import intervals
 from jobs.evaluate.confidence import confidence_scores
 from jobs.evaluate.external_rankings import validate_rankings
 from jobs.evaluate.model_specs import ModelSpec
-from jobs.evaluate.report import no_progress
 from jobs.evaluate.result import PRIMARY_METRIC, Result
 from jobs.evaluate.splits import Split, Task, require_no_leak
 from jobs.evaluate.tuning import SETTING_SEPARATOR, read_lists, score_settings
 from jobs.lake.collect import collect_arrow
+from jobs.progress import ProgressCallback, ignore_progress
 from jobs.recommenders.training_data import TrainingData, collect_training_data
 from jobs.spark import run_parallel
 from models.protocol import CatalogTooLargeError, Recommender
@@ -76,7 +75,7 @@ class Evaluator:
     metadata: Metadata
     folder: Path
     """Folder of the lists; the caller that creates it also removes it."""
-    on_progress: ProgressCallback = no_progress
+    on_progress: ProgressCallback = ignore_progress
     left_out: dict[str, str] = field(default_factory=dict)
     """Tasks and models that were not evaluated, with the reason."""
 

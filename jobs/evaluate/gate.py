@@ -26,7 +26,7 @@ class Check:
 class Verdict:
     """All checks of one candidate against the live model."""
 
-    against: str
+    baseline: str
     """The live model's digest, or the default method's name."""
     checks: tuple[Check, ...]
 
@@ -42,7 +42,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as a model card has it."""
-        return {"against": self.against, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
+        return {"baseline": self.baseline, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
 
 def check_gate(

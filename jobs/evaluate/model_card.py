@@ -12,7 +12,7 @@ from jobs.evaluate.evaluator import EvaluatedModel, Evaluator
 from jobs.evaluate.report import EvaluationReport
 from jobs.evaluate.result import Result
 from jobs.evaluate.splits import Split
-from jobs.lake.model_registry import Card
+from jobs.lake.model_registry import TRAINED_ON_INTERACTIONS, Card
 from jobs.recommenders.methods import METHODS
 from jobs.recommenders.ranker_config import RANKING
 from models.serialization import to_bytes
@@ -51,7 +51,7 @@ def build_card(results: Sequence[Result], report: EvaluationReport) -> Card:
         "title": METHODS[first.model].title,
         "settings": first.settings,
         "seed": first.seeds[0] if first.seeds else 0,
-        "learned_from": "listening",
+        **TRAINED_ON_INTERACTIONS,
         **{key: report[key] for key in REPORT_KEYS},
         "tuned": report["results"][0]["tuned"],
         "code": code_version(),
@@ -67,7 +67,7 @@ def _figures(result: Result) -> dict[str, Any]:
         "users",
         "metrics",
         "beyond_accuracy",
-        "against",
+        "baselines",
         "seeds",
         "seed_spread",
         "fit_seconds",

@@ -46,7 +46,7 @@ ALS_GRID = tuple(
     )
 )  # fmt: skip
 MLLIB_GRID = tuple(
-    mllib_als.Config(regularization=r, alpha=a, blocks=MLLIB_BLOCKS)
+    mllib_als.MLlibALSConfig(regularization=r, alpha=a, blocks=MLLIB_BLOCKS)
     for r, a in ((0.05, 10.0), (0.01, 10.0), (0.1, 10.0), (0.05, 1.0))
 )
 POPULARITY_GRID = (popularity.PopularityConfig(),)

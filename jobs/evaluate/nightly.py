@@ -61,8 +61,8 @@ def build_charts(previous: DataFrame, night: dt.date, config: QualityConfig) -> 
         F.count_if(is_rated).alias(POPULARITY), F.count_if(is_rated & in_window).alias(POPULARITY_WINDOW)
     )
     by_model = counts.unpivot("track_id", list(CHARTS), "model", "n_users").where("n_users > 0")
-    most_users_first = Window.partitionBy("model").orderBy(F.desc("n_users"), "track_id")
-    return by_model.select("model", "track_id", F.row_number().over(most_users_first).alias("position"))
+    by_popularity = Window.partitionBy("model").orderBy(F.desc("n_users"), "track_id")
+    return by_model.select("model", "track_id", F.row_number().over(by_popularity).alias("position"))
 
 
 def build_chart_lists(

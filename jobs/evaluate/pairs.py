@@ -16,18 +16,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.special import expit, logit
 
-from jobs.context import ProgressCallback
 from jobs.errors import EvaluationError
-from jobs.evaluate.bootstrap import F64, SEED, TAILS
+from jobs.evaluate.bootstrap import SEED, TAILS
 from jobs.evaluate.pointwise import average_precision, prediction_errors, roc_auc
 from jobs.evaluate.report import EvaluationReport, Row, report_head, store_documents
 from jobs.evaluate.setup import open_context
 from jobs.lake.collect import collect_arrow
 from jobs.lake.partitions import Partitions
+from jobs.progress import ProgressCallback
 from jobs.recommenders.methods import METHODS
 from jobs.recommenders.training_data import TrainingData, collect_training_data
 from jobs.settings import Settings
 from models.protocol import CatalogTooLargeError, Recommender
+from models.types import F64
 
 PAIR_BYTES = 120
 USERS_PER_BLOCK = 500
@@ -35,7 +36,7 @@ USERS_PER_BLOCK = 500
 
 
 @dataclass(frozen=True)
-class Config:
+class PairsConfig:
     """Split and models."""
 
     share: float = 0.2
@@ -93,7 +94,7 @@ def score_pairs(model: Recommender, training_data: TrainingData, inputs: DataFra
     return scores
 
 
-def metrics_row(name: str, title: str, test: pa.Table, predicted: F64, config: Config, is_probability: bool) -> Row:
+def metrics_row(name: str, title: str, test: pa.Table, predicted: F64, config: PairsConfig, is_probability: bool) -> Row:
     """Return AUC and AP with intervals over users, and the errors if predictions are probabilities."""
     actual = test["target"].to_numpy().astype(np.float64)
     user = pc.index_in(test["user_id"], pc.unique(test["user_id"])).to_numpy()
@@ -119,7 +120,7 @@ def _interval(
 
 
 def build_rows(
-    pairs: DataFrame, config: Config, left_out: dict[str, str], on_progress: ProgressCallback
+    pairs: DataFrame, config: PairsConfig, left_out: dict[str, str], on_progress: ProgressCallback
 ) -> Iterator[Row]:
     """Yield a row per predictor. `left_out` receives the models that refuse data of this size."""
     first, last = split_pairs(pairs, config.share)
@@ -145,7 +146,7 @@ def build_rows(
         yield metrics_row(name, method.title, test, scores, config, is_probability=False)
 
 
-def run(settings: Settings, date: str, config: Config, on_progress: ProgressCallback) -> EvaluationReport:
+def run(settings: Settings, date: str, config: PairsConfig, on_progress: ProgressCallback) -> EvaluationReport:
     """Evaluate on table `labelled_pairs`, and return the report; it is stored in MongoDB's `quality` too (`kind` pairs)."""
     ctx = open_context(settings, date, config)
     left_out: dict[str, str] = {}

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import mean_absolute_error, mean_squared_error, mean_squared_log_error, roc_auc_score
 
-F64 = NDArray[np.float64]
+from models.types import F64
 
 
 @dataclass(frozen=True)

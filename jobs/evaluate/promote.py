@@ -8,16 +8,16 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.context import ProgressCallback
 from jobs.errors import EvaluationError, LakeError
 from jobs.evaluate import metrics
 from jobs.evaluate.evaluator import BEYOND_ACCURACY_AT, EvaluatedModel, Evaluator
 from jobs.evaluate.gate import Verdict, check_gate, mean_churn
 from jobs.evaluate.model_specs import ModelSpec, select_models
 from jobs.evaluate.promotion_criteria import PromotionCriteria
-from jobs.evaluate.setup import Config, EvaluationSetup, prepare
+from jobs.evaluate.setup import EvaluationConfig, EvaluationSetup, prepare
 from jobs.lake.collect import collect_arrow
 from jobs.lake.model_registry import Card, ModelRegistry, registry_of
+from jobs.progress import ProgressCallback
 from jobs.recommenders.methods import METHODS, POPULARITY, POPULARITY_WINDOW
 from jobs.recommenders.ranker_config import DEFAULT_RANKER, RANKING, RankerConfig, ranker_from_card
 from jobs.settings import Settings
@@ -42,12 +42,12 @@ def run(
 
     All models are fitted again, with their settings, on the split's training data. Raises EvaluationError if there is
     nothing to evaluate. `model`: a digest, the beginning of one, or a method's name for its newest candidate; `date` and
-    `days` as in `Config`.
+    `days` as in `EvaluationConfig`.
     """
     _require_metrics(criteria)
     registry = registry_of(settings.lake_root, load_sources(settings.sources_file).name)
     card = find_candidate(registry, model)
-    setup = prepare(settings, Config(split=card["split"], date=date, days=days))
+    setup = prepare(settings, EvaluationConfig(split=card["split"], date=date, days=days))
     verdict = _check_candidate(setup, card, registry.card(RANKING), criteria, on_progress)
     at, night = dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), setup.ctx.night.date.isoformat()
     entry = {"at": at, "date": night, "protocol": setup.split.protocol, "gate": asdict(criteria), **verdict.to_json()}

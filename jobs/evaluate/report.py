@@ -21,10 +21,6 @@ EvaluationReport = dict[str, Any]
 Row = dict[str, Any]
 
 
-def no_progress(step: str, done: int, total: int) -> None:
-    """Ignore progress."""
-
-
 def report_head(ctx: JobContext, kind: str, protocol: str) -> EvaluationReport:
     """Return what every report begins with: the kind, the data, the protocol, and the code's version and time (UTC)."""
     sources = ctx.night.sources

@@ -20,7 +20,7 @@ MIN_WIDTHS = {"MAP@20": 140, "lift": 140, "seconds": 140, "R_liang@20": 110, "HR
 def baselines(report: EvaluationReport) -> dict[str, str]:
     """Return titles by name of the baselines other than popularity."""
     titles = {r["model"]: r["title"] for r in report["results"]}
-    names = sorted({name for r in report["results"] for name in r["against"]} - {"popularity"})
+    names = sorted({name for r in report["results"] for name in r["baselines"]} - {"popularity"})
     return {name: titles.get(name, name) for name in names}
 
 
@@ -45,8 +45,8 @@ def _model_row(result: Row, baseline_names: list[str]) -> tuple[str, ...]:
         f"{result['beyond_accuracy']['coverage']:.1%}",
         f"{lift:+.2f}" if lift is not None else "",
         f"{result['fit_seconds'] + result['list_seconds']:.1f}",
-        format_difference(result["against"].get("popularity")),
-        *[format_difference(result["against"].get(name), with_interval=True) for name in baseline_names],
+        format_difference(result["baselines"].get("popularity")),
+        *[format_difference(result["baselines"].get(name), with_interval=True) for name in baseline_names],
     )
 
 

@@ -39,7 +39,7 @@ class Result:
     fit_seconds: float = 0.0
     list_seconds: float = 0.0
     """For all queries of the task; both times are means over the seeds."""
-    against: dict[str, Difference] = field(default_factory=dict)
+    baselines: dict[str, Difference] = field(default_factory=dict)
     """Paired difference of NDCG@20 from baselines, by their names."""
 
     def to_json(self) -> dict[str, Any]:
@@ -63,4 +63,4 @@ def add_differences(
     for result in results:
         if result.model != baseline and result.task in per_user:
             difference = paired_difference(result.per_user[:, column], per_user[result.task][:, column])
-            result.against[baseline] = difference
+            result.baselines[baseline] = difference

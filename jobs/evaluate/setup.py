@@ -12,7 +12,7 @@ from jobs.evaluate.evaluator import Metadata
 from jobs.evaluate.interactions import read_interactions
 from jobs.evaluate.splits import HeldOutUsers, LeaveLast, PerUserRandom, Split
 from jobs.evaluate.temporal import Temporal
-from jobs.job_config import Config as AnyConfig
+from jobs.job_config import JobConfig
 from jobs.lake.files import FileStore
 from jobs.lake.format import require_format
 from jobs.lake.partitions import Partitions
@@ -29,7 +29,7 @@ SPLITS = ("temporal", "random", "last", "users")
 
 
 @dataclass(frozen=True)
-class Config:
+class EvaluationConfig:
     """What is evaluated; recorded with every figure."""
 
     split: str = ""
@@ -53,7 +53,7 @@ class EvaluationSetup:
     metadata: Metadata
 
 
-def prepare(settings: Settings, config: Config) -> EvaluationSetup:
+def prepare(settings: Settings, config: EvaluationConfig) -> EvaluationSetup:
     """Open the lake as of the date and split the interactions. Raises EvaluationError for an unknown split or one without data."""
     if config.split not in ("", *SPLITS):
         raise EvaluationError(f"There is no split {config.split!r}; available are {', '.join(SPLITS)}.")
@@ -61,7 +61,7 @@ def prepare(settings: Settings, config: Config) -> EvaluationSetup:
     return EvaluationSetup(ctx, make_split(ctx, config), _read_metadata(ctx))
 
 
-def open_context(settings: Settings, on: str, config: AnyConfig) -> JobContext:
+def open_context(settings: Settings, on: str, config: JobConfig) -> JobContext:
     """Return the lake as of a date; starts the embedded MongoDB if no other is set.
 
     Spark starts with the first read, and logs to VAR/logs/evaluate-spark.log. `on`: ISO date; empty: the newest date in
@@ -82,7 +82,7 @@ def open_context(settings: Settings, on: str, config: AnyConfig) -> JobContext:
     return JobContext(Night(date, f"evaluate_{date:%Y%m%d}", sources, settings, start), "evaluate", config)
 
 
-def make_split(ctx: JobContext, config: Config) -> Split:
+def make_split(ctx: JobContext, config: EvaluationConfig) -> Split:
     """Return the split that the config names, of the night's interactions."""
     interactions = read_interactions(ctx)
     has_events = not interactions.events.isEmpty()

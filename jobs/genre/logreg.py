@@ -20,12 +20,11 @@ from jobs.lake.collect import collect_arrow
 from jobs.lake.schemas import audio
 from models import genre_logreg
 from models.data.clips import split_tracks
+from models.defaults import VAL_SHARE
 from models.genre_logreg import GenreLogReg, GenreLogRegConfig
 from models.training.targets import Multilabel
 from models.types import F32
 
-VAL_SHARE = 0.15
-"""Share of each genre's tracks that validates; the networks have the same."""
 LOGREG_CARD = "logreg"
 """Key of the configuration in the model card."""
 

@@ -122,7 +122,7 @@ def _train_network(ctx: JobContext, config: GenreTrainConfig) -> TrainedModel | 
             network,
             on_epoch,
             load_state(checkpoint),
-            lambda state: checkpoint.keep(to_tensors(state)),
+            lambda state: checkpoint.save(to_tensors(state)),
         )
     card = _card(config, network, genres, result) | network_metrics(result, mels, truth, tracks)
     return TrainedModel(to_bytes(result.model), card)

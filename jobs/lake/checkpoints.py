@@ -58,7 +58,7 @@ class Checkpoint:
             return None
         return tensors
 
-    def keep(self, arrays: Tensors) -> None:
+    def save(self, arrays: Tensors) -> None:
         """Replace the stored arrays atomically; does nothing within EVERY seconds of the last write."""
         if time.monotonic() - self._written < EVERY:
             return

@@ -18,7 +18,7 @@ from jobs.lake.schemas import table
 class DeletionRequest:
     """All that one user requested."""
 
-    whole_user: bool
+    full_erasure: bool
     """Erase everything of the user; else only the tracks and songs below."""
     tracks: frozenset[str] = frozenset()
     songs: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ class DeletionRequests:
     @property
     def digest(self) -> str:
         """Digest of all requests, songs included: 32 hex digits; equal for equal requests."""
-        content = [(key, r.whole_user, sorted(r.tracks), sorted(r.songs)) for key, r in sorted(self.by_hash.items())]
+        content = [(key, r.full_erasure, sorted(r.tracks), sorted(r.songs)) for key, r in sorted(self.by_hash.items())]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 

@@ -10,6 +10,8 @@ from jobs.lake.files import FileStore
 from jobs.lake.format import require_format
 
 Card = dict[str, Any]
+TRAINED_ON_INTERACTIONS: Card = {"trained_on": "interactions"}
+"""Fields of the cards of recommenders. A deletion request removes the weights of such models."""
 
 
 @dataclass(frozen=True)

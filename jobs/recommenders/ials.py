@@ -35,7 +35,7 @@ from models.types import F32
 LOG = logger(__name__)
 CHECKPOINT = "collaborative"
 """Name of this fit's checkpoints in the lake."""
-MOST_BROADCAST = 5_000_000
+MAX_BROADCAST_USERS = 5_000_000
 """Maximum number of users to broadcast to every worker (about 100 bytes each), so that nothing is sorted by user."""
 
 
@@ -82,8 +82,8 @@ def factorize(
         partial(_save, checkpoint, on_iteration),
     )
     by_user, by_item = users.select("user_id", "user", "user_block"), items.select("track_id", "item", "item_block")
-    known = F.broadcast(by_user) if n_users <= MOST_BROADCAST else by_user
-    pairs = interactions.join(F.broadcast(by_item), "track_id").join(known, "user_id").drop("user_id", "track_id")
+    user_numbers = F.broadcast(by_user) if n_users <= MAX_BROADCAST_USERS else by_user
+    pairs = interactions.join(F.broadcast(by_item), "track_id").join(user_numbers, "user_id").drop("user_id", "track_id")
     spark = pairs.sparkSession
     if here:
         matrix = als_blocks.matrix_on_driver(pairs, n_users, len(tracks), counts.interactions)
@@ -101,7 +101,7 @@ def factorize(
 
 
 def _save(checkpoint: Checkpoint, on_iteration: Callable[[int], object], state: ALSState) -> None:
-    checkpoint.keep({"users": state.users, "items": state.items, "iteration": np.array(state.iteration)})
+    checkpoint.save({"users": state.users, "items": state.items, "iteration": np.array(state.iteration)})
     on_iteration(state.iteration)
 
 

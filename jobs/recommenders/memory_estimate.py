@@ -110,12 +110,12 @@ def driver_estimate(counts: Counts, rank: int) -> MemoryEstimate:
     )
 
 
-def block_estimates(counts: Counts, rank: int, most_result: int) -> Iterator[MemoryEstimate]:
-    """Estimate the memory of a fit in blocks: on the driver, of one result (limit: `most_result` bytes), in a task."""
+def block_estimates(counts: Counts, rank: int, max_result_bytes: int) -> Iterator[MemoryEstimate]:
+    """Estimate the memory of a fit in blocks: on the driver, of one result (limit: `max_result_bytes` bytes), in a task."""
     factors, ids = _factors(counts, rank), {"ids": ID_BYTES * counts.tracks.rows}
     yield MemoryEstimate("on the driver", factors | ids, DRIVER_BYTES, DRIVER_MORE)
     one_side = {"one side's factors": 4 * rank * max(counts.users.rows, counts.tracks.rows)}
-    yield MemoryEstimate("in one result for the driver", one_side, most_result, "raise spark.driver.maxResultSize")
+    yield MemoryEstimate("in one result for the driver", one_side, max_result_bytes, "raise spark.driver.maxResultSize")
     # the last row of a block may be the longest
     block = {"a block": TASK_INTERACTION_BYTES * min(counts.interactions, ials.BLOCK_INTERACTIONS + counts.longest.longest)}
     wide = {"the tracks' factors once more, in float64": 8 * rank * counts.tracks.rows}
@@ -144,7 +144,7 @@ def on_driver(interactions: DataFrame, counts: Counts, config: IALSConfig) -> bo
     here = on_driver_estimate.bytes <= on_driver_estimate.limit and als_blocks.fits_here(
         interactions, counts.interactions, ials.BLOCK_INTERACTIONS
     )
-    estimates = [on_driver_estimate] if here else list(block_estimates(counts, rank, _most_result(spark)))
+    estimates = [on_driver_estimate] if here else list(block_estimates(counts, rank, _max_result_bytes(spark)))
     LOG.info(
         "fit planned", mode="on the driver" if here else "in blocks", users=counts.users.rows, tracks=counts.tracks.rows,
         interactions=counts.interactions, longest_user=counts.users.longest, longest_track=counts.tracks.longest, rank=rank,
@@ -170,7 +170,7 @@ def _require(estimate: MemoryEstimate, counts: Counts, config: IALSConfig) -> No
     )
 
 
-def _most_result(spark: SparkSession) -> int:
+def _max_result_bytes(spark: SparkSession) -> int:
     """Return spark.driver.maxResultSize in bytes; 0 means no limit."""
     context: Any = spark.sparkContext._jsc
     return int(context.sc().conf().getSizeAsBytes("spark.driver.maxResultSize", "1g")) or 2**63

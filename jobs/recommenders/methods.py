@@ -26,7 +26,7 @@ from models.types import F32, I64, Tensors
 
 Fit = Callable[[TrainingData, Any, int], Recommender]
 """Fit a model to training data, with the method's settings and a seed."""
-Factorised = Callable[
+Factorize = Callable[
     [DataFrame, DataFrame, DataFrame, Any, Callable[[int], object], FileStore, ials.WarmStart | None],
     AbstractContextManager[tuple[DataFrame, DataFrame]],
 ]
@@ -44,31 +44,31 @@ class Method:
     settings: type
     """Its config dataclass; a night without a promoted model uses the defaults."""
     fit: Fit
-    factorize: Factorised | None = None
+    factorize: Factorize | None = None
     """Computes the factors in the job `collaborative`; None: the job `candidates` fits the method."""
     uses_genre_profile: bool = False
     """Whether the user's genre profile weights the overall list, as in PMRS."""
 
 
-def fit_factors(learned: TrainingData, config: IALSConfig, seed: int) -> ALSModel:
+def fit_factors(data: TrainingData, config: IALSConfig, seed: int) -> ALSModel:
     """Fit implicit ALS on the driver."""
-    return ALSModel(ials_model.fit(learned.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
+    return ALSModel(ials_model.fit(data.ratings, replace(config, seed=seed)), config.objective, config.min_rating)
 
 
-def fit_by_mllib(learned: TrainingData, config: mllib_als.Config, seed: int) -> ALSModel:
+def fit_by_mllib(data: TrainingData, config: mllib_als.MLlibALSConfig, seed: int) -> ALSModel:
     """Fit implicit ALS with Spark's MLlib, and collect its factors on the driver."""
-    interactions = build_confidence(learned.train, config.min_rating)
+    interactions = build_confidence(data.train, config.min_rating)
     users, items = numbered(interactions, "user_id", "user").cache(), numbered(interactions, "track_id", "item").cache()
     item_factors, _ = mllib_als.fit(interactions, users, items, replace(config, seed=seed))
     model, tracks = factors_of(item_factors.join(items, "item").select("track_id", "factors"), config)
     for numbers in (users, items):
         numbers.unpersist()
-    factors = np.zeros((len(learned.tracks), config.rank), dtype=np.float32)
-    factors[pa.compute.index_in(pa.array(tracks), pa.array(learned.tracks)).to_numpy()] = model.factors
+    factors = np.zeros((len(data.tracks), config.rank), dtype=np.float32)
+    factors[pa.compute.index_in(pa.array(tracks), pa.array(data.tracks)).to_numpy()] = model.factors
     return replace(model, factors=factors)
 
 
-def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.Config) -> tuple[ALSModel, tuple[str, ...]]:
+def factors_of(item_factors: DataFrame, config: IALSConfig | mllib_als.MLlibALSConfig) -> tuple[ALSModel, tuple[str, ...]]:
     """Return the model of table `item_factors` and its sorted tracks.
 
     Raises LakeError if the factors are not finite, or none exceeds VANISHED in absolute value.
@@ -112,8 +112,8 @@ def catalogue_of(shares: F32) -> pmrs_cf.Catalogue:
     return pmrs_cf.Catalogue(shares, np.argmax(shares, axis=1).astype(np.int64))
 
 
-def _pmrs_cf(learned: TrainingData, config: IALSConfig, seed: int) -> PmrsCf:
-    return PmrsCf(fit_factors(learned, config, seed), catalogue_of(learned.genres))
+def _pmrs_cf(data: TrainingData, config: IALSConfig, seed: int) -> PmrsCf:
+    return PmrsCf(fit_factors(data, config, seed), catalogue_of(data.genres))
 
 
 POPULARITY = "popularity"
@@ -131,6 +131,6 @@ METHODS = {
     "bpr": Method("BPR", bpr.BPRConfig, lambda d, c, seed: bpr.fit(d.ratings, replace(c, seed=seed))),
     "als": Method("implicit ALS", IALSConfig, fit_factors, ials.factorize),
     "blend": Method("blend", blend.BlendConfig, lambda d, c, seed: blend.fit(d.ratings, replace(c, seed=seed), d.blend_components)),
-    "als_mllib": Method("implicit ALS, MLlib", mllib_als.Config, fit_by_mllib, mllib_als.factorize),
+    "als_mllib": Method("implicit ALS, MLlib", mllib_als.MLlibALSConfig, fit_by_mllib, mllib_als.factorize),
     "pmrs_cf": Method("PMRS CF", IALSConfig, _pmrs_cf, ials.factorize, uses_genre_profile=True),
 }

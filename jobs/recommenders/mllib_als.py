@@ -14,7 +14,7 @@ from models.als_solver import ALSObjective
 
 
 @dataclass(frozen=True)
-class Config:
+class MLlibALSConfig:
     """Hyper-parameters of the factorization."""
 
     min_rating: float = 1.0
@@ -43,7 +43,7 @@ def factorize(
     interactions: DataFrame,
     users: DataFrame,
     items: DataFrame,
-    config: Config,
+    config: MLlibALSConfig,
     on_iteration: Callable[[int], object],
     store: FileStore,
     before: WarmStart | None = None,
@@ -56,7 +56,7 @@ def factorize(
     )
 
 
-def fit(interactions: DataFrame, users: DataFrame, items: DataFrame, config: Config) -> tuple[DataFrame, DataFrame]:
+def fit(interactions: DataFrame, users: DataFrame, items: DataFrame, config: MLlibALSConfig) -> tuple[DataFrame, DataFrame]:
     """Return (item factors, user factors): `item` or `user`, numbered as in `users` and `items`, and `factors`."""
     indexed = interactions.join(users, "user_id").join(items, "track_id").select("user", "item", "confidence")
     # a fixed partitioning in a fixed order: MLlib's sums of floats then run alike on 1 and on 100 cores

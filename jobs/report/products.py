@@ -58,7 +58,7 @@ def build_products(lake: Lake, run: RunInfo, coverage: Row, lists: Row, newest_e
     """Return a row per product, from manifests alone.
 
     Columns: newest (date), newest_time (UTC, of tables with timestamps), lag_hours to the night's end, rows, parts, and
-    have, of, complete (0 to 1), means.
+    present, expected, complete (0 to 1), description.
     """
     parts_of = {name: newest_partitions(lake, name, run.date) for name in TABLES}
     rows = {name: sum(part["rows"] for part in parts) for name, parts in parts_of.items()}
@@ -82,6 +82,6 @@ def _build_product(name: str, newest: str, rows: int, date: str, time: dt.dateti
 
 
 def _completeness_columns(values: Completeness | None) -> Row:
-    have, expected, means = values or (None, None, None)
-    complete = ratio(have, expected) if have is not None and expected else None
-    return {"have": have, "of": expected, "complete": complete, "means": means}
+    present, expected, description = values or (None, None, None)
+    complete = ratio(present, expected) if present is not None and expected else None
+    return {"present": present, "expected": expected, "complete": complete, "description": description}

@@ -124,7 +124,7 @@ def _check_input(facts: Facts, limits: Limits) -> Iterator[Finding]:
         if share > limits.max_quarantined_ratio and row["quarantined"] >= limits.min_quarantined_lines:
             counts = f"{row['quarantined']:,} of {row['lines_in']:,}"
             yield Finding(
-                WARN, f"Source {row['source']}: {share:.1%} of the lines were quarantined ({counts}).", "refused"
+                WARN, f"Source {row['source']}: {share:.1%} of the lines were quarantined ({counts}).", "quarantine"
             )
         if row["truncated"]:
             yield Finding(WARN, f"Source {row['source']}: {_count_files(row['truncated'])} truncated.", "input")

@@ -2,13 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from jobs.atomic_io import write_atomic
 from jobs.errors import SourceError
+from jobs.progress import ProgressCallback, ignore_progress
 from jobs.sample.app_log import Garbage, write_app_log
 from jobs.sample.audio_files import write_audio
 from jobs.sample.audio_plan import plan_audio
@@ -21,9 +21,6 @@ from jobs.sample.tastes import make_tastes
 from jobs.sample.truth import World, truth
 from jobs.sample.user_files import make_counts, write_counts, write_profiles
 from jobs.sample.users import make_users
-
-OnProgress = Callable[[str, int, int], None]
-"""Called with the current step, the amount done, and the total."""
 
 SOURCES = (
     ("app_log", "app_log"),
@@ -39,12 +36,8 @@ SOURCES = (
 )
 
 
-def ignore_progress(what: str, n_done: int, total: int) -> None:
-    """Ignore progress."""
-
-
 def generate(
-    out: Path, days: int = 14, seed: int = 7, progress: OnProgress = ignore_progress, cfg: SampleConfig | None = None
+    out: Path, days: int = 14, seed: int = 7, on_progress: ProgressCallback = ignore_progress, cfg: SampleConfig | None = None
 ) -> None:
     """Generate the sample in `out`, replacing a sample that is there; `days` and `seed` override those of `cfg`.
 
@@ -53,9 +46,9 @@ def generate(
     if days < 4:
         raise SourceError(f"A sample of {days} days is too short for its hot waves and late events: use 4 or more.")
     prepare_folder(out)
-    world = make_world(replace(cfg or SampleConfig(), days=days, seed=seed), progress)
-    bad = write_tables(out, world, progress)
-    write_audio(out, world.plan.files, seed, world.cfg.processes, lambda n, m: progress("audio", n, m))
+    world = make_world(replace(cfg or SampleConfig(), days=days, seed=seed), on_progress)
+    bad = write_tables(out, world, on_progress)
+    write_audio(out, world.plan.files, seed, world.cfg.processes, lambda n, m: on_progress("audio", n, m))
     truth_json = json.dumps(truth(world, bad), ensure_ascii=False, indent=1)
     (out / "truth.json").write_text(truth_json + "\n", encoding="utf-8")
     write_atomic(out / "sources.toml", sources_toml(world.cfg))  # last: marks the sample as complete
@@ -72,35 +65,35 @@ def prepare_folder(out: Path) -> None:
     marker.write_text("This folder is made and emptied by `pmrs sample`.\n")
 
 
-def make_world(cfg: SampleConfig, progress: OnProgress) -> World:
+def make_world(cfg: SampleConfig, on_progress: ProgressCallback) -> World:
     """Generate everything but the files."""
-    progress("catalogue", 0, 1)
+    on_progress("catalogue", 0, 1)
     catalogue = make_catalogue(cfg)
     plan = plan_audio(cfg, catalogue)
-    progress("catalogue", 1, 1)
-    progress("listening", 0, 1)
+    on_progress("catalogue", 1, 1)
+    on_progress("listening", 0, 1)
     users = make_users(cfg, catalogue)
     tastes = make_tastes(cfg, catalogue, plan)
     events = make_events(cfg, catalogue, users, tastes)
     log = delay_events(cfg, events + make_deletion_requests(cfg, events))
     counts = make_counts(cfg, catalogue, users, tastes)
-    progress("listening", 1, 1)
+    on_progress("listening", 1, 1)
     return World(cfg, catalogue, plan, users, tastes, counts, log, duplicate_events(cfg, log.events))
 
 
-def write_tables(out: Path, world: World, progress: OnProgress) -> list[Garbage]:
+def write_tables(out: Path, world: World, on_progress: ProgressCallback) -> list[Garbage]:
     """Write all files except audio and ground truth; return the positions of their garbage."""
     cfg = world.cfg
-    progress("files", 0, 4)
+    on_progress("files", 0, 4)
     bad = write_app_log(out, cfg, world.log.events + world.repeated)
-    progress("files", 1, 4)
+    on_progress("files", 1, 4)
     deleted_users = {user.user_id for user in world.users if user.deleted_on >= 0}
     bad += write_counts(out, cfg, world.counts, deleted_users)
-    progress("files", 2, 4)
+    on_progress("files", 2, 4)
     bad += write_msd(out, cfg, world.catalogue, world.plan)
-    progress("files", 3, 4)
+    on_progress("files", 3, 4)
     bad += write_profiles(out, cfg, world.users)
-    progress("files", 4, 4)
+    on_progress("files", 4, 4)
     return bad
 
 

@@ -100,7 +100,7 @@ def run_worker(task: WorkerTask) -> dict[str, Any]:
         result = train(
             clips["mels"], clips["labels"], json.loads(clips["tracks"].tobytes()),
             genre_networks.from_card(task.network_card), log_epoch,
-            load_state(checkpoint), lambda state: checkpoint.keep(to_tensors(state)),
+            load_state(checkpoint), lambda state: checkpoint.save(to_tensors(state)),
         )  # fmt: skip
         history = [asdict(report) for report in result.history]
         return {

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from jobs.artists import artists
 from jobs.artists.config import ArtistsConfig
-from jobs.artists.known import load_features
+from jobs.artists.features import load_features
 from jobs.artists.mixes import FAVOURITE
 from jobs.artists.radio import build_top_tracks
 from jobs.context import JobContext, Night

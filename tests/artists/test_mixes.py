@@ -10,10 +10,10 @@ from jobs.artists.config import ArtistsConfig
 from jobs.artists.mixes import MixInputs, mixes_of
 
 
-def mix_inputs(vectors: np.ndarray, near: list[list[int]], genre: list[int], artist: list[int]) -> MixInputs:
-    neighbors = np.array(near, np.int32)
+def mix_inputs(vectors: np.ndarray, nearest: list[list[int]], genre: list[int], artist: list[int]) -> MixInputs:
+    neighbors = np.array(nearest, np.int32)
     score, modality = np.where(neighbors >= 0, 0.5, 0).astype(np.float32), np.zeros(neighbors.shape, np.int8)
-    ids = pa.array([f"t{n}" for n in range(len(near))])
+    ids = pa.array([f"t{n}" for n in range(len(nearest))])
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     names = (np.array(genre), pa.array(["Rock", "Trance"]), np.array(artist), pa.array(["Ann", "Bob", "Cid"]))
     return MixInputs(ids, unit, neighbors, score, modality, *names)

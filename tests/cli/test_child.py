@@ -38,7 +38,7 @@ def test_leaving_stops_every_descendant(tmp_path: Path) -> None:
     assert not [pid for pid in below if alive(pid)]
 
 
-def test_a_log_is_continued_and_only_the_own_part_is_told(tmp_path: Path) -> None:
+def test_a_log_is_continued_and_only_the_own_part_is_read(tmp_path: Path) -> None:
     log = tmp_path / "night.log"
     for word in ("first", "second"):
         with ProcessTree([sys.executable, "-c", f"print('{word}'); raise SystemExit(3)"], os.environ, log) as child:

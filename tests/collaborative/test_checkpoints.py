@@ -181,7 +181,7 @@ def test_checkpoint_is_written_at_most_once_a_minute(tmp_path: Path, monkeypatch
     read: list[int | None] = []
     for second in (1, 61, 62, 120, 125):
         now[0] = 100.0 + second
-        checkpoint.keep({"second": np.array(second)})
+        checkpoint.save({"second": np.array(second)})
         state = checkpoint.load()
         read.append(None if state is None else int(state["second"]))
     assert read == [None, 61, 61, 61, 125]

@@ -113,7 +113,7 @@ def test_job_killed_in_the_fit_resumes_to_the_same_digests(
     done: list[int] = []
     kill_at = 4
 
-    def notify(step: str, iteration: int, total: int) -> None:
+    def on_progress(step: str, iteration: int, total: int) -> None:
         done.append(iteration)
         if iteration == kill_at:
             raise KeyboardInterrupt
@@ -124,7 +124,7 @@ def test_job_killed_in_the_fit_resumes_to_the_same_digests(
         return [manifest.digest for manifest in ctx.commit()]
 
     uninterrupted = fitted()
-    night.on_progress = notify
+    night.on_progress = on_progress
     with pytest.raises(KeyboardInterrupt):
         fitted()
     assert night.lake.store.walk("checkpoints")

@@ -110,8 +110,8 @@ def test_most_popular_returns_the_tracks_with_most_users(spark: SparkSession) ->
     n_users = {"a": 1, "b": 3, "c": 3, "d": 2, "elsewhere": 9}
     history = spark.createDataFrame([(t, n) for t, times in n_users.items() for n in range(times)], "track_id string, user int")
     factors = spark.createDataFrame([(t, [1.0]) for t in "abcd"], "track_id string, factors array<float>")
-    assert {row["track_id"] for row in network.most_popular(factors, history, 2).collect()} == {"b", "c"}
-    assert {row["track_id"] for row in network.most_popular(factors, history, 3).collect()} == {"b", "c", "d"}
+    assert {row["track_id"] for row in network.popular_tracks(factors, history, 2).collect()} == {"b", "c"}
+    assert {row["track_id"] for row in network.popular_tracks(factors, history, 3).collect()} == {"b", "c", "d"}
 
 
 def test_unknown_encoder_or_preset_and_missing_text_vectors_raise(night_of: Callable[[], JobContext]) -> None:

@@ -106,15 +106,15 @@ def test_families_run_in_the_order_of_the_registry(dag: dict[str, Any]) -> None:
 def test_families_have_timeouts_and_one_retry_and_begin_has_none(dag: dict[str, Any]) -> None:
     for name, task in dag["tasks"].items():
         assert task["timeout"], f"{name} may hang for ever"
-        assert task["retries"] == (1 if name in FAMILIES or name == "night_is_whole" else 0)
+        assert task["retries"] == (1 if name in FAMILIES or name == "night_complete" else 0)
 
 
 def test_end_runs_after_failures_and_the_last_task_fails_with_any_family(dag: dict[str, Any]) -> None:
     tasks = dag["tasks"]
     assert tasks["end"]["rule"] == "all_done"
     assert tasks["end"]["after"] == ["begin", "publish"]
-    assert tasks["night_is_whole"]["rule"] == "all_success"
-    assert set(tasks["night_is_whole"]["after"]) == {*FAMILIES, "end"}
+    assert tasks["night_complete"]["rule"] == "all_success"
+    assert set(tasks["night_complete"]["after"]) == {*FAMILIES, "end"}
 
 
 def test_families_that_use_a_gpu_run_in_its_pool(dag: dict[str, Any]) -> None:

@@ -12,11 +12,12 @@ from jobs.lake.files import FileStore
 from jobs.lake.model_registry import registry_of
 
 
-def test_weights_fitted_to_plays_are_deleted_and_the_card_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fields", [{"trained_on": "interactions"}, {"learned_from": "listening"}], ids=["today", "former"])
+def test_weights_fitted_to_plays_are_deleted_and_the_card_stays(tmp_path: Path, fields: dict[str, str]) -> None:
     registry, requests = registry_of(str(tmp_path), "small"), DeletionRequests({sha256("anna"): DeletionRequest(True)})
     store = FileStore(f"{tmp_path}/small")
     weights = (0).to_bytes(8, "little")
-    ranker = registry.register("ranking", weights, {"method": "ease", "learned_from": "listening", "settings": {"a": 1}})
+    ranker = registry.register("ranking", weights, {"method": "ease", **fields, "settings": {"a": 1}})
     audio_model = registry.register("cnn", weights, {"genres": ["Rock"]})
     changes = clean_models(store, requests)
     assert [(c.what, c.removed, c.changed) for c in changes] == [("models/ranking", 0, 1)]

@@ -11,10 +11,10 @@ from scipy.sparse import csr_array
 from sklearn.metrics import roc_auc_score
 
 from jobs.errors import EvaluationError
-from jobs.evaluate.cold_start.command import BASELINES, METRICS, Config, auc_and_recall, evaluate_models
+from jobs.evaluate.cold_start.command import BASELINES, METRICS, ColdStartConfig, auc_and_recall, evaluate_models
 from jobs.evaluate.cold_start.data import UNKNOWN, Clips, ColdStartData, hold_out
 from jobs.evaluate.cold_start.models import other_tracks_of_artist
-from jobs.evaluate.report import no_progress
+from jobs.progress import ignore_progress
 from models.genre_networks import make_config
 
 USERS, TRACKS, TASTES = 120, 240, 4
@@ -31,17 +31,17 @@ def tasteful_data() -> ColdStartData:
 
 
 def test_audio_ranks_new_tracks_better_than_metadata() -> None:
-    rows, counts = evaluate_models(tasteful_data(), Config(), no_progress)
+    rows, counts = evaluate_models(tasteful_data(), ColdStartConfig(), ignore_progress)
     by_model = {row["model"]: row for row in rows}
     assert counts["new_tracks"] == 48
     assert counts["other_tracks"] == TRACKS - 48
     assert abs(by_model["random"]["AUC"]["mean"] - 0.5) < 0.05
     assert by_model["audio"]["AUC"]["mean"] > 0.8  # one like in eight is drawn without regard to taste
-    assert by_model["audio"]["against"]["metadata"]["low"] > 0
-    assert by_model["metadata"]["against"]["random"]["low"] > 0
+    assert by_model["audio"]["baselines"]["metadata"]["low"] > 0
+    assert by_model["metadata"]["baselines"]["random"]["low"] > 0
     assert by_model["own"]["AUC"]["mean"] >= by_model["audio"]["AUC"]["mean"] - 0.02
     assert {m for row in rows for m in METRICS if np.isnan(row[m]["mean"])} == set()
-    assert all(set(row["against"]) == set(BASELINES) - {row["model"]} for row in rows)
+    assert all(set(row["baselines"]) == set(BASELINES) - {row["model"]} for row in rows)
 
 
 def test_plays_of_new_tracks_are_not_in_the_training_data() -> None:
@@ -57,7 +57,7 @@ def test_plays_of_new_tracks_are_not_in_the_training_data() -> None:
 
 
 def test_without_audio_there_are_only_metadata_models() -> None:
-    rows, _ = evaluate_models(replace(tasteful_data(), descriptors=np.empty((TRACKS, 0))), Config(), no_progress)
+    rows, _ = evaluate_models(replace(tasteful_data(), descriptors=np.empty((TRACKS, 0))), ColdStartConfig(), ignore_progress)
     assert [row["model"] for row in rows] == ["random", "popularity", "artist", "metadata", "own"]
 
 
@@ -76,10 +76,10 @@ def test_text_and_network_rank_new_tracks_better_than_metadata(monkeypatch: pyte
         text=text,
         clips=Clips(mels.astype(np.float16), np.arange(TRACKS)),
     )
-    by_model = {row["model"]: row for row in evaluate_models(data, Config(), no_progress)[0]}
+    by_model = {row["model"]: row for row in evaluate_models(data, ColdStartConfig(), ignore_progress)[0]}
     for name in ("text", "network"):
         assert by_model[name]["AUC"]["mean"] > 0.8
-        assert by_model[name]["against"]["metadata"]["low"] > 0
+        assert by_model[name]["baselines"]["metadata"]["low"] > 0
     assert by_model["text_metadata"]["AUC"]["mean"] > 0.8
 
 

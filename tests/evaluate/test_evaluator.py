@@ -71,18 +71,18 @@ def evaluated(evaluator: Evaluator) -> dict[str, tuple[Result, DataFrame]]:
 
 def test_personal_models_beat_popularity_significantly(evaluated: dict[str, tuple[Result, DataFrame]]) -> None:
     for name in ("item_knn", "ease"):
-        delta = evaluated[name][0].against["popularity"]
+        delta = evaluated[name][0].baselines["popularity"]
         assert delta.significant
         assert delta.mean > 0.1
-    assert set(evaluated["popularity"][0].against) == {"ease"}
+    assert set(evaluated["popularity"][0].baselines) == {"ease"}
 
 
 def test_difference_from_a_baseline_is_antisymmetric(
     evaluated: dict[str, tuple[Result, DataFrame]],
 ) -> None:
-    ease, popularity = evaluated["ease"][0].against["popularity"], evaluated["popularity"][0].against["ease"]
+    ease, popularity = evaluated["ease"][0].baselines["popularity"], evaluated["popularity"][0].baselines["ease"]
     assert (ease.mean, ease.low, ease.high) == pytest.approx((-popularity.mean, -popularity.high, -popularity.low))
-    assert set(evaluated["item_knn"][0].against) == {"popularity", "ease"}
+    assert set(evaluated["item_knn"][0].baselines) == {"popularity", "ease"}
 
 
 def test_query_rows_reproduce_the_mean_metrics(evaluated: dict[str, tuple[Result, DataFrame]]) -> None:

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.evaluate.genres.command import Config, PredictionStore
-from jobs.evaluate.genres.data import F64, Clips, LabelledTracks, _drop_duplicate_audio, assign_folds
+from jobs.evaluate.genres.command import GenresConfig, PredictionStore
+from jobs.evaluate.genres.data import Clips, LabelledTracks, _drop_duplicate_audio, assign_folds
 from jobs.evaluate.genres.figures import add_differences, metrics_row, track_accuracy
 from jobs.evaluate.genres.model_specs import GENRE_MODEL_SPECS, Fold, GenreModelSpec, geometric_mean
 from jobs.evaluate.report import Row
+from models.types import F64
 
 GENRES = ("Blues", "Disco", "Metal")
 TRACKS = 24
@@ -84,7 +85,7 @@ def test_duplicate_audio_is_dropped() -> None:
 
 @pytest.mark.parametrize(("folds", "min_tracks"), [(2, 4), (3, 3), (6, 6)])
 def test_min_tracks_leaves_two_training_tracks_per_genre(folds: int, min_tracks: int) -> None:
-    assert Config(folds=folds).min_tracks == min_tracks
+    assert GenresConfig(folds=folds).min_tracks == min_tracks
 
 
 def test_geometric_mean_is_certain_if_both_models_are() -> None:
@@ -115,9 +116,9 @@ def test_differences_are_paired_by_track() -> None:
     accuracy = {"mfcc_svm": np.zeros(TRACKS), "logreg": np.ones(TRACKS)}
     rows: list[Row] = [{"model": name} for name in accuracy]
     add_differences(rows, accuracy, tracks)
-    assert rows[0]["against"] == {}
-    assert rows[1]["against"]["mfcc_svm"]["mean"] == 1
-    assert rows[1]["against"]["mfcc_svm"]["significant"]
+    assert rows[0]["baselines"] == {}
+    assert rows[1]["baselines"]["mfcc_svm"]["mean"] == 1
+    assert rows[1]["baselines"]["mfcc_svm"]["significant"]
 
 
 def test_stored_predictions_are_reused_unless_the_tracks_change(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_stored_predictions_are_reused_unless_the_tracks_change(tmp_path: Path) 
         return np.full((len(fold.test), 3), 1 / 3)
 
     spec, tracks = GenreModelSpec("own", "own", fit_predict), labelled_tracks()
-    store = PredictionStore(tmp_path, tracks, Config(2, 1))
+    store = PredictionStore(tmp_path, tracks, GenresConfig(2, 1))
     store.compute(spec, Fold(tracks, np.arange(12), np.arange(12, 24), 0), 0)
     store.compute(spec, Fold(tracks, np.arange(12), np.arange(12, 24), 0), 0)
     assert fitted == [0]
@@ -136,6 +137,6 @@ def test_stored_predictions_are_reused_unless_the_tracks_change(tmp_path: Path) 
     assert np.isnan(predictions[0, :12]).all()
     np.testing.assert_allclose(predictions[0, 12:], 1 / 3)
     other = labelled_tracks((np.arange(TRACKS) + 1) % 3)
-    PredictionStore(tmp_path, other, Config(2, 1)).compute(spec, Fold(other, np.arange(12), np.arange(12, 24), 0), 0)
+    PredictionStore(tmp_path, other, GenresConfig(2, 1)).compute(spec, Fold(other, np.arange(12), np.arange(12, 24), 0), 0)
     assert fitted == [0, 0]
     assert all(json.loads(file.read_text())["probabilities"] for file in tmp_path.rglob("*.json"))

@@ -18,7 +18,7 @@ from models.queries import Queries
 from models.recommendation_lists import OVERALL
 from models.topk import recommend
 
-MLLIB = mllib_als.Config(rank=4, iterations=5, blocks=2)
+MLLIB = mllib_als.MLlibALSConfig(rank=4, iterations=5, blocks=2)
 CONFIG = IALSConfig(rank=4, iterations=5)
 GENRES = ("even", "odd")
 

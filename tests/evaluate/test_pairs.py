@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame, SparkSession
 from scipy.special import expit, logit
 
 from jobs.errors import EvaluationError
-from jobs.evaluate.pairs import Config, build_rows, predict_rates, split_pairs
-from jobs.evaluate.report import no_progress
+from jobs.evaluate.pairs import PairsConfig, build_rows, predict_rates, split_pairs
+from jobs.progress import ignore_progress
 
 SHAPE = "user_id string, track_id string, target int, row_order bigint"
 
@@ -27,9 +27,9 @@ def test_last_rows_are_test_data_and_not_training_data(spark: SparkSession) -> N
     train, test = split_pairs(pairs(spark), 0.2)
     assert (train.count(), test.count()) == (160, 40)
     assert train.agg({"row_order": "max"}).collect()[0][0] < test.agg({"row_order": "min"}).collect()[0][0]
-    config = Config(methods=("item_knn",))
-    straight = {row["model"]: row for row in build_rows(pairs(spark), config, {}, no_progress)}
-    flipped = {row["model"]: row for row in build_rows(pairs(spark, flip_late=True), config, {}, no_progress)}
+    config = PairsConfig(methods=("item_knn",))
+    straight = {row["model"]: row for row in build_rows(pairs(spark), config, {}, ignore_progress)}
+    flipped = {row["model"]: row for row in build_rows(pairs(spark, flip_late=True), config, {}, ignore_progress)}
     assert straight["item_knn"]["AUC"]["mean"] > 0.9, "who shares a taste comes back to the same"
     assert flipped["item_knn"]["AUC"]["mean"] == pytest.approx(1 - straight["item_knn"]["AUC"]["mean"])
     assert straight["overall_rate"]["AUC"]["mean"] == 0.5, "one number for all pairs orders nothing"
@@ -53,4 +53,4 @@ def test_rates_of_user_and_track_add_in_log_odds() -> None:
 
 def test_no_pairs_raise_with_the_required_format(spark: SparkSession) -> None:
     with pytest.raises(EvaluationError, match="kkbox_train"):
-        list(build_rows(spark.createDataFrame([], SHAPE), Config(), {}, no_progress))
+        list(build_rows(spark.createDataFrame([], SHAPE), PairsConfig(), {}, ignore_progress))

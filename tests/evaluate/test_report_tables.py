@@ -10,7 +10,7 @@ MEASURES = ("NDCG@20", "R_liang@20", "HR@10", "MRR@20", "MAP@20")
 
 def result(model: str, value: float) -> dict[str, object]:
     return {
-        "model": model, "title": model, "task": "discovery", "seeds": (), "queries": 9, "users": 9, "against": {},
+        "model": model, "title": model, "task": "discovery", "seeds": (), "queries": 9, "users": 9, "baselines": {},
         "published_results": [],
         "metrics": {m: {"mean": value, "low": value, "high": value} for m in MEASURES}, "fit_seconds": 1.0, "list_seconds": 0.5,
         "beyond_accuracy": {"coverage": 0.5, "popularity_lift": None},
@@ -37,7 +37,7 @@ def test_full_page_has_every_metric_with_its_interval() -> None:
 
 def test_baseline_has_a_column_with_differences_and_intervals() -> None:
     delta = {"mean": 0.25, "low": 0.125, "high": 0.375, "p": 0.002, "significant": True}
-    better = result("item-kNN", 0.5) | {"against": {"ease": delta, "popularity": delta}}
+    better = result("item-kNN", 0.5) | {"baselines": {"ease": delta, "popularity": delta}}
     report = {**REPORT, "results": [result("popularity", 0.25), result("ease", 0.25) | {"title": "EASE"}, better]}
     head, _, *rows = (
         line.split(" | ") for line in ranking_page(report).markdown().splitlines() if line.startswith("|")

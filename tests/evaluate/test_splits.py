@@ -214,9 +214,9 @@ def test_inner_split_has_other_held_out_users_and_the_same_training_data(spark: 
     tested, tuned = ({user for user, _ in pairs(part.tasks[0].truth)} for part in (split, inner))
     assert len(tuned) == 3
     assert not tested & tuned
-    learned = {user for user, _ in pairs(split.train, "user_id")}
-    assert len(learned) == 24
-    assert learned == {user for user, _ in pairs(inner.train, "user_id")}
+    train_users = {user for user, _ in pairs(split.train, "user_id")}
+    assert len(train_users) == 24
+    assert train_users == {user for user, _ in pairs(inner.train, "user_id")}
 
 
 def test_rare_tracks_and_short_histories_are_left_out(spark: SparkSession) -> None:

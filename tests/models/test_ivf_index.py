@@ -77,11 +77,11 @@ def nothing(users: int, items: int) -> csr_array:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 90), st.integers(1, 25), st.floats(0, 1))
 def test_lists_equal_a_scan_of_all_pairs(
-    search: Search, seed: int, users: int, items: int, k: int, found_share: float
+    search: Search, seed: int, users: int, items: int, k: int, seen_share: float
 ) -> None:
     rng = np.random.default_rng(seed)
     x, y = full(rng, users, 3), full(rng, items, 3)
-    seen = csr_array((rng.random((users, items)) < found_share).astype(np.float32))
+    seen = csr_array((rng.random((users, items)) < seen_share).astype(np.float32))
     actual = search(x, y, seen, k)
     assert listed(actual, users) == by_hand(x, y, seen, k)
     assert all(actual.rank[actual.row == row].tolist() == list(range((actual.row == row).sum())) for row in range(users))
@@ -103,11 +103,11 @@ def test_items_of_very_different_norms_are_ranked_in_float64(search: Search, mon
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 150), st.floats(0, 1))
 def test_lists_are_as_long_as_unseen_items_allow(
-    search: Search, seed: int, items: int, found_share: float
+    search: Search, seed: int, items: int, seen_share: float
 ) -> None:
     rng = np.random.default_rng(seed)
     x, y = full(rng, 30, 4), full(rng, items, 4)
-    seen = csr_array((rng.random((30, items)) < found_share * rng.random((30, 1))).astype(np.float32))
+    seen = csr_array((rng.random((30, items)) < seen_share * rng.random((30, 1))).astype(np.float32))
     actual = search(x, y, seen, 20)
     assert [len(one) for one in listed(actual, 30)] == [len(one) for one in by_hand(x, y, seen, 20)]
     assert not seen.toarray()[actual.row, actual.item].any()

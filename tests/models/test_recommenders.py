@@ -37,7 +37,7 @@ def factors(ratings: csr_array) -> ALSModel:
     return ALSModel(np.linalg.svd(ratings.toarray())[2][:2].T.astype(np.float32), ALSObjective())
 
 
-def learned(ratings: csr_array) -> TrainingData:
+def training_data(ratings: csr_array) -> TrainingData:
     """Training data without Spark; even and odd tracks have different genres."""
     genres = np.tile(np.eye(3, dtype=np.float32)[:2], (10, 1))
     return TrainingData(Mock(), tuple(f"t{n:02d}" for n in range(20)), ratings, ratings, genres)
@@ -52,8 +52,8 @@ FITS: dict[str, Callable[[csr_array], Recommender]] = {
     ),
     "bpr": lambda r: bpr.fit(r, bpr.BPRConfig(rank=4, epochs=40)),
     "factors": factors,
-    "als": lambda r: fit_factors(learned(r), ials.IALSConfig(rank=4, iterations=5), 7),
-    "pmrs_cf": lambda r: METHODS["pmrs_cf"].fit(learned(r), ials.IALSConfig(rank=4, iterations=5), 7),
+    "als": lambda r: fit_factors(training_data(r), ials.IALSConfig(rank=4, iterations=5), 7),
+    "pmrs_cf": lambda r: METHODS["pmrs_cf"].fit(training_data(r), ials.IALSConfig(rank=4, iterations=5), 7),
     "blend": lambda r: blend.fit(r, blend.BlendConfig(rank=2)),
 }
 EACH = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)

@@ -11,17 +11,18 @@ from jobs.errors import EvaluationError
 from jobs.evaluate import command, promote
 from jobs.evaluate.command import Options
 from jobs.evaluate.promotion_criteria import PromotionCriteria
-from jobs.evaluate.report import EvaluationReport, no_progress
+from jobs.evaluate.report import EvaluationReport
 from jobs.evaluate.report_tables import model_rows, published_notes, ranking_page
-from jobs.evaluate.setup import Config
+from jobs.evaluate.setup import EvaluationConfig
 from jobs.lake.model_registry import registry_of
+from jobs.progress import ignore_progress
 from jobs.recommenders.ranker_config import RANKING
 from models.serialization import from_bytes
 from tests.night.published_night import PublishedNight
 
 LIMITS = PromotionCriteria(min_users=50, min_coverage_ratio=0.5)
 """Lower limits for the small sample, where item-kNN has three quarters of the coverage of PMRS."""
-QUICK = Config(models=("popularity", "item_knn"), days=2, tune=False)
+QUICK = EvaluationConfig(models=("popularity", "item_knn"), days=2, tune=False)
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +32,12 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(published: PublishedNight, split: Path) -> EvaluationReport:
-    return command.run(published.settings, QUICK, Options(export=split, register=True), no_progress)
+    return command.run(published.settings, QUICK, Options(export=split, register=True), ignore_progress)
 
 
 def test_item_knn_beats_popularity_on_the_sample(report: EvaluationReport) -> None:
     results = {(r["task"], r["model"]): r for r in report["results"]}
-    delta = results["discovery", "item_knn"]["against"]["popularity"]
+    delta = results["discovery", "item_knn"]["baselines"]["popularity"]
     assert delta["low"] > 0
     assert {task for task, _ in results} >= {"discovery", "re-listening"}
 
@@ -66,12 +67,11 @@ def test_rankings_built_from_the_exported_truth_are_perfect(
     truth["rank"] = truth.groupby("query_id").cumcount() + 1
     path = tmp_path / "oracle.csv"
     truth[truth["rank"] <= 100][["query_id", "rank", "track_id"]].to_csv(path, index=False)
-    results = command.run(published.settings, Config(days=2), Options(rankings=(path,), baseline="item_knn"), no_progress)[
-        "results"
-    ]
+    options = Options(rankings=(path,), baseline="item_knn")
+    results = command.run(published.settings, EvaluationConfig(days=2), options, ignore_progress)["results"]
     assert [(r["model"], r["metrics"]["NDCG@100"]["mean"]) for r in results] == [("oracle", 1.0)]
     # compared with models of the earlier run, whose results the report keeps
-    assert results[0]["against"]["popularity"]["low"] > results[0]["against"]["item_knn"]["low"] > 0
+    assert results[0]["baselines"]["popularity"]["low"] > results[0]["baselines"]["item_knn"]["low"] > 0
     stored = json.loads(command.report_path(published.settings, report).read_text())["results"]
     assert {r["model"] for r in stored if r["task"] == "discovery"} == {"oracle", "popularity", "item_knn"}
 
@@ -87,17 +87,17 @@ def test_table_is_ordered_best_first(report: EvaluationReport) -> None:
 @pytest.mark.parametrize(
     ("config", "options", "message"),
     [
-        (Config(split="by_moon"), Options(), "no split 'by_moon'; available are temporal, random, last, users"),
-        (Config(models=("svd",)), Options(), "no model 'svd'; available are popularity"),
-        (Config(), Options(baseline="svd"), "--baseline: there is no model 'svd'; available are popularity"),
-        (Config(days=2), Options(rankings=(Path("/nowhere.parquet"),)), "/nowhere.parquet: there is no such file"),
+        (EvaluationConfig(split="by_moon"), Options(), "no split 'by_moon'; available are temporal, random, last, users"),
+        (EvaluationConfig(models=("svd",)), Options(), "no model 'svd'; available are popularity"),
+        (EvaluationConfig(), Options(baseline="svd"), "--baseline: there is no model 'svd'; available are popularity"),
+        (EvaluationConfig(days=2), Options(rankings=(Path("/nowhere.parquet"),)), "/nowhere.parquet: there is no such file"),
     ],
 )
 def test_invalid_options_raise_with_the_available_values(
-    published: PublishedNight, config: Config, options: Options, message: str
+    published: PublishedNight, config: EvaluationConfig, options: Options, message: str
 ) -> None:
     with pytest.raises(EvaluationError, match=message):
-        command.run(published.settings, config, options, no_progress)
+        command.run(published.settings, config, options, ignore_progress)
 
 
 def test_register_stores_a_candidate_with_its_figures(published: PublishedNight, report: EvaluationReport) -> None:
@@ -125,16 +125,16 @@ def test_promote_accepts_the_better_model_and_refuses_the_worse(
 ) -> None:
     registry = registry_of(published.settings.lake_root, "sample")
     try:
-        better = promote.run(published.settings, "item_knn", "", 2, LIMITS, no_progress)
+        better = promote.run(published.settings, "item_knn", "", 2, LIMITS, ignore_progress)
         assert better.verdict.passed, better.verdict.reasons
         assert better.live == registry.digest(RANKING) == report["registered"]["item_knn"]
-        worse = promote.run(published.settings, report["registered"]["popularity"][:8], "", 2, LIMITS, no_progress)
+        worse = promote.run(published.settings, report["registered"]["popularity"][:8], "", 2, LIMITS, ignore_progress)
         assert worse.live == better.live, "a refusal keeps the live one"
         assert any("discovery, NDCG@20" in reason for reason in worse.verdict.reasons)
-        assert better.card["gate"][-1]["against"] == "PMRS CF with default settings"
-        assert worse.card["gate"][-1]["against"] == better.live
+        assert better.card["gate"][-1]["baseline"] == "PMRS CF with default settings"
+        assert worse.card["gate"][-1]["baseline"] == better.live
         with pytest.raises(EvaluationError, match="is live already"):
-            promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(), no_progress)
+            promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(), ignore_progress)
         print_models(list_cards(published.settings))
         print_promotion(worse, publish_registry(published.settings))
         message = capsys.readouterr().out
@@ -146,8 +146,8 @@ def test_promote_accepts_the_better_model_and_refuses_the_worse(
 
 def test_promote_of_an_unregistered_model_raises(published: PublishedNight, report: EvaluationReport) -> None:
     with pytest.raises(EvaluationError, match=r"no registered recommender 'ease'; registered are: \w+ \("):
-        promote.run(published.settings, "ease", "", 2, PromotionCriteria(), no_progress)
+        promote.run(published.settings, "ease", "", 2, PromotionCriteria(), ignore_progress)
     with pytest.raises(EvaluationError, match="name at least one"):
-        promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=()), no_progress)
+        promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=()), ignore_progress)
     with pytest.raises(EvaluationError, match="no metric 'NDCG'"):
-        promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=("NDCG",)), no_progress)
+        promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=("NDCG",)), ignore_progress)

@@ -7,17 +7,18 @@ import pytest
 
 from jobs.errors import EvaluationError
 from jobs.evaluate.genres import command
-from jobs.evaluate.genres.command import Config, Options
+from jobs.evaluate.genres.command import GenresConfig, Options
 from jobs.evaluate.genres.report_tables import COLUMNS, genres_page, model_rows
-from jobs.evaluate.report import EvaluationReport, no_progress
+from jobs.evaluate.report import EvaluationReport
+from jobs.progress import ignore_progress
 from tests.night.published_night import PublishedNight
 
-QUICK, MODELS = Config(folds=2, seeds=1), ("prior", "mfcc_svm", "logistic", "logreg")
+QUICK, MODELS = GenresConfig(folds=2, seeds=1), ("prior", "mfcc_svm", "logistic", "logreg")
 
 
 @pytest.fixture(scope="module")
 def report(published: PublishedNight) -> EvaluationReport:
-    return command.run(published.settings, "", QUICK, Options(MODELS), no_progress)
+    return command.run(published.settings, "", QUICK, Options(MODELS), ignore_progress)
 
 
 def test_head_beats_the_prior_on_the_sample(report: EvaluationReport) -> None:
@@ -45,7 +46,7 @@ def test_second_run_uses_the_stored_predictions(published: PublishedNight, repor
         return {file: file.stat().st_mtime_ns for file in folder.rglob("*.json")}
 
     before = files()
-    again = command.run(published.settings, "", QUICK, Options(MODELS, fold=1), no_progress)
+    again = command.run(published.settings, "", QUICK, Options(MODELS, fold=1), ignore_progress)
     assert before
     assert files() == before
     assert again["results"] == report["results"]
@@ -53,8 +54,8 @@ def test_second_run_uses_the_stored_predictions(published: PublishedNight, repor
 
 def test_invalid_options_raise_with_advice(published: PublishedNight, report: EvaluationReport) -> None:
     with pytest.raises(EvaluationError, match="available are prior, mfcc_svm"):
-        command.run(published.settings, "", QUICK, Options(("oracle",)), no_progress)
+        command.run(published.settings, "", QUICK, Options(("oracle",)), ignore_progress)
     with pytest.raises(EvaluationError, match="one of 0 to 1"):
-        command.run(published.settings, "", QUICK, Options(MODELS, fold=2), no_progress)
+        command.run(published.settings, "", QUICK, Options(MODELS, fold=2), ignore_progress)
     with pytest.raises(EvaluationError, match="Add labelled audio"):
-        command.run(published.settings, "", Config(folds=900, seeds=1), Options(MODELS), no_progress)
+        command.run(published.settings, "", GenresConfig(folds=900, seeds=1), Options(MODELS), ignore_progress)

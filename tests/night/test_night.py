@@ -200,9 +200,9 @@ def test_quality_documents_match_the_tables_and_have_no_user_ids(published: Publ
     assert night["verdict"] == run["report"]["verdict"]
     assert night["coverage"]["tracks"] == published.table("tracks").count()
     assert sum(row["slots"] for row in night["tiers"]) == published.table("ranked").count()
-    assert (products["ranked"]["have"], products["ranked"]["of"]) == (full, users)
-    assert products["recommendations"]["rows"] == products["recommendations"]["have"] == lists
-    assert products["track_clips"]["have"] == len(published.truth["audio_genres"])
+    assert (products["ranked"]["present"], products["ranked"]["expected"]) == (full, users)
+    assert products["recommendations"]["rows"] == products["recommendations"]["present"] == lists
+    assert products["track_clips"]["present"] == len(published.truth["audio_genres"])
     assert 0 <= products["events"]["lag_hours"] < 24
     page = (published.settings.var / "reports" / "sample" / published.date.isoformat() / "report.html").read_text()
     shown = set(re.findall(r'<code class="user">(.*?)</code>', page))

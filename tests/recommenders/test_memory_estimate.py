@@ -107,8 +107,8 @@ def test_result_larger_than_the_limit_of_spark_raises(
     spark: SparkSession, interactions: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(als_blocks, "INTERACTION_BYTES", 2**40)
-    assert memory_estimate._most_result(spark) == 3 * 2**30, "spark_conf/local.conf"
-    monkeypatch.setattr(memory_estimate, "_most_result", lambda _: 100)
+    assert memory_estimate._max_result_bytes(spark) == 3 * 2**30, "spark_conf/local.conf"
+    monkeypatch.setattr(memory_estimate, "_max_result_bytes", lambda _: 100)
     with pytest.raises(
         LakeError, match=r"need 160 bytes in one result for the driver .* raise spark.driver.maxResultSize"
     ):

@@ -35,8 +35,8 @@ def quality_row(
 
 def product(name: str = "events", **other: Any) -> dict[str, Any]:
     row = {"product": name, "newest": DATE, "newest_time": dt.datetime(2026, 11, 14, 23, 30, tzinfo=dt.UTC), "lag_hours": 0.5,
-           "rows": 9_000, "parts": [{"part": name, "date": DATE, "rows": 9_000}], "have": 90, "of": 100, "complete": 0.9,
-           "means": "users with a history who have a profile"}  # fmt: skip
+           "rows": 9_000, "parts": [{"part": name, "date": DATE, "rows": 9_000}], "present": 90, "expected": 100, "complete": 0.9,
+           "description": "users with a history who have a profile"}  # fmt: skip
     return {**row, **other}
 
 

@@ -16,11 +16,11 @@ RANKER: dict[str, Any] = {
     "synthetic": True, "protocol": "learned from a, asked for b", "train": {"users": 12_000, "tracks": 5, "ratings": 9},
     "tasks": {"discovery": {
         "queries": 9, "users": 8, "metrics": FIGURES, "beyond_accuracy": {"coverage": 0.4567, "diversity": None},
-        "against": {"popularity": {"mean": 0.1, "low": 0.05, "high": 0.15}},
+        "baselines": {"popularity": {"mean": 0.1, "low": 0.05, "high": 0.15}},
     }},
 }  # fmt: skip
 REFUSAL = {
-    "at": "2026-11-14T04:00:00+00:00", "against": "popularity", "passed": False, "protocol": "asked once more",
+    "at": "2026-11-14T04:00:00+00:00", "baseline": "popularity", "passed": False, "protocol": "asked once more",
     "checks": [{"name": "NDCG@20", "passed": False, "message": "0.1 against 0.2; must not be worse"}],
 }  # fmt: skip
 

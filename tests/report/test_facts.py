@@ -60,21 +60,21 @@ def ctx(spark: SparkSession, settings: Settings, tmp_path: Path) -> JobContext:
 def test_counts_are_of_current_sources_and_quarantine_of_the_night(ctx: JobContext) -> None:
     shown = intake.accounts(intake.read_current_sources(ctx, "ingest_counts"))
     assert {row["source"]: row["files"] for row in shown} == {"app": 2, "plays": 1, "labels": 1}
-    refused = intake.rejected(intake.read_current_sources(ctx, "quarantine", night_only=True))
-    assert {row["source"]: row["samples"][0]["file"] for row in refused} == {
+    quarantined = intake.rejected(intake.read_current_sources(ctx, "quarantine", night_only=True))
+    assert {row["source"]: row["samples"][0]["file"] for row in quarantined} == {
         "app": f"/logs/dt={DAY}/a", "plays": "/plays.csv", "labels": "/labels.cls", "audio": "/x.mp3",
     }  # fmt: skip
-    assert {row["count"] for row in refused} == {1}
+    assert {row["count"] for row in quarantined} == {1}
 
 
 def test_samples_are_the_first_lines_and_limited(spark: SparkSession) -> None:
     rows = [("app", f"file {n % 7}", n, f"rule {n % 2}", "reason", "cmF3") for n in range(2_000)]
-    refused = spark.createDataFrame(rows[::-1], SHAPE).repartition(3)
-    rows_ = intake.rejected(refused)
+    quarantined = spark.createDataFrame(rows[::-1], SHAPE).repartition(3)
+    rows_ = intake.rejected(quarantined)
     assert rows_ == [
         {"source": "app", "rule": f"rule {odd}", "count": 1_000, "samples": [
             {"file": "file 0", "line": line, "reason": "reason"} for line in lines
         ]} for odd, lines in ((0, (0, 14, 28)), (1, (7, 21, 35)))
     ]  # fmt: skip
-    plan = intake.first_of_each(refused, 3)._jdf.queryExecution().toString()
+    plan = intake.first_of_each(quarantined, 3)._jdf.queryExecution().toString()
     assert "WindowGroupLimit" in plan, "all rows of a rule are held at once"

@@ -34,20 +34,20 @@ def test_products_have_freshness_and_completeness(tmp_path: Path) -> None:
     assert events["parts"] == [
         {"part": "events/app", "date": DATE, "rows": 140}, {"part": "events/web", "date": "2026-11-12", "rows": 7},
     ]  # fmt: skip
-    assert (events["have"], events["of"], events["complete"]) == (90, 100, 0.9)
+    assert (events["present"], events["expected"], events["complete"]) == (90, 100, 0.9)
     assert (by_product["play_counts"]["lag_hours"], by_product["play_counts"]["complete"]) == (120.0, None)
-    assert (by_product["tracks"]["rows"], by_product["tracks"]["lag_hours"], by_product["tracks"]["have"]) == (
+    assert (by_product["tracks"]["rows"], by_product["tracks"]["lag_hours"], by_product["tracks"]["present"]) == (
         120,
         0.0,
         118,
     )
-    assert (by_product["ranked"]["have"], by_product["ranked"]["of"], by_product["ranked"]["complete"]) == (
+    assert (by_product["ranked"]["present"], by_product["ranked"]["expected"], by_product["ranked"]["complete"]) == (
         97,
         100,
         0.97,
     )
-    assert (by_product["track_clips"]["have"], by_product["track_clips"]["of"]) == (29, 30)
-    assert (by_product["genre_scores"]["have"], by_product["genre_scores"]["of"]) == (28, 29)
+    assert (by_product["track_clips"]["present"], by_product["track_clips"]["expected"]) == (29, 30)
+    assert (by_product["genre_scores"]["present"], by_product["genre_scores"]["expected"]) == (28, 29)
     assert (by_product["recommendations"]["rows"], by_product["recommendations"]["complete"]) == (800, 1.0)
 
 

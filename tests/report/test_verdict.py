@@ -53,7 +53,7 @@ BEYOND_LIMITS: list[tuple[dict[str, Any], str, str, list[str]]] = [
     ({"current_counts": []}, BAD, "input", ["read 0 lines"]),
     ({"run": run_info(previous={"users": 126})}, BAD, "lists", ["Only 100 users", "126"]),
     ({"run": run_info(documents={"recommendations": 80, "lists": 800})}, BAD, "lists", ["Only 80 lists are published", "800"]),
-    ({"current_counts": [account(lines_in=4_000, quarantined=41)]}, WARN, "refused", ["app_log", "1.0%", "41 of 4,000"]),
+    ({"current_counts": [account(lines_in=4_000, quarantined=41)]}, WARN, "quarantine", ["app_log", "1.0%", "41 of 4,000"]),
     ({"current_counts": [account(truncated=2)]}, WARN, "input", ["app_log", "2 files are truncated"]),
     ({"run": run_info(live_run="20261115_1", is_newest=False)}, WARN, "top", ["20261115_1", "a later night"]),
     ({"lists": {**LISTS, "short": 3, "full": 97}}, WARN, "lists", ["3 overall lists", "3.0%", "20"]),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from jobs.progress import ignore_progress
 from jobs.sample.config import SampleConfig
-from jobs.sample.generate import ignore_progress, make_world
+from jobs.sample.generate import make_world
 from jobs.sample.tastes import WAVE_DAYS
 from jobs.sample.truth import World, audio_truth
 

@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from jobs.context import ProgressCallback
 from jobs.evaluate.bootstrap import intervals, paired_difference
-from jobs.evaluate.cold_start.data import F64, ColdStartData, ColdStartSplit, hold_out, read, to_dense
+from jobs.evaluate.cold_start.data import ColdStartData, ColdStartSplit, hold_out, read, to_dense
 from jobs.evaluate.cold_start.models import ColdStartModel, build_models
 from jobs.evaluate.report import EvaluationReport, Row, report_head, store_documents
 from jobs.evaluate.setup import open_context
+from jobs.progress import ProgressCallback
 from jobs.settings import Settings
 from models import ials
 from models.ials import ALSModel, IALSConfig
+from models.types import F64
 
 RECALL_AT = 20
 METRICS = ("AUC", f"R@{RECALL_AT}")
@@ -25,7 +26,7 @@ USERS_PER_BLOCK = 500
 
 
 @dataclass(frozen=True)
-class Config:
+class ColdStartConfig:
     """Held-out tracks and models; recorded with every figure."""
 
     share: float = 0.2
@@ -37,8 +38,8 @@ class Config:
     """Preset of its clips."""
 
 
-def run(settings: Settings, date: str, config: Config, on_progress: ProgressCallback) -> EvaluationReport:
-    """Evaluate on a night's plays, tracks and descriptors, and return the report; MongoDB has it too (`kind` new_tracks)."""
+def run(settings: Settings, date: str, config: ColdStartConfig, on_progress: ProgressCallback) -> EvaluationReport:
+    """Evaluate on a night's plays, tracks and descriptors, and return the report; MongoDB has it too (`kind` cold_start)."""
     ctx = open_context(settings, date, config)
     on_progress("reading", 0, 0)
     data = read(ctx, config.preset if config.network else "")
@@ -47,13 +48,13 @@ def run(settings: Settings, date: str, config: Config, on_progress: ProgressCall
         f"{config.share:.0%} of the tracks are held out with all their plays; users who like one of them, and another track, "
         "are tested; only held-out tracks are ranked"
     )
-    report = {**report_head(ctx, "new_tracks", protocol), **counts, "results": rows}
+    report = {**report_head(ctx, "cold_start", protocol), **counts, "results": rows}
     store_documents(settings, report)
     return report
 
 
 def evaluate_models(
-    data: ColdStartData, config: Config, on_progress: ProgressCallback
+    data: ColdStartData, config: ColdStartConfig, on_progress: ProgressCallback
 ) -> tuple[list[Row], dict[str, int]]:
     """Return a row per model, and the size of the test data. Raises EvaluationError if there are no test users."""
     settings = IALSConfig()
@@ -70,7 +71,7 @@ def evaluate_models(
         rows.append({"model": model.name, "title": model.title, **{m: asdict(interval) for m, interval in figures}})
     for row in rows:
         recall = per_user[row["model"]][:, 1]
-        row["against"] = {
+        row["baselines"] = {
             baseline: asdict(paired_difference(recall, per_user[baseline][:, 1]))
             for baseline in BASELINES if baseline != row["model"]
         }  # fmt: skip

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
@@ -18,10 +17,8 @@ from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
 from jobs.lake.partitions import Partitions
 from jobs.recommenders.training_data import collect_training_data
-from models.types import F32
+from models.types import F16, F32, F64, I64, Mask
 
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
 TRACK_BYTES = 200
 UNKNOWN = -1
 
@@ -30,7 +27,7 @@ UNKNOWN = -1
 class Clips:
     """C log-mel clips of tracks."""
 
-    mels: NDArray[np.float16]
+    mels: F16
     """[C, 599, 128]"""
     track: I64
     """[C] indices of their tracks, ascending."""
@@ -122,7 +119,7 @@ def _read_clips(ctx: JobContext, preset: str, tracks: tuple[str, ...]) -> Clips:
 class ColdStartSplit:
     """H new tracks without training data, and Q test users who like some of them."""
 
-    is_new: NDArray[np.bool_]
+    is_new: Mask
     """[I]"""
     test_inputs: csr_array
     """[Q, I - H] the test users' ratings of the other tracks."""

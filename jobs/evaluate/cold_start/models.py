@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from jobs.content.config import ContentConfig
 from jobs.errors import EvaluationError
-from jobs.evaluate.cold_start.data import F64, UNKNOWN, Clips, ColdStartData, ColdStartSplit
+from jobs.evaluate.cold_start.data import UNKNOWN, Clips, ColdStartData, ColdStartSplit
 from models import content_factors
 from models.als_solver import solve, with_gram
 from models.clip_network import predict
@@ -20,6 +20,7 @@ from models.genre_networks import make_config
 from models.ials import ALSModel
 from models.interactions import confidence_weights
 from models.training.targets import EmbeddingRegression
+from models.types import F64
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,9 @@ def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np
     """
     job = ContentConfig()
     trainable = np.isin(np.flatnonzero(~new), clips.track) & (user_counts > 0)
-    most_played = np.argsort(-user_counts[trainable], kind="stable")[: job.max_training_tracks]
+    top_tracks = np.argsort(-user_counts[trainable], kind="stable")[: job.max_training_tracks]
     targets = np.zeros((len(new), unit.shape[1]), np.float32)
-    targets[np.flatnonzero(~new)[trainable][most_played]] = unit[trainable][most_played]
+    targets[np.flatnonzero(~new)[trainable][top_tracks]] = unit[trainable][top_tracks]
     in_train = targets[clips.track].any(1)
     if not in_train.any():
         raise EvaluationError(

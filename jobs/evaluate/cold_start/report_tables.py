@@ -18,7 +18,7 @@ COLUMNS = (
 
 def _model_row(row: Row) -> tuple[str, ...]:
     figures = [cell for metric in METRICS for cell in (f"{row[metric]['mean']:.4f}", format_interval(row[metric]))]
-    return (row["title"], *figures, *(format_difference(row["against"].get(name)) for name in BASELINES))
+    return (row["title"], *figures, *(format_difference(row["baselines"].get(name)) for name in BASELINES))
 
 
 def cold_start_page(report: EvaluationReport) -> ReportPage:

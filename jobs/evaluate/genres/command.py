@@ -10,10 +10,10 @@ import numpy as np
 
 from jobs.atomic_io import write_atomic
 from jobs.content_cache import program_version
-from jobs.context import JobContext, ProgressCallback
+from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate.genres import data, model_specs
-from jobs.evaluate.genres.data import F64, LabelledTracks
+from jobs.evaluate.genres.data import LabelledTracks
 from jobs.evaluate.genres.figures import add_differences, metrics_row, track_accuracy
 from jobs.evaluate.genres.model_specs import Fold, GenreModelSpec, select_genre_models
 from jobs.evaluate.genres.report_tables import confusion_plot
@@ -21,11 +21,13 @@ from jobs.evaluate.report import EvaluationReport, evaluation_path, report_head,
 from jobs.evaluate.setup import open_context
 from jobs.lake.adapters import mels
 from jobs.lake.partitions import Partitions
+from jobs.progress import ProgressCallback
 from jobs.runner import run_named
 from jobs.settings import Settings
 from models import calibration, clip_config, clip_network, clip_training, defaults, genre_cnn, genre_logreg, short_chunk
 from models.data import clips
 from models.training import loop, targets
+from models.types import F64
 
 PROGRAM = (
     model_specs, data, mels, clip_config, clip_network, clips, genre_cnn, genre_logreg, clip_training, loop, targets,
@@ -37,7 +39,7 @@ REQUIRED_FAMILIES = ("ingest", "prepare", "audio")
 
 
 @dataclass(frozen=True)
-class Config:
+class GenresConfig:
     """Folds and seeds; recorded with every figure."""
 
     folds: int = 6
@@ -62,7 +64,7 @@ class Options:
 
 
 def run(
-    settings: Settings, date: str, config: Config, options: Options, on_progress: ProgressCallback
+    settings: Settings, date: str, config: GenresConfig, options: Options, on_progress: ProgressCallback
 ) -> EvaluationReport:
     """Evaluate on a night's `tracks`, `track_descriptors`, `track_clips` and `mel`, and return the report.
 
@@ -111,7 +113,7 @@ def _run_missing_families(settings: Settings, ctx: JobContext, on_progress: Prog
 class PredictionStore:
     """Predictions on disk, a file for each model, seed and fold; an existing one is not computed again."""
 
-    def __init__(self, folder: Path, tracks: LabelledTracks, config: Config) -> None:
+    def __init__(self, folder: Path, tracks: LabelledTracks, config: GenresConfig) -> None:
         self._tracks, self._config = tracks, config
         inputs = [
             *tracks.tracks, *tracks.genre, *tracks.genres, *tracks.producer_versions, tracks.descriptors.tobytes().hex(),
@@ -146,7 +148,7 @@ class PredictionStore:
 
 
 def _figures(
-    tracks: LabelledTracks, config: Config, specs: list[GenreModelSpec], predictions: PredictionStore
+    tracks: LabelledTracks, config: GenresConfig, specs: list[GenreModelSpec], predictions: PredictionStore
 ) -> EvaluationReport:
     loaded = {spec.name: predictions.load(spec) for spec in specs}
     rows = [metrics_row(spec, tracks, *loaded[spec.name]) for spec in specs]

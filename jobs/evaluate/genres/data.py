@@ -15,9 +15,7 @@ from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
 from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
 from jobs.lake.partitions import Partitions
-
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
+from models.types import F16, F64, I64
 
 AUDIO_TABLES = ("track_clips", "track_descriptors")
 MFCC = ("mfcc", "mfcc_std")
@@ -27,7 +25,7 @@ MFCC = ("mfcc", "mfcc_std")
 class Clips:
     """C log-mel clips of the tracks in one preset."""
 
-    mels: NDArray[np.float16]
+    mels: F16
     """[C, 599, 128]"""
     track: I64
     """[C] rows of `LabelledTracks`."""

@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from jobs.evaluate.bootstrap import intervals, paired_difference
-from jobs.evaluate.genres.data import F64, I64, LabelledTracks
+from jobs.evaluate.genres.data import LabelledTracks
 from jobs.evaluate.genres.model_specs import MIN_PROBABILITY, GenreModelSpec
 from jobs.evaluate.report import Row
+from models.types import F64, I64
 
 BASELINES = ("mfcc_svm", "logistic")
 """Models from scikit-learn; every report has the differences from them."""
@@ -56,7 +57,7 @@ def track_accuracy(data: LabelledTracks, predictions: F64) -> F64:
 def add_differences(rows: list[Row], accuracy: dict[str, F64], tracks: I64) -> None:
     """Add to each row the paired difference of its accuracy from each of BASELINES, over these tracks."""
     for row in rows:
-        row["against"] = {
+        row["baselines"] = {
             baseline: asdict(paired_difference(accuracy[row["model"]][tracks], accuracy[baseline][tracks]))
             for baseline in BASELINES if baseline in accuracy and baseline != row["model"]
         }  # fmt: skip

@@ -11,13 +11,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from jobs.evaluate.genres.data import F64, I64, LabelledTracks
+from jobs.evaluate.genres.data import LabelledTracks
 from models import genre_logreg
 from models.clip_network import predict
 from models.clip_training import train
 from models.data.clips import mean_by_group
 from models.genre_logreg import GenreLogRegConfig
 from models.genre_networks import make_config
+from models.types import F64, I64
 
 C_GRID = (0.1, 1.0, 10.0, 100.0)
 """Inverse regularization strengths (C) of scikit-learn's models, tuned on the training tracks."""

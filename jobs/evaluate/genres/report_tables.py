@@ -40,7 +40,7 @@ def _model_row(row: Row, baseline_names: list[str]) -> tuple[str, ...]:
         f"{row['macro_f1']:.3f}",
         "" if row["log_loss"] is None else f"{row['log_loss']:.3f}",
         f"{row['seconds']:.1f}",
-        *(format_difference(row["against"].get(name), digits=3) for name in baseline_names),
+        *(format_difference(row["baselines"].get(name), digits=3) for name in baseline_names),
     )
 
 

@@ -18,10 +18,10 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-TEXT, FLAG, BYTES = StringType(), BooleanType(), BinaryType()
-INT, LONG, REAL = IntegerType(), LongType(), DoubleType()
-DAY, TIME = DateType(), TimestampType()
-VECTOR = ArrayType(FloatType())
+STRING, BOOLEAN, BYTES = StringType(), BooleanType(), BinaryType()
+INT, LONG, DOUBLE = IntegerType(), LongType(), DoubleType()
+DATE, TIMESTAMP = DateType(), TimestampType()
+FLOAT_ARRAY = ArrayType(FloatType())
 
 
 @dataclass(frozen=True)
@@ -39,34 +39,34 @@ class Table:
     def read_schema(self) -> StructType:
         """The schema as Parquet and Arrow return it: every column nullable."""
         copy = StructType.fromJson(self.schema.jsonValue())
-        for field in copy:
-            field.nullable = True
+        for column in copy:
+            column.nullable = True
         return copy
 
 
-def column(name: str, kind: DataType, comment: str, nullable: bool = False) -> StructField:
+def field(name: str, kind: DataType, comment: str, nullable: bool = False) -> StructField:
     """Return a field with its comment (meaning and unit), which Spark and the data dictionary show."""
     return StructField(name, kind, nullable, {"comment": comment})
 
 
-def optional(name: str, kind: DataType, comment: str) -> StructField:
+def nullable_field(name: str, kind: DataType, comment: str) -> StructField:
     """Return a nullable field: null means unknown, or as the comment says."""
-    return column(name, kind, comment, nullable=True)
+    return field(name, kind, comment, nullable=True)
 
 
-def define(name: str, row: str, writer: str, key: tuple[str, ...], *columns: StructField) -> Table:
+def define_table(name: str, row: str, writer: str, key: tuple[str, ...], *columns: StructField) -> Table:
     """Return a table of these columns."""
     return Table(name, row, writer, StructType([*columns]), key)
 
 
 def snapshot(name: str, row: str, key: tuple[str, ...], *columns: StructField) -> Table:
     """Return a table that the job `snapshots` writes."""
-    return define(name, row, "snapshots", key, *columns)
+    return define_table(name, row, "snapshots", key, *columns)
 
 
-USER = column("user_id", TEXT, "user; prefixed with the source's namespace if one is configured")
-TRACK = column("track_id", TEXT, "MSD track (TR...), or the id of another source, prefixed with its namespace")
-SONG = optional("song_id", TEXT, "MSD song (SO...); one song may have several tracks")
-SONG_ID = column("song_id", TEXT, "MSD song (SO...)")
-ARTIST = column("artist_id", TEXT, "MSD artist (AR...)")
+USER = field("user_id", STRING, "user; prefixed with the source's namespace if one is configured")
+TRACK = field("track_id", STRING, "MSD track (TR...), or the id of another source, prefixed with its namespace")
+SONG = nullable_field("song_id", STRING, "MSD song (SO...); one song may have several tracks")
+SONG_ID = field("song_id", STRING, "MSD song (SO...)")
+ARTIST = field("artist_id", STRING, "MSD artist (AR...)")
 """Fields that occur in several tables with one meaning."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from jobs.lake.schemas.columns import INT, LONG, TEXT, TRACK, USER, column, optional, snapshot
+from jobs.lake.schemas.columns import INT, LONG, STRING, TRACK, USER, field, nullable_field, snapshot
 from jobs.lake.schemas.sources import PLAY_COUNTS
 
 HIDDEN_PLAY_COUNTS = replace(
@@ -15,9 +15,9 @@ ARTIST_PLAY_COUNTS = snapshot(
     "user and artist with a play count, without songs or times (partition: the snapshot's as_of)",
     ("user_id", "artist_id", "artist"),
     USER,
-    column("artist_id", TEXT, "MusicBrainz artist; name-... (hash of the name) if the source has no id"),
-    optional("artist", TEXT, "artist name, in the source's spelling"),
-    column("plays", LONG, "number of plays of the artist's songs up to the as_of date"),
+    field("artist_id", STRING, "MusicBrainz artist; name-... (hash of the name) if the source has no id"),
+    nullable_field("artist", STRING, "artist name, in the source's spelling"),
+    field("plays", LONG, "number of plays of the artist's songs up to the as_of date"),
 )
 LABELLED_PAIRS = snapshot(
     "labelled_pairs",
@@ -25,28 +25,28 @@ LABELLED_PAIRS = snapshot(
     ("user_id", "track_id", "row_order"),
     USER,
     TRACK,
-    optional("system_tab", TEXT, "tab of the app in which the play started"),
-    optional("screen", TEXT, "name of the screen in the app"),
-    optional("entry", TEXT, "entry point of the play, e.g. online-playlist"),
-    column("target", INT, "1: played again within a month of the first play; 0: not"),
-    column("row_order", LONG, "1-based position in the file, which is in chronological order"),
+    nullable_field("system_tab", STRING, "tab of the app in which the play started"),
+    nullable_field("screen", STRING, "name of the screen in the app"),
+    nullable_field("entry", STRING, "entry point of the play, e.g. online-playlist"),
+    field("target", INT, "1: played again within a month of the first play; 0: not"),
+    field("row_order", LONG, "1-based position in the file, which is in chronological order"),
 )
 PLAYLISTS = snapshot(
     "playlists",
     "track of a user's playlist",
     ("playlist_id", "position"),
     USER,
-    column("playlist_id", TEXT, "playlist; prefixed with the source's namespace if one is configured"),
-    column("position", INT, "1-based position in the playlist"),
+    field("playlist_id", STRING, "playlist; prefixed with the source's namespace if one is configured"),
+    field("position", INT, "1-based position in the playlist"),
     TRACK,
 )
 GENRES = snapshot(
     "genres",
     "genre of a source's genre tree",
     ("genre_id",),
-    column("genre_id", TEXT, "genre; prefixed with the source's namespace if one is configured"),
-    optional("parent_id", TEXT, "parent genre; null for a root"),
-    column("title", TEXT, "name of the genre"),
-    column("top_id", TEXT, "root of its branch; a root's own id"),
+    field("genre_id", STRING, "genre; prefixed with the source's namespace if one is configured"),
+    nullable_field("parent_id", STRING, "parent genre; null for a root"),
+    field("title", STRING, "name of the genre"),
+    field("top_id", STRING, "root of its branch; a root's own id"),
 )
 TABLES = (HIDDEN_PLAY_COUNTS, ARTIST_PLAY_COUNTS, LABELLED_PAIRS, PLAYLISTS, GENRES)

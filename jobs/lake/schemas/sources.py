@@ -2,26 +2,26 @@
 
 from jobs.lake.schemas.columns import (
     ARTIST,
-    DAY,
-    FLAG,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
     INT,
     LONG,
-    REAL,
     SONG,
     SONG_ID,
-    TEXT,
-    TIME,
+    STRING,
+    TIMESTAMP,
     TRACK,
     USER,
-    column,
-    define,
-    optional,
+    define_table,
+    field,
+    nullable_field,
     snapshot,
 )
 
-SOURCE = column("source", TEXT, "name of the source in the sources file")
+SOURCE = field("source", STRING, "name of the source in the sources file")
 
-EVENTS = define(
+EVENTS = define_table(
     "events",
     "action of a user on a track (partition: the UTC date of receipt; an event that was received on several dates is in each "
     "of them and counts once)",
@@ -29,12 +29,16 @@ EVENTS = define(
     ("user_id", "track_id", "event", "played_at"),
     USER,
     TRACK,
-    column("event", TEXT, "play, skip, like, unlike, rate or block"),
-    optional("rating", REAL, "stars, 1 to 5; only with event=rate"),
-    optional("ms_played", LONG, "milliseconds played; null if unknown"),
-    column("played_at", TIME, "time of the event, UTC"),
-    optional("session_id", TEXT, "listening session, by the source's id"),
-    column("within_late_window", FLAG, "False if received more than 3 days after the event; such events are stored and not used"),
+    field("event", STRING, "play, skip, like, unlike, rate or block"),
+    nullable_field("rating", DOUBLE, "stars, 1 to 5; only with event=rate"),
+    nullable_field("ms_played", LONG, "milliseconds played; null if unknown"),
+    field("played_at", TIMESTAMP, "time of the event, UTC"),
+    nullable_field("session_id", STRING, "listening session, by the source's id"),
+    field(
+        "within_late_window",
+        BOOLEAN,
+        "False if received more than 3 days after the event; such events are stored and not used",
+    ),
 )
 PLAY_COUNTS = snapshot(
     "play_counts",
@@ -42,7 +46,7 @@ PLAY_COUNTS = snapshot(
     ("user_id", "song_id"),
     USER,
     SONG_ID,
-    column("plays", LONG, "number of plays up to the as_of date"),
+    field("plays", LONG, "number of plays up to the as_of date"),
 )
 SOURCE_TRACKS = snapshot(
     "source_tracks",
@@ -50,51 +54,51 @@ SOURCE_TRACKS = snapshot(
     ("track_id",),
     TRACK,
     SONG,
-    optional("title", TEXT, "track title"),
-    optional("artist_id", TEXT, "MSD artist (AR...), or the id of another source, prefixed with its namespace"),
-    optional("artist", TEXT, "artist name"),
-    optional("release", TEXT, "album or single"),
-    optional("year", INT, "year of release; null if unknown"),
-    optional("duration_s", REAL, "length in seconds"),
+    nullable_field("title", STRING, "track title"),
+    nullable_field("artist_id", STRING, "MSD artist (AR...), or the id of another source, prefixed with its namespace"),
+    nullable_field("artist", STRING, "artist name"),
+    nullable_field("release", STRING, "album or single"),
+    nullable_field("year", INT, "year of release; null if unknown"),
+    nullable_field("duration_s", DOUBLE, "length in seconds"),
 )
 SOURCE_ARTISTS = snapshot(
     "source_artists",
     "artist of the catalogue",
     ("artist_id",),
-    column("artist_id", TEXT, "MSD artist (AR...), or the id of another source, prefixed with its namespace"),
-    column("name", TEXT, "artist name"),
-    optional("latitude", REAL, "degrees north; null if unknown"),
-    optional("longitude", REAL, "degrees east; null if unknown"),
+    field("artist_id", STRING, "MSD artist (AR...), or the id of another source, prefixed with its namespace"),
+    field("name", STRING, "artist name"),
+    nullable_field("latitude", DOUBLE, "degrees north; null if unknown"),
+    nullable_field("longitude", DOUBLE, "degrees east; null if unknown"),
 )
 ARTIST_TERMS = snapshot(
     "artist_terms",
     "descriptive term of an artist, in the source's order",
     ("artist_id", "term"),
     ARTIST,
-    column("term", TEXT, "term in lower case, e.g. drum and bass"),
+    field("term", STRING, "term in lower case, e.g. drum and bass"),
 )
 ARTIST_SIMILARITY = snapshot(
     "artist_similarity",
     "pair of artists that the source calls similar; one direction",
     ("artist_id", "similar_id"),
     ARTIST,
-    column("similar_id", TEXT, "similar MSD artist (AR...)"),
+    field("similar_id", STRING, "similar MSD artist (AR...)"),
 )
 TRACK_TAGS = snapshot(
     "track_tags",
     "tag of a track, given by users of Last.fm",
     ("track_id", "tag"),
     TRACK,
-    column("tag", TEXT, "tag, in the source's spelling"),
-    optional("weight", REAL, "frequency relative to the track's most frequent tag, 0 to 100"),
+    field("tag", STRING, "tag, in the source's spelling"),
+    nullable_field("weight", DOUBLE, "frequency relative to the track's most frequent tag, 0 to 100"),
 )
 TRACK_SIMILARS = snapshot(
     "track_similars",
     "pair of tracks that Last.fm calls similar; one direction",
     ("track_id", "similar_id"),
     TRACK,
-    column("similar_id", TEXT, "similar track, an id of the same kind"),
-    column("score", REAL, "similarity, above 0 to 1"),
+    field("similar_id", STRING, "similar track, an id of the same kind"),
+    field("score", DOUBLE, "similarity, above 0 to 1"),
 )
 SONG_TO_TRACKS = snapshot(
     "song_to_tracks",
@@ -115,68 +119,70 @@ GENRE_LABELS = snapshot(
     "genre label of a track by an annotator",
     ("track_id", "label"),
     TRACK,
-    column("label", TEXT, "genre in the source's spelling; jobs/genres.toml maps it to the genre set"),
-    column("label_rank", INT, "1-based rank of the label: 1 is the first label of the track"),
+    field("label", STRING, "genre in the source's spelling; jobs/genres.toml maps it to the genre set"),
+    field("label_rank", INT, "1-based rank of the label: 1 is the first label of the track"),
 )
 USERS = snapshot(
     "users",
     "profile of a user",
     ("user_id",),
     USER,
-    optional("gender", TEXT, "m, f, or the source's own value"),
-    optional("age", INT, "age at registration, years; null if unknown"),
-    optional("country", TEXT, "country name"),
-    optional("registered", DAY, "date of registration"),
+    nullable_field("gender", STRING, "m, f, or the source's own value"),
+    nullable_field("age", INT, "age at registration, years; null if unknown"),
+    nullable_field("country", STRING, "country name"),
+    nullable_field("registered", DATE, "date of registration"),
 )
-DELETIONS = define(
+DELETIONS = define_table(
     "deletions",
     "deletion request; users are stored by the SHA-256 of their ids only",
     "events, snapshots",
     ("user_hash", "track_id"),
-    column("user_hash", TEXT, "SHA-256 (hex) of the user id, namespace included"),
-    optional("track_id", TEXT, "track to erase for the user; null: erase the user"),
+    field("user_hash", STRING, "SHA-256 (hex) of the user id, namespace included"),
+    nullable_field("track_id", STRING, "track to erase for the user; null: erase the user"),
 )
 AUDIO_FILES = snapshot(
     "audio_files",
     "audio file of a track",
     ("track_id",),
     TRACK,
-    column("path", TEXT, "location of the file: an absolute path or URI"),
-    column("bytes", LONG, "size of the file, bytes"),
-    column("content_hash", TEXT, "SHA-256 (hex) of the file's bytes"),
-    optional("title", TEXT, "title from the file's tags or name"),
-    optional("label", TEXT, "genre from the file's name, folder (GTZAN) or tags"),
-    optional("artist", TEXT, "artist from the file's tags"),
-    optional("release", TEXT, "album from the file's tags"),
-    optional("year", INT, "year from the file's tags"),
+    field("path", STRING, "location of the file: an absolute path or URI"),
+    field("bytes", LONG, "size of the file, bytes"),
+    field("content_hash", STRING, "SHA-256 (hex) of the file's bytes"),
+    nullable_field("title", STRING, "title from the file's tags or name"),
+    nullable_field("label", STRING, "genre from the file's name, folder (GTZAN) or tags"),
+    nullable_field("artist", STRING, "artist from the file's tags"),
+    nullable_field("release", STRING, "album from the file's tags"),
+    nullable_field("year", INT, "year from the file's tags"),
 )
-QUARANTINE = define(
+QUARANTINE = define_table(
     "quarantine",
     "rejected input with the reason",
     "events, snapshots, mel, descriptors",
     ("source", "file", "line", "rule"),
     SOURCE,
-    column("file", TEXT, "file of the input"),
-    optional("line", LONG, "1-based line, or row; null: the whole file"),
-    column("rule", TEXT, "name of the rule that the input breaks"),
-    column("reason", TEXT, "explanation of the rule"),
-    optional("raw", TEXT, "rejected bytes, base64; null for a whole file, or after an erasure"),
+    field("file", STRING, "file of the input"),
+    nullable_field("line", LONG, "1-based line, or row; null: the whole file"),
+    field("rule", STRING, "name of the rule that the input breaks"),
+    field("reason", STRING, "explanation of the rule"),
+    nullable_field("raw", STRING, "rejected bytes, base64; null for a whole file, or after an erasure"),
 )
-INGEST_COUNTS = define(
+INGEST_COUNTS = define_table(
     "ingest_counts",
     "input file and its line counts: lines_in = good + quarantined + blank",
     "events, snapshots",
     ("source", "file"),
     SOURCE,
-    column("file", TEXT, "file that was read"),
-    column("lines_in", LONG, "lines (or rows, or files), counted independently from the raw bytes"),
-    column("good", LONG, "accepted lines, including duplicates and late events"),
-    column("quarantined", LONG, "rejected lines, each with a reason"),
-    column("blank", LONG, "empty lines, comments and headers"),
-    column("duplicates", LONG, "accepted lines that repeat another line; they count once"),
-    column("late", LONG, "accepted events received after the late window; no night uses them"),
-    column("over_limit", LONG, "accepted events beyond a user's limit of 10,000 per day; they are dropped"),
-    column("truncated", FLAG, "True if the .gz is truncated; the lines before the truncation were read, as configured"),
+    field("file", STRING, "file that was read"),
+    field("lines_in", LONG, "lines (or rows, or files), counted independently from the raw bytes"),
+    field("good", LONG, "accepted lines, including duplicates and late events"),
+    field("quarantined", LONG, "rejected lines, each with a reason"),
+    field("blank", LONG, "empty lines, comments and headers"),
+    field("duplicates", LONG, "accepted lines that repeat another line; they count once"),
+    field("late", LONG, "accepted events received after the late window; no night uses them"),
+    field("over_limit", LONG, "accepted events beyond a user's limit of 10,000 per day; they are dropped"),
+    field(
+        "truncated", BOOLEAN, "True if the .gz is truncated; the lines before the truncation were read, as configured"
+    ),
 )
 TABLES = (
     EVENTS,

@@ -5,38 +5,42 @@ Vectors of users are rows of the users, and are copied from the previous night.
 """
 
 from jobs.lake.schemas.audio import PRODUCER_VERSION
-from jobs.lake.schemas.columns import TEXT, TRACK, USER, VECTOR, column, define
+from jobs.lake.schemas.columns import FLOAT_ARRAY, STRING, TRACK, USER, define_table, field
 
-TEXT_HASH = column("content_hash", TEXT, "SHA-256 (hex) of the text in UTF-8")
+TEXT_HASH = field("content_hash", STRING, "SHA-256 (hex) of the text in UTF-8")
 
-TEXT_VECTORS = define(
+TEXT_VECTORS = define_table(
     "text_vectors",
     "text about tracks, encoded by a BERT encoder, once for all nights; `track_texts` maps tracks to texts",
     "text_vectors",
     ("content_hash", "producer_version"),
     TEXT_HASH,
     PRODUCER_VERSION,
-    column("vector", VECTOR, "mean over the text's tokens, scaled to length 1; unitless"),
+    field("vector", FLOAT_ARRAY, "mean over the text's tokens, scaled to length 1; unitless"),
 )
-TRACK_TEXTS = define(
+TRACK_TEXTS = define_table(
     "track_texts",
     "track and the text about it",
     "text_vectors",
     ("track_id",),
     TRACK,
-    column("text", TEXT, "title, artist, release and tags, each followed by a full stop"),
+    field("text", STRING, "title, artist, release and tags, each followed by a full stop"),
     TEXT_HASH,
     PRODUCER_VERSION,
 )
-USER_TEXTS = define(
+USER_TEXTS = define_table(
     "user_texts",
     "user with a text about the profile; only users whose profile has data",
     "text_vectors",
     ("user_id",),
     USER,
-    column("text", TEXT, "gender, age in decades, country"),
+    field("text", STRING, "gender, age in decades, country"),
     TEXT_HASH,
     PRODUCER_VERSION,
-    column("vector", VECTOR, "vector of the text, as in `text_vectors`; stored per user, so that erasing the user erases it"),
+    field(
+        "vector",
+        FLOAT_ARRAY,
+        "vector of the text, as in `text_vectors`; stored per user, so that erasing the user erases it",
+    ),
 )
 TABLES = (TEXT_VECTORS, TRACK_TEXTS, USER_TEXTS)

@@ -173,7 +173,7 @@ def _check_fraction(rows: list[Counts], what: str, parsed: Parsed) -> None:
         raise SourceError(
             f"{what}: {bad} of {lines} lines break a rule, more than {QUARANTINE_LIMIT:.0%}; most of them "
             f"in {worst['file']}, most often: "
-            f"{_most_common_reason(parsed, worst['file'])}. Repair or remove it, and run again."
+            f"{_commonest_reason(parsed, worst['file'])}. Repair or remove it, and run again."
         )
 
 
@@ -181,7 +181,7 @@ def _sum(rows: list[Counts], name: str) -> int:
     return sum(row[name] for row in rows)
 
 
-def _most_common_reason(parsed: Parsed, file: str) -> str:
+def _commonest_reason(parsed: Parsed, file: str) -> str:
     """Return the reason for which most lines of a file were rejected."""
     rejected = parsed.rejected.where(F.col("file") == file)
     reasons = rejected.groupBy("reason").count().orderBy(F.desc("count"), "reason").first()

@@ -167,7 +167,7 @@ def is_deleted(rows: pa.Table, requests: DeletionRequests) -> pa.Array:
     users = pc.dictionary_encode(rows["user_id"].combine_chunks())
     by_code = [requests.of(user) for user in users.dictionary.to_pylist()]
     codes = users.indices.to_numpy()
-    deleted = np.array([request is not None and request.whole_user for request in by_code], np.bool_)[codes]
+    deleted = np.array([request is not None and request.full_erasure for request in by_code], np.bool_)[codes]
     for code, request in enumerate(by_code):
         if request is not None and request.tracks:
             user_rows = np.flatnonzero(codes == code)

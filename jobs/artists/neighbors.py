@@ -63,17 +63,17 @@ def nearest_rows(
     score = np.clip(best.score, 0, 1).round(6)
     # a similarity of 0 means no similarity, even if the setting is 0
     good = (score >= config.min_similarity) & (score > 0)
-    one, other = rows[best.row[good]], best.item[good]
-    cosines = entities.space.cosines(one, other).round(6)
+    query, neighbor = rows[best.row[good]], best.item[good]
+    cosines = entities.space.cosines(query, neighbor).round(6)
     top_modality = np.nan_to_num(cosines * np.array(entities.space.weights), nan=-np.inf).argmax(axis=1)
-    alike = (entities.genre[one] == entities.genre[other]) & (entities.genre[one] >= 0)
+    alike = (entities.genre[query] == entities.genre[neighbor]) & (entities.genre[query] >= 0)
     columns = [
-        entities.ids.take(pa.array(one)),
+        entities.ids.take(pa.array(query)),
         pa.array(best.rank[good] + 1, pa.int32()),
-        entities.ids.take(pa.array(other)),
+        entities.ids.take(pa.array(neighbor)),
         pa.array(score[good]),
         *[pa.array(column, from_pandas=True) for column in cosines.T],
         pa.array(words.MODALITIES).take(pa.array(top_modality)),
-        entities.genres.take(pa.array(entities.genre[one], mask=~alike)),
+        entities.genres.take(pa.array(entities.genre[query], mask=~alike)),
     ]
     return pa.record_batch(columns, [field.split()[0] for field in SCHEMA.split(", ")])

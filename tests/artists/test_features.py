@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.artists import artists, known
+from jobs.artists import artists, features
 from jobs.artists.config import ArtistsConfig
-from jobs.artists.known import artist_key, load_features, same_artist_labels
+from jobs.artists.features import artist_key, load_features, same_artist_labels
 from jobs.context import JobContext, Night
 from jobs.errors import MemoryLimitError
 from jobs.lake.adapters import texts
@@ -55,7 +55,7 @@ def test_text_vectors_are_one_more_modality(
 
 
 def test_vectors_larger_than_the_driver_limit_raise(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "DRIVER_BYTES", 10_000)
+    monkeypatch.setattr(features, "DRIVER_BYTES", 10_000)
     with pytest.raises(MemoryLimitError, match="Vectors of 38 tracks need"):
         load_features(JobContext(night, "artists", ArtistsConfig()), ArtistsConfig())
 

@@ -164,9 +164,9 @@ def _align(ids: pa.ChunkedArray, table: pa.Table | None, rows: F32 | None) -> F3
     if table is None or rows is None:
         return np.zeros((len(ids), 0), np.float32)
     index = pc.index_in(table["track_id"], ids.combine_chunks())
-    have = index.is_valid().to_numpy()
+    present = index.is_valid().to_numpy()
     units = np.zeros((len(ids), rows.shape[1]), np.float32)
-    units[index.drop_null().to_numpy()] = to_unit(rows[have].astype(np.float64))
+    units[index.drop_null().to_numpy()] = to_unit(rows[present].astype(np.float64))
     return center_normalize(units)
 
 
@@ -192,10 +192,10 @@ def _terms(ctx: JobContext, artist_ids: pa.Array, limit: int) -> F32:
     """Return the artists' terms [A, K] among the `limit` commonest, weighted by ln(artists / artists with the term)."""
     every = ctx.read("artist_terms").select("artist_id", "term").distinct()
     common = every.groupBy("term").agg(F.count("*").alias("artists")).orderBy(F.desc("artists"), "term").limit(limit)
-    return _weighed(every.join(F.broadcast(common), "term"), every.select("artist_id").distinct().count(), artist_ids)
+    return _idf_weights(every.join(F.broadcast(common), "term"), every.select("artist_id").distinct().count(), artist_ids)
 
 
-def _weighed(used: DataFrame, artists: int, artist_ids: pa.Array) -> F32:
+def _idf_weights(used: DataFrame, artists: int, artist_ids: pa.Array) -> F32:
     rows = collect_arrow(used.select("artist_id", "term", "artists"), TERM_BYTES, "terms of artists")
     row = pc.index_in(rows["artist_id"].combine_chunks(), artist_ids)
     rows = rows.filter(row.is_valid())
