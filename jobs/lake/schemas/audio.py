@@ -32,7 +32,7 @@ MEL = define(
     ("content_hash", "producer_version", "preset", "clip"),
     CONTENT,
     PRODUCER_VERSION,
-    column("preset", TEXT, "pmrs-4s or spotify-30s (models/mel.py)"),
+    column("preset", TEXT, "pmrs-4s or spotify-30s (models/mel_presets.py)"),
     column("clip", INT, "0-based position of the clip in the file"),
     column("start", REAL, "start of the clip in the file, s"),
     column("tiled", FLAG, "True if the audio is shorter than the preset's clip and was repeated"),
