@@ -9,9 +9,9 @@ NAMES = ("ingest", "counts", "incremental", "heavy", "factors", "factors_mllib",
 
 
 def main(names: list[str]) -> None:
-    """Run the benchmarks of these names; all where none is given."""
+    """Run the benchmarks of these names, by default all."""
     if unknown := sorted(set(names) - set(NAMES)):
-        raise SystemExit(f"There is no benchmark {unknown[0]}; known are {', '.join(NAMES)}.")
+        raise SystemExit(f"There is no benchmark {unknown[0]}; available are {', '.join(NAMES)}.")
     for name in names or NAMES:
         print(f"{name}:", file=sys.stderr, flush=True)
         save(name, importlib.import_module(f"bench.{name}").rows())

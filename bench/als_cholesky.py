@@ -1,13 +1,13 @@
 """Compiled against batched solvers of implicit ALS on a CPU: `python -m bench.als_cholesky [RUNS]`.
 
-Rank 64, 10 to 10,000 systems, 1 and 2 threads; medians and minima of RUNS alternating runs. Plays are drawn
+Rank 64, 10 to 10,000 systems, 1 and 2 threads; medians and minima of RUNS alternating runs. Plays are synthetic
 (`bench.data.likes`), and the factors are fitted to them. The tasks:
 
 - `factorize`: Cholesky factors of given left sides, and the solutions for 20 right sides each;
 - `contributions`: what each track of a user's history adds to the scores of 20 tracks;
 - `solve`: the exact factors of a user; compiled by conjugate gradients, in torch by Cholesky.
 
-Prints a line per case, and how many users have other bits if they are solved in other blocks.
+Prints a line per case, and the number of users whose result changes with the blocks.
 """
 
 import statistics
@@ -35,16 +35,16 @@ CHOSEN = 20
 """Explained tracks of a user."""
 SYSTEMS = (10, 100, 1_000, 10_000)
 CONFIG = IALSConfig(rank=64, iterations=5)
-Way = Callable[[slice], object]
+BlockSolver = Callable[[slice], object]
 """Computes a block of users."""
 
 
 def plays() -> csr_array:
-    """Return drawn plays [U, ITEMS] of users with at least one, in random order."""
+    """Return synthetic plays [U, ITEMS] of users with at least one, in random order."""
     rng = np.random.default_rng(7)
     pairs = likes(rng, PLAYS, USERS, ITEMS)
-    drawn = csr_array((np.ones(len(pairs[0]), np.float32), pairs), (USERS, ITEMS))
-    return csr_array(drawn[rng.permutation(np.flatnonzero(np.diff(drawn.indptr)))])
+    plays_of_all = csr_array((np.ones(len(pairs[0]), np.float32), pairs), (USERS, ITEMS))
+    return csr_array(plays_of_all[rng.permutation(np.flatnonzero(np.diff(plays_of_all.indptr)))])
 
 
 @njit(nogil=True)
@@ -80,7 +80,7 @@ def contributions_batched(weights: csr_array, side: FixedSide, item_ids: list[I6
     return contributions
 
 
-def ways_of(weights: csr_array, side: FixedSide) -> dict[str, tuple[Way, Way]]:
+def tasks_of(weights: csr_array, side: FixedSide) -> dict[str, tuple[BlockSolver, BlockSolver]]:
     """Return (compiled, in torch) by task for users with plays `weights` [B, I]."""
     rng, users, objective = np.random.default_rng(1), weights.shape[0], CONFIG.objective
     chosen: list[I64] = [rng.integers(0, ITEMS, CHOSEN) for _ in range(users)]
@@ -107,29 +107,29 @@ def blocks(users: int, count: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(np.linspace(0, users, count + 1).astype(int).tolist())]
 
 
-def seconds(way: Way, users: int, threads: int) -> float:
+def seconds(solver: BlockSolver, users: int, threads: int) -> float:
     """Return the seconds of all users: a block per thread, as fits and lists are computed."""
     with thread_pool(threads) as pool:
         list(pool.map(time.sleep, [0.01] * threads))  # starts every thread
         start = time.perf_counter()
-        list(pool.map(way, blocks(users, threads)))
+        list(pool.map(solver, blocks(users, threads)))
         return time.perf_counter() - start
 
 
-def seconds_alone(way: Way, users: int, threads: int) -> float:
+def seconds_alone(solver: BlockSolver, users: int, threads: int) -> float:
     """Return the seconds of all users in one block, for which torch has so many threads."""
     torch.set_num_threads(threads)
     start = time.perf_counter()
-    way(slice(0, users))
+    solver(slice(0, users))
     took = time.perf_counter() - start
     torch.set_num_threads(1)
     return took
 
 
-def other_bits(way: Way, users: int) -> int:
+def other_bits(solver: BlockSolver, users: int) -> int:
     """Return how many users have other results in one block than in seven."""
-    parts = [row for block in blocks(users, 7) for row in _rows(way(block))]
-    return sum(not np.array_equal(a, b) for a, b in zip(_rows(way(slice(0, users))), parts, strict=True))
+    parts = [row for block in blocks(users, 7) for row in _rows(solver(block))]
+    return sum(not np.array_equal(a, b) for a, b in zip(_rows(solver(slice(0, users))), parts, strict=True))
 
 
 def _rows(values: object) -> list[F32]:
@@ -143,23 +143,23 @@ def main(runs: int = 7) -> None:
     side = als_solver.with_gram(torch.from_numpy(ials.fit(weights, CONFIG)))
     print(f"histories of the first {SYSTEMS[-1]:,} users: median {np.median(np.diff(weights.indptr)[: SYSTEMS[-1]]):.0f} tracks")
     for users in SYSTEMS:
-        for task, (compiled, batched) in ways_of(csr_array(weights[:users]), side).items():
-            for way in (compiled, batched):
-                way(slice(0, 2))  # compiles
+        for task, (compiled, batched) in tasks_of(csr_array(weights[:users]), side).items():
+            for solver in (compiled, batched):
+                solver(slice(0, 2))  # compiles
             for threads in (1, 2):
                 cases = {"compiled": (seconds, compiled), "torch": (seconds, batched)}
                 if threads > 1:
                     cases["torch, one block"] = (seconds_alone, batched)
                 times: dict[str, list[float]] = {name: [] for name in cases}
                 for _ in range(runs):
-                    for name, (clock, way) in cases.items():
-                        times[name].append(clock(way, users, threads))
+                    for name, (clock, solver) in cases.items():
+                        times[name].append(clock(solver, users, threads))
                 figures = [f"{name} {statistics.median(t) * 1e3:.2f} ({min(t) * 1e3:.2f})" for name, t in times.items()]
                 print(f"{task}, {users:,} systems, {threads} threads [ms]: {', '.join(figures)}", flush=True)
             if task != "factorize":
-                bits = {name: other_bits(way, users) for name, way in (("compiled", compiled), ("torch", batched))}
+                bits = {name: other_bits(solver, users) for name, solver in (("compiled", compiled), ("torch", batched))}
                 print(f"{task}, {users:,} systems, users with other bits in other blocks: {bits}", flush=True)
 
 
 if __name__ == "__main__":
-    main(*(int(given) for given in sys.argv[1:]))
+    main(*(int(argument) for argument in sys.argv[1:]))

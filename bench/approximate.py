@@ -1,7 +1,7 @@
-"""Lists of large catalogues: the approximate search (faiss) against the exact one, which prunes. The factors are synthetic.
+"""Compare the approximate search (faiss) with the exact search, which prunes, on large synthetic catalogues.
 
-Catalogues: the one of bench.data.listening (fitted, of drawn likes) and larger ones drawn after its factors; then the same with all
-tracks made equally long, so that the exact search can leave nothing out.
+The smallest catalogue has factors that are fitted to the likes of bench.data.like_files. The larger ones have random factors of a
+similar distribution. Each catalogue is searched again with factors of equal norm, where the exact search cannot prune.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array, load_npz
 
-from bench.data import SONGS, listening
+from bench.data import SONGS, like_files
 from bench.harness import WORK, Row, run_and_read
 from models import exact_index, ials, ivf_index
 from models.ials import IALSConfig
@@ -23,28 +23,29 @@ from models.topk import TopK
 from models.types import F32
 
 RANK, TOP_N, BLOCK = 64, 20, 250
-"""Factors; places; users asked at once, as the job `candidates` does."""
+"""Factors; length of a list; users per search, as in the job `candidates`."""
 REGULARISATION, UNOBSERVED, CORES = 0.003, 0.3, 2
-"""As bench/factor_ways.py fits."""
-ASKING = 2_000
-"""Users who ask, drawn from all."""
+"""The settings of bench/factor_sides.py."""
+N_QUERIES = 2_000
+"""Sampled users whose lists are searched."""
 WARM_UP = 250
-DRAWN = 200_000
-"""Tracks drawn at once."""
+METHODS = ("approximate", "exact")
+TRACK_BATCH = 200_000
+"""Tracks sampled at once."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is searched."""
+    """The tracks that are searched."""
 
     tracks: int
-    even: bool = False
-    """Whether all tracks are made equally long."""
+    equal_norms: bool = False
+    """True if the factors of all tracks have norm 1."""
 
     @property
     def title(self) -> str:
-        """As the table has it."""
-        return f"{self.tracks:,} tracks" + (", all equally long" if self.even else "")
+        """Title in the results."""
+        return f"{self.tracks:,} tracks" + (", all equally long" if self.equal_norms else "")
 
 
 CATALOGUES = (
@@ -54,117 +55,114 @@ CATALOGUES = (
 
 
 def rows() -> list[Row]:
-    """Per catalogue: seconds to build and to search, and the recall; each way once in a process of its own."""
+    """Return per catalogue the seconds to build and to search, and the recall; each search runs once, in a process of its own."""
     rows_ = []
     for catalogue in CATALOGUES:
-        known(catalogue)
+        write_factors(catalogue)
         results, memory = {}, {}
-        for way in ("approximate", "exact"):
-            command = [sys.executable, "-m", "bench.approximate", way, str(catalogue.tracks), str(int(catalogue.even))]
-            results[way], _ = run_and_read(command)
-            memory[way] = int(results[way]["mib"])
-            print(f"  {catalogue.title}, {way}: {results[way]}", file=sys.stderr, flush=True)
+        for method in METHODS:
+            command = [sys.executable, "-m", "bench.approximate", method, str(catalogue.tracks), str(int(catalogue.equal_norms))]
+            results[method], _ = run_and_read(command)
+            memory[method] = int(results[method]["mib"])
+            print(f"  {catalogue.title}, {method}: {results[method]}", file=sys.stderr, flush=True)
         ours, exact = results["approximate"], results["exact"]
         for what, key in (("to build", "build"), ("per 1,000 users", "search")):
             a, b = float(ours[key]), float(exact[key])
             rows_.append(Row(f"{catalogue.title}: {what}", "s", a, b, "exact", a / b, "none", True, memory))
-        share = recall(*(np.load(_lists(way)) for way in ("approximate", "exact")))
+        share = recall(*(np.load(_lists(method)) for method in METHODS))
         title = f"{catalogue.title}: recall@{TOP_N}"
         rows_.append(Row(title, "", share, 1.0, "exact", share, "at least 0.98", share >= 0.98, memory))
     return rows_
 
 
 def recall(ours: np.ndarray, exact: np.ndarray) -> float:
-    """Mean share of each exact list [U, TOP_N] (-1: no place) that ours has too."""
+    """Return the mean share of the items of an exact list [U, TOP_N] (padded with -1) that ours has too."""
     pairs = zip(ours, exact, strict=True)
-    return float(np.mean([np.isin(line[line >= 0], truth).mean() for truth, line in pairs if (line >= 0).any()]))
+    return float(np.mean([np.isin(truth[truth >= 0], items).mean() for items, truth in pairs if (truth >= 0).any()]))
 
 
-def _lists(way: str) -> Path:
-    return WORK / f"approximate-{way}.npy"
+def _lists(method: str) -> Path:
+    return WORK / f"approximate-{method}.npy"
 
 
-def known(catalogue: Catalogue) -> tuple[Path, Path]:
-    """Factors of tracks, and of ASKING users; made once."""
+def write_factors(catalogue: Catalogue) -> tuple[Path, Path]:
+    """Write the factors of the tracks and of N_QUERIES users unless they exist, and return their files."""
     users = WORK / f"approximate-users-{RANK}.npy"
-    items = WORK / f"approximate-{catalogue.tracks}-{int(catalogue.even)}.npy"
+    items = WORK / f"approximate-{catalogue.tracks}-{int(catalogue.equal_norms)}.npy"
     fitted = WORK / f"approximate-{SONGS}-0.npy"
     if not users.exists():
-        likes = confidence_weights(csr_array(load_npz(listening().train)), 1.0)
+        likes = confidence_weights(csr_array(load_npz(like_files().train)), 1.0)
         config = IALSConfig(rank=RANK, iterations=5, regularization=REGULARISATION, unobserved_weight=UNOBSERVED)
         factors = ials.fit_als(likes, config, threads=CORES)
         np.save(fitted, factors)
-        np.save(users, ials.fold_in(likes[asking(likes.shape[0])], factors, config, CORES))
+        np.save(users, ials.fold_in(likes[query_users(likes.shape[0])], factors, config, CORES))
     if not items.exists():
-        factors = np.load(fitted)
-        factors_ = enlarged(factors, catalogue.tracks)
-        if catalogue.even:
-            factors_ /= np.maximum(np.linalg.norm(factors_, axis=1, keepdims=True), np.float32(1e-30))
-        np.save(items, factors_)
+        factors = enlarge(np.load(fitted), catalogue.tracks)
+        if catalogue.equal_norms:
+            factors /= np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), np.float32(1e-30))
+        np.save(items, factors)
     return items, users
 
 
-def asking(users: int) -> np.ndarray:
-    """Numbers of those who ask, upwards."""
-    return np.sort(np.random.default_rng(3).permutation(users)[:ASKING])
+def query_users(users: int) -> np.ndarray:
+    """Return the indices of the query users in ascending order."""
+    return np.sort(np.random.default_rng(3).permutation(users)[:N_QUERIES])
 
 
-def enlarged(fitted: F32, tracks: int) -> F32:
-    """[tracks, F]: the fitted factors, and others drawn after them.
+def enlarge(fitted: F32, tracks: int) -> F32:
+    """Return the fitted factors and random ones [tracks, F].
 
-    Each is of one fitted track's length, give or take a fifth, and points half where that one does and half where any do.
+    Each random track follows one fitted track. Its direction is the sum of that track's direction and a random one with the
+    covariance of all; its norm is that track's, times a log-normal factor (sigma 0.2).
     """
-    draw = np.random.default_rng(11)
-    lengths = np.linalg.norm(fitted, axis=1)
-    like = np.flatnonzero(lengths)
-    ways = fitted / np.maximum(lengths, np.float32(1e-30))[:, None]
-    spread = np.linalg.cholesky(ways[like].T @ ways[like] / like.size + 1e-6 * np.eye(RANK)).astype(np.float32)
-    factors_ = np.empty((tracks, RANK), np.float32)
-    factors_[: len(fitted)] = fitted
-    for begin in range(len(fitted), tracks, DRAWN):
-        part = factors_[begin : begin + DRAWN]
-        after = draw.choice(like, len(part))
-        part[:] = ways[after] + draw.standard_normal(part.shape, dtype=np.float32) @ spread.T
-        part *= (lengths[after] * draw.lognormal(0, 0.2, len(part)) / np.linalg.norm(part, axis=1))[:, None]
-    return factors_
+    rng = np.random.default_rng(11)
+    norms = np.linalg.norm(fitted, axis=1)
+    nonzero = np.flatnonzero(norms)
+    directions = fitted / np.maximum(norms, np.float32(1e-30))[:, None]
+    root = np.linalg.cholesky(directions[nonzero].T @ directions[nonzero] / nonzero.size + 1e-6 * np.eye(RANK)).astype(np.float32)
+    factors = np.empty((tracks, RANK), np.float32)
+    factors[: len(fitted)] = fitted
+    for start in range(len(fitted), tracks, TRACK_BATCH):
+        batch = factors[start : start + TRACK_BATCH]
+        model_track = rng.choice(nonzero, len(batch))
+        batch[:] = directions[model_track] + rng.standard_normal(batch.shape, dtype=np.float32) @ root.T
+        batch *= (norms[model_track] * rng.lognormal(0, 0.2, len(batch)) / np.linalg.norm(batch, axis=1))[:, None]
+    return factors
 
 
-def main(way: str, catalogue: Catalogue) -> dict[str, float]:
-    """One thread, as a task of Spark has: seconds to build, seconds per 1,000 users, and the most MiB ever held.
-
-    Seconds of the processor, which are those of the clock where nothing else runs.
-    """
+def main(method: str, catalogue: Catalogue) -> dict[str, float]:
+    """Return the processor seconds to build, those per 1,000 users, and the peak MiB; one thread, like a Spark task."""
     torch.set_num_threads(1)
-    items, users = (np.load(path) for path in known(catalogue))
-    train = csr_array(load_npz(listening().train))
-    queries = train[asking(train.shape[0])]
+    items, users = (np.load(path) for path in write_factors(catalogue))
+    train = csr_array(load_npz(like_files().train))
+    queries = train[query_users(train.shape[0])]
     queries = csr_array((queries.data, queries.indices, queries.indptr), shape=(len(users), len(items)))
-    began = time.process_time()
-    index = exact_index.build_index(items) if way == "exact" else ivf_index.build_index(items)
-    built = time.process_time() - began
+    start = time.process_time()
+    index = exact_index.build_index(items) if method == "exact" else ivf_index.build_index(items)
+    build_seconds = time.process_time() - start
 
-    def search(begin: int) -> TopK:
-        block = slice(begin, begin + BLOCK)
+    def search(first: int) -> TopK:
+        block = slice(first, first + BLOCK)
         if isinstance(index, ivf_index.IVFIndex):
             return ivf_index.search(users[block], index, queries[block], TOP_N)
         return exact_index.search(users[block], index, queries[block], TOP_N)
 
-    for begin in range(0, WARM_UP, BLOCK):
-        search(begin)
+    for first in range(0, WARM_UP, BLOCK):
+        search(first)
     lists = np.full((len(users), TOP_N), -1, np.int64)
-    began = time.process_time()
-    for begin in range(0, len(users), BLOCK):
-        best = search(begin)
-        lists[best.row + begin, best.rank] = best.item
-    took = time.process_time() - began
-    np.save(_lists(way), lists)
-    return {"build": round(built, 2), "search": round(1_000 * took / len(users), 4), "mib": peak()}
+    start = time.process_time()
+    for first in range(0, len(users), BLOCK):
+        best = search(first)
+        lists[best.row + first, best.rank] = best.item
+    search_seconds = time.process_time() - start
+    np.save(_lists(method), lists)
+    return {"build": round(build_seconds, 2), "search": round(1_000 * search_seconds / len(users), 4), "mib": peak()}
 
 
 def peak() -> int:
     """Return this process's peak resident memory in MiB; getrusage would count its parent's."""
-    told_by = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(told_by["VmHWM"].split()[0]) // 1024
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) // 1024
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Log-mel against librosa in a loop, files to clips against decoding and FFT, Spark's scoring against bare torch; one core each.
+"""Compare log-mel with librosa, clips of files with decoding and FFT, and Spark's scoring with torch alone; one core each.
 
-All ways, the peers' too, run in the environment that Spark's Python workers have: it says how malloc keeps memory.
+All sides run with the environment variables of Spark's Python workers, which configure malloc.
 """
 
 import os
@@ -22,31 +22,34 @@ PAIRS = (
     ),
     ("genres of a clip, through Spark", "score_spark", "score_torch", "models/genre_cnn.py alone", 1.25),
 )
-"""What, ours, the peer's, who that is, largest share of its time that is good."""
-RUNS, FEW, LONG_SECONDS = 7, 3, 10.0
-"""Runs of each, in turn: on a shared machine one of a few seconds may take half as long again as the next. Of longer ones FEW."""
+"""Title, our side, the peer's side, the peer's name, and the largest ratio of the times that meets the goal."""
+RUNS, MIN_RUNS, LONG_SECONDS = 7, 3, 10.0
+"""Runs of each side, alternating; MIN_RUNS if one takes longer than LONG_SECONDS.
+
+On a shared machine, runs of a few seconds differ by up to a half.
+"""
 
 
 def rows() -> list[Row]:
-    """Three comparisons, in files or clips a second."""
+    """Return three comparisons, in files or clips per second."""
     settings = (ROOT / "spark_conf" / "spark-defaults.conf").read_text(encoding="utf-8")
     os.environ.update(re.findall(r"^spark\.executorEnv\.(\S+)\s+(\S+)$", settings, re.MULTILINE))
-    return [row for pair in PAIRS for row in _compared(*pair)]
+    return [row for pair in PAIRS for row in _compare(*pair)]
 
 
-def _compared(what: str, ours: str, peer: str, name: str, limit: float) -> list[Row]:
+def _compare(what: str, ours: str, peer: str, name: str, limit: float) -> list[Row]:
     seconds: dict[str, list[float]] = {ours: [], peer: []}
-    speed: dict[str, float] = {}
+    count: dict[str, float] = {}
     memory = dict.fromkeys(seconds, 0)
     for turn in range(RUNS):
-        if turn >= FEW and max(map(max, seconds.values())) > LONG_SECONDS:
+        if turn >= MIN_RUNS and max(map(max, seconds.values())) > LONG_SECONDS:
             break
-        for way, times in seconds.items():
-            one, peak = run_and_read([sys.executable, "-m", "bench.audio_ways", way])
-            times.append(one["seconds"])
-            memory[way], speed[way] = max(memory[way], peak), one["a_second"] * one["seconds"]
-            print(f"  {way}, run {turn + 1}: {one['seconds']:.2f} s, {peak:,} MiB", file=sys.stderr, flush=True)
-    our_speed, peer_speed = (speed[way] / float(np.median(seconds[way])) for way in (ours, peer))
+        for side, times in seconds.items():
+            output, peak = run_and_read([sys.executable, "-m", "bench.audio_sides", side])
+            times.append(output["seconds"])
+            memory[side], count[side] = max(memory[side], peak), output["per_second"] * output["seconds"]
+            print(f"  {side}, run {turn + 1}: {output['seconds']:.2f} s, {peak:,} MiB", file=sys.stderr, flush=True)
+    our_speed, peer_speed = (count[side] / float(np.median(seconds[side])) for side in (ours, peer))
     ratio = peer_speed / our_speed
     return [
         Row(

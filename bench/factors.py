@@ -1,4 +1,4 @@
-"""Implicit ALS and the top 20 of all users: ours by one machine's threads, against implicit's, or Spark MLlib's."""
+"""Compare implicit ALS and the top 20 of all users: ours in one machine's threads, against implicit or Spark MLlib."""
 
 import sys
 from pathlib import Path
@@ -6,29 +6,29 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_array, load_npz
 
-from bench.data import listening
-from bench.harness import ROOT, RUNS, WORK, Row, guest, run_and_read
+from bench.data import like_files
+from bench.harness import ROOT, RUNS, WORK, Row, peer_command, run_and_read
 
 TOP_N = 20
 SLOW = frozenset({"mllib"})
-"""Takes minutes: run once."""
+"""Sides that take minutes: they run once."""
 LIMITS = {"implicit": {"fit": 1.5, "top": 1.0}, "mllib": {"fit": 1 / 5, "top": 1 / 20}}
-"""Largest share of the peer's time that is good."""
+"""Largest ratios to the peer's time that meet the goal."""
 SPEEDS = {
-    "half_steps": "what the half-steps calculate",
-    "scores": "scores of all users and tracks, were all calculated",
+    "half_steps": "arithmetic of the half-steps",
+    "scores": "scores of all users and tracks, if all were computed",
 }
 TITLES = {"fit": "fit, 5 iterations of 64 factors", "top": "top 20 of 200,000 users"}
 
 
 def rows(peer: str = "implicit") -> list[Row]:
-    """Time of the fit and of the lists against one peer, and how good the lists are."""
-    data = listening()
-    ways = [sys.executable, "-m", "bench.factor_ways"]
+    """Return the comparison with one peer: seconds of the fit and of the lists, and NDCG of the lists."""
+    data = like_files()
+    our_side = [sys.executable, "-m", "bench.factor_sides"]
     commands = {
-        "ours": [*ways, "ours", str(data.train), _lists("ours")],
-        "implicit": guest(str(ROOT / "bench" / "peer_factors.py"), str(data.train), _lists("implicit")),
-        "mllib": [*ways, "mllib", str(data.pairs), _lists("mllib")],
+        "ours": [*our_side, "ours", str(data.train), _lists("ours")],
+        "implicit": peer_command(str(ROOT / "bench" / "peer_factors.py"), str(data.train), _lists("implicit")),
+        "mllib": [*our_side, "mllib", str(data.pairs), _lists("mllib")],
     }
     both = ("ours", peer)
     seconds: dict[str, dict[str, list[float]]] = {name: {"fit": [], "top": []} for name in both}
@@ -44,8 +44,8 @@ def rows(peer: str = "implicit") -> list[Row]:
                 seconds[name][what].append(output[what])
             for what in speeds.keys() & output.keys():
                 speeds[what].append(output[what])
-            took = f"fit {output['fit']} s, top {output['top']} s, {peak:,} MiB"
-            print(f"  {name}, run {turn + 1}: {took}", file=sys.stderr, flush=True)
+            figures = f"fit {output['fit']} s, top {output['top']} s, {peak:,} MiB"
+            print(f"  {name}, run {turn + 1}: {figures}", file=sys.stderr, flush=True)
     rows_ = []
     for what, limit in LIMITS[peer].items():
         our_value, peer_value = (float(np.median(seconds[name][what])) for name in both)
@@ -91,7 +91,7 @@ def _lists(name: str) -> str:
 
 
 def ndcg(lists: np.ndarray, test_set: csr_array) -> float:
-    """Mean NDCG@20 of the users with held-out likes; `lists` [U, 20]: items, best first, -1 where there is none."""
+    """Return the mean NDCG@20 of the users with held-out likes; `lists` [U, 20]: items, best first, padded with -1."""
     gains = 1 / np.log2(np.arange(2, TOP_N + 2))
     values = []
     for row in np.flatnonzero(np.diff(test_set.indptr)):

@@ -1,9 +1,9 @@
-"""The same as bench/factors.py, against Spark MLlib: many minutes."""
+"""Run the comparison of bench/factors.py with Spark MLlib; it takes many minutes."""
 
 from bench import factors
 from bench.harness import Row
 
 
 def rows() -> list[Row]:
-    """One comparison."""
+    """Return the comparison."""
     return factors.rows("mllib")

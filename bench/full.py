@@ -1,9 +1,8 @@
-"""A night of the Taste Profile's size, synthetic, from triplets to published lists: `python -m bench.full 1/8` (`make bench-full`).
+"""Run a synthetic night of the Taste Profile's size, from triplets to published lists: `python -m bench.full 1/8`.
 
-One document per user: the overall top 20, each place with its reason. `python -m bench.full 1/8-genres`: every track has a genre,
-and every user a top 10 of each genre as well, and there are similar tracks, artists and mixes. Every job runs in a process of its
-own and is told of in bench/results/full-1_8.json when it is done, mongod's memory added to its own; run again, the jobs that are
-done are passed over.
+The night publishes one document per user: the overall top 20 with reasons. With `1/8-genres` every track has a genre; the night
+also publishes a top 10 of each genre per user, similar tracks and artists, and mixes. Each job runs in a process of its own. When
+it ends, its figures are added to bench/results/full-1_8.json; its memory includes mongod's. A second run skips finished jobs.
 """
 
 import datetime as dt
@@ -15,8 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bench.full_data import Full, full
-from bench.harness import RESULTS, WORK, Stolen, machine, run_and_read
+from bench.full_data import FullData, full_data
+from bench.harness import RESULTS, WORK, StealTime, machine, run_and_read
 from jobs.code_version import code_version
 from jobs.context import JobContext, Night
 from jobs.mongo import embedded, lease, mongod, runs
@@ -32,7 +31,7 @@ JOBS = (
     "snapshots", "catalogue", "history", "mel", "descriptors", "genre_score", "classify", "collaborative", "candidates",
     "content", "rank", "artists", "publish",
 )  # fmt: skip
-RECIPE = {"method": "als", "settings": {"rank": 64, "iterations": 10}}
+RANKER = {"method": "als", "settings": {"rank": 64, "iterations": 10}}
 SOURCES = """name = "full"
 genres = "pmrs7"
 
@@ -62,13 +61,13 @@ CORES, HEAP = 2, "8g"
 
 
 def main(size: str) -> None:
-    """Make what is missing, run what is left, tell all."""
+    """Generate missing input, run the remaining jobs and print the total time."""
     folder = WORK / f"full-{size.replace('/', '_')}"
     settings = Settings(var=folder, lake=str(folder / "lake"), master=f"local[{CORES}]", driver_memory=HEAP)
-    began = time.monotonic()
-    data = full(Fraction(size.removesuffix(WITH_GENRES)), folder)
+    start = time.monotonic()
+    data = full_data(Fraction(size.removesuffix(WITH_GENRES)), folder)
     print(
-        f"{data.rows:,} triplets, {data.users:,} users, {data.songs:,} songs ({time.monotonic() - began:.0f} s)",
+        f"{data.rows:,} triplets, {data.users:,} users, {data.songs:,} songs ({time.monotonic() - start:.0f} s)",
         file=sys.stderr,
     )
     sources = SOURCES + (LABELS if size.endswith(WITH_GENRES) else OVERALL_ONLY)
@@ -80,19 +79,19 @@ def main(size: str) -> None:
     try:
         for name in JOBS:
             if name not in stages:
-                stolen = Stolen()
-                took, peak = run_and_read(
+                steal = StealTime()
+                figures, peak = run_and_read(
                     [sys.executable, "-m", "bench.full", size, name], mongod.running_pid(embedded.paths_of(settings))
                 )
                 stages[name] = {
-                    **took,
+                    **figures,
                     "code": code_version(),
-                    "stolen": stolen.share,
+                    "stolen": steal.share,
                     "peak_mib": peak,
                     "disk_mib": _disk(folder),
                 }
                 print(
-                    f"  {name}: {took['seconds']} s, {peak:,} MiB, {stolen.share:.0%} stolen",
+                    f"  {name}: {figures['seconds']} s, {peak:,} MiB, {steal.share:.0%} stolen",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -105,7 +104,7 @@ def main(size: str) -> None:
     print(f"from triplets to published lists: {total / 60:.1f} min; {published}")
 
 
-def _save(result: Path, size: str, data: Full, stages: dict[str, Any], published: dict[str, Any] | None = None) -> None:
+def _save(result: Path, size: str, data: FullData, stages: dict[str, Any], published: dict[str, Any] | None = None) -> None:
     document = {
         "bench": "full",
         "command": f"make bench-full SIZE={size}",
@@ -113,7 +112,7 @@ def _save(result: Path, size: str, data: Full, stages: dict[str, Any], published
         "users": data.users,
         "songs": data.songs,
         "triplets": data.rows,
-        "recipe": RECIPE,
+        "recipe": RANKER,
         "stages": stages,
         "seconds": round(sum(stage["seconds"] for stage in stages.values()), 1),
         "peak_mib": max(stage["peak_mib"] for stage in stages.values()),
@@ -124,7 +123,7 @@ def _save(result: Path, size: str, data: Full, stages: dict[str, Any], published
 
 
 def _disk(folder: Path) -> dict[str, int]:
-    """MiB of the lake, and of MongoDB's files."""
+    """Return the MiB of the lake and of MongoDB's files."""
     return {
         name: sum(file.stat().st_size for file in (folder / name).rglob("*") if file.is_file()) // 2**20
         for name in ("lake", "mongo")
@@ -135,38 +134,38 @@ def _published(settings: Settings) -> dict[str, Any]:
     """Query the published lists as an analyst does."""
     with connect(settings, "full") as store:
         lists = store["recommendations"]
-        shown = {"n": {"$size": "$items"}, "whys": "$items.why"}
-        places: list[dict[str, Any]] = [{"$match": {"list": "overall"}}, {"$project": shown}]
-        short = next(lists.aggregate([*places, {"$match": {"n": {"$ne": 20}}}, {"$count": "n"}]), {"n": 0})["n"]
-        sample = list(lists.aggregate([places[0], {"$limit": 1_000}, places[1]]))
-        named = sum(why.startswith("because you played") for one in sample for why in one["whys"])
+        overall: dict[str, Any] = {"$match": {"list": "overall"}}
+        fields: dict[str, Any] = {"$project": {"n": {"$size": "$items"}, "whys": "$items.why"}}
+        short = next(lists.aggregate([overall, fields, {"$match": {"n": {"$ne": 20}}}, {"$count": "n"}]), {"n": 0})["n"]
+        sample = list(lists.aggregate([overall, {"$limit": 1_000}, fields]))
+        with_track = sum(why.startswith("because you played") for document in sample for why in document["whys"])
         return {
             "documents": lists.count_documents({}),
             "overall_not_of_20_places": short,
-            "places_with_a_named_reason": round(named / max(1, sum(one["n"] for one in sample)), 4),
+            "places_with_a_named_reason": round(with_track / max(1, sum(document["n"] for document in sample)), 4),
         }
 
 
 def stage(size: str, name: str) -> None:
-    """One job, as `pmrs run` runs it; prints its seconds, without Spark's start."""
+    """Run one job like `pmrs run`, and print its seconds and those of Spark's start."""
     folder = WORK / f"full-{size.replace('/', '_')}"
     settings = Settings(var=folder, lake=str(folder / "lake"), master=f"local[{CORES}]", driver_memory=HEAP)
     sources = load_sources(folder / "sources.toml")
-    (job,) = [one for one in jobs_named(name) if one.name == name]
-    began = time.monotonic()
+    (job,) = [job for job in jobs_named(name) if job.name == name]
+    start = time.monotonic()
     spark = session(f"bench {name}", settings)
     spark.range(1).count()
-    started, began = time.monotonic() - began, time.monotonic()
+    started, start = time.monotonic() - start, time.monotonic()
     with connect(settings, sources.name) as store:
         run_id = runs.new_run_id(store, DATE)
         lease.take(store, DATE.isoformat(), run_id, os.getpid())
-        one = Night(DATE, run_id, sources, settings, spark)
-        one.models.register(RANKING, b"recipe", RECIPE)
-        ctx = JobContext(one, name, one.config_of(name))
+        night = Night(DATE, run_id, sources, settings, spark)
+        night.models.register(RANKING, b"recipe", RANKER)
+        ctx = JobContext(night, name, night.config_of(name))
         job.load().run(ctx)
         ctx.commit()
         lease.release(store, DATE.isoformat(), run_id)
-    print(json.dumps({"seconds": round(time.monotonic() - began, 1), "start_of_spark": round(started, 1)}))
+    print(json.dumps({"seconds": round(time.monotonic() - start, 1), "start_of_spark": round(started, 1)}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""docs/full-scale.svg: the minutes of a night of each size, by job: `python -m bench.full_plot`, from bench/results/full-*.json."""
+"""Plot docs/full-scale.svg, minutes by job and size, from bench/results/full-*.json: `python -m bench.full_plot`."""
 
 import json
 from fractions import Fraction
@@ -15,7 +15,7 @@ GROUPS = dict.fromkeys(("catalogue", "mel", "descriptors", "content", "genre_sco
 
 
 def main() -> None:
-    """Bars of minutes, the smallest size first."""
+    """Write the figure: one bar per size, the smallest first."""
     files = (path for path in RESULTS.glob("full-*.json") if "genres" not in path.stem)
     by_size = {Fraction(path.stem.removeprefix("full-").replace("_", "/")): path for path in files}
     nights = {size: json.loads(path.read_text()) for size, path in sorted(by_size.items())}
@@ -26,11 +26,11 @@ def main() -> None:
         labels = [f"{size}: {night['users']:,} users" for size, night in nights.items()]
         for group, colour in zip(groups, COLOURS, strict=False):
             minutes = [
-                sum(took["seconds"] for job, took in night["stages"].items() if GROUPS.get(job, job) == group) / 60
+                sum(stage["seconds"] for job, stage in night["stages"].items() if GROUPS.get(job, job) == group) / 60
                 for night in nights.values()
             ]
             axes.barh(labels, minutes, left=left, color=colour, label=group, height=0.62)
-            left = [before + more for before, more in zip(left, minutes, strict=True)]
+            left = [total + added for total, added in zip(left, minutes, strict=True)]
         for x, total_height in enumerate(left):
             axes.text(total_height + 0.4, x, f"{total_height:.1f} min", va="center")
         axes.axvline(GOAL_MINUTES, color="#8d959c", linestyle=":", linewidth=1)

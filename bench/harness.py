@@ -1,4 +1,7 @@
-"""How everything here is measured: each way in a process of its own, alternating, its time told by itself, its memory watched."""
+"""Measure two sides in processes of their own, which alternate.
+
+Each process prints its time; the parent process measures its memory.
+"""
 
 import json
 import os
@@ -18,17 +21,17 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 WORK = ROOT / "var" / "bench"
-"""Generated input and what the runs write; kept between runs, so that input is generated once."""
+"""Generated input, and the output of the runs. Input is generated once and reused by later runs."""
 HEAP = "4g"
-"""Heap of the one Java process that is driver and executor."""
+"""Heap of the Java process, which is driver and executor."""
 LONG_SECONDS = 300.0
-"""A run longer than this is measured once, shorter ones RUNS times."""
+"""A longer run is measured once, a shorter one RUNS times."""
 RUNS = 3
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison, as `bench/results/<name>.json` holds it."""
+    """A comparison, as stored in `bench/results/<name>.json`."""
 
     what: str
     unit: str
@@ -36,108 +39,113 @@ class Row:
     peer: float
     peer_name: str
     ratio: float
-    """Ours by the peer's."""
+    """Ours divided by the peer's."""
     goal: str
     holds: bool
     peak_memory_mib: dict[str, int]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Seconds without the start of Spark, medians over the runs, and the largest memory of the process with its children."""
+class Measurement:
+    """Median seconds of the runs without the start of Spark, and the peak memory of the process with its children."""
 
     first: float
-    """The first work that a fresh Spark does: Java loads and compiles while it goes."""
+    """Seconds of the first work of a fresh Spark, while Java loads and compiles classes."""
     again: float
-    """The same work once more in the same Spark; equal to `first` where it was done once."""
+    """Seconds of the same work, repeated in the same Spark; equal to `first` if it was done once."""
     peak_mib: int
 
 
-def house(*arguments: str) -> list[str]:
-    """`python -m bench.ways ...`, in our environment."""
-    return [sys.executable, "-m", "bench.ways", *arguments]
+def our_command(*arguments: str) -> list[str]:
+    """Return the command `python -m bench.ingest_sides ...` in the pipeline environment."""
+    return [sys.executable, "-m", "bench.ingest_sides", *arguments]
 
 
-def guest(*arguments: str) -> list[str]:
-    """Return a program of the peers' environment. Raises SystemExit if it does not exist."""
+def peer_command(*arguments: str) -> list[str]:
+    """Return the command of a program in the peers' environment. Raises SystemExit if the environment does not exist."""
     if not PEERS.is_file():
-        raise SystemExit("The peers' environment is missing; requirements/peers.in says at its head how it is made.")
+        raise SystemExit("The peers' environment is missing; the first lines of requirements/peers.in say how to make it.")
     return [str(PEERS), *arguments]
 
 
-def measured(ways: Mapping[str, Sequence[str]], times: int = 2) -> dict[str, Measured]:
-    """Run each way (a name, and a command that takes `times` as its last argument) in turn, over and over, each in a fresh process.
+def measure(commands: Mapping[str, Sequence[str]], times: int = 2) -> dict[str, Measurement]:
+    """Run the commands in turn, RUNS times, each in a fresh process, and return their measurements by name.
 
-    `times`: how often a process does its work.
+    Each command gets `times`, the number of repetitions of its work, as its last argument.
     """
-    runs: dict[str, list[tuple[list[float], int]]] = {name: [] for name in ways}
+    runs: dict[str, list[tuple[list[float], int]]] = {name: [] for name in commands}
     for turn in range(RUNS):
-        for name, arguments in ways.items():
+        for name, arguments in commands.items():
             if turn and runs[name][0][0][0] > LONG_SECONDS:
                 continue
             runs[name].append(_run([*arguments, str(times)]))
             seconds, peak = runs[name][-1]
-            text = ", ".join(f"{one:.1f} s" for one in seconds)
+            text = ", ".join(f"{value:.1f} s" for value in seconds)
             print(f"  {name}, run {turn + 1}: {text}, {peak:,} MiB", file=sys.stderr, flush=True)
     return {
-        name: Measured(
-            statistics.median(seconds[0] for seconds, _ in seconds_),
-            statistics.median(seconds[-1] for seconds, _ in seconds_),
-            max(peak for _, peak in seconds_),
+        name: Measurement(
+            statistics.median(seconds[0] for seconds, _ in measured),
+            statistics.median(seconds[-1] for seconds, _ in measured),
+            max(peak for _, peak in measured),
         )
-        for name, seconds_ in runs.items()
+        for name, measured in runs.items()
     }
 
 
-def compared(what: str, ours: Measured, peer: Measured, peer_name: str, limit: float, names: tuple[str, str]) -> list[Row]:
-    """Ours against the peer's, by a fresh Spark and by one that has done it before; `limit`: the largest ratio that is good."""
+def compare(
+    what: str, ours: Measurement, peer: Measurement, peer_name: str, limit: float, names: tuple[str, str]
+) -> list[Row]:
+    """Return rows that compare ours with the peer: repeated work, and the first work of a fresh Spark.
+
+    `limit`: largest ratio that meets the goal. `names`: of our side and of the peer's.
+    """
     memory = {names[0]: ours.peak_mib, names[1]: peer.peak_mib}
     goal = f"at most {limit:.2g} x"
-    rows_ = {"again in the same Spark": (ours.again, peer.again), "the first work of a Spark": (ours.first, peer.first)}
-    return [Row(f"{what}, {name}", "s", a, b, peer_name, a / b, goal, a / b <= limit, memory) for name, (a, b) in rows_.items()]
+    seconds = {"again in the same Spark": (ours.again, peer.again), "the first work of a Spark": (ours.first, peer.first)}
+    return [Row(f"{what}, {name}", "s", a, b, peer_name, a / b, goal, a / b <= limit, memory) for name, (a, b) in seconds.items()]
 
 
 def _run(command: Sequence[str]) -> tuple[list[float], int]:
-    """Seconds as the process tells them, and peak MiB as seen from outside."""
+    """Return the seconds that the process prints, and its peak MiB."""
     output, peak = run_and_read(command)
-    return [float(one) for one in output["seconds"]], peak
+    return [float(value) for value in output["seconds"]], peak
 
 
-def run_and_read(command: Sequence[str], beside: int | None = None) -> tuple[dict[str, Any], int]:
-    """Return the JSON line that the process prints last, and its peak MiB, measured from outside with process `beside`."""
+def run_and_read(command: Sequence[str], other_pid: int | None = None) -> tuple[dict[str, Any], int]:
+    """Return the JSON of the last line that the process prints, and the peak MiB of it and of the process `other_pid`."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
-    peak, others = 0, [] if beside is None else [beside]
+    peak, others = 0, [] if other_pid is None else [other_pid]
     while process.poll() is None:
         peak = max(peak, sum(_resident(pid) for pid in (process.pid, *descendants(process.pid), *others)))
         time.sleep(1)
     out = process.stdout.read() if process.stdout else ""
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}; run it by itself.")
+        raise SystemExit(f"{' '.join(command)} failed with exit status {process.returncode}; run it alone to see its error.")
     output: dict[str, Any] = json.loads(out.splitlines()[-1])
     return output, peak // 2**20
 
 
-class Stolen:
-    """How much of the processors the machine's host gave to others since this was made: then seconds are the neighbors' too."""
+class StealTime:
+    """Share of processor time that the host gave to other virtual machines since this object was created."""
 
     def __init__(self) -> None:
-        """From now on."""
-        self._before = _jiffies()
+        """Start at the current counters."""
+        self._start = _jiffies()
 
     @property
     def share(self) -> float:
-        """0 to 1, of all processor time, idle time included."""
+        """0 to 1, of all processor time, including idle time."""
         now = _jiffies()
-        return round((now[7] - self._before[7]) / max(1, sum(now[:8]) - sum(self._before[:8])), 3)
+        return round((now[7] - self._start[7]) / max(1, sum(now[:8]) - sum(self._start[:8])), 3)
 
 
 def _jiffies() -> list[int]:
-    """user, nice, system, idle, iowait, irq, softirq, steal, ... of all processors."""
+    """Return user, nice, system, idle, iowait, irq, softirq, steal, ... of all processors."""
     return [int(number) for number in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
 
 
 def _resident(pid: int) -> int:
-    """Bytes of memory of a process, what it shares counted in part; 0 where it is gone."""
+    """Return the proportional set size of a process in bytes; 0 if it has ended."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -171,7 +179,7 @@ def save(name: str, rows: Sequence[Row]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     for row in rows:
-        memory = ", ".join(f"{who} {mib:,} MiB" for who, mib in row.peak_memory_mib.items())
+        memory = ", ".join(f"{side} {mib:,} MiB" for side, mib in row.peak_memory_mib.items())
         print(
             f"{row.what}: {row.ours:.4g} {row.unit} against {row.peer:.4g} ({row.peer_name}): {row.ratio:.2f}, "
             f"goal {row.goal}: {'holds' if row.holds else 'DOES NOT HOLD'}; {memory}"

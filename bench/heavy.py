@@ -1,15 +1,16 @@
-"""A user with a million plays in one day among a million lines of others, against two million lines of others."""
+"""Ingest a million plays of one user and day plus a million of others, against two million of many users."""
 
 from bench.data import app_log, app_log_with_one_heavy_user
-from bench.harness import HEAP, Row, compared, house, measured
+from bench.harness import HEAP, Row, compare, measure, our_command
 
 LINES = 1_000_000
 GOAL = 1.2
 
 
 def rows() -> list[Row]:
-    """One comparison: nobody's plays may stall a stage."""
+    """Return the comparison: the plays of one user must not delay a stage."""
     heavy, even = app_log_with_one_heavy_user(LINES), app_log(2 * LINES)
-    results = measured({"one heavy user": house("ours_log", str(heavy), HEAP), "even": house("ours_log", str(even), HEAP)})
+    logs = {"one heavy user": heavy, "even": even}
+    results = measure({name: our_command("ours_log", str(log), HEAP) for name, log in logs.items()})
     what = "a million plays of one user and day in 2 M lines"
-    return compared(what, results["one heavy user"], results["even"], "2 M lines of many users", GOAL, ("one heavy user", "even"))
+    return compare(what, results["one heavy user"], results["even"], "2 M lines of many users", GOAL, ("one heavy user", "even"))

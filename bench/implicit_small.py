@@ -1,6 +1,6 @@
-"""What implicit's ALS makes of a small matrix, for a test of ours: `.venv-peers/bin/python bench/implicit_small.py`.
+"""Fit implicit's ALS to a small matrix, for tests/models/test_ials.py: `.venv-peers/bin/python bench/implicit_small.py`.
 
-Hu's objective, solved exactly, until it stands still, from eight beginnings; the best of them is kept.
+Hu's objective is solved exactly until convergence, from eight random starts. The result with the smallest loss is written.
 """
 
 import json
@@ -12,15 +12,15 @@ from scipy.sparse import csr_matrix
 
 USERS, ITEMS, FACTORS, LISTED = 60, 40, 5, 10
 UNOBSERVED, REGULARISATION = 0.1, 0.5
-"""a and lambda of models/ials.py; implicit's objective is ours by 1 / a."""
+"""a and lambda of models/ials.py; implicit's objective is ours times 1 / a."""
 TARGET = Path(__file__).parents[1] / "tests" / "models" / "data" / "implicit_small.json"
 
 
 def main() -> None:
-    """Draw, fit, write."""
-    draw = np.random.default_rng(11)
-    taste = draw.normal(size=(USERS, 3)) @ draw.normal(size=(3, ITEMS)) + 0.7 * draw.normal(size=(USERS, ITEMS))
-    plays = np.where(taste > 1.2, draw.integers(1, 9, (USERS, ITEMS)), 0)
+    """Sample, fit and write."""
+    rng = np.random.default_rng(11)
+    affinity = rng.normal(size=(USERS, 3)) @ rng.normal(size=(3, ITEMS)) + 0.7 * rng.normal(size=(USERS, ITEMS))
+    plays = np.where(affinity > 1.2, rng.integers(1, 9, (USERS, ITEMS)), 0)
     plays[np.arange(USERS), np.arange(USERS) % ITEMS] = 2
     liked = plays > 0
     weight = np.where(liked, 1 + (1 + np.log2(np.maximum(plays, 1))) / UNOBSERVED, 1.0)
@@ -45,7 +45,7 @@ def main() -> None:
         "regularisation": REGULARISATION,
     }
     TARGET.write_text(json.dumps({**metadata, "loss": loss, "lists": lists, "plays": plays.tolist()}) + "\n")
-    print([round(one, 6) for one, _ in rows])
+    print([round(value, 6) for value, _ in rows])
 
 
 if __name__ == "__main__":

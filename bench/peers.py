@@ -1,8 +1,8 @@
-"""Lists by other people's models on our split: `.venv-peers/bin/python bench/peers.py EXPORT OUT [implicit_als implicit_bpr]`.
+"""Write lists of implicit's models on our split: `.venv-peers/bin/python bench/peers.py EXPORT OUT [implicit_als implicit_bpr]`.
 
-EXPORT is a folder that `pmrs evaluate --export EXPORT` wrote; `pmrs evaluate --rankings OUT/implicit_als.parquet` then scores what
-lies in OUT. Runs by requirements/peers.in alone and imports nothing of the house, so that nothing of ours can flatter or hurt a
-peer. Settings are chosen by NDCG@20 on the inner split, a split of the training part; one seed.
+EXPORT is a folder that `pmrs evaluate --export EXPORT` wrote. Run `pmrs evaluate --rankings OUT/implicit_als.parquet` to score the
+lists. The script imports nothing from this repository, so that our code cannot help or harm a peer (requirements/peers.in).
+Settings are chosen by NDCG@20 on the inner split, a split of the training part; one seed.
 """
 
 import itertools
@@ -27,7 +27,7 @@ Grid = tuple[dict[str, Any], ...]
 
 @dataclass(frozen=True)
 class Data:
-    """One split: U users, I tracks that somebody in training played, Q queries (users of the first task)."""
+    """One split: U users, I tracks of the training data, Q queries (users of the first task)."""
 
     users: list[str]
     tracks: list[str]
@@ -37,7 +37,7 @@ class Data:
 
 
 def load(folder: Path, prefix: str) -> Data:
-    """From the tables of `--export`; the task is discovery."""
+    """Read the tables of `--export`; the task is discovery."""
     train, truth = (pq.read_table(folder / f"{prefix}{name}") for name in ("train", "discovery_truth"))
     users, tracks = sorted(set(train["user_id"].to_pylist())), sorted(set(train["track_id"].to_pylist()))
     index = [pc.index_in(train[k], pa.array(ids)).to_numpy() for k, ids in (("user_id", users), ("track_id", tracks))]
@@ -45,15 +45,15 @@ def load(folder: Path, prefix: str) -> Data:
     relevant: dict[str, set[str]] = {}
     for query, track in zip(truth["query_id"].to_pylist(), truth["track_id"].to_pylist(), strict=True):
         relevant.setdefault(query, set()).add(track)
-    if strange := set(relevant) - set(users):
+    if unknown := set(relevant) - set(users):
         raise SystemExit(
-            f"{len(strange)} users are asked that training does not know; peers take splits of known users only."
+            f"{len(unknown)} query users are not in the training data; peers need a split of known users."
         )
     return Data(users, tracks, matrix, sorted(relevant), relevant)
 
 
-def strengths(ratings: csr_matrix) -> csr_matrix:
-    """1 + log2 R, as our own models take ratings; heard and not liked is nothing."""
+def confidence_weights(ratings: csr_matrix) -> csr_matrix:
+    """Return 1 + log2 R, the weights of our models; ratings below 1 are dropped."""
     confidence = ratings.copy()
     confidence.data = np.where(confidence.data >= 1, 1 + np.log2(np.maximum(confidence.data, 1)), 0).astype(np.float32)
     confidence.eliminate_zeros()
@@ -61,22 +61,22 @@ def strengths(ratings: csr_matrix) -> csr_matrix:
 
 
 def als(data: Data, settings: dict[str, Any], seed: int) -> Any:
-    """Alternating least squares, conjugate gradient."""
+    """Fit alternating least squares (conjugate gradient)."""
     model = AlternatingLeastSquares(**settings, iterations=15, random_state=seed, num_threads=0)
-    model.fit(strengths(data.train), show_progress=False)
+    model.fit(confidence_weights(data.train), show_progress=False)
     return model
 
 
 def bpr(data: Data, settings: dict[str, Any], seed: int) -> Any:
-    """Bayesian personalised ranking."""
+    """Fit Bayesian personalised ranking."""
     model = BayesianPersonalizedRanking(**settings, iterations=150, random_state=seed, num_threads=0)
-    model.fit(strengths(data.train), show_progress=False)
+    model.fit(confidence_weights(data.train), show_progress=False)
     return model
 
 
 def grid(**values: tuple[Any, ...]) -> Grid:
-    """All combinations."""
-    return tuple(dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values()))
+    """Return all combinations of the values."""
+    return tuple(dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values()))
 
 
 PEERS: dict[str, tuple[Callable[[Data, dict[str, Any], int], Any], Grid]] = {
@@ -86,21 +86,21 @@ PEERS: dict[str, tuple[Callable[[Data, dict[str, Any], int], Any], Grid]] = {
 
 
 def lists(model: Any, data: Data) -> Iterator[tuple[str, list[str], list[float]]]:
-    """Of each query the best DEPTH tracks that the user has not heard, with their scores."""
+    """Yield each query with its best DEPTH unseen tracks and their scores."""
     row_of = {user: row for row, user in enumerate(data.users)}
     rows = np.array([row_of[query] for query in data.queries])
     items, scores = model.recommend(rows, data.train[rows], N=DEPTH, filter_already_liked_items=True)
-    for query, line, score in zip(data.queries, items, scores, strict=True):
+    for query, line, line_scores in zip(data.queries, items, scores, strict=True):
         ranked = [
             (data.tracks[i], float(s))
-            for i, s in zip(line, score, strict=True)
+            for i, s in zip(line, line_scores, strict=True)
             if i >= 0 and np.isfinite(s) and s > -1e30
         ]
         yield query, [track for track, _ in ranked], [s for _, s in ranked]
 
 
 def ndcg(model: Any, data: Data) -> float:
-    """Mean NDCG@TUNE_AT."""
+    """Return the mean NDCG@TUNE_AT."""
     gains = 1 / np.log2(np.arange(2, TUNE_AT + 2))
     values = []
     for query, tracks, _ in lists(model, data):
@@ -115,9 +115,9 @@ def main(export: Path, out: Path, names: list[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in names or PEERS:
         fit, settings = PEERS[name]
-        grid_scores = [ndcg(fit(inner, one, SEED), inner) for one in settings]
+        grid_scores = [ndcg(fit(inner, candidate, SEED), inner) for candidate in settings]
         best = settings[int(np.argmax(grid_scores))]
-        began = time.monotonic()
+        start = time.monotonic()
         model = fit(outer, best, SEED)
         rows = [
             (query, rank, track, score)
@@ -126,7 +126,7 @@ def main(export: Path, out: Path, names: list[str]) -> None:
         ]
         columns = [list(column) for column in zip(*rows, strict=True)]
         pq.write_table(pa.table(columns, ["query_id", "rank", "track_id", "score"]), out / f"{name}.parquet")
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         print(f"{name}: {best}, NDCG@20 {max(grid_scores):.4f} on the inner split; fit and lists {seconds:.1f} s", flush=True)
 
 

@@ -14,10 +14,9 @@ trigger the night again: rows of equal inputs are reused. A family is retried on
 ended after `PMRS_TASK_TIMEOUT_MIN` minutes (180). `begin` is not retried: if the lease is taken, another run of the
 same night is active.
 
-**Where.** The connection `spark_pmrs` (variable `AIRFLOW_CONN_SPARK_PMRS`) names the Spark master. `pmrs` and
-`spark-submit` of the pipeline environment must be on the workers' PATH, with SPARK_CONF_DIR, PYSPARK_PYTHON, JAVA_HOME
-and LC_ALL=C.UTF-8 set. MongoDB's URI is passed as PMRS_MONGO_URI_FILE, never as an argument. The pool `gpu` has one
-slot per GPU.
+**Where.** The connection `spark_pmrs` (variable `AIRFLOW_CONN_SPARK_PMRS`) names the Spark master. The pool
+`gpu` has one slot per GPU. The section "Run every night" of `docs/operations.md` lists what the workers need: the
+programs on the PATH, and the environment variables.
 """
 
 import os

@@ -1,4 +1,4 @@
-# Both environments of PMRS in one image: jobs and models, and Airflow that starts them. Not built by CI yet.
+# Both environments of PMRS in one image: the pipeline (jobs, models) and Airflow. CI does not build it yet.
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \
@@ -16,7 +16,7 @@ RUN UV=$(requirements/uv.sh) \
 COPY . .
 RUN .venv-uv/bin/uv pip install --python .venv/bin/python --no-deps --no-build-isolation -e .
 
-# Nobody needs root inside.
+# The containers run without root.
 RUN useradd --create-home pmrs && mkdir -p /data/var && chown pmrs /data/var
 USER pmrs
 ENV LC_ALL=C.UTF-8 PATH=/opt/pmrs/.venv/bin:/opt/pmrs/.venv-airflow/bin:$PATH SPARK_CONF_DIR=/opt/pmrs/spark_conf

@@ -1,4 +1,4 @@
-"""Similarity of artists and of tracks over several modalities: listening, audio, genre, text.
+"""Similarity of artists and of tracks over several modalities: collaborative, audio, genre, text.
 
     similarity(i, j) = sum over m of w_m cos(u_im, u_jm)  =  v_i . v_j,     v_i = ( sqrt(w_1) u_i1, ..., sqrt(w_M) u_iM )
 

@@ -1,4 +1,4 @@
-"""The documents link to what exists, and the glossary stays short and is found."""
+"""The documents link to existing targets and are wrapped; the glossary is short and linked."""
 
 import re
 import tomllib
@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 MAX_WORDS = 40
+MAX_LINE = 120
 
 
 def anchors(page: Path) -> set[str]:
@@ -26,6 +27,27 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         assert target.exists(), f"{page.name}: {link}"
         if anchor and target.suffix == ".md":
             assert anchor in anchors(target), f"{page.name}: {link}"
+
+
+def long_lines(text: str) -> list[str]:
+    """Return the prose lines of more than MAX_LINE characters; link targets do not count.
+
+    Tables, headings, code blocks and HTML are not prose.
+    """
+    prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    lines = (line for line in prose.splitlines() if not re.match(r" *\||#|<", line))
+    return [line for line in lines if len(re.sub(r"\]\([^)]*\)", "]", line)) > MAX_LINE]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_is_wrapped(page: Path) -> None:
+    assert not long_lines(page.read_text(encoding="utf-8"))
+
+
+def test_long_lines_leaves_out_tables_code_and_link_targets() -> None:
+    text = "x" * 121
+    parts = [f"| {text} |", f"# {text}", f"```sh\n{text}\n```", f"<p>{text}</p>", f"[a]({text})"]
+    assert long_lines("\n".join([*parts, text])) == [text]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

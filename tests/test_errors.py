@@ -1,4 +1,4 @@
-"""What a run's record says of an error that nobody foresaw."""
+"""The error message in a run's record for an unexpected error."""
 
 import os
 from collections.abc import Iterator

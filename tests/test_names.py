@@ -16,9 +16,6 @@ TERMS = {"held_out": "the field's term for data that a model is not trained on"}
 """Terms of several words, one of which is worn out alone -> why they are standard."""
 ALLOWED = {
     "jobs/mongo/lease.py assert_held": "a process holds a lease, as it holds a lock",
-    "bench/approximate.py told_by": "until bench/ has its new names",
-    "bench/factor_ways.py parts_found": "until bench/ has its new names",
-    "bench/sequence_peers.py known_told": "until bench/ has its new names",
 }
 """`PATH name` -> why this name is the standard term there."""
 

@@ -135,7 +135,7 @@ def top(
 
 @app.command()
 def track(
-    track_id: Annotated[str, typer.Argument(metavar="TRACK", help="Id of the track.")],
+    track: Annotated[str, typer.Argument(help="Id of the track.")],
     date: NightDate = "",
     html: Annotated[Path | None, typer.Option(help="Path of the page. Default: below the night's report.")] = None,
     sources: SourcesFile = None,
@@ -145,7 +145,7 @@ def track(
     from jobs.cli.track import print_track, write_track_page
 
     with bar("reading the track"):
-        details, page = write_track_page(settings_with(sources), track_id, parse_date(date) if date else None, html)
+        details, page = write_track_page(settings_with(sources), track, parse_date(date) if date else None, html)
     print_track(details, page)
 
 

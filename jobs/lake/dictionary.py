@@ -1,5 +1,7 @@
 """Generate the data dictionary from the schemas that define the lake's tables."""
 
+from textwrap import fill
+
 from jobs.lake.schemas import TABLES
 from jobs.lake.schemas.columns import Table
 
@@ -9,6 +11,7 @@ Generated from `jobs/lake/schemas/` by `make docs`; a test fails if it is outdat
 the documents in MongoDB.
 
 """
+MAX_LINE = 120
 
 
 def data_dictionary() -> str:
@@ -21,5 +24,6 @@ def _section(table: Table) -> str:
         f"| `{f.name}` | {f.dataType.simpleString()} | {'yes' if f.nullable else ''} | {f.metadata['comment']} |"
         for f in table.schema
     ]
-    head = f"## {table.name}\n\nOne row: {table.row}. Written by `{table.writer}`; key: {', '.join(table.key)}.\n\n"
+    row = f"One row: {table.row}. Written by `{table.writer}`; key: {', '.join(table.key)}."
+    head = f"## {table.name}\n\n{fill(row, MAX_LINE, break_long_words=False, break_on_hyphens=False)}\n\n"
     return head + "| column | type | null | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"

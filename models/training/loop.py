@@ -1,8 +1,8 @@
 """The training loop: any torch module and objective, in one process or several.
 
-Order, augmentation and dropout of an epoch follow from (seed, epoch, rank) alone. So a training that resumes after an
-epoch has the weights of an uninterrupted one, bit by bit on every rank. Several ranks compute the loss of one: the mean
-over the global batch.
+Order, augmentation and dropout of an epoch follow from (seed, epoch, rank) alone. With one thread,
+a training that resumes after an epoch has the weights of an uninterrupted one, with equal bits on every rank. With two
+threads the last digits may differ. Several ranks compute the loss of one: the mean over the global batch.
 """
 
 import copy

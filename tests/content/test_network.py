@@ -36,16 +36,16 @@ def night_of(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatc
     Factors and texts follow from the sound; descriptors are random. Every track has two clips; t0 ... are liked and n0 ... are
     unplayed.
     """
-    monkeypatch.setattr("jobs.content.network.make_config", lambda name, **given: SMALL.replace(**given))
+    monkeypatch.setattr("jobs.content.network.make_config", lambda name, **settings: SMALL.replace(**settings))
 
-    def night() -> JobContext:
+    def write_night() -> JobContext:
         file = tmp_path / "sources.toml"
         file.write_text('name = "clips"\ngenres = "pmrs7"\n[[source]]\nformat = "app_log"\npath = "/logs"\n')
-        one = Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark)
-        ctx, rng = JobContext(one, "ingest", ContentConfig()), np.random.default_rng(6)
+        night = Night(dt.date(2026, 11, 14), "r", load_sources(file), settings, spark)
+        ctx, rng = JobContext(night, "ingest", ContentConfig()), np.random.default_rng(6)
         tracks = [*(f"t{n}" for n in range(LIKED)), *(f"n{n}" for n in range(NEW))]
 
-        def put(name: str, rows: list[dict[str, object]]) -> None:
+        def write(name: str, rows: list[dict[str, object]]) -> None:
             schema = table(name).read_schema
             ctx.write(name, spark.createDataFrame([[row.get(field) for field in schema.names] for row in rows], schema))
 
@@ -56,29 +56,32 @@ def night_of(spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatc
                 mel[:, slice(0, 64) if n % 2 else slice(64, 128)] += 1.0
                 clips.append({"content_hash": f"c{track}", "producer_version": "m", "preset": "pmrs-4s", "clip": clip, "start": 0.0,
                               "tiled": False, "mel": bytearray(mel.astype(np.float16).tobytes())})
-        put("mel", clips)
-        put("track_clips", [{"track_id": t, "content_hash": f"c{t}", "producer_version": "m", "clips": 2} for t in tracks])
-        put("track_descriptors", [
+        write("mel", clips)
+        write("track_clips", [{"track_id": t, "content_hash": f"c{t}", "producer_version": "m", "clips": 2} for t in tracks])
+        write("track_descriptors", [
             {"track_id": t, "content_hash": f"c{t}", "producer_version": "m"}
             | {name: rng.normal(size=VECTORS[name]).tolist() if name in VECTORS else float(rng.normal()) for name in NAMES}
             for t in tracks
         ])
-        liked, tastes = tracks[:LIKED], ([0.0, 2.0], [3.0, 0.0])
-        put("item_factors", [{"track_id": t, "factors": tastes[n % 2]} for n, t in enumerate(liked)])
-        put("history", [{"user_id": "u", "track_id": t, "rating": 1.0} for t in liked])
+        liked, factors = tracks[:LIKED], ([0.0, 2.0], [3.0, 0.0])
+        write("item_factors", [{"track_id": t, "factors": factors[n % 2]} for n, t in enumerate(liked)])
+        write("history", [{"user_id": "u", "track_id": t, "rating": 1.0} for t in liked])
         texts = [(t, str(n % 2)) for n, t in enumerate(tracks)]
-        put("track_texts", [{"track_id": t, "text": one, "content_hash": one, "producer_version": "m"} for t, one in texts])
-        put("text_vectors", [{"content_hash": str(n), "producer_version": "m", "vector": [1.0 * n, 1.0 - n, 0.5]} for n in (0, 1)])
+        write("track_texts", [{"track_id": t, "text": text, "content_hash": text, "producer_version": "m"} for t, text in texts])
+        vectors: list[dict[str, object]] = [
+            {"content_hash": str(n), "producer_version": "m", "vector": [1.0 * n, 1.0 - n, 0.5]} for n in (0, 1)
+        ]
+        write("text_vectors", vectors)
         ctx.commit()
-        return JobContext(one, "content", ContentConfig())
+        return JobContext(night, "content", ContentConfig())
 
-    return night
+    return write_night
 
 
 @pytest.mark.parametrize("text", [False, True])
 def test_network_predicts_factors_that_random_descriptors_do_not(night_of: Callable[[], JobContext], text: bool) -> None:
     ctx = night_of()
-    assert fit_cold_start(ctx, ContentConfig()) is None, "numbers drawn at random say nothing, and that is found out"
+    assert fit_cold_start(ctx, ContentConfig()) is None, "random descriptors predict no factors"
     items = fit_cold_start(ctx, ContentConfig(encoder="genre_cnn", text=text))
     assert items is not None
     assert items.track_ids[items.n_played :] == tuple(f"n{n}" for n in range(NEW))

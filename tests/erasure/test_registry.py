@@ -41,5 +41,5 @@ def test_checkpoints_fitted_to_plays_are_deleted_with_half_written_ones(tmp_path
     assert not lake_scan.unknown(store.walk())
     assert [(c.what, c.removed) for c in clean_checkpoints(store)] == [("checkpoints/collaborative", 2)]
     assert not store.exists("checkpoints/collaborative")
-    assert len(store.walk("checkpoints/genre_train")) == 2, "it heard nobody's listening"
+    assert len(store.walk("checkpoints/genre_train")) == 2, "this checkpoint contains no user data"
     assert clean_checkpoints(store) == []

@@ -74,8 +74,8 @@ def test_calibration_softens_overconfident_probabilities() -> None:
         losses.append(metrics["loss"])
         right.append(metrics["accuracy"])
     assert losses[1] < losses[0] - 0.1
-    assert losses[1] < np.log(2) + 0.01, "not worse than to say nothing"
-    assert right[0] == right[1], "which genre comes first is as it was"
+    assert losses[1] < np.log(2) + 0.01, "not worse than uniform probabilities"
+    assert right[0] == right[1], "calibration does not change the most probable genre"
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -43,7 +43,7 @@ MEL = define_table(
     ("content_hash", "producer_version", "preset", "clip"),
     CONTENT,
     PRODUCER_VERSION,
-    field("preset", STRING, "pmrs-4s or spotify-30s (models/mel.py)"),
+    field("preset", STRING, "pmrs-4s or spotify-30s (models/mel_presets.py)"),
     field("clip", INT, "0-based position of the clip in the file"),
     field("start", DOUBLE, "start of the clip in the file, s"),
     field("tiled", BOOLEAN, "True if the audio is shorter than the preset's clip and was repeated"),

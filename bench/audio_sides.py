@@ -1,7 +1,10 @@
-"""One way to hear per process: `python -m bench.audio_ways WAY`, on one core; prints one line of JSON with its seconds.
+"""Sides of the audio benchmark, one per process: `python -m bench.audio_sides SIDE`, on one core. Prints a JSON line.
 
-`mel_*`: 4 s clips in memory to log-mel. `files_*`: music files to clips of both presets. `score_*`: clips to genres.
-What is compiled or loaded once is done before the clock starts.
+- `mel_*`: compute log-mel of 4 s clips in memory.
+- `files_*`: compute clips of both presets from music files.
+- `score_*`: predict genres of clips.
+
+Code is compiled and loaded before the clock starts.
 """
 
 import json
@@ -37,19 +40,19 @@ from models.mel import COMPRESSION, log_mel
 from models.mel_presets import PRESETS, MelPreset
 
 FILES, SECONDS, RATE = 48, 30, 44_100
-"""Music files: stereo MP3, as previews are."""
+"""Music files: stereo MP3, like previews."""
 CLIPS = 960
 """Clips in memory."""
 BATCH = 8
 PASSES = 2
-"""Times that each file is heard: one pass takes two seconds."""
+"""Times that each file is processed; one pass takes two seconds."""
 SCORED = 2_048
-"""Clips that the genre network hears."""
+"""Clips that the genre network scores."""
 FOUR = PRESETS["pmrs-4s"]
 
 
 def music() -> list[Path]:
-    """FILES synthetic pieces: notes, beats and noise, seeded."""
+    """Write FILES synthetic pieces (notes, beats, noise; seeded) unless they exist, and return their paths."""
     folder = WORK / "music"
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{number:03d}.mp3" for number in range(FILES)]
@@ -66,30 +69,30 @@ def music() -> list[Path]:
 
 
 def waves() -> NDArray[np.float32]:
-    """[CLIPS, samples] of 4 s, seeded."""
+    """Return random clips [CLIPS, samples] of 4 s, seeded."""
     return np.random.default_rng(1).normal(size=(CLIPS, FOUR.clip_samples)).astype(np.float32) * 0.1
 
 
 def mel_ours() -> dict[str, float]:
-    """models/mel.py, a batch at a time."""
+    """Compute log-mel with models/mel.py, in batches."""
     clips = torch.from_numpy(waves())
     log_mel(clips[:1], FOUR)
-    parts = [clips[begin : begin + BATCH] for begin in range(0, CLIPS, BATCH)]
-    return timed(lambda: each(lambda part: log_mel(part, FOUR), parts), CLIPS)
+    batches = [clips[start : start + BATCH] for start in range(0, CLIPS, BATCH)]
+    return measure(lambda: for_each(lambda batch: log_mel(batch, FOUR), batches), CLIPS)
 
 
 def mel_librosa() -> dict[str, float]:
-    """Run the plain loop."""
+    """Compute log-mel with librosa, one clip at a time."""
     clips = waves()
 
-    def one(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    def clip_log_mel(wave: NDArray[np.float32]) -> NDArray[np.float32]:
         power = librosa.feature.melspectrogram(
             y=wave, sr=FOUR.sample_rate, n_fft=FOUR.n_fft, hop_length=FOUR.hop, n_mels=FOUR.n_mels
         )
         return np.asarray(np.log1p(COMPRESSION * power), np.float32)
 
-    one(clips[0])
-    return timed(lambda: each(one, clips), CLIPS)
+    clip_log_mel(clips[0])
+    return measure(lambda: for_each(clip_log_mel, clips), CLIPS)
 
 
 def files_ours() -> dict[str, float]:
@@ -97,29 +100,29 @@ def files_ours() -> dict[str, float]:
     config = MelConfig()
     files = [{"path": str(path), "content_hash": sha256(path.read_bytes()).hexdigest()} for path in music()]
     mel.extract_clips(files[0], config)
-    return timed(lambda: each(lambda file: mel.extract_clips(file, config), files * PASSES), FILES * PASSES)
+    return measure(lambda: for_each(lambda file: mel.extract_clips(file, config), files * PASSES), FILES * PASSES)
 
 
 def files_floor() -> dict[str, float]:
     """Read, mix and resample, then compute the bare FFT of the clips' frames."""
     files, config = music(), MelConfig()
 
-    def decoded(path: Path) -> NDArray[np.float32]:
+    def decode(path: Path) -> NDArray[np.float32]:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
         return np.asarray(soxr.resample(mix_to_mono(wave), rate, FOUR.sample_rate, quality="HQ"), np.float32)
 
-    many = decoded(files[0]).size
-    frames = [_frames(preset, many, config) for preset in PRESETS.values()]
-    [torch.fft.rfft(part) for part in frames]
-    many_files = files * PASSES
-    decoding = timed(lambda: each(decoded, many_files), len(many_files))
-    transforming = timed(lambda: each(lambda _: each(torch.fft.rfft, frames), many_files), len(many_files))
+    n_samples = decode(files[0]).size
+    frames = [_frames(preset, n_samples, config) for preset in PRESETS.values()]
+    for_each(torch.fft.rfft, frames)
+    paths = files * PASSES
+    decoding = measure(lambda: for_each(decode, paths), len(paths))
+    transforming = measure(lambda: for_each(lambda _: for_each(torch.fft.rfft, frames), paths), len(paths))
     seconds = decoding["seconds"] + transforming["seconds"]
-    return {"seconds": seconds, "a_second": len(many_files) / seconds}
+    return {"seconds": seconds, "per_second": len(paths) / seconds}
 
 
 def _frames(preset: MelPreset, samples: int, config: MelConfig) -> torch.Tensor:
-    """Windows [clips x frames, n_fft] as the clips of a file have them."""
+    """Return random windows [clips x frames, n_fft], as many as a file of so many samples has."""
     clips = len(clip_starts(samples, preset.clip_samples, config.clips, config.choice, ""))
     return torch.randn(clips * preset.frames, preset.n_fft)
 
@@ -131,10 +134,10 @@ def untrained_network() -> tuple[GenreCNN, NDArray[np.float16]]:
 
 
 def score_torch() -> dict[str, float]:
-    """Run the network on batches of Spark's size."""
+    """Score with the network alone, in batches of Spark's size."""
     network, mels = untrained_network()
     predict(network, mels[:32], 32)
-    return timed(lambda: predict(network, mels, GenreScoreConfig().batch), SCORED)
+    return measure(lambda: predict(network, mels, GenreScoreConfig().batch), SCORED)
 
 
 def score_spark() -> dict[str, float]:
@@ -148,31 +151,31 @@ def score_spark() -> dict[str, float]:
     model = GenreModel(RegisteredModel("", card, to_bytes(network)), tuple("abcdefg"), FOUR.name)
     clips = spark.read.parquet(output)
 
-    def once() -> None:
+    def score_clips() -> None:
         with rows_per_batch(spark, GenreScoreConfig().batch):
             score.build_scores(clips, model, GenreScoreConfig()).write.format("noop").mode("overwrite").save()
 
-    for _ in range(3):  # Java compiles what it does often
-        once()
-    return timed(once, SCORED)
+    for _ in range(3):  # Java compiles code that runs often
+        score_clips()
+    return measure(score_clips, SCORED)
 
 
-def each(work: Callable[[Any], object], parts: Iterable[Any]) -> None:
-    """Work on each; what comes of it goes at once, as in a night: with hundreds of clips kept, fresh memory would be timed."""
-    for part in parts:
-        work(part)
+def for_each(work: Callable[[Any], object], items: Iterable[Any]) -> None:
+    """Run `work` on each item and drop the result at once, as a night does; results in memory would add allocation time."""
+    for item in items:
+        work(item)
 
 
-def timed(work: Callable[[], object], many: int) -> dict[str, float]:
-    """Seconds of the work, and how many a second."""
-    began = time.monotonic()
+def measure(work: Callable[[], object], n_items: int) -> dict[str, float]:
+    """Return the seconds of the work, and its items per second."""
+    start = time.monotonic()
     work()
-    took = time.monotonic() - began
-    return {"seconds": took, "a_second": many / took}
+    seconds = time.monotonic() - start
+    return {"seconds": seconds, "per_second": n_items / seconds}
 
 
-WAYS = {way.__name__: way for way in (mel_ours, mel_librosa, files_ours, files_floor, score_torch, score_spark)}
+SIDES = {side.__name__: side for side in (mel_ours, mel_librosa, files_ours, files_floor, score_torch, score_spark)}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(json.dumps(WAYS[sys.argv[1]]()))
+    print(json.dumps(SIDES[sys.argv[1]]()))
