@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import LakeError
 from jobs.genres import GenreSet, genre_set
-from jobs.job_config import Config, build_config, config_dict, config_json
+from jobs.job_config import JobConfig, build_config, config_dict, config_json
 from jobs.lake.digest import Digest, empty_digest
 from jobs.lake.inputs import BACKFILL, DATE, GENRES, Input, InputKind, config_input, table_input
 from jobs.lake.lake import Lake
@@ -19,15 +19,13 @@ from jobs.lake.manifest import Manifest
 from jobs.lake.model_registry import ModelRegistry
 from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
+from jobs.progress import ProgressCallback, ignore_progress
 from jobs.registry import JOBS
 from jobs.settings import Settings
 from jobs.spark import run_parallel
 
 if TYPE_CHECKING:
     from jobs.sources.config import Sources
-
-ProgressCallback = Callable[[str, int, int], None]
-"""on_progress(step, done, total)."""
 
 
 def lake_of(settings: Settings, sources: "Sources") -> Lake:
@@ -45,7 +43,7 @@ class Night:
     settings: Settings
     session: SparkSession | Callable[[], SparkSession]
     """The Spark session, or a function that starts it: a night whose rows are all reused needs none."""
-    on_progress: ProgressCallback = lambda step, done, total: None
+    on_progress: ProgressCallback = ignore_progress
 
     @property
     def spark(self) -> SparkSession:
@@ -100,7 +98,7 @@ class JobContext:
 
     night: Night
     job: str
-    config: Config
+    config: JobConfig
     inputs: dict[str, str] = field(default_factory=dict)
     force: bool = False
     """Recompute existing rows, and replace a registered model."""

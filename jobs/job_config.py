@@ -16,10 +16,6 @@ class JobConfig(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-Config = JobConfig
-"""The name by which jobs/context.py imports it."""
-
-
 @dataclass(frozen=True)
 class NoSettings:
     """Config of a job without settings."""
