@@ -163,9 +163,8 @@ def test_unknown_model_raises_an_error_with_the_existing_ones(make_night: Descri
 
 @pytest.mark.parametrize("setting", ["workers = -1", 'workers = 2\nmodel = "logreg"'])
 def test_invalid_worker_counts_are_refused(make_night: Described, setting: str) -> None:
-    night = make_night(f"[jobs.genre_train]\n{setting}\n")
     with pytest.raises(SourceError, match="workers"):
-        run_job(night, train, "genre_train")
+        make_night(f"[jobs.genre_train]\n{setting}\n")
 
 
 def test_registry_name_contains_model_genre_set_and_preset() -> None:
