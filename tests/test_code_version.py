@@ -56,6 +56,15 @@ def test_version_changes_with_imported_code_only(project: Path, file: str, old: 
     assert (version(project, "jobs.rank") != before) == changes
 
 
+def test_texts_with_spaces_count_below_a_folder_called_schemas(tmp_path: Path) -> None:
+    file = tmp_path / "schemas" / "checkout" / "jobs" / "rank.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("rule = 'score > 0'\n")
+    before = version(tmp_path / "schemas" / "checkout", "jobs.rank")
+    file.write_text("rule = 'score > 1'\n")
+    assert version(tmp_path / "schemas" / "checkout", "jobs.rank") != before
+
+
 def test_without_modules_every_module_counts(project: Path) -> None:
     before = version(project)
     (project / "jobs/cli.py").write_text("HELP = 'sorts'\n")
