@@ -6,8 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
@@ -135,24 +133,11 @@ def _run_one(store: MongoDatabase, night: Night, job: Job, force: bool) -> None:
         ctx.pending = reused
     else:
         # only now: the import of torch or librosa takes seconds, which a job whose rows are reused does not spend
-        _load(night, job).run(ctx)
+        job.load().run(ctx)
     manifests = ctx.commit()
     seconds = time.monotonic() - started
     runs.finished_job(store, night.run_id, job.name, seconds, [manifest.to_json() for manifest in manifests], bool(reused))
     LOG.info("job finished", job=job.name, date=str(night.date), seconds=round(seconds, 1), reused=bool(reused))
-
-
-def _load(night: Night, job: Job) -> ModuleType:
-    """Import a job's module. Under spark-submit, Spark starts in parallel if the job will need it.
-
-    In plain Python, the start of Spark changes the environment, which torch reads while it is imported.
-    """
-    if not job.reusable or "PYSPARK_GATEWAY_PORT" not in os.environ:
-        return job.load()
-    with ThreadPoolExecutor(1) as pool:
-        module = pool.submit(job.load)
-        _ = night.spark
-    return module.result()
 
 
 def reusable(night: Night, ctx: JobContext, job: Job) -> list[Manifest]:

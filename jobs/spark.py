@@ -54,9 +54,8 @@ def session(
         os.environ.update(spark_environment(settings, f"{profile.java_flags} {java_flags}".strip()))
         if log_file is not None:
             _start_java(log_file)
-    if os.environ.get("TZ") != "UTC":
-        os.environ["TZ"] = "UTC"
-        time.tzset()
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     builder = SparkSession.builder.appName(app_name)
     if not submitted:
         builder = builder.master(settings.master)
