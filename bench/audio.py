@@ -14,13 +14,28 @@ from bench.harness import ROOT, Row, run_and_read
 PAIRS = (
     ("log-mel of a 4 s clip", "mel_ours", "mel_librosa", "librosa.feature.melspectrogram, a clip at a time", 1 / 2.5),
     (
-        "a 30 s MP3 to clips of both presets",
+        "a 30 s MP3 to clips of all presets",
         "files_ours",
         "files_floor",
         "decoding and resampling alone, and bare FFTs",
         1.3,
     ),
-    ("genres of a clip, through Spark", "score_spark", "score_torch", "models/genre_cnn.py alone", 1.25),
+    ("genres of a clip, through Spark", "score_spark", "score_torch", "models/genre_cnn.py alone", 1.1),
+    (
+        "log-mel of a 30 s clip, preset musicnn",
+        "mel_musicnn_ours",
+        "mel_musicnn_librosa",
+        "librosa.feature.melspectrogram",
+        1 / 4,
+    ),
+    (
+        "embeddings of a 30 s MP3, decoding and log-mel included",
+        "musicnn_files",
+        "musicnn_floor",
+        "matrix products with the arithmetic of its patches, each computed alone",
+        1 / 0.55,
+    ),
+    ("embeddings of a 30 s clip, through Spark", "musicnn_spark", "musicnn_torch", "models/musicnn.py alone", 1.1),
 )
 """Title, our side, the peer's side, the peer's name, and the largest ratio of the times that meets the goal."""
 RUNS, MIN_RUNS, LONG_SECONDS = 7, 3, 10.0
@@ -31,7 +46,7 @@ On a shared machine, runs of a few seconds differ by up to a half.
 
 
 def rows() -> list[Row]:
-    """Return three comparisons, in files or clips per second."""
+    """Return six comparisons, in files or clips per second."""
     settings = (ROOT / "spark_conf" / "spark-defaults.conf").read_text(encoding="utf-8")
     os.environ.update(re.findall(r"^spark\.executorEnv\.(\S+)\s+(\S+)$", settings, re.MULTILINE))
     return [row for pair in PAIRS for row in _compare(*pair)]

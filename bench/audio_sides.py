@@ -1,8 +1,9 @@
 """Sides of the audio benchmark, one per process: `python -m bench.audio_sides SIDE`, on one core. Prints a JSON line.
 
 - `mel_*`: compute log-mel of 4 s clips in memory.
-- `files_*`: compute clips of both presets from music files.
+- `files_*`: compute clips of all presets from music files.
 - `score_*`: predict genres of clips.
+- `musicnn_*`: compute embeddings.
 
 Code is compiled and loaded before the clock starts.
 """
@@ -23,20 +24,25 @@ import torch
 from numpy.typing import NDArray
 
 from bench.harness import WORK
-from jobs.audio import mel
 from jobs.audio.clip_positions import clip_starts
 from jobs.audio.config import MelConfig
-from jobs.audio.decode import mix_to_mono
+from jobs.audio.decode import decode, mix_to_mono
+from jobs.audio.mel_clips import extract_clips
+from jobs.embeddings.clip_embedding import embed_clip
+from jobs.embeddings.config import EmbeddingsConfig
+from jobs.embeddings.embeddings import CLIPS_PER_BATCH, build_embeddings
+from jobs.embeddings.pretrained import package_folder, read_checkpoint
 from jobs.genre import score
 from jobs.genre.config import GenreScoreConfig
 from jobs.genre.model import GenreModel
 from jobs.lake.model_registry import RegisteredModel
 from jobs.settings import Settings
 from jobs.spark import rows_per_batch, session
+from models import musicnn
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.genre_networks import make_config, to_bytes, to_card
-from models.mel import COMPRESSION, log_mel
+from models.mel import COMPRESSION, fit_clip, log_mel
 from models.mel_presets import PRESETS, MelPreset
 
 FILES, SECONDS, RATE = 48, 30, 44_100
@@ -48,7 +54,11 @@ PASSES = 2
 """Times that each file is processed; one pass takes two seconds."""
 SCORED = 2_048
 """Clips that the genre network scores."""
-FOUR = PRESETS["pmrs-4s"]
+EMBEDDED = 48
+"""Clips of 30 s that musicnn embeds."""
+PATCH_FLOPS = 2.8e9
+"""Arithmetic of musicnn for one patch."""
+FOUR, THIRTY = PRESETS["pmrs-4s"], PRESETS["musicnn"]
 
 
 def music() -> list[Path]:
@@ -68,54 +78,124 @@ def music() -> list[Path]:
     return files
 
 
-def waves() -> NDArray[np.float32]:
-    """Return random clips [CLIPS, samples] of 4 s, seeded."""
-    return np.random.default_rng(1).normal(size=(CLIPS, FOUR.clip_samples)).astype(np.float32) * 0.1
+def waves(preset: MelPreset, n: int) -> NDArray[np.float32]:
+    """Return random clips [n, samples], seeded."""
+    return np.random.default_rng(1).normal(size=(n, preset.clip_samples)).astype(np.float32) * 0.1
 
 
-def mel_ours() -> dict[str, float]:
+def mel_ours(preset: MelPreset = FOUR, n: int = CLIPS) -> dict[str, float]:
     """Compute log-mel with models/mel.py, in batches."""
-    clips = torch.from_numpy(waves())
-    log_mel(clips[:1], FOUR)
-    batches = [clips[start : start + BATCH] for start in range(0, CLIPS, BATCH)]
-    return measure(lambda: for_each(lambda batch: log_mel(batch, FOUR), batches), CLIPS)
+    clips = torch.from_numpy(waves(preset, n))
+    log_mel(clips[:1], preset)
+    batches = [clips[start : start + BATCH] for start in range(0, n, BATCH)]
+    return measure(lambda: for_each(lambda batch: log_mel(batch, preset), batches), n)
 
 
-def mel_librosa() -> dict[str, float]:
+def mel_librosa(preset: MelPreset = FOUR, n: int = CLIPS) -> dict[str, float]:
     """Compute log-mel with librosa, one clip at a time."""
-    clips = waves()
+    clips = waves(preset, n)
 
     def clip_log_mel(wave: NDArray[np.float32]) -> NDArray[np.float32]:
         power = librosa.feature.melspectrogram(
-            y=wave, sr=FOUR.sample_rate, n_fft=FOUR.n_fft, hop_length=FOUR.hop, n_mels=FOUR.n_mels
+            y=wave, sr=preset.sample_rate, n_fft=preset.n_fft, hop_length=preset.hop, n_mels=preset.n_mels
         )
         return np.asarray(np.log1p(COMPRESSION * power), np.float32)
 
     clip_log_mel(clips[0])
-    return measure(lambda: for_each(clip_log_mel, clips), CLIPS)
+    return measure(lambda: for_each(clip_log_mel, clips), n)
+
+
+def mel_musicnn_ours() -> dict[str, float]:
+    """Compute log-mel of 30 s clips for musicnn."""
+    return mel_ours(THIRTY, CLIPS // 4)
+
+
+def mel_musicnn_librosa() -> dict[str, float]:
+    """Compute the same with librosa; its logarithm costs the same in any base."""
+    return mel_librosa(THIRTY, CLIPS // 4)
+
+
+def musicnn_network() -> musicnn.Musicnn:
+    """Return the network of the installed package."""
+    checkpoint = read_checkpoint(package_folder(), "MSD_musicnn")
+    return musicnn.from_checkpoint(checkpoint.index, checkpoint.data)
+
+
+def musicnn_files() -> dict[str, float]:
+    """Decode files, compute log-mel, and embed, as a night does on new audio."""
+    network, files = musicnn_network(), music()
+
+    def embed(path: Path) -> None:
+        wave, _ = fit_clip(decode(str(path), THIRTY.sample_rate, SECONDS, 10**9).wave, THIRTY)
+        embed_clip(log_mel(torch.from_numpy(wave)[None], THIRTY)[0].numpy(), network, EmbeddingsConfig())
+
+    embed(files[0])
+    return measure(lambda: for_each(embed, files), FILES)
+
+
+def musicnn_floor() -> dict[str, float]:
+    """Multiply matrices, with as many operations as the network's for all patches of the files."""
+    factor = torch.randn(2_048, 2_048)
+    patches = len(range(0, THIRTY.frames - musicnn.PATCH + 1, EmbeddingsConfig().hop))
+    products = round(FILES * patches * PATCH_FLOPS / (2 * 2_048**3))
+    torch.mm(factor, factor)
+    return measure(lambda: for_each(lambda _: torch.mm(factor, factor), range(products)), FILES)
+
+
+def musicnn_mels() -> NDArray[np.float16]:
+    """Return EMBEDDED log-mel clips [EMBEDDED, 1876, 96]."""
+    return np.random.default_rng(2).uniform(0, 4, (EMBEDDED, THIRTY.frames, THIRTY.n_mels)).astype(np.float16)
+
+
+def musicnn_torch() -> dict[str, float]:
+    """Embed clips with the network alone."""
+    network, clips = musicnn_network(), musicnn_mels()
+    embed_clip(clips[0].astype(np.float32), network, EmbeddingsConfig())
+    return measure(
+        lambda: for_each(lambda clip: embed_clip(clip.astype(np.float32), network, EmbeddingsConfig()), clips), EMBEDDED
+    )
+
+
+def musicnn_spark() -> dict[str, float]:
+    """Embed as the job does: read Parquet, run one task, write."""
+    weights = musicnn.to_bytes(musicnn_network())
+    spark = session("bench", Settings(var=WORK, master="local[1]", driver_memory="4g"))
+    output = str(WORK / "embedded.parquet")
+    rows = [(f"{number:06d}", bytearray(clip.tobytes())) for number, clip in enumerate(musicnn_mels())]
+    spark.createDataFrame(rows, "content_hash string, mel binary").write.mode("overwrite").parquet(output)
+    clips = spark.read.parquet(output)
+
+    def embed() -> None:
+        with rows_per_batch(spark, CLIPS_PER_BATCH):
+            build_embeddings(clips, weights, "", EmbeddingsConfig()).write.format("noop").mode("overwrite").save()
+
+    embed()
+    return measure(embed, EMBEDDED)
 
 
 def files_ours() -> dict[str, float]:
-    """Run the work of the job `mel` for both presets."""
+    """Run the work of the job `mel` for all presets."""
     config = MelConfig()
     files = [{"path": str(path), "content_hash": sha256(path.read_bytes()).hexdigest()} for path in music()]
-    mel.extract_clips(files[0], config)
-    return measure(lambda: for_each(lambda file: mel.extract_clips(file, config), files * PASSES), FILES * PASSES)
+    extract_clips(files[0], config)
+    return measure(lambda: for_each(lambda file: extract_clips(file, config), files * PASSES), FILES * PASSES)
 
 
 def files_floor() -> dict[str, float]:
-    """Read, mix and resample, then compute the bare FFT of the clips' frames."""
+    """Read, mix and resample to both rates, then compute the bare FFT of the clips' frames."""
     files, config = music(), MelConfig()
+    rates = sorted({PRESETS[name].sample_rate for name in config.presets})
 
-    def decode(path: Path) -> NDArray[np.float32]:
+    def read_waves(path: Path) -> list[NDArray[np.float32]]:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        return np.asarray(soxr.resample(mix_to_mono(wave), rate, FOUR.sample_rate, quality="HQ"), np.float32)
+        mono = mix_to_mono(wave)
+        return [np.asarray(soxr.resample(mono, rate, target, quality="HQ"), np.float32) for target in rates]
 
-    n_samples = decode(files[0]).size
-    frames = [_frames(preset, n_samples, config) for preset in PRESETS.values()]
+    samples = {rate: wave.size for rate, wave in zip(rates, read_waves(files[0]), strict=True)}
+    frames = [_frames(PRESETS[name], samples[PRESETS[name].sample_rate], config) for name in config.presets]
     for_each(torch.fft.rfft, frames)
     paths = files * PASSES
-    decoding = measure(lambda: for_each(decode, paths), len(paths))
+    decoding = measure(lambda: for_each(read_waves, paths), len(paths))
     transforming = measure(lambda: for_each(lambda _: for_each(torch.fft.rfft, frames), paths), len(paths))
     seconds = decoding["seconds"] + transforming["seconds"]
     return {"seconds": seconds, "per_second": len(paths) / seconds}
@@ -123,7 +203,8 @@ def files_floor() -> dict[str, float]:
 
 def _frames(preset: MelPreset, samples: int, config: MelConfig) -> torch.Tensor:
     """Return random windows [clips x frames, n_fft], as many as a file of so many samples has."""
-    clips = len(clip_starts(samples, preset.clip_samples, config.clips, config.choice, ""))
+    n_clips = min(config.clips, preset.max_clips or config.clips)
+    clips = len(clip_starts(samples, preset.clip_samples, n_clips, config.choice, ""))
     return torch.randn(clips * preset.frames, preset.n_fft)
 
 
@@ -174,7 +255,13 @@ def measure(work: Callable[[], object], n_items: int) -> dict[str, float]:
     return {"seconds": seconds, "per_second": n_items / seconds}
 
 
-SIDES = {side.__name__: side for side in (mel_ours, mel_librosa, files_ours, files_floor, score_torch, score_spark)}
+SIDES = {
+    side.__name__: side
+    for side in (
+        mel_ours, mel_librosa, files_ours, files_floor, score_torch, score_spark, mel_musicnn_ours, mel_musicnn_librosa,
+        musicnn_files, musicnn_floor, musicnn_torch, musicnn_spark,
+    )
+}  # fmt: skip
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

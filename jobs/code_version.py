@@ -14,12 +14,12 @@ SCHEMAS = "schemas"
 
 
 @cache
-def code_version(*modules: str, within: str | None = "", excluded: str = "", root: Path = REPOSITORY) -> str:
+def code_version(*modules: str, within: str = "", excluded: str = "", root: Path = REPOSITORY) -> str:
     """Return a SHA-256 (16 hex digits) of modules of this project and what they import; of all modules if none is named.
 
     Comments, docstrings and layout do not count, nor do modules that none of these imports: a changed `--help` text
     makes no rows outdated. A `.toml` file of a module's name counts with it. Imports in functions are followed, names of modules
-    in strings are not. `within`: imports are followed below this package only; None: not at all. `excluded`: a module that
+    in strings are not. `within`: imports are followed below this package only. `excluded`: a module that
     is left out. Raises ValueError if a module does not exist.
     """
     names = sorted(_closure(modules, within, excluded, root) if modules else _all_modules(root))
@@ -35,13 +35,13 @@ def code_version(*modules: str, within: str | None = "", excluded: str = "", roo
     return digest.hexdigest()[:16]
 
 
-def _closure(modules: tuple[str, ...], within: str | None, excluded: str, root: Path) -> set[str]:
+def _closure(modules: tuple[str, ...], within: str, excluded: str, root: Path) -> set[str]:
     """Return the names of the modules and of all modules that they import, directly or not."""
-    visited, queue = set(modules), [] if within is None else list(modules)
+    visited, queue = set(modules), list(modules)
     while queue:
         path = _file(queue.pop(), root)
         if path is not None:
-            names = {name for entry in _syntax(path)[1] for name in _modules_of(entry, root) if name.startswith(str(within))}
+            names = {name for entry in _syntax(path)[1] for name in _modules_of(entry, root) if name.startswith(within)}
             imported = names - {excluded}
             queue += imported - visited
             visited |= imported

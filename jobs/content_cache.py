@@ -21,8 +21,8 @@ from jobs.lake.partitions import Partitions
 
 
 def program_version(config: JobConfig, modules: Iterable[ModuleType], *others: str) -> str:
-    """Return 16 hex digits of the settings, the program text of these modules alone, and `others` (such as a model's digest)."""
-    program = code_version(*(module.__name__ for module in modules), within=None)
+    """Return 16 hex digits of the settings, of these modules and what they import, and of `others` (such as a model's digest)."""
+    program = code_version(*(module.__name__ for module in modules))
     parts = [json.dumps(config_dict(config), sort_keys=True), program, *others]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 

@@ -18,6 +18,11 @@ class GenreSet:
     """Annotators' label -> genre; every genre maps to itself."""
     terms: dict[str, str]
     """Artist term -> genre; each term is one vote."""
+    tags: dict[str, str]
+    """Style tag of the pretrained audio network (TAGS of models/musicnn.py, MSD) -> genre; a genre without a tag is never
+    recognised by tags."""
+    other_styles: tuple[str, ...]
+    """Style tags of the network that name no genre of this set."""
 
 
 @cache
@@ -30,4 +35,6 @@ def genre_set(name: str) -> GenreSet:
     words: dict[str, dict[str, str]] = {}
     for kind in ("labels", "terms"):
         words[kind] = tables[kind].get(tables["like"].get(name), {}) | tables[kind].get(name, {})
-    return GenreSet(name, genres, {g.lower(): g for g in genres} | words["labels"], words["terms"])
+    tags = tables["tags"].get(tables["like"].get(name), {}) | tables["tags"].get(name, {})
+    other_styles = tuple(tag for tag in tables["tags"]["styles"] if tag not in tags)
+    return GenreSet(name, genres, {g.lower(): g for g in genres} | words["labels"], words["terms"], tags, other_styles)

@@ -65,6 +65,13 @@ JOBS = (
         reusable=False, config="jobs.text.config:TextVectorsConfig",
     ),
     Job(
+        "pretrained", "genre", "jobs.embeddings.pretrained", "Register the pretrained audio network", reusable=False,
+    ),
+    Job(
+        "embeddings", "genre", "jobs.embeddings.embeddings", "Compute embeddings and tags of new audio",
+        ("track_embeddings",), config="jobs.embeddings.config:EmbeddingsConfig",
+    ),
+    Job(
         "genre_train", "genre", "jobs.genre.train", "Train the genre model if none is registered",
         reusable=False, config="jobs.genre.config:GenreTrainConfig",
     ),

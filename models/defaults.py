@@ -1,6 +1,9 @@
 """Names and defaults that models share with the settings of jobs. Imports no torch, so that settings load fast."""
 
-NETWORK_NAMES = ("genre_cnn", "short_chunk")
+from typing import Literal, get_args
+
+NetworkName = Literal["genre_cnn", "short_chunk"]
+NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
 """Networks on clips; models/genre_networks.py builds them."""
 MAX_CLIPS = 7_000
 """Clips shown to a network over all epochs: bounds CPU time (about 60 clips/s on 2 idle cores)."""

@@ -6,9 +6,10 @@ with standardized x. loss: softmax cross-entropy if tracks have one genre, sigmo
 several. Probabilities are softmax(z / T); the temperature T is fitted on cross-validated logits (Guo et al. 2017).
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 
 from models.calibration import fit_temperature
 from models.types import F64, Mask
+
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class GenreLogReg:
     bias: F64
     """[G]"""
     temperature: float = 1.0
+    cv_loss: float = math.inf
+    """Mean log loss per row of cross-validation, after calibration; infinite without cross-validation. Not saved."""
 
     def logits(self, features: F64) -> F64:
         """Return logits [N, G] for features [N, D]."""
@@ -75,7 +80,20 @@ def fit(features: F64, labels: F64, tracks: NDArray[np.str_], config: GenreLogRe
     logits = np.empty(labels.shape)
     for in_fold in _fold_masks(tracks, config):
         logits[in_fold] = _fit_weights(features[~in_fold], labels[~in_fold], config).logits(features[in_fold])
-    return replace(model, temperature=fit_temperature(lambda t: _loss(logits / t, labels, config)))
+    temperature = fit_temperature(lambda t: _loss(logits / t, labels, config))
+    return replace(model, temperature=temperature, cv_loss=_loss(logits / temperature, labels, config) / len(labels))
+
+
+def fit_best(
+    features: Mapping[Name, F64], labels: F64, tracks: NDArray[np.str_], config: GenreLogRegConfig
+) -> tuple[GenreLogReg, Name]:
+    """Return the model of the features with the smallest cross-validated log loss, and the name of these features.
+
+    The first features win if there are too few tracks for cross-validation. `features`: matrices [N, D] by name.
+    """
+    models = {name: fit(values, labels, tracks, config) for name, values in features.items()}
+    best = min(models, key=lambda name: models[name].cv_loss)
+    return models[best], best
 
 
 def _check(features: F64, labels: F64, tracks: NDArray[np.str_], config: GenreLogRegConfig) -> None:
@@ -129,8 +147,8 @@ def to_bytes(model: GenreLogReg) -> bytes:
 def from_bytes(config: GenreLogRegConfig, blob: bytes) -> GenreLogReg:
     """Return the model that `to_bytes` saved."""
     arrays = load(blob)
-    temperature = float(arrays.pop("temperature")[0])
-    return GenreLogReg(config, temperature=temperature, **arrays)
+    temperature = float(arrays["temperature"][0])
+    return GenreLogReg(config, arrays["mean"], arrays["scale"], arrays["weight"], arrays["bias"], temperature)
 
 
 def to_card(config: GenreLogRegConfig) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""Log-mel spectrograms: the input of PMRS's network, 599 frames x 128 mel bins per clip.
+"""Log-mel spectrograms: the inputs of PMRS's network (599 frames x 128 mel bins per clip) and of musicnn.
 
 PMRS (section III) and the article its network comes from print "599 frames" for clips of different lengths;
-no integer hop gives exactly 599 for 4 s, so there are two presets (models/mel_presets.py). What the paper calls MFCC
+no integer hop gives exactly 599 for 4 s, so there are two presets of it (models/mel_presets.py). What the paper calls MFCC
 is log-mel there. The filterbank is Slaney's (linear below 1 kHz, logarithmic above, each triangle of
 unit area). It equals `librosa.filters.mel`, which only the tests use.
 
 Compression is log(1 + 10000 x power): as good as a logarithm over 70 dB, zero for silence, never -inf. The
-values are in 0..20, where float16 is accurate to 0.01.
+values are in 0..20, where float16 is accurate to 0.01. musicnn uses the common logarithm of the same.
 """
 
 from functools import lru_cache
@@ -72,9 +72,10 @@ def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
             f"clips are [B, samples] of floats, full scale 1, not {waves.dtype} of shape {tuple(waves.shape)}"
         )
     samples = waves.shape[1]
-    if samples != preset.clip_samples:
+    if not preset.shortest <= samples <= preset.clip_samples:
+        lengths = " to ".join(str(length) for length in sorted({preset.shortest, preset.clip_samples}))
         raise ValueError(
-            f"preset {preset.name} takes clips of {preset.clip_samples} samples, these have {samples}: "
+            f"preset {preset.name} takes clips of {lengths} samples, these have {samples}: "
             "cut them, or extend short ones with fit_clip"
         )
     window, bands = _constants(preset, waves.device)
@@ -82,7 +83,8 @@ def mel_power(waves: Tensor, preset: MelPreset) -> Tensor:
         return _mel_power(waves.float(), preset, window, bands)
     # clip by clip: one spectrum (2 MB) stays in a core's cache, eight at once take 1.5 times as long per clip. All
     # clips share one buffer: allocating it again costs more than the arithmetic
-    mel, buffers = torch.empty(len(waves), preset.frames, preset.n_mels), _Buffers(preset)
+    frames = preset.frames_of(samples)
+    mel, buffers = torch.empty(len(waves), frames, preset.n_mels), _Buffers(preset, frames)
     for clip, wave in enumerate(waves.detach().float()):
         mel[clip] = _mel_power(wave, preset, window, bands, buffers)
     return mel
@@ -100,10 +102,10 @@ def _constants(preset: MelPreset, device: torch.device) -> tuple[Tensor, list[tu
 class _Buffers:
     """Memory for the intermediate results of a clip."""
 
-    def __init__(self, preset: MelPreset) -> None:
-        self.frames = torch.empty(preset.frames, preset.n_fft)
-        self.spectrum = torch.empty(preset.frames, 1 + preset.n_fft // 2, dtype=torch.complex64)
-        self.power = torch.empty(preset.frames, 1 + preset.n_fft // 2)
+    def __init__(self, preset: MelPreset, frames: int) -> None:
+        self.frames = torch.empty(frames, preset.n_fft)
+        self.spectrum = torch.empty(frames, 1 + preset.n_fft // 2, dtype=torch.complex64)
+        self.power = torch.empty(frames, 1 + preset.n_fft // 2)
 
 
 def _mel_power(
@@ -114,7 +116,7 @@ def _mel_power(
     Frames stay rows throughout; torch.stft would transpose them.
     """
     padded = F.pad(waves, (preset.n_fft // 2, preset.n_fft // 2))
-    frames = padded.unfold(-1, preset.n_fft, preset.hop)[..., : preset.frames, :]
+    frames = padded.unfold(-1, preset.n_fft, preset.hop)[..., : preset.frames_of(waves.shape[-1]), :]
     windowed = torch.mul(frames, window, out=buffers.frames if buffers else None)
     spectrum = torch.fft.rfft(windowed, out=buffers.spectrum if buffers else None)
     power = torch.square(spectrum.real, out=buffers.power if buffers else None)  # [..., frames, 1 + n_fft // 2]
@@ -123,23 +125,24 @@ def _mel_power(
 
 
 def log_mel(waves: Tensor, preset: MelPreset) -> Tensor:
-    """Return log(1 + 10000 x mel power) of mono clips: [B, 599, 128] float32.
+    """Return log(1 + 10000 x mel power) of mono clips: [B, frames, n_mels] float32, times the preset's `log_scale`.
 
-    `waves`: [B, clip_samples], any float type, full scale = 1, at the preset's sample rate, on any device.
-    Raises ValueError for another length.
+    `waves`: [B, samples], any float type, full scale = 1, at the preset's sample rate, on any device.
+    Raises ValueError for a length that the preset does not take.
     """
-    return mel_power(waves, preset).mul_(COMPRESSION).log1p_()
+    logs = mel_power(waves, preset).mul_(COMPRESSION).log1p_()
+    return logs if preset.log_scale == 1 else logs.mul_(preset.log_scale)
 
 
 def fit_clip(wave: NDArray[np.float32], preset: MelPreset) -> tuple[NDArray[np.float32], bool]:
-    """Return the first clip of `wave` (mono, [samples]) at the preset's length, and whether it had to be tiled.
+    """Return the first clip of `wave` (mono, [samples]) at a length that the preset takes, and whether it had to be tiled.
 
     A shorter wave is repeated, not padded with zeros: silence would be a feature that its genre does not have.
     Raises ValueError for an empty wave.
     """
     if wave.ndim != 1 or wave.size == 0:
         raise ValueError(f"a clip must be one channel with at least one sample, not shape {wave.shape}")
-    if wave.size >= preset.clip_samples:
+    if wave.size >= preset.shortest:
         return wave[: preset.clip_samples], False
-    times = -(-preset.clip_samples // wave.size)
-    return np.tile(wave, times)[: preset.clip_samples], True
+    times = -(-preset.shortest // wave.size)
+    return np.tile(wave, times)[: preset.shortest], True

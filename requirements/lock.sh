@@ -7,5 +7,5 @@ compile() {
     "$(./uv.sh)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --custom-compile-command 'make locks' "$@"
 }
-compile --excludes excludes.txt pipeline.in -o pipeline.lock
+compile --excludes excludes.txt --overrides overrides.txt pipeline.in -o pipeline.lock
 compile airflow.in -o airflow.lock

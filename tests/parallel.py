@@ -1,8 +1,7 @@
-"""All tests, in two processes at a time: `make test`. One is seldom enough to keep two cores busy.
+"""All tests, in three processes at a time: `make test`. One keeps little more than one core busy.
 
-All arguments are passed to pytest. Groups of folders start in order, the longest first: the tests of whole nights, which
-share one night, take about as long as all others. A group's output is printed at its end. (pytest-xdist cannot keep a
-folder's tests together under pytest 9.2.)
+All arguments are passed to pytest. Groups of folders start in order, the longest first. A group's output, with its slowest
+tests, is printed at its end. (pytest-xdist cannot keep a folder's tests together under pytest 9.2.)
 """
 
 import subprocess
@@ -13,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TOGETHER = 2
-GROUPS = (("night",), ("sources",), ("evaluate", "collaborative"))
+TOGETHER = 3
+GROUPS = (("night",), ("sources",), ("evaluate", "audio", "embeddings"), ("collaborative", "artists", "genre", "content"))
 """Folders under tests/; all others make one more group. Each group starts a Spark and a MongoDB of its own."""
 
 
@@ -32,7 +31,7 @@ def main(arguments: list[str]) -> int:
         with lock:
             print(f"{name}: begun", flush=True)
         # each process would overwrite the others' cache of results
-        command = (sys.executable, "-m", "pytest", *arguments, "-p", "no:cacheprovider", *group)
+        command = (sys.executable, "-m", "pytest", *arguments, "-p", "no:cacheprovider", "--durations=15", *group)
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         running.append(process)
         output, _ = process.communicate()

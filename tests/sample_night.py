@@ -1,6 +1,6 @@
 """Check the published night of the full sample against its truth: `python tests/sample_night.py` after `make nightly`.
 
-Prints the genre CNN's accuracy on held-out sample tracks and the precision of the lists on the planted taste groups, with
+Prints the genre model's accuracy on held-out sample tracks and the precision of the lists on the planted taste groups, with
 the required values, and exits with 1 if one is missed. The data is synthetic.
 """
 
@@ -65,7 +65,7 @@ def main() -> int:
         accuracy, (ours, popular) = cnn_accuracy(store, truth), group_precision(store, truth)
         unplayed = unplayed_share(store, truth)
         gone = store.recommendations.count_documents({"user_id": {"$in": truth["deleted_users"]}})
-    print(f"synthetic sample: genre CNN on {len(truth['held_out_audio'])} held-out tracks {accuracy:.1%} (required: above 70 %)")
+    print(f"synthetic sample: genre model on {len(truth['held_out_audio'])} held-out tracks {accuracy:.1%} (required: above 70 %)")
     print(f"synthetic sample: precision@10 on planted groups {ours:.3f}, popularity list {popular:.3f} (required: 3 times)")
     print(f"synthetic sample: lists that end with a track without plays: {unplayed:.1%} (required: above 90 %)")
     print(f"synthetic sample: lists of erased users: {gone} (required: 0)")

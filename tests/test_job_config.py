@@ -1,16 +1,18 @@
 """Settings of jobs in a sources file: what is given counts, what is misspelt or of another kind is refused in a sentence."""
 
+import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import Field, PositiveInt
 
 from jobs.errors import SourceError
-from jobs.job_config import TYPE_NAMES, build_config
+from jobs.job_config import TYPE_NAMES, Positive, build_config
 from jobs.registry import JOBS
 from jobs.settings import REPOSITORY
 from jobs.sources.config import load_sources
@@ -26,13 +28,16 @@ class Settings:
     share: float = 0.5
     exact: bool = True
     way: str = "spread"
-    presets: tuple[str, ...] = ("a",)
+    presets: Annotated[tuple[str, ...], Field(min_length=1)] = ("a",)
+    batch: PositiveInt = 8
+    limit_s: Positive = 60.0
+    model: Literal["a", "b"] = "a"
 
 
 def test_what_is_given_counts_and_the_rest_stays() -> None:
     assert build_config(Settings, {}, "here") == Settings()
     config = build_config(Settings, {"places": 0, "share": 1, "exact": False, "presets": ["b", "c"]}, "here")
-    assert asdict(config) == {"places": 0, "share": 1.0, "exact": False, "way": "spread", "presets": ("b", "c")}
+    assert config == replace(Settings(), places=0, share=1.0, exact=False, presets=("b", "c"))
     assert type(config.share) is float
 
 
@@ -46,6 +51,12 @@ def test_what_is_given_counts_and_the_rest_stays() -> None:
         ({"places": -1}, "places must be 0 or more"),
         ({"exact": 1}, "exact must be true or false"),
         ({"presets": "b"}, "presets must be a list"),
+        ({"presets": ["a", 1]}, "presets must be a list"),
+        ({"presets": []}, "presets is empty; it must have a value, such as \\('a',\\)"),
+        ({"batch": 0}, "batch must be above 0; it is 0"),
+        ({"limit_s": 0.0}, "limit_s must be above 0; it is 0.0"),
+        ({"limit_s": math.nan}, "limit_s must be a number"),
+        ({"model": "c"}, "model = 'c' is unknown; it must be one of a, b"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_name(given: dict[str, Any], message: str) -> None:
@@ -57,7 +68,7 @@ def test_what_does_not_fit_is_refused_by_its_name(given: dict[str, Any], message
     ("settings", "message"),
     [
         ("[jobs.report]\nnightz = 3\n", r"\[jobs\.report\]: there is no setting nightz"),
-        ('[jobs.mel]\nchoice = "best"\n', r"choice = 'best' under \[jobs\.mel\] is invalid"),
+        ('[jobs.mel]\nchoice = "best"\n', r"\[jobs\.mel\]: choice = 'best' is unknown; it must be one of spread, middle, random"),
     ],
 )
 def test_settings_of_the_last_job_are_refused_before_the_night(tmp_path: Path, settings: str, message: str) -> None:

@@ -41,7 +41,6 @@ def run(ctx: JobContext) -> None:
     Features: factors, descriptors, texts, tracks, genres, terms.
     """
     config: ArtistsConfig = ctx.config  # type: ignore[assignment]
-    config.check()
     try:
         features = load_features(ctx, config) if config.neighbors else None
         if features is not None:

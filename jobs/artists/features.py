@@ -14,9 +14,11 @@ from jobs.artists.words import MODALITIES
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
 from jobs.lake.adapters import texts
-from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES, build_features
+from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.collect import DRIVER_BYTES, collect_arrow
+from jobs.lake.feature_sets import FeatureSet
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from models.content_factors import to_unit
@@ -31,8 +33,8 @@ TERM_BYTES = 100
 """Size of an artist's term on the driver."""
 NUMBER_BYTES = 16
 """Size of a number of a track's vector: by itself, concatenated, and once more while either is computed."""
-DESCRIBED = 100
-"""Number of a track's descriptor values, rounded up."""
+AUDIO_DIMENSIONS: dict[FeatureSet, int] = {"descriptors": 113, "embeddings": 400, "both": 513}
+"""Numbers of a track's audio features."""
 NAMELESS = "name:"
 """Prefix of the name of an artist without an id in any source."""
 
@@ -68,12 +70,14 @@ def load_features(ctx: JobContext, config: ArtistsConfig) -> TrackFeatures | Non
 
     Raises MemoryLimitError if they exceed the driver's limit.
     """
-    factors, descriptors = ctx.read_required("item_factors"), ctx.read("track_descriptors").select("track_id", *NAMES)
+    factors = ctx.read_required("item_factors")
+    audio_set: FeatureSet = config.audio_features if ctx.rows_of("track_embeddings") else "descriptors"
+    audio = build_features(ctx.read("track_descriptors"), ctx.read("track_embeddings"), audio_set)
     first = factors.first()
     factor_rows = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
     # a fixed order of the sums
-    descriptor_rows = collect_arrow(descriptors, ROW_BYTES, "descriptors of tracks").sort_by("track_id")
-    track_ids = factors.select("track_id").unionByName(descriptors.select("track_id")).distinct()
+    audio_rows = collect_arrow(audio, ROW_BYTES, "audio features of tracks").sort_by("track_id")
+    track_ids = factors.select("track_id").unionByName(audio.select("track_id")).distinct()
     genres = ctx.read_required("track_genres").select("track_id", "genre", "probabilities")
     tracks = ctx.read_required("tracks").withColumn("artist_id", artist_key())
     rows = tracks.join(genres, "track_id").join(track_ids, "track_id", "left_semi")
@@ -86,7 +90,7 @@ def load_features(ctx: JobContext, config: ArtistsConfig) -> TrackFeatures | Non
         len(first["factors"] if first else ())
         + len(ctx.genres.genres)
         + config.terms
-        + (DESCRIBED if descriptor_rows.num_rows else 0)
+        + (AUDIO_DIMENSIONS[audio_set] if audio_rows.num_rows else 0)
     )
     _check_memory(details.num_rows, n_dimensions)
     text_rows, vectors = (
@@ -96,7 +100,7 @@ def load_features(ctx: JobContext, config: ArtistsConfig) -> TrackFeatures | Non
     artist, artist_ids = encode(facts["artist_id"])
     units = {
         "collaborative": _align(ids, factor_rows, factors_in(factor_rows) if factor_rows.num_rows else None),
-        "audio": _align(ids, descriptor_rows, _standardize(descriptor_rows) if descriptor_rows.num_rows else None),
+        "audio": _align(ids, audio_rows, _standardize(audio_rows, audio_set) if audio_rows.num_rows else None),
         "genre": center_normalize(_genres(details["probabilities"], artist, _terms(ctx, artist_ids, config.terms))),
         "text": _align(ids, text_rows, vectors),
     }
@@ -170,9 +174,9 @@ def _align(ids: pa.ChunkedArray, table: pa.Table | None, rows: F32 | None) -> F3
     return center_normalize(units)
 
 
-def _standardize(sounds: pa.Table) -> F32:
-    """Return descriptors [N, D] with mean 0 and standard deviation 1, because they have different units."""
-    rows = matrix(sounds)
+def _standardize(audio_rows: pa.Table, features: FeatureSet) -> F32:
+    """Return audio features [N, D] with mean 0 and standard deviation 1, because they have different units."""
+    rows = matrix(audio_rows, COLUMNS[features])
     scale = rows.std(0)
     # for a constant, rounding gives a deviation that is not 0
     return np.asarray((rows - rows.mean(0)) / np.where(scale > 1e-9, scale, 1), np.float32)

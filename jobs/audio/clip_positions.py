@@ -1,13 +1,15 @@
 """Choose the clips of a file that are used."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs.audio.config import ClipSelection
+if TYPE_CHECKING:
+    from jobs.audio.config import ClipSelection
 
 
-def clip_starts(samples: int, clip: int, n_clips: int, selection: ClipSelection, seed: str) -> list[int]:
+def clip_starts(samples: int, clip: int, n_clips: int, selection: "ClipSelection", seed: str) -> list[int]:
     """Return the start samples of up to `n_clips` clips in ascending order; a single 0 if the file is too short.
 
     `samples`: length of the file. `clip`: length of a clip. Selections:

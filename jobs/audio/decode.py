@@ -58,7 +58,7 @@ class Decoded:
 
 
 def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:
-    """Return mono samples at `sample_rate` Hz, at most `max_seconds` from the middle of the file.
+    """Return mono samples at `sample_rate` Hz (0: the file's own rate), at most `max_seconds` from the middle of the file.
 
     So an hour costs no more than a song. Raises UnusableAudio for a file that is missing, too large, undecodable, too
     short (< 0.5 s), silent or not finite, or whose numbers are too large for music.
@@ -80,9 +80,13 @@ def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> D
     if peak < SILENCE_PEAK:
         mixed = "" if decoded.channels == 1 else f" once its {decoded.channels} channels are mixed"
         raise UnusableAudio("silent", f"no sample is louder than -80 dB{mixed}")
-    if rate != sample_rate:
-        wave = soxr.resample(wave, rate, sample_rate, quality="HQ")
-    return replace(decoded, wave=np.ascontiguousarray(wave, dtype=np.float32))
+    return replace(decoded, wave=resample(wave, rate, sample_rate or rate))
+
+
+def resample(wave: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
+    """Return mono samples [n] of `rate` Hz at `target` Hz."""
+    resampled = wave if rate == target else soxr.resample(wave, rate, target, quality="HQ")
+    return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
 def decode_content(path: str, content_hash: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:

@@ -140,7 +140,7 @@ def track(
     html: Annotated[Path | None, typer.Option(help="Path of the page. Default: below the night's report.")] = None,
     sources: SourcesFile = None,
 ) -> None:
-    """Print a track's genre, the genre's source and descriptors; write a page with the spectrogram."""
+    """Print a track's genre, the genre's source, tags and descriptors; write a page with spectrogram and tags."""
     from jobs.cli.progress_bar import bar
     from jobs.cli.track import print_track, write_track_page
 

@@ -25,7 +25,12 @@ OPTIONS = {
 JOBS = {"forget": "erase"}
 """Old job to new job, for `pmrs run`."""
 VALUES: dict[tuple[str, ...], dict[str, dict[str, str]]] = {
-    ("evaluate", "genres"): {"--models": {"pmrs_cnn": "genre_cnn", "head": "logreg", "head_embedding": "logreg_embedding"}}
+    ("evaluate", "genres"): {
+        "--models": {
+            "pmrs_cnn": "genre_cnn", "head": "logreg", "head_embedding": "logreg_short_chunk",
+            "logreg_embedding": "logreg_short_chunk",
+        }
+    },
 }
 """By command and option: old value to new value, in comma-separated values."""
 

@@ -48,6 +48,8 @@ def print_track(details: track.TrackDetails, page: Path) -> None:
     for note in (track.calibration_note(details), track.no_audio_note(details)):
         if note:
             out.print(Text(note))
+    if tags := track.top_tags(details):
+        out.print(Text(f"Tags of its audio: {', '.join(f'{tag} {probability:.0%}' for tag, probability in tags)}"))
     probabilities = Table("genre", "probability")
     for name, share in sorted(details.probabilities, key=lambda pair: -pair[1]):
         probabilities.add_row(name, f"{share:.1%}")

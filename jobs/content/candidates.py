@@ -31,7 +31,7 @@ from models.types import F32
 
 
 def run(ctx: JobContext) -> None:
-    """Read factors, descriptors, history and deletion requests; write `content_factors` and `content_candidates`."""
+    """Read factors, audio features, history and deletion requests; write `content_factors` and `content_candidates`."""
     config: ContentConfig = ctx.config  # type: ignore[assignment]
     cold_start = fit_cold_start(ctx, config)
     if cold_start is None:
@@ -111,7 +111,7 @@ def recommend(
         liked = user_items.indices[start:end][user_items.data[start:end] >= min_rating]
         liked = liked[liked < cold_start.n_played]
         if liked.size:
-            cosines = cold_start.descriptors[liked] @ cold_start.descriptors[cold_start.n_played + item]
+            cosines = cold_start.audio[liked] @ cold_start.audio[cold_start.n_played + item]
             reason[i] = liked[int(cosines.argmax())]
     return Recommended(best.row, best.item, best.score, reason)
 

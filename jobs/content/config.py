@@ -1,12 +1,15 @@
 """Settings of the job `content`. This module loads without torch and Spark."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from jobs.errors import SourceError
-from models.defaults import NETWORK_NAMES
-from models.mel_presets import PRESETS
+from pydantic import PositiveInt
 
-DESCRIPTORS = "descriptors"
+from jobs.lake.feature_sets import FeatureSet
+from models.defaults import NetworkName
+from models.mel_presets import ClipPresetName
+
+AUTO: Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -15,12 +18,13 @@ class ContentConfig:
 
     slots: int = 1
     """Number of cold-start items at the end of each user's overall list; 0: none. One of twenty costs little accuracy."""
-    encoder: str = DESCRIPTORS
-    """descriptors (ridge regression, seconds), or a network that is trained on clips every night for some minutes: genre_cnn (the
+    encoder: FeatureSet | Literal["auto"] | NetworkName = AUTO
+    """Ridge regression (seconds) on descriptors, embeddings (of the pretrained network) or both; auto: the features with the
+    highest cosine on validation tracks. Or a network that is trained on clips every night for some minutes: genre_cnn (the
     trunk of the paper) or short_chunk."""
     text: bool = False
     """Use text (title, artist, release, tags) in addition to audio. The job text_vectors must have an encoder."""
-    preset: str = "pmrs-4s"
+    preset: ClipPresetName = "pmrs-4s"
     """Mel preset of a network's clips."""
     max_training_tracks: int = 2_000
     """Training tracks of a network, those with most users: three clips each are 0.9 GB on the driver."""
@@ -29,13 +33,5 @@ class ContentConfig:
     min_cosine_gain: float = 0.01
     """Required gain of the mean cosine between predicted and real factors of validation tracks over a constant prediction. Below
     it, audio does not predict factors, and nothing is recommended."""
-    users_per_task: int = 2_000
+    users_per_task: PositiveInt = 2_000
     """Users per task."""
-
-    def check(self) -> None:
-        """Raise SourceError for an unknown encoder or preset."""
-        if self.encoder not in (DESCRIPTORS, *NETWORK_NAMES):
-            names = ", ".join((DESCRIPTORS, *NETWORK_NAMES))
-            raise SourceError(f"[jobs.content] encoder = {self.encoder!r} is unknown; it must be one of {names}.")
-        if self.preset not in PRESETS:
-            raise SourceError(f"[jobs.content] preset = {self.preset!r} is unknown; it must be one of {', '.join(PRESETS)}.")

@@ -2,7 +2,7 @@
 
 A model that names an erased user is deleted. A recommender loses its weights: they were trained on users' interactions,
 and no single user's share can be removed from them. Its card, which holds means over users, stays; with it stay the
-hyper-parameters of the ranker. Checkpoints of fits are deleted. The genre CNN and its unfinished training
+hyper-parameters of the ranker. Checkpoints of fits are deleted. Genre models and their unfinished training
 stay: they use audio and labels only. User factors are a table of the lake.
 """
 

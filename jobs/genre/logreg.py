@@ -1,6 +1,4 @@
-"""The genre model without a network: logistic regression on all descriptors (models/genre_logreg.py), trained and
-scored in jobs.
-"""
+"""Logistic regression on features of the audio (models/genre_logreg.py), trained and scored in jobs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,16 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml.functions import predict_batch_udf
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
 from jobs.context import JobContext
+from jobs.genre.config import GenreTrainConfig
 from jobs.genre.labels import drop_rare_genres, encode_labels, labelled
 from jobs.genre.model import GenreModel, TrainedModel, validation_metrics
-from jobs.lake.adapters.descriptors import ROW_BYTES, matrix
+from jobs.lake.adapters.audio_features import COLUMNS, FEATURE_SETS, ROW_BYTES, build_features, feature_array
+from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.collect import collect_arrow
-from jobs.lake.schemas import audio
+from jobs.lake.feature_sets import FeatureSet
+from jobs.log import logger
+from jobs.training.pretrained import embeddings_version
 from models import genre_logreg
 from models.data.clips import split_tracks
 from models.defaults import VAL_SHARE
@@ -25,33 +27,47 @@ from models.genre_logreg import GenreLogReg, GenreLogRegConfig
 from models.training.targets import Multilabel
 from models.types import F32
 
+LOG = logger(__name__)
+TITLES: dict[FeatureSet, str] = {
+    "descriptors": "descriptors of the audio",
+    "embeddings": "embeddings of the pretrained network",
+    "both": "descriptors of the audio and embeddings of the pretrained network",
+}
 LOGREG_CARD = "logreg"
 """Key of the configuration in the model card."""
 
 
-def training_rows(descriptors: DataFrame, tracks: DataFrame, min_tracks: int) -> DataFrame:
-    """Return rows of `track_descriptors` with `genres`, by track id, without genres of too few tracks."""
-    return drop_rare_genres(descriptors.join(labelled(tracks), "track_id"), min_tracks).orderBy("track_id")
+def training_rows(features: DataFrame, tracks: DataFrame, min_tracks: int) -> DataFrame:
+    """Return rows of `features` (`track_id`, ...) with `genres`, by track id, without genres of too few tracks."""
+    return drop_rare_genres(features.join(labelled(tracks), "track_id"), min_tracks).orderBy("track_id")
 
 
-def fit(ctx: JobContext, min_tracks: int) -> TrainedModel | None:
+def fit(ctx: JobContext, config: GenreTrainConfig) -> TrainedModel | None:
     """Fit on the night's labelled tracks without those that validate. Returns None for fewer than two genres."""
-    rows = training_rows(ctx.read_required("track_descriptors"), ctx.read_required("tracks"), min_tracks)
-    table = collect_arrow(rows, ROW_BYTES, "descriptors of labelled tracks")
+    descriptors, embeddings = ctx.read_required("track_descriptors"), ctx.read("track_embeddings")
+    has_embeddings = config.features != "descriptors" and ctx.rows_of("track_embeddings") > 0
+    if config.features in ("embeddings", "both") and not has_embeddings:
+        LOG.warning("no track has embeddings: logreg is fitted on descriptors", features=config.features)
+    rows = training_rows(build_features(descriptors, embeddings, "both" if has_embeddings else "descriptors"),
+                         ctx.read_required("tracks"), config.min_tracks)  # fmt: skip
+    table = collect_arrow(rows, ROW_BYTES, "features of labelled tracks")
     genres, truth = encode_labels(ctx.genres.genres, table["genres"].to_pylist())
     if len(genres) < 2:
         return None
     multilabel = bool((truth.sum(1) > 1).any())
-    config, tracks = GenreLogRegConfig(multi_label=multilabel), np.array(table["track_id"].to_pylist())
-    features = matrix(table)
-    val_mask = split_tracks(tracks, Multilabel(truth).strata, VAL_SHARE, config.seed)
-    model = genre_logreg.fit(features[~val_mask], truth[~val_mask].astype(np.float64), tracks[~val_mask], config)
+    settings, tracks = GenreLogRegConfig(multi_label=multilabel), np.array(table["track_id"].to_pylist())
+    val_mask = split_tracks(tracks, Multilabel(truth).strata, VAL_SHARE, settings.seed)
+    matrices = {name: matrix(table, COLUMNS[name]) for name in _candidates(config, has_embeddings)}
+    training = {name: values[~val_mask] for name, values in matrices.items()}
+    model, features = genre_logreg.fit_best(training, truth[~val_mask].astype(np.float64), tracks[~val_mask], settings)
     ctx.night.on_progress("fitted the genre model", 1, 1)
-    probabilities = model.predict(features[val_mask])
+    probabilities = model.predict(matrices[features][val_mask])
     card = {
-        "method": "Logistic regression on all descriptors of the audio",
+        "method": f"Logistic regression on {TITLES[features]}",
         "genres": genres,
-        LOGREG_CARD: genre_logreg.to_card(config),
+        "features": features,
+        "embeddings": embeddings_version(ctx),
+        LOGREG_CARD: genre_logreg.to_card(settings),
         "tracks": len(tracks),
         "calibration": _calibration(model, len(set(tracks[~val_mask]))),
         **validation_metrics(tracks[val_mask].tolist(), truth[val_mask], probabilities, multilabel),
@@ -60,17 +76,18 @@ def fit(ctx: JobContext, min_tracks: int) -> TrainedModel | None:
     return TrainedModel(genre_logreg.to_bytes(model), card)
 
 
+def _candidates(config: GenreTrainConfig, has_embeddings: bool) -> tuple[FeatureSet, ...]:
+    """Return the feature sets to compare, the preferred one first."""
+    if not has_embeddings or config.features == "descriptors":
+        return ("descriptors",)
+    return FEATURE_SETS if config.features == "auto" else (config.features,)
+
+
 def _calibration(model: GenreLogReg, n_tracks: int) -> str:
     """Describe the calibration; empty if there were too few training tracks."""
     folds = model.config.folds
     unseen = f"fitted on {folds} cross-validation folds of whole tracks (Guo et al. 2017)"
     return f"one temperature, {model.temperature:.2f}, {unseen}" if 2 <= folds <= n_tracks else ""
-
-
-def features() -> Column:
-    """Return all descriptors of a row as one array, in the order of `jobs.lake.adapters.descriptors.NAMES`."""
-    numbers = F.array(*[F.col(column.name).cast("double") for column in audio.NUMBERS])
-    return F.concat(numbers, *[F.col(column.name).cast("array<double>") for column in audio.VECTORS])
 
 
 def predictor(config: dict[str, Any], weights: Any) -> Callable[[], Callable[[NDArray[Any]], F32]]:
@@ -83,12 +100,14 @@ def predictor(config: dict[str, Any], weights: Any) -> Callable[[], Callable[[ND
     return load
 
 
-def build_scores(descriptors: DataFrame, model: GenreModel, batch_size: int, decimals: int) -> DataFrame:
+def build_scores(
+    rows: DataFrame, features: FeatureSet, model: GenreModel, batch_size: int, decimals: int
+) -> DataFrame:
     """Return `content_hash`, `probabilities` (in the order of the model's genres) and an empty `embedding`.
 
-    `descriptors`: rows of `track_descriptors`, each content once.
+    `rows`: of `build_features`, each content once.
     """
-    weights = descriptors.sparkSession.sparkContext.broadcast(model.registered.weights)
+    weights = rows.sparkSession.sparkContext.broadcast(model.registered.weights)
     config = model.registered.card[LOGREG_CARD]
     width = len(genre_logreg.from_bytes(GenreLogRegConfig(**config), model.registered.weights).mean)
     score = predict_batch_udf(
@@ -97,7 +116,7 @@ def build_scores(descriptors: DataFrame, model: GenreModel, batch_size: int, dec
         batch_size=batch_size,
         input_tensor_shapes=[[width]],
     )
-    scored = descriptors.select("content_hash", score(features()).alias("probabilities"))
+    scored = rows.select("content_hash", score(feature_array(features)).alias("probabilities"))
     rounded = F.transform("probabilities", lambda value: F.round(value.cast("double"), decimals).cast("float"))
     return scored.select(
         "content_hash", rounded.alias("probabilities"), F.array().cast("array<float>").alias("embedding")

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.context import JobContext
-from jobs.errors import SourceError
-from jobs.genre.config import LOGREG, MODELS
+from jobs.genre.config import LOGREG, GenreTrainConfig
+from jobs.lake.feature_sets import FeatureSet
 from jobs.lake.inputs import model_input
-from jobs.lake.model_registry import RegisteredModel
+from jobs.lake.model_registry import Card, RegisteredModel
+from jobs.log import logger
+from jobs.training.pretrained import embeddings_version
 from models.types import F64
 
+LOG = logger(__name__)
 EPS = 1e-6
 """Lower bound of probabilities, so that logarithms stay finite."""
 
@@ -26,6 +29,8 @@ class GenreModel:
     genres: tuple[str, ...]
     preset: str
     """Mel preset of its clips; empty: it uses no clips."""
+    features: FeatureSet | None = None
+    """Its features; None: it uses clips."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +42,34 @@ class TrainedModel:
     card: dict[str, Any]
 
 
-def check_model(model: str) -> None:
-    """Raise SourceError, with the existing models, for another name."""
-    if model not in MODELS:
-        raise SourceError(
-            f"There is no genre model {model!r}; set `model` under [jobs.genre_train] to one of {', '.join(MODELS)}."
-        )
+def model_name(genre_set: str, config: GenreTrainConfig) -> str:
+    """Return the registry name: one model per kind, genre set and, for networks, preset, for logreg, feature setting."""
+    return "-".join((config.model, genre_set, config.features if config.model == LOGREG else config.preset))
 
 
-def model_name(genre_set: str, model: str, preset: str) -> str:
-    """Return the registry name: one model per kind, genre set and, for networks, preset."""
-    check_model(model)
-    parts = (model, genre_set) if model == LOGREG else (model, genre_set, preset)
-    return "-".join(parts)
+def fits_embeddings(card: Card, config: GenreTrainConfig, version: str) -> bool:
+    """Return True unless the model should be trained on embeddings of this version and was trained on others.
+
+    `version`: of `embeddings_version`.
+    """
+    return config.model != LOGREG or config.features == "descriptors" or card.get("embeddings", "") == version
 
 
-def registered_model(ctx: JobContext, model: str, preset: str) -> GenreModel | None:
-    """Return the model for the run's genre set, and record it as an input; None if none could be trained."""
-    name = model_name(ctx.genres.name, model, preset)
+def registered_model(ctx: JobContext, config: GenreTrainConfig) -> GenreModel | None:
+    """Return the model for the run's genre set, and record it as an input; None if none could be trained.
+
+    A model on other embeddings than the night's is not used.
+    """
+    name = model_name(ctx.genres.name, config)
     ctx.record(model_input(name), ctx.night.models.digest(name) or "")
     registered = ctx.night.models.load(name)
     if registered is None:
         return None
-    return GenreModel(registered, tuple(registered.card["genres"]), registered.card.get("preset", ""))
+    card = registered.card
+    if card.get("features") in ("embeddings", "both") and card.get("embeddings") != embeddings_version(ctx):
+        LOG.warning("genre model not used: it was trained on other embeddings", model=name, trained_on=card.get("embeddings"))
+        return None
+    return GenreModel(registered, tuple(card["genres"]), card.get("preset", ""), card.get("features"))
 
 
 def validation_metrics(

@@ -9,8 +9,10 @@ from pyspark.sql import functions as F
 from jobs.content_cache import append_new, cached_rows, program_version
 from jobs.context import JobContext
 from jobs.genre import logreg
-from jobs.genre.config import LOGREG, GenreScoreConfig
+from jobs.genre.config import GenreScoreConfig
 from jobs.genre.model import GenreModel, registered_model
+from jobs.lake.adapters import audio_features
+from jobs.lake.adapters.audio_features import build_features
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.spark import rows_per_batch
@@ -41,26 +43,24 @@ def build_scores(clips: DataFrame, model: GenreModel, config: GenreScoreConfig) 
 
 
 def run(ctx: JobContext) -> None:
-    """Read the registered model and `track_clips` and `mel` (logreg: `track_descriptors`).
+    """Read the registered model and `track_clips` and `mel` (logreg: `track_descriptors`, `track_embeddings`).
 
     Write the new contents to `audio_scores`, and `genre_scores` (empty without a model).
     """
     config: GenreScoreConfig = ctx.config  # type: ignore[assignment]
-    train_config = ctx.config_of("genre_train")
-    uses_descriptors = train_config.model == LOGREG
-    model = registered_model(ctx, train_config.model, train_config.preset)
-    tracks = ctx.read_required("track_descriptors" if uses_descriptors else "track_clips")
-    first = tracks.select("producer_version").first()
-    if model is None or first is None:
+    model = registered_model(ctx, ctx.config_of("genre_train"))
+    tracks = _tracks(ctx, model) if model else None
+    first = tracks.select("producer_version").first() if tracks is not None else None
+    if model is None or tracks is None or first is None:
         ctx.write_empty("genre_scores")
         return
-    program = (logreg, genre_logreg) if uses_descriptors else (clip_network, genre_cnn, short_chunk)
+    program = (audio_features, genre_logreg) if model.features else (clip_network, genre_cnn, short_chunk)
     version = program_version(config, program, model.preset, model.registered.digest, first["producer_version"])
     scored = cached_rows(ctx, "audio_scores", version)
     missing = tracks.dropDuplicates([*KEY]).join(scored, "content_hash", "left_anti")
     if not missing.isEmpty():
-        if uses_descriptors:
-            scores = logreg.build_scores(missing, model, config.batch, config.decimals)
+        if model.features:
+            scores = logreg.build_scores(missing, model.features, model, config.batch, config.decimals)
         else:
             scores = _score_clips(ctx, missing, model, config)
         # Arrow's batches are the network's
@@ -70,6 +70,13 @@ def run(ctx: JobContext) -> None:
     rows = tracks.select("track_id", "content_hash").join(scored, "content_hash")
     ordered = rows.withColumn("probabilities", in_set_order(model, ctx.genres.genres))
     ctx.write("genre_scores", ordered.withColumn("model", F.lit(model.registered.digest)))
+
+
+def _tracks(ctx: JobContext, model: GenreModel) -> DataFrame:
+    """Return `track_id`, KEY and, for a model on features, these."""
+    if model.features is None:
+        return ctx.read_required("track_clips")
+    return build_features(ctx.read_required("track_descriptors"), ctx.read("track_embeddings"), model.features)
 
 
 def _score_clips(ctx: JobContext, missing: DataFrame, model: GenreModel, config: GenreScoreConfig) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Train a genre model on labelled audio if none is registered yet: `pmrs run genre_train --date D`.
+"""Train a genre model on labelled audio if none is registered for the night's embeddings: `pmrs run genre_train --date D`.
 
 `--force` trains again and registers the result. Tracks are split into training and validation; the card has the
 validation metrics. The setting `model` also determines which model genre_score uses.
@@ -18,7 +18,7 @@ from jobs.context import JobContext
 from jobs.genre import logreg
 from jobs.genre.config import LOGREG, GenreTrainConfig
 from jobs.genre.labels import drop_rare_genres, encode_labels, labelled, sample_balanced
-from jobs.genre.model import TrainedModel, model_name, validation_metrics
+from jobs.genre.model import TrainedModel, fits_embeddings, model_name, validation_metrics
 from jobs.job_config import config_dict
 from jobs.lake.adapters.mels import MEL_BYTES, to_mels
 from jobs.lake.checkpoints import NONE, TRAINING, Checkpoint, clear
@@ -27,6 +27,7 @@ from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.training.distributed import load_state, log_epoch, train_distributed
+from jobs.training.pretrained import embeddings_version
 from models.clip_config import ClipModelConfig
 from models.clip_network import predict
 from models.clip_training import TrainResult, train
@@ -57,16 +58,16 @@ def to_arrays(clips: pa.Table) -> tuple[F16, list[list[str]], list[str]]:
 
 
 def run(ctx: JobContext) -> None:
-    """Read `tracks`, `track_clips` and `mel` (logreg: `track_descriptors`), and register a model.
+    """Read `tracks`, `track_clips` and `mel` (logreg: `track_descriptors`, `track_embeddings`), and register a model.
 
     Registers none, with a warning, if fewer than two genres have labelled audio.
     """
     config: GenreTrainConfig = ctx.config  # type: ignore[assignment]
-    name = model_name(ctx.genres.name, config.model, config.preset)
-    config.check()
-    if ctx.night.models.digest(name) is not None and not ctx.force:
+    name = model_name(ctx.genres.name, config)
+    card = ctx.night.models.card(name)
+    if card is not None and not ctx.force and fits_embeddings(card, config, embeddings_version(ctx)):
         return
-    trained = logreg.fit(ctx, config.min_tracks) if config.model == LOGREG else _train_network(ctx, config)
+    trained = logreg.fit(ctx, config) if config.model == LOGREG else _train_network(ctx, config)
     if trained is None:
         LOG.warning("no genre model trained: fewer than two genres have labelled audio", model=name)
         return

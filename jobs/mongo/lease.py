@@ -1,17 +1,16 @@
 """Leases in MongoDB: two runs of one date exclude each other. A lease is renewed while its holder's process runs."""
 
 import datetime as dt
-import socket
 import threading
 import time
 from collections.abc import Callable
 
-import psutil
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from jobs.errors import LeaseError
 from jobs.mongo.connection import Document, MongoDatabase
+from jobs.process_identity import has_ended, process_identity
 
 TTL = dt.timedelta(seconds=90)
 """Age without renewal from which a lease is free. Longer than the gap between two tasks of a night (a JVM's start)."""
@@ -24,7 +23,7 @@ def _now() -> dt.datetime:
 
 def take(database: MongoDatabase, date: str, run_id: str, holder_pid: int = 0) -> None:
     """Take the date's lease for a run, or renew it if the run holds it. Raises LeaseError if another run does."""
-    fields = {"run_id": run_id, "host": socket.gethostname(), "pid": holder_pid, "expires_at": _now() + TTL}
+    fields = {"run_id": run_id, "holder": process_identity(holder_pid), "expires_at": _now() + TTL}
     free = {"_id": date, "$or": [{"run_id": run_id}, {"expires_at": {"$lt": _now()}}]}
     try:
         database.leases.find_one_and_update(free, {"$set": fields}, upsert=True, return_document=ReturnDocument.AFTER)
@@ -37,10 +36,10 @@ def take_or_wait(
 ) -> None:
     """Take the lease like `take`, but wait until the lease of a killed holder expires.
 
-    A lease whose process has ended on this host is deleted at once. Raises LeaseError as soon as the lease is renewed.
+    A lease whose process ran on this machine and has ended is deleted at once. Raises LeaseError as soon as the lease is renewed.
     """
     first = database.leases.find_one({"_id": date})
-    if first is not None and _dead(first):
+    if first is not None and _process_has_ended(first):
         database.leases.delete_one({"_id": date, "run_id": first["run_id"]})
     deadline = time.monotonic() + TTL.total_seconds() + 5
     announced = False
@@ -62,11 +61,9 @@ def take_or_wait(
         time.sleep(1)
 
 
-def _dead(lease: Document) -> bool:
-    """Return True only if the holder's process ran on this host and has ended."""
-    if not lease.get("pid") or lease.get("host") != socket.gethostname():
-        return False
-    return not psutil.pid_exists(lease["pid"])
+def _process_has_ended(lease: Document) -> bool:
+    holder = lease.get("holder") or {}
+    return bool(holder.get("pid")) and has_ended(holder)
 
 
 def release(database: MongoDatabase, date: str, run_id: str) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.mongo.names import RECOMMENDATIONS
@@ -41,11 +41,14 @@ VALIDATORS: dict[str, dict[str, Any]] = {
         "properties": {
             **strings("_id", "track_id", "run_id", "date", "digest"),
             "confidence": {"bsonType": "double", "minimum": 0, "maximum": 1},
-            "source": {"enum": ["audio_model", "label", "terms", "none"]},
+            "source": {"enum": ["audio_model", "label", "terms", "audio_tags", "none"]},
         },
     },
     **artist_collections.VALIDATORS,
 }
+
+TOP_TAGS = 8
+"""Tags per track in `classified_music`: of 50 the ones that a listener would name."""
 
 INDEXES: dict[str, list[IndexModel]] = {
     RECOMMENDATIONS: [
@@ -67,11 +70,33 @@ def list_documents(ranked: DataFrame, tracks: DataFrame, track_genres: DataFrame
     return documents.select(identity, "user_id", "list", "items")
 
 
-def music_documents(tracks: DataFrame, track_genres: DataFrame, genres: tuple[str, ...]) -> DataFrame:
-    """Return a document per track: its genre, probabilities above 0.001 by genre name, confidence and source."""
+def music_documents(
+    tracks: DataFrame, track_genres: DataFrame, genres: tuple[str, ...], embeddings: DataFrame, tags: tuple[str, ...]
+) -> DataFrame:
+    """Return a document per track: its genre, probabilities above 0.001 by genre name, confidence and source.
+
+    `audio_tags`: the most probable tags of its audio, null without. `embeddings`: rows of `track_embeddings`; `tags`: the names
+    of their column `tags`.
+    """
     pairs = F.arrays_zip(F.array(*[F.lit(g) for g in genres]).alias("genre"), F.col("probabilities").alias("probability"))
     likely = F.filter(pairs, lambda pair: pair["probability"] > 0.001)
     rows = track_genres.join(tracks.select("track_id", "title", "artist"), "track_id")
-    fields = ("track_id", "title", "artist", "genre", "confidence", "genres", "source", "model")
+    rows = rows.join(embeddings.select("track_id", top_tags(tags).alias("audio_tags")), "track_id", "left")
+    fields = ("track_id", "title", "artist", "genre", "confidence", "genres", "source", "model", "audio_tags")
     shown = rows.withColumn("genres", likely)
     return shown.select(F.col("track_id").alias("_id"), *fields)
+
+
+def top_tags(tags: tuple[str, ...]) -> Column:
+    """Return the TOP_TAGS most probable tags of column `tags`: an array of `{tag, probability}`, the most probable first."""
+    # the cast: without tags, no element gives the array a type
+    names = F.array(*[F.lit(tag) for tag in tags]).cast("array<string>")
+    named = F.arrays_zip(F.col("tags").alias("probability"), names.alias("tag"))
+    # the array is sorted by probability, then in the reverse order of the names
+    ordered = F.slice(F.reverse(F.array_sort(named)), 1, TOP_TAGS)
+
+    def document(pair: Column) -> Column:
+        probability = F.round(pair["probability"].cast("double"), 4)
+        return F.struct(pair["tag"].alias("tag"), probability.alias("probability"))
+
+    return F.transform(ordered, document)

@@ -30,6 +30,7 @@ from jobs.publish.copy import copy_documents, count_documents, earlier_publicati
 from jobs.publish.documents import track_details
 from jobs.recommenders import list_rules
 from jobs.spark import run_parallel
+from jobs.training.pretrained import network_tags
 
 LOG = logger(__name__)
 VIEWS = (RECOMMENDATIONS, *SECONDARY_VIEWS)
@@ -99,7 +100,9 @@ def _insert(ctx: JobContext, config: PublishConfig, database: MongoDatabase) -> 
     details = track_details(tracks, track_genres)
     lists = {RECOMMENDATIONS: collections.list_documents(ctx.read_required("ranked"), tracks, track_genres)}
     others = {
-        "classified_music": collections.music_documents(tracks, track_genres, ctx.genres.genres),
+        "classified_music": collections.music_documents(
+            tracks, track_genres, ctx.genres.genres, ctx.read("track_embeddings"), network_tags(ctx)
+        ),
         "similar_tracks": artist_collections.similar_tracks(ctx.read_required("similar_tracks"), details),
         "similar_artists": artist_collections.similar_artists(ctx.read_required("similar_artists")),
         "artist_radio": artist_collections.artist_radio(ctx.read_required("artist_radio"), details),

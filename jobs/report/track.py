@@ -19,6 +19,7 @@ from jobs.report import genre, sound
 from jobs.report.facts import Row, rows_of
 from jobs.report.page import FILTERS, Bar, Chart, percent
 from jobs.report.templates import templates
+from jobs.training.pretrained import network_tags
 
 DEFAULT_PRESET = "pmrs-4s"
 """Preset of the spectrogram if no model defines one: it has a fine time resolution."""
@@ -34,6 +35,7 @@ SOURCES = {
     "audio_model": "the genre model's prediction from its audio",
     "label": "the annotators' label, which counts as certain",
     "terms": "the vote of its artist's terms, which counts as certain",
+    "audio_tags": "the tags that the pretrained network gives its audio, mapped to the genre set",
     "none": "nothing: there is no usable audio, no label and no artist term",
 }
 """Descriptions of the origin of a genre, by `source` of table `track_genres`."""
@@ -64,6 +66,12 @@ class TrackDetails:
     """Its clips of one preset, rows of `mel`."""
     descriptors: Row | None
     """Its row of `track_descriptors`."""
+    tags: tuple[str, ...]
+    """Tags of the pretrained network."""
+    embeddings: Row | None
+    """Its row of `track_embeddings`; None: no network has computed its tags."""
+    embedding_clip: Row | None
+    """`start` of the clip whose tags these are, s, and `hop`, frames from patch to patch."""
     quantiles: dict[str, float]
     """By descriptor: share of the tracks with audio that have a smaller value."""
 
@@ -77,9 +85,8 @@ def read_details(ctx: JobContext, track_id: str) -> TrackDetails:
         _first_row(ctx.read_required("track_genres").where(is_track)),
         _first_row(ctx.read("genre_scores").where(is_track)),
     )
-    clips, descriptors = (
-        _first_row(ctx.read("track_clips").where(is_track)),
-        _first_row(ctx.read("track_descriptors").where(is_track)),
+    clips, descriptors, embeddings = (
+        _first_row(ctx.read(name).where(is_track)) for name in ("track_clips", "track_descriptors", "track_embeddings")
     )
     card = genre.model_of_night(ctx) if scores else None
     names = ctx.genres.genres
@@ -90,7 +97,8 @@ def read_details(ctx: JobContext, track_id: str) -> TrackDetails:
         predicted=names[int(np.argmax(scores["probabilities"]))] if scores else None,
         card=card, clips=clips, audio_error=None if clips else _read_audio_error(ctx, track),
         mels=_read_mels(ctx, clips, (card or {}).get("preset") or DEFAULT_PRESET) if clips else [],
-        descriptors=descriptors,
+        descriptors=descriptors, tags=network_tags(ctx), embeddings=embeddings,
+        embedding_clip=_embedding_clip(ctx, clips) if clips and embeddings else None,
         quantiles=_quantiles(ctx.read("track_descriptors"), descriptors) if descriptors else {},
     )  # fmt: skip
 
@@ -139,6 +147,12 @@ def _read_mels(ctx: JobContext, clips: Row, preset: str) -> list[Row]:
     )
 
 
+def _embedding_clip(ctx: JobContext, clips: Row) -> Row | None:
+    content, producer = (F.col(name) == clips[name] for name in KEY)
+    stored = ctx.read("mel", Partitions.CACHE).where(content & producer & (F.col("preset") == "musicnn"))
+    return _first_row(stored.select("start", F.lit(ctx.config_of("embeddings").hop).alias("hop")))
+
+
 def _quantiles(all_tracks: DataFrame, descriptors: Row) -> dict[str, float]:
     below = [F.avg((F.col(name) < descriptors[name]).cast("double")).alias(name) for name in UNITS]
     return rows_of(all_tracks.agg(*below))[0]
@@ -155,8 +169,24 @@ def render(details: TrackDetails) -> str:
         vectors={column.name: details.descriptors[column.name] for column in audio.VECTORS} if details.descriptors else {},
         meanings={column.name: column.metadata["comment"] for column in (*audio.NUMBERS, *audio.VECTORS)},
         display_name=display_name, calibration=calibration_note(details), no_audio=no_audio_note(details),
-        spectrogram=sound.plot(details.mels) if details.mels else "",
+        spectrogram=sound.plot(details.mels) if details.mels else "", tags=top_tags(details), taggram=taggram(details),
     )  # fmt: skip
+
+
+def top_tags(details: TrackDetails, n: int = 8) -> list[tuple[str, float]]:
+    """Return the `n` most probable tags of the track's audio with their probabilities; empty without tags."""
+    if details.embeddings is None or len(details.tags) != len(details.embeddings["tags"]):
+        return []
+    pairs = zip(details.tags, details.embeddings["tags"], strict=True)
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:n]
+
+
+def taggram(details: TrackDetails) -> str:
+    """Return the plot of the tags over time; empty without tags."""
+    if details.embeddings is None or details.embedding_clip is None or not top_tags(details):
+        return ""
+    probabilities = np.reshape(details.embeddings["taggram"], (-1, len(details.tags)))
+    return sound.plot_taggram(probabilities, details.tags, details.embedding_clip["start"], details.embedding_clip["hop"])
 
 
 def probability_chart(details: TrackDetails) -> Chart:

@@ -17,7 +17,7 @@ from jobs.registry import jobs_named
         (["evaluate", "--lists", "a.csv", "--against=ease"], ["evaluate", "--rankings", "a.csv", "--baseline=ease"]),
         (["promote", "ease", "--fewest-users", "9"], ["promote", "ease", "--min-users", "9"]),
         (["evaluate", "genres", "--models", "prior, head"], ["evaluate", "genres", "--models", "prior,logreg"]),
-        (["evaluate-genres", "--models=head_embedding"], ["evaluate", "genres", "--models=logreg_embedding"]),
+        (["evaluate-genres", "--models=head_embedding"], ["evaluate", "genres", "--models=logreg_short_chunk"]),
         (["run", "--force", "forget", "--date", "2026-11-14"], ["run", "--force", "erase", "--date", "2026-11-14"]),
     ],
 )

@@ -99,6 +99,7 @@ def test_only_users_with_changed_histories_are_scored_and_the_digests_equal_thos
     assert {(row["list"], row["count"]) for row in lengths} == {("overall", 3)}, "as long as [jobs.rank] says"
 
 
+@pytest.mark.slow
 def test_new_fit_starts_after_seven_nights_and_after_a_deletion_request(nights: list[Night]) -> None:
     for night in nights:
         write_inputs(night, {user: dict(ratings) for user, ratings in HISTORIES.items()} | {"more": {"t01": 2.0 + night.date.day}})

@@ -13,6 +13,7 @@ from jobs.content.config import ContentConfig
 from jobs.content.features import fit_cold_start
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError, SourceError
+from jobs.job_config import build_config
 from jobs.lake.adapters.descriptors import NAMES
 from jobs.lake.schemas import table
 from jobs.settings import Settings
@@ -117,12 +118,14 @@ def test_most_popular_returns_the_tracks_with_most_users(spark: SparkSession) ->
     assert {row["track_id"] for row in network.popular_tracks(factors, history, 3).collect()} == {"b", "c", "d"}
 
 
-def test_unknown_encoder_or_preset_and_missing_text_vectors_raise(night_of: Callable[[], JobContext]) -> None:
+@pytest.mark.parametrize("setting", [{"encoder": "transformer"}, {"preset": "4s"}, {"preset": "musicnn"}])
+def test_unknown_encoder_or_preset_raises(setting: dict[str, str]) -> None:
+    with pytest.raises(SourceError, match=rf"\[jobs\.content\]: {next(iter(setting))} = .* is unknown; it must be one of "):
+        build_config(ContentConfig, setting, "[jobs.content]")
+
+
+def test_missing_text_vectors_raise(night_of: Callable[[], JobContext]) -> None:
     ctx = night_of()
-    with pytest.raises(SourceError, match="descriptors, genre_cnn, short_chunk"):
-        fit_cold_start(ctx, ContentConfig(encoder="transformer"))
-    with pytest.raises(SourceError, match="pmrs-4s"):
-        fit_cold_start(ctx, ContentConfig(preset="4s"))
     empty = JobContext(ctx.night, "ingest", ContentConfig())
     empty.write_empty("track_texts")
     empty.commit()

@@ -44,6 +44,15 @@ def test_audio_ranks_new_tracks_better_than_metadata() -> None:
     assert all(set(row["baselines"]) == set(BASELINES) - {row["model"]} for row in rows)
 
 
+def test_embeddings_and_both_rank_new_tracks_as_audio_does() -> None:
+    data = tasteful_data()
+    halves = replace(data, descriptors=data.descriptors[:, :2], embeddings=data.descriptors[:, 2:])
+    by_model = {row["model"]: row["AUC"]["mean"] for row in evaluate_models(halves, ColdStartConfig(), ignore_progress)[0]}
+    assert by_model["both"] > 0.8
+    assert by_model["both"] > max(by_model["audio"], by_model["embeddings"]), "each half shows two of the four tastes"
+    assert by_model["both_metadata"] > by_model["metadata"]
+
+
 def test_plays_of_new_tracks_are_not_in_the_training_data() -> None:
     data = tasteful_data()
     new = hold_out(data, 0.2, 1.0, 7).is_new

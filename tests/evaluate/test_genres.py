@@ -31,8 +31,9 @@ def labelled_tracks(genre: np.ndarray | None = None) -> LabelledTracks:
     clips = Clips(mels, np.arange(TRACKS), 0.0)
     tracks = np.array([f"t{n:02}" for n in range(TRACKS)])
     labels = true if genre is None else genre
+    embeddings = descriptors[:, ::-1] + rng.normal(size=descriptors.shape)
     return LabelledTracks(
-        tracks, labels, GENRES, descriptors, descriptors[:, :4], {"pmrs-4s": clips, "spotify-30s": clips}, {}
+        tracks, labels, GENRES, descriptors, embeddings, descriptors[:, :4], {"pmrs-4s": clips, "spotify-30s": clips}, {}
     )
 
 
@@ -51,7 +52,11 @@ def test_folds_are_stratified_by_genre() -> None:
     assert (fold_of_track != assign_folds(genre, 6, seed=1)).any()
 
 
-@pytest.mark.parametrize("spec", [*ON_NUMBERS, BY_NAME["genre_cnn"], BY_NAME["both"]], ids=lambda spec: spec.name)
+@pytest.mark.parametrize(
+    "spec",
+    [*ON_NUMBERS, BY_NAME["genre_cnn"], pytest.param(BY_NAME["both"], marks=pytest.mark.slow)],
+    ids=lambda spec: spec.name,
+)
 def test_predictions_do_not_depend_on_test_labels(spec: GenreModelSpec) -> None:
     test = [0, 1, 2, 3, 4, 5]
     data = labelled_tracks()

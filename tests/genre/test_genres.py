@@ -4,15 +4,16 @@ import tomllib
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs.catalogue.tracks import label_genres, merge_sources, remove_mismatched_songs, top_genre
 from jobs.errors import SourceError
-from jobs.genre.classify import build_track_genres
+from jobs.genre.classify import build_tag_genres, build_track_genres
 from jobs.genre.labels import drop_rare_genres, encode_labels, sample_balanced
 from jobs.genres import genre_set
 from jobs.recommenders.training_data import genre_shares
 from jobs.settings import REPOSITORY
+from models.musicnn_tags import BASE_RATES, TAGS
 
 TABLES = tomllib.loads((REPOSITORY / "jobs" / "genres.toml").read_text())
 SETS = TABLES["sets"]
@@ -34,20 +35,53 @@ def test_genre_set_maps_every_genre_of_the_other_sets(name: str) -> None:
     assert met - set(genres.labels) == unknown
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_every_tag_of_a_map_is_one_of_the_network(name: str) -> None:
+    genres = genre_set(name)
+    assert set(genres.tags) | set(genres.other_styles) <= set(TAGS["MSD_musicnn"])
+    assert set(genres.tags.values()) <= set(genres.genres)
+    assert not set(genres.tags) & set(genres.other_styles)
+
+
+def embeddings_of(spark: SparkSession, tags: dict[str, dict[str, float]]) -> DataFrame:
+    """Return `track_id`, `tags`: the base rates, except for the tags that are given."""
+    rows = [(track, [given.get(tag, BASE_RATES[tag]) for tag in TAGS["MSD_musicnn"]]) for track, given in tags.items()]
+    return spark.createDataFrame(rows, "track_id string, tags array<float>")
+
+
+def test_tags_give_the_genre_of_the_strongest_style_or_none(spark: SparkSession) -> None:
+    genres = genre_set("gtzan10")
+    embeddings = embeddings_of(
+        spark,
+        {"blues": {"blues": 0.5, "rock": 0.2}, "metal": {"rock": 0.3, "heavy metal": 0.3},
+         "classical": {"instrumental": 0.4, "jazz": 0.2}, "average": {}},
+    )  # fmt: skip
+    rows = {row["track_id"]: row["audio_tags"] for row in build_tag_genres(embeddings, TAGS["MSD_musicnn"], genres).collect()}
+    best = {track: genres.genres[int(np.argmax(values))] for track, values in rows.items()}
+    assert best == {"blues": "Blues", "metal": "Metal"}, "instrumental is no genre of the set, and average music has none"
+    assert all(0 < sum(values) < 1 for values in rows.values())
+    assert 0.5 < max(rows["blues"]) < 1
+    assert rows["blues"][genres.genres.index("Reggae")] == 0.0, "the network has no tag for it"
+    assert not build_tag_genres(embeddings, TAGS["MTT_musicnn"], genres).collect(), "there is no map of other tags"
+    assert not build_tag_genres(embeddings, (), genres).collect()
+
+
 def test_an_unknown_set_is_named() -> None:
     with pytest.raises(SourceError, match="pmrs7"):
         genre_set("polka")
 
 
-def test_genre_source_order_is_audio_label_terms_none(spark: SparkSession) -> None:
-    rows = [("a", "Rock", "Rock"), ("b", "Rock", "Trance"), ("c", None, "Trance"), ("d", None, None)]
+def test_genre_source_order_is_audio_label_terms_tags_none(spark: SparkSession) -> None:
+    rows = [("a", "Rock", "Rock"), ("b", "Rock", "Trance"), ("c", None, "Trance"), ("d", None, None), ("e", None, None)]
     tracks = spark.createDataFrame(rows, "track_id string, label_genre string, terms_genre string")
     scores = spark.createDataFrame(
         [("a", [0.1, 0.9], [0.0], "m")], "track_id string, probabilities array<float>, embedding array<float>, model string"
     )
-    actual = {r["track_id"]: r for r in build_track_genres(tracks, scores, ("Rock", "Trance")).collect()}
+    tagged = spark.createDataFrame([(t, [0.3, 0.5]) for t in "abce"], "track_id string, audio_tags array<double>")
+    actual = {r["track_id"]: r for r in build_track_genres(tracks, scores, ("Rock", "Trance"), tagged).collect()}
     assert {k: (r["genre"], r["source"]) for k, r in actual.items()} == {
         "a": ("Trance", "audio_model"), "b": ("Rock", "label"), "c": ("Trance", "terms"), "d": (None, "none"),
+        "e": ("Trance", "audio_tags"),
     }  # fmt: skip
     assert actual["a"]["confidence"] == pytest.approx(0.9)
     assert (actual["d"]["confidence"], actual["d"]["probabilities"]) == (0.0, [])

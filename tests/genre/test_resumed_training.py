@@ -48,7 +48,7 @@ def test_two_processes_train_the_weights_of_one(nights: list[Night], monkeypatch
     # the processes are to import this very code
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     for night, workers in zip(nights, (0, 2), strict=True):
-        train.run(JobContext(night, "genre_train", GenreTrainConfig(workers=workers)))
+        train.run(JobContext(night, "genre_train", GenreTrainConfig(model="genre_cnn", workers=workers)))
     alone, together = (night.models.card(NAME) or {} for night in nights)
     assert alone["val_tracks"] == together["val_tracks"] != []
     for one, both in zip(alone["history"], together["history"], strict=True):
@@ -63,7 +63,7 @@ def test_two_processes_train_the_weights_of_one(nights: list[Night], monkeypatch
 
 def test_interrupted_training_resumes_to_the_same_weights(nights: list[Night]) -> None:
     uninterrupted, interrupted = nights
-    train.run(JobContext(uninterrupted, "genre_train", GenreTrainConfig()))
+    train.run(JobContext(uninterrupted, "genre_train", GenreTrainConfig(model="genre_cnn")))
 
     def dies(step: str, done: int, total: int) -> None:
         if done == 2:
@@ -71,11 +71,11 @@ def test_interrupted_training_resumes_to_the_same_weights(nights: list[Night]) -
 
     interrupted.on_progress = dies
     with pytest.raises(Died):
-        train.run(JobContext(interrupted, "genre_train", GenreTrainConfig()))
+        train.run(JobContext(interrupted, "genre_train", GenreTrainConfig(model="genre_cnn")))
     assert interrupted.lake.store.exists("checkpoints/genre_train")
     seen: list[int] = []
     interrupted.on_progress = lambda step, done, total: seen.append(done)
-    train.run(JobContext(interrupted, "genre_train", GenreTrainConfig()))
+    train.run(JobContext(interrupted, "genre_train", GenreTrainConfig(model="genre_cnn")))
     assert seen == [2, 3]
     weights = [one.weights for night in nights if (one := night.models.load(NAME))]
     assert len(weights) == 2

@@ -1,5 +1,6 @@
 """Scoring by content: contents that were scored on one night are not scored on the next."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ GENRES = ["Rock", "Trance"]
 
 def score_night(night: Night) -> tuple[JobContext, dict[str, int]]:
     """Run both jobs of a night; return the rows that the second wrote."""
+    night = replace(night, sources=replace(night.sources, jobs={"genre_train": {"model": "genre_cnn"}}))
     for job, name, config in ((mel, "mel", MEL), (score, "genre_score", GenreScoreConfig())):
         ctx = JobContext(night, name, config)
         job.run(ctx)

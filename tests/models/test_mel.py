@@ -1,5 +1,7 @@
 """The mel front end, compared with librosa."""
 
+from typing import get_args
+
 import librosa
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.mel import COMPRESSION, fit_clip, log_mel, mel_filters
-from models.mel_presets import PRESETS, MelPreset, preset
+from models.mel_presets import PRESETS, MelPreset, PresetName, preset
 from tests.real_data import real
 
 
@@ -29,7 +31,7 @@ def musical(p: MelPreset, seed: int) -> NDArray[np.float32]:
 def oracle(wave: NDArray[np.float32], p: MelPreset) -> NDArray[np.float32]:
     power = librosa.feature.melspectrogram(y=wave, sr=p.sample_rate, n_fft=p.n_fft, hop_length=p.hop, n_mels=p.n_mels)
     mel: NDArray[np.float32] = np.log1p(COMPRESSION * power[:, : p.frames].T)
-    return mel
+    return mel if p.name != "musicnn" else np.asarray(np.log10(COMPRESSION * power[:, : p.frames].T + 1))
 
 
 @pytest.mark.parametrize("p", PRESETS.values(), ids=lambda p: p.name)
@@ -44,11 +46,30 @@ def test_filters_equal_librosa(p: MelPreset) -> None:
 def test_log_mel_equals_librosa_in_a_batch(p: MelPreset) -> None:
     waves = np.stack([musical(p, seed) for seed in (1, 2)])
     actual = log_mel(torch.from_numpy(waves), p).numpy()
-    assert actual.shape == (2, 599, 128)
+    assert actual.shape == ((2, 1876, 96) if p.name == "musicnn" else (2, 599, 128))
     assert actual.dtype == np.float32
     for got, wave in zip(actual, waves, strict=True):
         want = oracle(wave, p)
         assert np.abs(got - want).max() <= 1e-4 * want.max()
+
+
+@pytest.mark.parametrize("seconds", [2.976, 3.0, 7.77, 30.0])
+def test_musicnn_clips_of_any_length_equal_librosa_within_float16(seconds: float) -> None:
+    p = preset("musicnn")
+    wave = musical(p, 3)[: round(seconds * p.sample_rate)]
+    clip, tiled = fit_clip(wave, p)
+    assert (clip.size, tiled) == (wave.size, False)
+    want, got = oracle(clip, p), log_mel(torch.from_numpy(clip)[None], p)[0].numpy()
+    assert got.shape == want.shape == (1 + clip.size // 256, 96)
+    # half a unit in the last place of float16, besides the float32 rounding of both sides
+    np.testing.assert_allclose(got.astype(np.float16), want, rtol=2**-11 + 1e-4, atol=1e-4)
+
+
+def test_musicnn_clip_shorter_than_a_patch_is_tiled_to_one() -> None:
+    p = preset("musicnn")
+    clip, tiled = fit_clip(np.ones(16_000, dtype=np.float32), p)
+    assert tiled
+    assert log_mel(torch.from_numpy(clip)[None], p).shape == (1, 187, 96)
 
 
 @pytest.mark.parametrize("name", ["rock.00000", "classical.00001", "hiphop.00002"])
@@ -60,6 +81,10 @@ def test_log_mel_equals_librosa_on_gtzan(name: str) -> None:
     want = oracle(clip, p)
     got = log_mel(torch.from_numpy(clip)[None], p)[0].numpy()
     assert np.abs(got - want).max() <= 1e-4 * want.max()
+
+
+def test_settings_can_name_every_preset() -> None:
+    assert get_args(PresetName) == tuple(PRESETS)
 
 
 def test_hops_give_599_frames_as_the_papers_print() -> None:

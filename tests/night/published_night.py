@@ -2,13 +2,10 @@
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.genre import train
 from jobs.lake.lake import Lake
 from jobs.lake.partitions import Partitions
 from jobs.mongo.connection import MongoDatabase, connect
@@ -17,7 +14,6 @@ from jobs.runner import close_run, open_run, run_named
 from jobs.sample.config import LAST_DATE, SampleConfig
 from jobs.settings import Settings
 from jobs.sources.config import load_sources
-from models.genre_networks import make_config
 
 SMALL = replace(
     SampleConfig(), days=5, groups=5, users_per_group=24, artists_per_group=9, other_artists=10, tracks_per_artist=8,
@@ -27,8 +23,6 @@ SMALL = replace(
 )  # fmt: skip
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """JVM options for processes of less than a minute, which the optimizing compiler slows down. See spark_conf/small.conf."""
-FEW_EPOCHS = 3
-"""Enough for a model. tests/models and tests/sample_night.py check the accuracy of the genre CNN."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +51,8 @@ def run_night(settings: Settings, date: dt.date, force: bool = False, families: 
     sources = load_sources(settings.sources_file)
     run_id = open_run(settings, sources, date)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(train, "make_config", partial(make_config, epochs=FEW_EPOCHS))
-            for family in families:
-                run_named(settings, family, date, run_id, force)
+        for family in families:
+            run_named(settings, family, date, run_id, force)
     finally:
         close_run(settings, sources, run_id)
     return run_id

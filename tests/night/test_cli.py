@@ -71,7 +71,6 @@ def test_track_prints_details_and_writes_a_page(published: PublishedNight, tmp_p
     assert "tempo" in result.stdout
     assert f"Page: {page}" in result.stdout
     assert "data:image/png" in page.read_text()
-    assert f"did you mean {track}?" in error_line(pmrs(published, "track", track.lower()))
 
 
 def test_invalid_date_or_date_without_data_fails_with_it(published: PublishedNight) -> None:

@@ -123,6 +123,7 @@ def names_containing_pairs(env: ErasureEnv, requests: dict[str, Any]) -> list[st
     return names
 
 
+@pytest.mark.slow
 def test_erasure_killed_four_times_removes_requested_data_and_nothing_else(
     env: ErasureEnv, requests: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,7 @@ def test_register_stores_a_candidate_with_its_figures(published: PublishedNight,
     publish_registry(published.settings)
     with published.store() as store:
         card = store.models.find_one({"_id": f"{RANKING}/{report['registered']['item_knn']}"})
-        assert store.models.count_documents({"name": {"$regex": "genre_cnn"}, "live": True}) == 1
+        assert store.models.count_documents({"name": {"$regex": "logreg"}, "live": True}) == 1
     assert (card["method"], card["live"], card["synthetic"]) == ("item_knn", False, True)
     result = next(r for r in report["results"] if (r["model"], r["task"]) == ("item_knn", "discovery"))
     assert card["tasks"]["discovery"]["metrics"]["NDCG@20"] == result["metrics"]["NDCG@20"]

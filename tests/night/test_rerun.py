@@ -20,6 +20,7 @@ from jobs.sources.config import load_sources
 from tests.night.published_night import QUICK_JAVA, PublishedNight, digests, documents, run_night
 
 
+@pytest.mark.slow
 def test_rerun_of_a_date_gives_the_same_digests_and_documents(published: PublishedNight) -> None:
     before = digests(published)
     with published.store() as store:

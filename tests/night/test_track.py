@@ -9,7 +9,7 @@ from jobs.cli.track import print_track
 from jobs.context import JobContext, Night
 from jobs.errors import LakeError
 from jobs.job_config import NoSettings
-from jobs.report.track import TrackDetails, no_audio_note, read_details, render
+from jobs.report.track import DEFAULT_PRESET, TrackDetails, no_audio_note, read_details, render, taggram, top_tags
 from jobs.sources.config import load_sources
 from tests.night.published_night import PublishedNight
 
@@ -30,7 +30,12 @@ def test_details_of_a_track_with_audio(published: PublishedNight, capsys: pytest
     assert [share for _, share in details.probabilities] == stored["probabilities"]
     assert details.card is not None
     assert details.card["digest"] == stored["model"]
-    assert {row["preset"] for row in details.mels} == {details.card["preset"]}
+    assert {row["preset"] for row in details.mels} == {DEFAULT_PRESET}, "the genre model takes no clips"
+    stored_tags = published.table("track_embeddings").where(F.col("track_id") == track).collect()[0]["tags"]
+    assert details.embeddings is not None
+    assert top_tags(details)[0][1] == max(stored_tags)
+    assert taggram(details).startswith("<svg")
+    assert taggram(details) in render(details)
     assert [row["clip"] for row in details.mels] == [*range(len(details.mels))]
     assert details.descriptors is not None
     louder = published.table("track_descriptors").where(F.col("loudness") < details.descriptors["loudness"]).count()
@@ -39,6 +44,7 @@ def test_details_of_a_track_with_audio(published: PublishedNight, capsys: pytest
     print_track(details, Path("page.html"))
     output = capsys.readouterr().out
     assert "the genre model's prediction from its audio" in output
+    assert f"Tags of its audio: {top_tags(details)[0][0]}" in output
     assert "Page: page.html" in output
 
 

@@ -49,7 +49,9 @@ def details(**other: Any) -> TrackDetails:
         "genre": {"genre": "Rock", "source": "audio_model", "confidence": 0.8},
         "probabilities": [("Trance", 0.2), ("Rock", 0.8)], "predicted": "Rock", "card": CARD,
         "clips": {"seconds": 30.01, "sample_rate": 22_050, "channels": 1}, "audio_error": None, "mels": [clip(), clip(number=1)],
-        "descriptors": DESCRIPTORS, "quantiles": dict.fromkeys(UNITS, 0.25),
+        "descriptors": DESCRIPTORS, "quantiles": dict.fromkeys(UNITS, 0.25), "tags": ("rock", "jazz", "happy"),
+        "embeddings": {"patches": 2, "tags": [0.2, 0.71, 0.04], "taggram": [0.3, 0.82, 0.0, 0.1, 0.6, 0.08]},
+        "embedding_clip": {"start": 3.0, "hop": 93},
     }  # fmt: skip
     return TrackDetails(**{**facts, **other})
 
@@ -59,6 +61,8 @@ NO_AUDIO: dict[str, Any] = {
     "mels": [],
     "descriptors": None,
     "quantiles": {},
+    "embeddings": None,
+    "embedding_clip": None,
     "predicted": None,
     "card": None,
 }
@@ -72,6 +76,14 @@ def shown(page: str) -> str:
     return " ".join(" ".join(read(page).text).split())
 
 
+def test_page_has_the_most_probable_tags_and_a_taggram() -> None:
+    page = render(details())
+    assert "jazz 71 %, rock 20 %, happy 4.0 %." in shown(page)
+    assert page.count("<svg") == render(details(embeddings=None, embedding_clip=None)).count("<svg") + 1
+    assert "means over 2 patches of 3 s" in shown(page)
+    assert "Tags" not in shown(render(details(**NO_AUDIO)))
+
+
 def test_page_of_a_track_with_audio() -> None:
     page = render(details())
     content = shown(page)
@@ -81,7 +93,7 @@ def test_page_of_a_track_with_audio() -> None:
                    "Calibrated by one temperature, 1.20"):  # fmt: skip
         assert text in content, text
     assert content.index("Rock 80 %") < content.index("Trance 20 %"), "the most probable first"
-    assert page.count("data:image/png;base64") == 3, "a picture for each clip, and the scale"
+    assert page.count("data:image/png;base64") == 5, "a picture for each clip, the scale, the taggram and its scale"
     links = [value for _, value in read(page).links]
     assert all(value.startswith(("#", "data:image/png;base64")) for value in links)
 

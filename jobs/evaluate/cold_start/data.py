@@ -12,9 +12,11 @@ from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate.interactions import read_interactions, select_ratings
 from jobs.lake.adapters import texts
-from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES, build_features
+from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
+from jobs.lake.feature_sets import FeatureSet
 from jobs.lake.partitions import Partitions
 from jobs.recommenders.training_data import collect_training_data
 from models.types import F16, F32, F64, I64, Mask
@@ -45,6 +47,8 @@ class ColdStartData:
     """[I] index in the genre set, by label or the artist's terms, or UNKNOWN."""
     descriptors: F64
     """[I, D] audio descriptors; NaN for a track without audio. D may be 0."""
+    embeddings: F64 = field(default_factory=lambda: np.empty((0, 0)))
+    """[I, E] embeddings of the pretrained network; NaN for a track without. E = 0: there is no network."""
     text: F64 = field(default_factory=lambda: np.empty((0, 0)))
     """[I, E] text embeddings of the job text_vectors; zeros for a track without text. E = 0: there is no encoder."""
     clips: Clips | None = None
@@ -74,15 +78,17 @@ def read(ctx: JobContext, preset: str = "") -> ColdStartData:
         training_data.ratings,
         artists.astype(np.int64),
         np.array(genres, np.int64),
-        _read_descriptors(ctx, tracks),
+        _read_audio(ctx, tracks, "descriptors"),
+        _read_audio(ctx, tracks, "embeddings"),
         _read_text(ctx, tracks),
         _read_clips(ctx, preset, tracks) if preset else None,
     )
 
 
-def _read_descriptors(ctx: JobContext, tracks: tuple[str, ...]) -> F64:
-    rows = collect_arrow(ctx.read("track_descriptors").select("track_id", *NAMES), ROW_BYTES, "tracks with descriptors")
-    return _align(rows, tracks, matrix(rows), np.nan) if rows.num_rows else np.empty((len(tracks), 0))
+def _read_audio(ctx: JobContext, tracks: tuple[str, ...], features: FeatureSet) -> F64:
+    frame = build_features(ctx.read("track_descriptors"), ctx.read("track_embeddings"), features)
+    rows = collect_arrow(frame, ROW_BYTES, f"tracks with {features}")
+    return _align(rows, tracks, matrix(rows, COLUMNS[features]), np.nan) if rows.num_rows else np.empty((len(tracks), 0))
 
 
 def _read_text(ctx: JobContext, tracks: tuple[str, ...]) -> F64:

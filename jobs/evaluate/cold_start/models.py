@@ -44,10 +44,9 @@ class _Features:
     liked: np.ndarray
     """[I - H] True for an old track with factors."""
 
-    @property
-    def has_audio(self) -> np.ndarray:
-        """[I - H] True for an old track with factors and descriptors."""
-        described = np.asarray(~np.isnan(self.data.descriptors).any(1))
+    def complete(self, values: F64) -> np.ndarray:
+        """Return [I - H]: True for an old track with factors and all of these features [I, D]."""
+        described = np.asarray(~np.isnan(values).any(1))
         return np.asarray(self.liked & described[~self.is_new])
 
     def regress(self, *features: tuple[F64, F64], use: np.ndarray | None = None) -> F64:
@@ -103,11 +102,19 @@ def _text_models(features: _Features, metadata: tuple[F64, F64]) -> Iterator[Col
 
 
 def _audio_models(features: _Features, metadata: tuple[F64, F64]) -> Iterator[ColdStartModel]:
-    if features.data.descriptors.shape[1] and features.has_audio.sum() > 1:
-        audio, use = features.divide(features.data.descriptors), features.has_audio
-        yield ColdStartModel("audio", "ridge on audio", features.regress(audio, use=use))
-        title = "ridge on audio, artist and genre"
-        yield ColdStartModel("audio_metadata", title, features.regress(audio, metadata, use=use))
+    data = features.data
+    has_both = data.descriptors.shape[1] and data.embeddings.shape[1]
+    both = np.hstack([data.descriptors, data.embeddings]) if has_both else np.empty((0, 0))
+    named = (
+        ("audio", "descriptors", data.descriptors), ("embeddings", "embeddings", data.embeddings),
+        ("both", "descriptors and embeddings", both),
+    )  # fmt: skip
+    for name, title, values in named:
+        if values.shape[1] and (use := features.complete(values)).sum() > 1:
+            divided = features.divide(values)
+            yield ColdStartModel(name, f"ridge on {title}", features.regress(divided, use=use))
+            with_metadata = features.regress(divided, metadata, use=use)
+            yield ColdStartModel(f"{name}_metadata", f"ridge on {title}, artist and genre", with_metadata)
 
 
 def predict_by_network(clips: Clips, new: np.ndarray, unit: F64, user_counts: np.ndarray) -> F64:

@@ -19,23 +19,14 @@ from jobs.evaluate.genres.model_specs import Fold, GenreModelSpec, select_genre_
 from jobs.evaluate.genres.report_tables import confusion_plot
 from jobs.evaluate.report import EvaluationReport, evaluation_path, report_head, store_documents
 from jobs.evaluate.setup import open_context
-from jobs.lake.adapters import mels
 from jobs.lake.partitions import Partitions
 from jobs.progress import ProgressCallback
 from jobs.runner import run_named
 from jobs.settings import Settings
-from models import calibration, clip_config, clip_network, clip_training, defaults, genre_cnn, genre_logreg, short_chunk
-from models.data import clips
-from models.training import loop, targets
 from models.types import F64
 
-PROGRAM = (
-    model_specs, data, mels, clip_config, clip_network, clips, genre_cnn, genre_logreg, clip_training, loop, targets,
-    calibration, short_chunk, defaults,
-)  # fmt: skip
-"""Modules that decide a prediction; if one of them changes, stored predictions are not used."""
-REQUIRED_FAMILIES = ("ingest", "prepare", "audio")
-"""Families of jobs whose tables are read."""
+REQUIRED_JOBS = ("ingest", "prepare", "audio", "pretrained", "embeddings")
+"""Families and jobs whose tables are read."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +70,10 @@ def run(
             f"--folds must be 2 or more, --seeds 1 or more, and --fold one of 0 to {config.folds - 1}."
         )
     ctx = open_context(settings, date, config)
-    _run_missing_families(settings, ctx, on_progress)
+    _run_missing_jobs(settings, ctx, on_progress)
     presets = sorted({spec.preset for spec in specs if spec.preset})
     tracks = data.read(ctx, presets, config.min_tracks)
+    specs = _with_features(specs, tracks, options)
     protocol = (
         f"each track is tested with models trained on {config.folds - 1} of {config.folds} folds of whole tracks, "
         f"{config.seeds} times; other tracks of its artist may be among the training tracks"
@@ -102,12 +94,21 @@ def run(
     return report
 
 
-def _run_missing_families(settings: Settings, ctx: JobContext, on_progress: ProgressCallback) -> None:
-    """Run the families that compute descriptors if the night has none: labelled audio alone needs no full night."""
-    if not ctx.night.lake.select("track_descriptors", Partitions.DATE, ctx.night.date.isoformat()):
-        for number, family in enumerate(REQUIRED_FAMILIES):
-            on_progress(f"pmrs run {family}", number, len(REQUIRED_FAMILIES))
-            run_named(settings, family, ctx.night.date)
+def _with_features(specs: list[GenreModelSpec], tracks: LabelledTracks, options: Options) -> list[GenreModelSpec]:
+    """Return the models whose features there are. Raises EvaluationError if a model that was named lacks them."""
+    if tracks.embeddings.shape[1]:
+        return specs
+    if missing := [spec.name for spec in specs if spec.needs_embeddings and options.models]:
+        raise EvaluationError(f"--models: {missing[0]} needs embeddings, and there are none; run `pmrs run genre` with audio.")
+    return [spec for spec in specs if not spec.needs_embeddings]
+
+
+def _run_missing_jobs(settings: Settings, ctx: JobContext, on_progress: ProgressCallback) -> None:
+    """Run the jobs that compute features if the night has none: labelled audio alone needs no full night."""
+    if not ctx.night.lake.select("track_embeddings", Partitions.DATE, ctx.night.date.isoformat()):
+        for number, name in enumerate(REQUIRED_JOBS):
+            on_progress(f"pmrs run {name}", number, len(REQUIRED_JOBS))
+            run_named(settings, name, ctx.night.date)
 
 
 class PredictionStore:
@@ -117,8 +118,9 @@ class PredictionStore:
         self._tracks, self._config = tracks, config
         inputs = [
             *tracks.tracks, *tracks.genre, *tracks.genres, *tracks.producer_versions, tracks.descriptors.tobytes().hex(),
+            tracks.embeddings.tobytes().hex(),
         ]  # fmt: skip
-        self._folder = folder / program_version(config, PROGRAM, version("scikit-learn"), *map(str, inputs))
+        self._folder = folder / program_version(config, (model_specs,), version("scikit-learn"), *map(str, inputs))
 
     def _file(self, spec: GenreModelSpec, seed: int, fold_number: int) -> Path:
         return self._folder / f"{spec.name}-{seed}-{fold_number}.json"

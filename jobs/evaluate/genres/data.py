@@ -11,13 +11,15 @@ from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.lake.adapters.descriptors import NAMES, ROW_BYTES, matrix
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES, build_features
+from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
+from jobs.lake.feature_sets import FeatureSet
 from jobs.lake.partitions import Partitions
 from models.types import F16, F64, I64
 
-AUDIO_TABLES = ("track_clips", "track_descriptors")
+AUDIO_TABLES = ("track_descriptors", "track_embeddings")
 MFCC = ("mfcc", "mfcc_std")
 
 
@@ -45,6 +47,8 @@ class LabelledTracks:
     """Genres of the run's genre set that have enough tracks, in its order."""
     descriptors: F64
     """[N, D] all columns of table `track_descriptors`."""
+    embeddings: F64
+    """[N, E] embeddings of the pretrained network; E is 0 if there is none."""
     mfcc: F64
     """[N, 40] its MFCC alone: means and standard deviations."""
     clips: dict[str, Clips]
@@ -52,7 +56,14 @@ class LabelledTracks:
     left_out: dict[str, int]
     """Number of labelled tracks of each genre that has too few."""
     producer_versions: tuple[str, ...] = ()
-    """Versions of the programs that computed clips and descriptors."""
+    """Versions of the programs that computed clips, descriptors and embeddings."""
+
+    def features(self, name: FeatureSet) -> F64:
+        """Return the features [N, D] of a set; D is 0 without embeddings, except of descriptors."""
+        if name == "both":
+            n = len(self.tracks)
+            return np.hstack([self.descriptors, self.embeddings]) if self.embeddings.shape[1] else np.empty((n, 0))
+        return self.descriptors if name == "descriptors" else self.embeddings
 
 
 def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTracks:
@@ -65,7 +76,9 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
         .where("label_genre IS NOT NULL")
         .select("track_id", F.col("label_genre").alias("genre"))
     )
-    described = labels.join(ctx.read_required("track_descriptors"), "track_id").orderBy("track_id")
+    features: FeatureSet = "both" if ctx.rows_of("track_embeddings") else "descriptors"
+    rows_of_features = build_features(ctx.read_required("track_descriptors"), ctx.read("track_embeddings"), features)
+    described = labels.join(rows_of_features, "track_id").orderBy("track_id")
     rows = _drop_duplicate_audio(collect_arrow(described, ROW_BYTES, "tracks with descriptors"))
     counts = {genre: rows["genre"].to_pylist().count(genre) for genre in ctx.genres.genres}
     genres = tuple(genre for genre, count in counts.items() if count >= min_tracks)
@@ -77,12 +90,13 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
         )
     rows = rows.filter(pa.compute.is_in(rows["genre"], pa.array(genres)))
     tracks = np.array(rows["track_id"].to_pylist())
-    versions = {row[0] for name in AUDIO_TABLES for row in _producer_versions(ctx, name)}
+    versions = {row[0] for name in ("track_clips", *AUDIO_TABLES) for row in _producer_versions(ctx, name)}
     return LabelledTracks(
         tracks,
         np.array([genres.index(genre) for genre in rows["genre"].to_pylist()]),
         genres,
-        matrix(rows, NAMES),
+        matrix(rows, COLUMNS["descriptors"]),
+        matrix(rows, COLUMNS["embeddings"]) if features == "both" else np.empty((len(tracks), 0)),
         matrix(rows, MFCC),
         {preset: _read_clips(ctx, preset, tracks) for preset in presets},
         {genre: count for genre, count in counts.items() if 0 < count < min_tracks},
@@ -91,7 +105,7 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
 
 
 def _producer_versions(ctx: JobContext, name: str) -> list[Row]:
-    return ctx.read_required(name).select("producer_version").distinct().collect()
+    return ctx.read(name).select("producer_version").distinct().collect()
 
 
 def _drop_duplicate_audio(rows: pa.Table) -> pa.Table:

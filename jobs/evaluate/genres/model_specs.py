@@ -12,6 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from jobs.evaluate.genres.data import LabelledTracks
+from jobs.lake.adapters.audio_features import FEATURE_SETS
+from jobs.lake.feature_sets import FeatureSet
 from models import genre_logreg
 from models.clip_network import predict
 from models.clip_training import train
@@ -78,6 +80,8 @@ class GenreModelSpec:
     """False: the model returns one-hot predictions."""
     preset: str = ""
     """Preset of its clips; empty: it uses no clips."""
+    needs_embeddings: bool = False
+    """It is left out if no pretrained network has computed embeddings."""
 
 
 def _prior(fold: Fold) -> F64:
@@ -109,11 +113,19 @@ def _fit_logreg(fold: Fold, features: F64, config: GenreLogRegConfig) -> F64:
     return model.predict(features[fold.test])
 
 
-def _logreg(fold: Fold) -> F64:
-    return _fit_logreg(fold, fold.data.descriptors, GenreLogRegConfig())
+def _logreg(features: FeatureSet) -> Callable[[Fold], F64]:
+    return lambda fold: _fit_logreg(fold, fold.data.features(features), GenreLogRegConfig())
 
 
-def _logreg_embedding(name: str, preset: str) -> Callable[[Fold], F64]:
+def _default(fold: Fold) -> F64:
+    """Choose the features in cross-validation on the training tracks, as the job genre_train does."""
+    matrices: dict[FeatureSet, F64] = {name: values for name in FEATURE_SETS if (values := fold.data.features(name)).shape[1]}
+    training = {name: values[fold.train] for name, values in matrices.items()}
+    model, best = genre_logreg.fit_best(training, fold.targets, fold.data.tracks[fold.train], GenreLogRegConfig())
+    return np.asarray(model.predict(matrices[best][fold.test]))
+
+
+def _logreg_network_embedding(name: str, preset: str) -> Callable[[Fold], F64]:
     # a network's embedding overfits its own training tracks, so that the regression needs more regularization
     return lambda fold: _fit_logreg(fold, fold.network(name, preset).embeddings, GenreLogRegConfig(regularization=10.0))
 
@@ -123,7 +135,7 @@ def _network(name: str, preset: str) -> Callable[[Fold], F64]:
 
 
 def _logreg_and_network(name: str, preset: str) -> Callable[[Fold], F64]:
-    return lambda fold: geometric_mean(_logreg(fold), _network(name, preset)(fold))
+    return lambda fold: geometric_mean(_logreg("descriptors")(fold), _network(name, preset)(fold))
 
 
 def geometric_mean(*probabilities: F64) -> F64:
@@ -137,14 +149,21 @@ GENRE_MODEL_SPECS = (
     GenreModelSpec("prior", "genre frequencies", _prior),
     GenreModelSpec("mfcc_svm", "MFCC + SVM (scikit-learn)", _mfcc_svm, is_probabilistic=False),
     GenreModelSpec("logistic", "logistic regression, all descriptors (scikit-learn)", _logistic),
-    GenreModelSpec("logreg", "calibrated logistic regression on all descriptors", _logreg),
+    GenreModelSpec("logreg", "calibrated logistic regression on descriptors", _logreg("descriptors")),
+    GenreModelSpec(
+        "logreg_embeddings", "calibrated logistic regression on embeddings", _logreg("embeddings"), needs_embeddings=True
+    ),
+    GenreModelSpec(
+        "logreg_both", "calibrated logistic regression on descriptors and embeddings", _logreg("both"), needs_embeddings=True
+    ),
+    GenreModelSpec("default", "calibrated logistic regression, features chosen in the folds", _default),
     GenreModelSpec("genre_cnn", "PMRS's CNN", _network("genre_cnn", SHORT), preset=SHORT),
     GenreModelSpec("genre_cnn_30s", "PMRS's CNN", _network("genre_cnn", LONG), preset=LONG),
     GenreModelSpec("short_chunk", "short-chunk CNN", _network("short_chunk", SHORT), preset=SHORT),
     GenreModelSpec(
-        "logreg_embedding",
+        "logreg_short_chunk",
         "calibrated logistic regression on the short-chunk CNN's embedding",
-        _logreg_embedding("short_chunk", SHORT),
+        _logreg_network_embedding("short_chunk", SHORT),
         preset=SHORT,
     ),
     GenreModelSpec(

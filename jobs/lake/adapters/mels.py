@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.lake.content_keys import KEY
+from models.types import F32
 
 MEL_BYTES = 599 * 128 * 2
 """Size of a clip."""
@@ -17,6 +18,11 @@ def to_mels(mels: pa.ChunkedArray) -> NDArray[np.float16]:
     if not len(mels):
         return np.empty((0, 599, 128), np.float16)
     return np.stack([np.frombuffer(value, np.float16).reshape(599, 128) for value in mels.to_pylist()])
+
+
+def to_mel(value: bytes, n_mels: int) -> F32:
+    """Return one clip [frames, n_mels] of any length."""
+    return np.frombuffer(value, np.float16).reshape(-1, n_mels).astype(np.float32)
 
 
 def build_clips(mel: DataFrame, track_clips: DataFrame, preset: str) -> DataFrame:

@@ -43,11 +43,11 @@ MEL = define_table(
     ("content_hash", "producer_version", "preset", "clip"),
     CONTENT,
     PRODUCER_VERSION,
-    field("preset", STRING, "pmrs-4s or spotify-30s (models/mel_presets.py)"),
+    field("preset", STRING, "pmrs-4s, spotify-30s or musicnn (models/mel_presets.py)"),
     field("clip", INT, "0-based position of the clip in the file"),
     field("start", DOUBLE, "start of the clip in the file, s"),
-    field("tiled", BOOLEAN, "True if the audio is shorter than the preset's clip and was repeated"),
-    field("mel", BYTES, "599 frames x 128 mel bins, float16, row-major; log-compressed power"),
+    field("tiled", BOOLEAN, "True if the audio is shorter than the preset's shortest clip and was repeated"),
+    field("mel", BYTES, "frames x mel bins, float16, row-major; log-compressed power; 599 x 128, of musicnn at most 1876 x 96"),
 )
 TRACK_CLIPS = define_table(
     "track_clips",
@@ -109,6 +109,33 @@ TRACK_DESCRIPTORS = define_table(
     *NUMBERS,
     *VECTORS,
 )
+EMBEDDINGS = (
+    field("patches", INT, "number of patches of 3 s that the network took"),
+    field("embedding", FLOAT_ARRAY, "mean over the patches of the penultimate layer, 200 numbers, unitless"),
+    field("embedding_max", FLOAT_ARRAY, "maximum over the patches of the penultimate layer, 200 numbers, unitless"),
+    field("tags", FLOAT_ARRAY, "mean over the patches of each tag's probability, in the order of the network's card"),
+    field("tags_max", FLOAT_ARRAY, "maximum over the patches of each tag's probability"),
+    field("taggram", FLOAT_ARRAY, "probabilities of all tags of the first patch, of the second, and so on"),
+)
+AUDIO_EMBEDDINGS = define_table(
+    "audio_embeddings",
+    "audio content with the outputs of the pretrained network (models/musicnn.py), once for all nights",
+    "embeddings",
+    ("content_hash", "producer_version"),
+    CONTENT,
+    PRODUCER_VERSION,
+    *EMBEDDINGS,
+)
+TRACK_EMBEDDINGS = define_table(
+    "track_embeddings",
+    "track with the outputs of the pretrained network for its audio",
+    "embeddings",
+    ("track_id",),
+    TRACK,
+    CONTENT,
+    PRODUCER_VERSION,
+    *EMBEDDINGS,
+)
 AUDIO_SCORES = define_table(
     "audio_scores",
     "genre probabilities of an audio content (of a network: means over its clips), once for all nights",
@@ -141,8 +168,11 @@ TRACK_GENRES = define_table(
     TRACK,
     nullable_field("genre", STRING, "most probable genre; null if unknown"),
     field("confidence", DOUBLE, "probability of that genre, 0 to 1; 0 if unknown"),
-    field("probabilities", ArrayType(DOUBLE), "P(g|track) in the order of the genre set; empty if unknown"),
-    field("source", STRING, "source of the genre: audio_model (the genre model), label, terms or none"),
+    field(
+        "probabilities", ArrayType(DOUBLE),
+        "P(g|track) in the order of the genre set; empty if unknown; the sum is below 1 if the source is audio_tags",
+    ),
+    field("source", STRING, "source of the genre: audio_model (the genre model), label, terms, audio_tags or none"),
     nullable_field("model", STRING, "digest of the genre model if the source is audio_model"),
 )
 TABLES = (
@@ -151,6 +181,8 @@ TABLES = (
     TRACK_CLIPS,
     AUDIO_DESCRIPTORS,
     TRACK_DESCRIPTORS,
+    AUDIO_EMBEDDINGS,
+    TRACK_EMBEDDINGS,
     AUDIO_SCORES,
     GENRE_SCORES,
     TRACK_GENRES,

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.lake.files import FileStore
 from jobs.log import logger
+from jobs.process_identity import process_identity
 
 LOG = logger(__name__)
 STAGING_FOLDER = "stage"
@@ -19,7 +20,7 @@ An ingest takes minutes or hours and writes all the time. On the same machine th
 
 def claim_folder(store: FileStore, folder: str) -> None:
     """Record in a folder below STAGING_FOLDER which process fills it. Several may run at once, one per night."""
-    store.write_json(f"{folder}/{OWNER_FILE}", _process(os.getpid()))
+    store.write_json(f"{folder}/{OWNER_FILE}", process_identity(os.getpid()))
 
 
 def remove_orphans(store: FileStore) -> int:
@@ -35,7 +36,7 @@ def remove_orphans(store: FileStore) -> int:
 
 def _is_orphan(store: FileStore, folder: str) -> bool:
     owner = _owner(store, folder)
-    process = _process(owner.get("pid", 0))
+    process = process_identity(owner.get("pid", 0))
     if owner.get("machine") == process["machine"]:
         return owner != process
     changed = [file.changed for file in store.walk(folder)]
@@ -48,27 +49,3 @@ def _owner(store: FileStore, folder: str) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError):
         return {}
     return owner if isinstance(owner, dict) else {}
-
-
-def _process(pid: int) -> dict[str, Any]:
-    """Identify a process of this machine uniquely over time; `began` is null where it is not alive.
-
-    `machine`: the boot id and the PID namespace (containers have process numbers of their own).
-    """
-    try:
-        boot = _text("/proc/sys/kernel/random/boot_id").strip()
-        machine = f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return {"machine": os.urandom(8).hex(), "pid": pid, "began": None}
-    try:
-        # not psutil's create_time: it is derived from the system clock, which may be set between two reads
-        # after the process name, which may hold any character: the state, and as the 20th field the start time in ticks
-        state, *others = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    except OSError:
-        state, others = "X", []
-    return {"machine": machine, "pid": pid, "began": None if state in "ZX" else others[18]}
-
-
-def _text(path: str) -> str:
-    with open(path) as stream:
-        return stream.read()
