@@ -4,6 +4,7 @@ Its checkpoint is converted to safetensors once. The package is optional: if it 
 the night continues with the network that is registered, or without embeddings.
 """
 
+import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -97,6 +98,6 @@ def register(models: ModelRegistry, name: str, network: NetworkName, checkpoint:
     card = {
         "method": "musicnn (Pons and Serra 2019), trained by its authors; converted from the package musicnn 0.1.0",
         "network": network, "tags": list(TAGS[network]), "preset": "musicnn", "source_digest": checkpoint.digest,
-        "license": "ISC",
+        "license": "ISC", "registered_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     return models.register(name, weights, card)

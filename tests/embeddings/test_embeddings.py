@@ -14,11 +14,13 @@ from pyspark.sql import DataFrame
 
 from jobs.audio import mel
 from jobs.audio.config import MelConfig
+from jobs.cli.models import print_models
 from jobs.context import JobContext, Night
 from jobs.embeddings import embeddings, pretrained
 from jobs.embeddings.config import EmbeddingsConfig
 from jobs.job_config import JobConfig, NoSettings
 from jobs.lake.partitions import Partitions
+from jobs.report.cards import folder_of, write_pages
 from jobs.training.pretrained import network_tags
 from models import musicnn
 from models.musicnn_tags import TAGS
@@ -169,6 +171,18 @@ def test_a_flipped_byte_in_the_package_is_named_and_registers_nothing(
     assert len(log) == 1
     assert message in log[0]
     assert log[0].endswith(f"{pretrained.REMEDY}. Until then tracks have no embeddings.")
+
+
+def test_registered_network_is_listed_and_has_a_page(ingested: Ingested, capsys: pytest.CaptureFixture[str]) -> None:
+    night = ingested({})
+    register(night)
+    card = night.models.card("msd_musicnn")
+    assert card is not None
+    print_models([{**card, "live": True, "state": "live", "page": "cards/one.html"}])
+    assert "musicnn" in capsys.readouterr().out
+    write_pages(night.settings, night.sources.name, night.models)
+    page = next(folder_of(night.settings, night.sources.name).glob("*.html")).read_text()
+    assert "Pons and Serra 2019" in page
 
 
 def test_damaged_registered_weights_are_converted_again(ingested: Ingested) -> None:
