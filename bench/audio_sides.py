@@ -38,7 +38,7 @@ from jobs.genre.model import GenreModel
 from jobs.lake.model_registry import RegisteredModel
 from jobs.settings import Settings
 from jobs.spark import rows_per_batch, session
-from models import musicnn
+from models import musicnn, tensorflow_checkpoint
 from models.clip_network import predict
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.genre_networks import make_config, to_bytes, to_card
@@ -118,7 +118,7 @@ def mel_musicnn_librosa() -> dict[str, float]:
 def musicnn_network() -> musicnn.Musicnn:
     """Return the network of the installed package."""
     checkpoint = read_checkpoint(package_folder(), "MSD_musicnn")
-    return musicnn.from_checkpoint(checkpoint.index, checkpoint.data)
+    return musicnn.from_tensors(tensorflow_checkpoint.read_checkpoint(checkpoint.index, checkpoint.data))
 
 
 def musicnn_files() -> dict[str, float]:

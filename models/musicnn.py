@@ -1,20 +1,16 @@
 """musicnn: a network trained to tag the audio of the Million Song Dataset (Pons and Serra 2019, arXiv:1909.06654).
 
 The weights are in the package `musicnn` 0.1.0 (licence ISC), as TensorFlow checkpoints: trained on the Million Song Dataset
-(MSD) or on MagnaTagATune (MTT), 50 tags each. This module reads a checkpoint without TensorFlow, and computes tags and vectors
-of a clip from its log-mel spectrogram (preset "musicnn" of models/mel_presets.py).
+(MSD) or on MagnaTagATune (MTT), 50 tags each. models/tensorflow_checkpoint.py reads them without TensorFlow.
+This module computes tags and vectors of a clip from its log-mel spectrogram (preset "musicnn" of models/mel_presets.py).
 
 Letters of the shapes: P patches of T = 187 frames (3 s) and F = 96 mel bins; N frames of a clip; W windows of 7 frames.
 """
 
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -66,7 +62,7 @@ class Musicnn(nn.Module):
     """
 
     def __init__(self) -> None:
-        """Make the network with zero weights; `from_bytes` and `from_checkpoint` load real ones."""
+        """Make the network with zero weights; `from_bytes` and `from_tensors` load real ones."""
         super().__init__()
         n_front = 2 * N_TIMBRE + 3 * N_TEMPO
         self.input_scale, self.input_shift = nn.Parameter(torch.ones(1)), nn.Parameter(torch.zeros(1))
@@ -175,23 +171,22 @@ def from_bytes(blob: bytes) -> Musicnn:
     return model.eval().requires_grad_(False)
 
 
-def from_checkpoint(index: bytes, data: bytes) -> Musicnn:
-    """Return the network of a checkpoint's two files. Raises CheckpointError if they are damaged or of another network."""
-    arrays = read_checkpoint(index, data)
+def from_tensors(tensors: dict[str, F32]) -> Musicnn:
+    """Return the network of a checkpoint's tensors, ready for inference. Raises ValueError for those of another network."""
     try:
-        return _from_arrays(arrays)
+        return _convert(tensors)
     except KeyError as error:
-        raise CheckpointError(f"the checkpoint has no tensor {error}") from None
+        raise ValueError(f"the checkpoint has no tensor {error}") from None
     except (RuntimeError, IndexError):
-        raise CheckpointError("the checkpoint's tensors are of another network than musicnn") from None
+        raise ValueError("the checkpoint's tensors are of another network than musicnn") from None
 
 
-def _from_arrays(arrays: dict[str, F32]) -> Musicnn:
+def _convert(tensors: dict[str, F32]) -> Musicnn:
     """Convert TensorFlow's layout: kernels are [time, pitch, in, out], norms have a mean, a variance, a gamma and a beta."""
     model = Musicnn()
 
     def numbered(name: str, number: int, part: str) -> Tensor:
-        return torch.from_numpy(arrays[f"{name}_{number}/{part}" if number else f"{name}/{part}"].copy())
+        return torch.from_numpy(tensors[f"{name}_{number}/{part}" if number else f"{name}/{part}"].copy())
 
     def norm(number: int) -> tuple[Tensor, Tensor]:
         gamma, beta, mean, variance = (
@@ -224,124 +219,3 @@ def _from_arrays(arrays: dict[str, F32]) -> Musicnn:
         state[f"{name}.bias"] = numbered("dense", number, "bias")
     model.load_state_dict({name: value.contiguous() for name, value in state.items()})
     return model.eval().requires_grad_(False)
-
-
-# A checkpoint of TensorFlow ("TensorBundle"): the index is an uncompressed LevelDB table from a tensor's name to a protobuf
-# message BundleEntryProto, with the position of its bytes in the data file, and their CRC.
-
-MAGIC = 0xDB4775248B80FB57
-FOOTER, TRAILER = 48, 5
-"""Bytes: two block handles and the magic number at the end of a table; compression and CRC after each of its blocks."""
-FLOAT32 = 1
-CRC_MASK_DELTA = 0xA282EAD8
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is damaged, or of another network."""
-
-
-def read_checkpoint(index: bytes, data: bytes) -> dict[str, F32]:
-    """Return the float32 tensors of a checkpoint by name, without the optimizer's. Raises CheckpointError if it is damaged."""
-    try:
-        entries = dict(_table_entries(index))
-        return {
-            name.decode(): _tensor(name.decode(), entry, data)
-            for name, entry in entries.items()
-            if name and b"Adam" not in name and dict(_message(entry)).get(1) == FLOAT32
-        }
-    except (IndexError, KeyError, ValueError, struct.error) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"the checkpoint's index is damaged: {error}") from None
-
-
-def _tensor(name: str, entry: bytes, data: bytes) -> F32:
-    fields = list(_message(entry))
-    values = dict(fields)
-    dims = [dict(_message(dim)).get(1, 0) for number, value in fields if number == 2 for _, dim in _message(bytes(value))]
-    offset, size = int(values.get(4, 0)), int(values.get(5, 0))
-    content = data[offset : offset + size]
-    if len(content) != size or _masked_crc(content) != values[6]:
-        raise CheckpointError(f"the tensor {name} is damaged: its CRC is not that of the index")
-    return np.frombuffer(content, "<f4").reshape([int(dim) for dim in dims])
-
-
-def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield key and value of all entries of a LevelDB table."""
-    if len(table) < FOOTER or int.from_bytes(table[-8:], "little") != MAGIC:
-        raise CheckpointError("the checkpoint's index is damaged: it does not end with the magic number of a table")
-    handles, position = [], len(table) - FOOTER
-    for _ in range(4):
-        value, position = _varint(table, position)
-        handles.append(value)
-    for _, handle in _block_entries(table, handles[2], handles[3]):
-        offset, end = _varint(handle, 0)
-        yield from _block_entries(table, offset, _varint(handle, end)[0])
-
-
-def _block_entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield key and value of a block's entries; a key shares a prefix with the one before it."""
-    block, stored_crc = table[offset : offset + size + 1], table[offset + size + 1 : offset + size + TRAILER]
-    if len(stored_crc) != 4 or _masked_crc(block) != int.from_bytes(stored_crc, "little"):
-        raise CheckpointError("the checkpoint's index is damaged: the CRC of a block is wrong")
-    end = size - 4 - 4 * int.from_bytes(block[size - 4 : size], "little")
-    key, position = b"", 0
-    while position < end:
-        shared, position = _varint(block, position)
-        unshared, position = _varint(block, position)
-        length, position = _varint(block, position)
-        key = key[:shared] + block[position : position + unshared]
-        position += unshared
-        yield key, block[position : position + length]
-        position += length
-
-
-def _message(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield number and value of a protobuf message's fields: integers, or bytes of an inner message."""
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        value: Any
-        if tag & 7 == 0:
-            value, position = _varint(message, position)
-        elif tag & 7 == 2:
-            length, position = _varint(message, position)
-            value, position = message[position : position + length], position + length
-        elif tag & 7 == 5:
-            value, position = struct.unpack_from("<I", message, position)[0], position + 4
-        else:
-            raise CheckpointError(f"the checkpoint's index is damaged: a field has the unknown type {tag & 7}")
-        yield tag >> 3, value
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Return the integer at a position, seven bits a byte, and the position after it."""
-    value = shift = 0
-    while True:
-        byte = data[position]
-        value, shift, position = value | (byte & 127) << shift, shift + 7, position + 1
-        if byte < 128:
-            return value, position
-
-
-def _masked_crc(content: bytes) -> int:
-    """Return TensorFlow's masked CRC-32C (Castagnoli)."""
-    crc = _crc32c(np.frombuffer(content, np.uint8), CRC_TABLE)
-    return ((crc >> 15 | crc << 17) + CRC_MASK_DELTA) & 0xFFFFFFFF
-
-
-def _crc_table() -> NDArray[np.uint32]:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, table >> 1 ^ 0x82F63B78, table >> 1).astype(np.uint32)
-    return table
-
-
-CRC_TABLE = _crc_table()
-
-
-def _crc32c(content: NDArray[np.uint8], table: NDArray[np.uint32]) -> int:
-    crc, lookup = 0xFFFFFFFF, table.tolist()
-    for byte in content.tobytes():
-        crc = lookup[(crc ^ byte) & 255] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF

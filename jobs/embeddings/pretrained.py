@@ -16,6 +16,7 @@ from jobs.errors import LakeError, SourceError
 from jobs.lake.model_registry import ModelRegistry, RegisteredModel
 from jobs.log import logger
 from jobs.training.pretrained import registry_name
+from models import tensorflow_checkpoint
 from models.musicnn_tags import TAGS, NetworkName
 
 LOG = logger(__name__)
@@ -89,11 +90,11 @@ def _live(models: ModelRegistry, name: str) -> RegisteredModel | None:
 
 def register(models: ModelRegistry, name: str, network: NetworkName, checkpoint: Checkpoint) -> str:
     """Convert and register the weights; return their digest. Raises SourceError for a damaged checkpoint."""
-    from models.musicnn import CheckpointError, from_checkpoint, to_bytes  # torch: only for a conversion
+    from models import musicnn  # torch: only for a conversion
 
     try:
-        weights = to_bytes(from_checkpoint(checkpoint.index, checkpoint.data))
-    except CheckpointError as error:
+        weights = musicnn.to_bytes(musicnn.from_tensors(tensorflow_checkpoint.read_checkpoint(checkpoint.index, checkpoint.data)))
+    except ValueError as error:
         raise SourceError(f"The weights of {network} in the package {PACKAGE} are damaged: {error}; {REMEDY}.") from None
     card = {
         "method": "musicnn (Pons and Serra 2019), trained by its authors; converted from the package musicnn 0.1.0",

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from models import musicnn
-from models.musicnn import CheckpointError, Musicnn
+from models.musicnn import Musicnn
 from models.musicnn_tags import BASE_RATES, TAGS, NetworkName
+from models.tensorflow_checkpoint import CheckpointError, read_checkpoint
 
 GOLDEN = {
     "MSD_musicnn": (
@@ -39,7 +40,7 @@ def checkpoint(name: NetworkName) -> tuple[bytes, bytes]:
 
 @cache
 def network(name: NetworkName = "MSD_musicnn") -> Musicnn:
-    return musicnn.from_checkpoint(*checkpoint(name))
+    return musicnn.from_tensors(read_checkpoint(*checkpoint(name)))
 
 
 def golden_patches() -> Tensor:
@@ -101,15 +102,16 @@ def flipped(content: bytes, position: int) -> bytes:
 )
 def test_a_damaged_checkpoint_raises(damage: Callable[[bytes, bytes], tuple[bytes, bytes]], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        musicnn.from_checkpoint(*damage(*checkpoint("MSD_musicnn")))
+        read_checkpoint(*damage(*checkpoint("MSD_musicnn")))
 
 
 def test_a_checkpoint_of_another_network_raises() -> None:
     spec = find_spec("musicnn")
     assert spec is not None
     folder = Path(next(iter(spec.submodule_search_locations or []))) / "MSD_vgg"
-    with pytest.raises(CheckpointError, match=r"another network|has no tensor"):
-        musicnn.from_checkpoint((folder / ".index").read_bytes(), (folder / ".data-00000-of-00001").read_bytes())
+    tensors = read_checkpoint((folder / ".index").read_bytes(), (folder / ".data-00000-of-00001").read_bytes())
+    with pytest.raises(ValueError, match=r"another network|has no tensor"):
+        musicnn.from_tensors(tensors)
 
 
 def test_every_tag_is_listed_once() -> None:
