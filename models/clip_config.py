@@ -1,25 +1,11 @@
-"""Settings of the networks on log-mel clips, and of their training."""
+"""Settings of the training of networks on log-mel clips, and of a network with its training."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from models.data.clips import AugmentConfig
+from models.clip_network import ClipNetworkConfig
 from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS, VAL_SHARE
 from models.training.loop import TrainConfig
-from models.training.targets import Task
-
-
-@dataclass(frozen=True)
-class ClipNetworkConfig:
-    """Input and output of a network; subclasses add its shape."""
-
-    n_outputs: int = 7  # genres, or factors
-    task: Task = "multiclass"
-    n_side_features: int = 0  # numbers per clip besides its sound, concatenated before the output layer
-    n_mels: int = 128
-    frames: int = 599
-    # the network itself changes its normalized input in training mode
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,29 @@
-"""Base class of the networks on log-mel clips: normalization, augmentation, activation, prediction."""
+"""Base class of the networks on log-mel clips and of their settings: normalization, augmentation, activation, prediction."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clip_config import ClipNetworkConfig
-from models.data.clips import augment
+from models.data.clips import AugmentConfig, augment
+from models.training.targets import Task
 from models.types import F16, F32
+
+
+@dataclass(frozen=True)
+class ClipNetworkConfig:
+    """Input and output of a network; subclasses add its shape."""
+
+    n_outputs: int = 7  # genres, or factors
+    task: Task = "multiclass"
+    n_side_features: int = 0  # numbers per clip besides its sound, concatenated before the output layer
+    n_mels: int = 128
+    frames: int = 599
+    # the network itself changes its normalized input in training mode
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 class ClipNetwork(nn.Module, ABC):

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clip_config import ClipNetworkConfig
-from models.clip_network import ClipNetwork
+from models.clip_network import ClipNetwork, ClipNetworkConfig
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from models.clip_config import ClipModelConfig, ClipNetworkConfig, ClipTrainConfig
-from models.clip_network import ClipNetwork
+from models.clip_config import ClipModelConfig, ClipTrainConfig
+from models.clip_network import ClipNetwork, ClipNetworkConfig
 from models.data.clips import AugmentConfig
 from models.genre_cnn import GenreCNN, GenreCNNConfig
 from models.short_chunk import ShortChunkCNN, ShortChunkConfig

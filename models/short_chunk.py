@@ -12,8 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.clip_config import ClipNetworkConfig
-from models.clip_network import ClipNetwork
+from models.clip_network import ClipNetwork, ClipNetworkConfig
 
 
 @dataclass(frozen=True)

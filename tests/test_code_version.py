@@ -101,10 +101,11 @@ def test_no_job_depends_on_commands(project: Path) -> None:
             {"jobs.audio.clip_positions", "jobs.audio.decode", "models.mel", "models.mel_presets", "models.types"},
         ),
         ("jobs.embeddings.clip_embedding", {"models.musicnn", "models.types"}),
+        ("models.genre_cnn", {"models.clip_network", "models.data.clips", "models.training.targets", "models.types"}),
     ],
 )
 def test_caches_of_audio_depend_on_the_program_that_computes_the_rows_alone(module: str, imported: set[str]) -> None:
-    """Another module here would decode a whole catalogue again after each change of it."""
+    """Another module here would decode, embed or score a whole catalogue again after each change of it."""
     from jobs.code_version import _closure
     from jobs.settings import REPOSITORY
 
