@@ -140,11 +140,15 @@ class JobContext:
         self.record(config_input(job), config_json(config))
         return config
 
+    def record_table(self, name: str, partitions: Partitions = Partitions.DATE) -> None:
+        """Record the digest of a table's rows as of the night as an input, without reading them."""
+        digest = self.night.lake.digest_of(name, partitions, self.night.date.isoformat())
+        self.record(table_input(name, partitions), digest)
+
     def read(self, name: str, partitions: Partitions = Partitions.DATE) -> DataFrame:
         """Return rows of a table as of the night, and record their digest as an input."""
-        date = self.night.date.isoformat()
-        self.record(table_input(name, partitions), self.night.lake.digest_of(name, partitions, date))
-        return self.night.lake.read(self.spark, name, partitions, date)
+        self.record_table(name, partitions)
+        return self.night.lake.read(self.spark, name, partitions, self.night.date.isoformat())
 
     def read_with_pending(self, name: str, partitions: Partitions = Partitions.DATE) -> DataFrame:
         """Return the rows of `read` and the rows that this job has written to parts of the table but not committed."""

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from jobs.mongo.names import RECOMMENDATIONS
 from jobs.publish import artist_collections
 from jobs.publish.documents import strings, track_details
+from jobs.training.pretrained import TOP_TAGS
 
 ITEM_FIELDS = ("rank", "track_id", "title", "artist", "genre", "score", "source", "tier", "why")
 
@@ -46,9 +47,6 @@ VALIDATORS: dict[str, dict[str, Any]] = {
     },
     **artist_collections.VALIDATORS,
 }
-
-TOP_TAGS = 8
-"""Tags per track in `classified_music`: of 50 the ones that a listener would name."""
 
 INDEXES: dict[str, list[IndexModel]] = {
     RECOMMENDATIONS: [

@@ -11,9 +11,9 @@ from jobs.plots import STYLE, WIDTH, to_svg
 from jobs.report.facts import Row
 from models.mel import COMPRESSION, hz_to_mel, mel_to_hz
 from models.mel_presets import PRESETS, MelPreset
+from models.musicnn import PATCH
 
 TAGGRAM_TAGS = 12
-PATCH_FRAMES = 187
 MIN_DB = -80.0
 """Relative to the loudest point; quieter points are plotted as silence."""
 TICKS = (60, 125, 250, 500, 1_000, 2_000, 4_000, 8_000)
@@ -66,7 +66,7 @@ def plot_taggram(probabilities: NDArray[np.float64], tags: tuple[str, ...], star
     with plt.rc_context({**STYLE, "axes.spines.top": True, "axes.spines.right": True}):
         figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.24 * len(rows)), layout="constrained")
         # a patch is drawn around its middle, as wide as the hop
-        middle_s = PATCH_FRAMES / 2 * hop_s / hop
+        middle_s = PATCH / 2 * hop_s / hop
         edges = start_s + middle_s + (np.arange(len(probabilities) + 1) - 0.5) * hop_s
         mesh = axes.pcolormesh(
             edges, np.arange(len(rows) + 1), probabilities[:, rows].T, cmap="Blues", vmin=0, vmax=1, rasterized=True,

@@ -19,7 +19,7 @@ from jobs.report import genre, sound
 from jobs.report.facts import Row, rows_of
 from jobs.report.page import FILTERS, Bar, Chart, percent
 from jobs.report.templates import templates
-from jobs.training.pretrained import network_tags
+from jobs.training.pretrained import TOP_TAGS, network_tags, patch_hop
 
 DEFAULT_PRESET = "pmrs-4s"
 """Preset of the spectrogram if no model defines one: it has a fine time resolution."""
@@ -70,8 +70,10 @@ class TrackDetails:
     """Tags of the pretrained network."""
     embeddings: Row | None
     """Its row of `track_embeddings`; None: no network has computed its tags."""
-    embedding_clip: Row | None
-    """`start` of the clip whose tags these are, s, and `hop`, frames from patch to patch."""
+    embedding_start: float | None
+    """Start of the clip whose tags these are, s; None without tags."""
+    patch_hop: int
+    """Frames from the start of a patch to the next; 0 without tags."""
     quantiles: dict[str, float]
     """By descriptor: share of the tracks with audio that have a smaller value."""
 
@@ -98,7 +100,7 @@ def read_details(ctx: JobContext, track_id: str) -> TrackDetails:
         card=card, clips=clips, audio_error=None if clips else _read_audio_error(ctx, track),
         mels=_read_mels(ctx, clips, (card or {}).get("preset") or DEFAULT_PRESET) if clips else [],
         descriptors=descriptors, tags=network_tags(ctx), embeddings=embeddings,
-        embedding_clip=_embedding_clip(ctx, clips) if clips and embeddings else None,
+        embedding_start=_embedding_start(ctx, clips) if clips and embeddings else None, patch_hop=patch_hop(ctx),
         quantiles=_quantiles(ctx.read("track_descriptors"), descriptors) if descriptors else {},
     )  # fmt: skip
 
@@ -147,10 +149,11 @@ def _read_mels(ctx: JobContext, clips: Row, preset: str) -> list[Row]:
     )
 
 
-def _embedding_clip(ctx: JobContext, clips: Row) -> Row | None:
+def _embedding_start(ctx: JobContext, clips: Row) -> float | None:
     content, producer = (F.col(name) == clips[name] for name in KEY)
     stored = ctx.read("mel", Partitions.CACHE).where(content & producer & (F.col("preset") == "musicnn"))
-    return _first_row(stored.select("start", F.lit(ctx.config_of("embeddings").hop).alias("hop")))
+    first = _first_row(stored.select("start"))
+    return first["start"] if first else None
 
 
 def _quantiles(all_tracks: DataFrame, descriptors: Row) -> dict[str, float]:
@@ -173,20 +176,20 @@ def render(details: TrackDetails) -> str:
     )  # fmt: skip
 
 
-def top_tags(details: TrackDetails, n: int = 8) -> list[tuple[str, float]]:
-    """Return the `n` most probable tags of the track's audio with their probabilities; empty without tags."""
+def top_tags(details: TrackDetails) -> list[tuple[str, float]]:
+    """Return the TOP_TAGS most probable tags of the track's audio with their probabilities; empty without tags."""
     if details.embeddings is None or len(details.tags) != len(details.embeddings["tags"]):
         return []
     pairs = zip(details.tags, details.embeddings["tags"], strict=True)
-    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:n]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:TOP_TAGS]
 
 
 def taggram(details: TrackDetails) -> str:
     """Return the plot of the tags over time; empty without tags."""
-    if details.embeddings is None or details.embedding_clip is None or not top_tags(details):
+    if details.embeddings is None or details.embedding_start is None or not top_tags(details):
         return ""
     probabilities = np.reshape(details.embeddings["taggram"], (-1, len(details.tags)))
-    return sound.plot_taggram(probabilities, details.tags, details.embedding_clip["start"], details.embedding_clip["hop"])
+    return sound.plot_taggram(probabilities, details.tags, details.embedding_start, details.patch_hop)
 
 
 def probability_chart(details: TrackDetails) -> Chart:

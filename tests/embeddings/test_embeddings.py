@@ -21,7 +21,7 @@ from jobs.embeddings.config import EmbeddingsConfig
 from jobs.job_config import JobConfig, NoSettings
 from jobs.lake.partitions import Partitions
 from jobs.report.cards import folder_of, write_pages
-from jobs.training.pretrained import network_tags
+from jobs.training.pretrained import network_tags, patch_hop
 from models import musicnn
 from models.musicnn_tags import TAGS
 from tests.audio.conftest import Ingested
@@ -105,6 +105,17 @@ def test_tracks_get_the_networks_outputs_for_their_patches(run: Callable[..., Ru
     np.testing.assert_allclose(rows["long"]["tags"], probabilities.mean(0), atol=1e-4)
     np.testing.assert_allclose(rows["long"]["tags_max"], probabilities.max(0), atol=1e-4)
     np.testing.assert_allclose(np.reshape(rows["long"]["taggram"], (7, 50)), probabilities, atol=1e-4)
+
+
+def test_tags_and_hop_are_those_of_the_stored_rows(ingested: Ingested, files: dict[str, Path]) -> None:
+    night = ingested({"long": files["long"]})
+    run_job(night, mel, "mel", MelConfig(presets=("musicnn",)))
+    register(night)
+    embed(night, EmbeddingsConfig(hop=187))
+    ctx = JobContext(night, "track", NoSettings())
+    assert patch_hop(ctx) == 187
+    assert set(ctx.inputs) == {"track_embeddings|date"}
+    assert network_tags(ctx) == TAGS["MSD_musicnn"]
 
 
 def test_only_new_contents_are_embedded(

@@ -51,7 +51,7 @@ def details(**other: Any) -> TrackDetails:
         "clips": {"seconds": 30.01, "sample_rate": 22_050, "channels": 1}, "audio_error": None, "mels": [clip(), clip(number=1)],
         "descriptors": DESCRIPTORS, "quantiles": dict.fromkeys(UNITS, 0.25), "tags": ("rock", "jazz", "happy"),
         "embeddings": {"patches": 2, "tags": [0.2, 0.71, 0.04], "taggram": [0.3, 0.82, 0.0, 0.1, 0.6, 0.08]},
-        "embedding_clip": {"start": 3.0, "hop": 93},
+        "embedding_start": 3.0, "patch_hop": 93,
     }  # fmt: skip
     return TrackDetails(**{**facts, **other})
 
@@ -62,7 +62,7 @@ NO_AUDIO: dict[str, Any] = {
     "descriptors": None,
     "quantiles": {},
     "embeddings": None,
-    "embedding_clip": None,
+    "embedding_start": None,
     "predicted": None,
     "card": None,
 }
@@ -79,7 +79,7 @@ def shown(page: str) -> str:
 def test_page_has_the_most_probable_tags_and_a_taggram() -> None:
     page = render(details())
     assert "jazz 71 %, rock 20 %, happy 4.0 %." in shown(page)
-    assert page.count("<svg") == render(details(embeddings=None, embedding_clip=None)).count("<svg") + 1
+    assert page.count("<svg") == render(details(embeddings=None, embedding_start=None)).count("<svg") + 1
     assert "means over 2 patches of 3 s" in shown(page)
     assert "Tags" not in shown(render(details(**NO_AUDIO)))
 
