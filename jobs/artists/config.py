@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import PositiveInt
 
 from jobs.job_config import NonNegative, Positive
-from jobs.lake.feature_sets import FeatureSet
+from jobs.lake.feature_sets import FeatureChoice
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ArtistsConfig:
     Twice that of each other modality: with many users, it is the best evidence of similarity."""
     audio: NonNegative = 1.0
     """Weight of the audio features."""
-    audio_features: FeatureSet = "both"
+    audio_features: FeatureChoice = "both"
     """Audio features: descriptors, embeddings (of the pretrained network), or both. Of a GTZAN clip's five nearest others,
     0.48, 0.73 and 0.76 have its genre. Without embeddings, descriptors are used."""
     genre: NonNegative = 1.0

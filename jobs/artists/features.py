@@ -14,13 +14,14 @@ from jobs.artists.words import MODALITIES
 from jobs.context import JobContext
 from jobs.errors import MemoryLimitError
 from jobs.lake.adapters import texts
-from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES, build_features
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES
 from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.collect import DRIVER_BYTES, collect_arrow
 from jobs.lake.feature_sets import FeatureSet
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
+from jobs.training.audio_features import available_sets, read_features
 from models.content_factors import to_unit
 from models.modality_space import ModalitySpace, artist_means, center_normalize, concat_modalities
 from models.types import F32, I64
@@ -33,8 +34,6 @@ TERM_BYTES = 100
 """Size of an artist's term on the driver."""
 NUMBER_BYTES = 16
 """Size of a number of a track's vector: by itself, concatenated, and once more while either is computed."""
-AUDIO_DIMENSIONS: dict[FeatureSet, int] = {"descriptors": 113, "embeddings": 400, "both": 513}
-"""Numbers of a track's audio features."""
 NAMELESS = "name:"
 """Prefix of the name of an artist without an id in any source."""
 
@@ -71,8 +70,8 @@ def load_features(ctx: JobContext, config: ArtistsConfig) -> TrackFeatures | Non
     Raises MemoryLimitError if they exceed the driver's limit.
     """
     factors = ctx.read_required("item_factors")
-    audio_set: FeatureSet = config.audio_features if ctx.rows_of("track_embeddings") else "descriptors"
-    audio = build_features(ctx.read("track_descriptors"), ctx.read("track_embeddings"), audio_set)
+    audio_set = available_sets(ctx, config.audio_features)[0]
+    audio = read_features(ctx, audio_set)
     first = factors.first()
     factor_rows = collect_arrow(factors, 60 + 4 * len(first["factors"] if first else ()), "the item factors")
     # a fixed order of the sums
@@ -90,7 +89,7 @@ def load_features(ctx: JobContext, config: ArtistsConfig) -> TrackFeatures | Non
         len(first["factors"] if first else ())
         + len(ctx.genres.genres)
         + config.terms
-        + (AUDIO_DIMENSIONS[audio_set] if audio_rows.num_rows else 0)
+        + (matrix(audio_rows.slice(0, 1), COLUMNS[audio_set]).size if audio_rows.num_rows else 0)
     )
     _check_memory(details.num_rows, n_dimensions)
     text_rows, vectors = (

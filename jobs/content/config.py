@@ -1,15 +1,12 @@
 """Settings of the job `content`. This module loads without torch and Spark."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import PositiveInt
 
-from jobs.lake.feature_sets import FeatureSet
+from jobs.lake.feature_sets import FeatureChoice
 from models.defaults import NetworkName
 from models.mel_presets import ClipPresetName
-
-AUTO: Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -18,7 +15,7 @@ class ContentConfig:
 
     slots: int = 1
     """Number of cold-start items at the end of each user's overall list; 0: none. One of twenty costs little accuracy."""
-    encoder: FeatureSet | Literal["auto"] | NetworkName = AUTO
+    encoder: FeatureChoice | NetworkName = "auto"
     """Ridge regression (seconds) on descriptors, embeddings (of the pretrained network) or both; auto: the features with the
     highest cosine on validation tracks. Or a network that is trained on clips every night for some minutes: genre_cnn (the
     trunk of the paper) or short_chunk."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +14,16 @@ from jobs.content.config import ContentConfig
 from jobs.context import JobContext
 from jobs.errors import LakeError
 from jobs.lake.adapters import texts
-from jobs.lake.adapters.audio_features import COLUMNS, FEATURE_SETS, ROW_BYTES, build_features
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES
 from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.adapters.factors import factors_in
 from jobs.lake.adapters.mels import build_clips
 from jobs.lake.collect import collect_arrow
-from jobs.lake.feature_sets import FeatureSet
+from jobs.lake.feature_sets import FeatureChoice, FeatureSet
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.spark import rows_per_batch
+from jobs.training.audio_features import available_sets, read_features
 from jobs.training.clip_inference import side_features
 from jobs.training.config import BATCH_SIZE
 from models import content_factors
@@ -63,7 +65,8 @@ class Prediction:
 
 def fit_cold_start(ctx: JobContext, config: ContentConfig) -> ColdStartItems | None:
     """Fit the prediction and return the cold-start tracks; None, with the reason in the log, if none can be recommended."""
-    feature_sets = _feature_sets(ctx, config)
+    # the features explain a network's recommendations
+    feature_sets = available_sets(ctx, "auto" if config.encoder in NETWORK_NAMES else cast(FeatureChoice, config.encoder))
     described = _described(ctx, config.text, feature_sets[0])
     with_factors = described.join(ctx.read_required("item_factors"), "track_id")
     played = collect_arrow(with_factors, _row_bytes(config), "features of played tracks").sort_by("track_id")
@@ -91,23 +94,12 @@ def fit_cold_start(ctx: JobContext, config: ContentConfig) -> ColdStartItems | N
     return ColdStartItems(track_ids, played.num_rows, _unit_audio(matrix(played, columns), matrix(unplayed, columns)), factors)
 
 
-def _feature_sets(ctx: JobContext, config: ContentConfig) -> tuple[FeatureSet, ...]:
-    """Return the feature sets to compare; the first has the columns of all."""
-    has_embeddings = ctx.rows_of("track_embeddings") > 0
-    if config.encoder in ("embeddings", "both") and not has_embeddings:
-        LOG.warning("no track has embeddings: descriptors are used", encoder=config.encoder)
-    if not has_embeddings or config.encoder == "descriptors":
-        return ("descriptors",)
-    return (config.encoder,) if config.encoder in ("embeddings", "both") else FEATURE_SETS
-
-
 def _row_bytes(config: ContentConfig) -> int:
     return ROW_BYTES + (texts.ROW_BYTES if config.text else 0)
 
 
 def _described(ctx: JobContext, text: bool, features: FeatureSet) -> DataFrame:
-    rows = build_features(ctx.read("track_descriptors"), ctx.read("track_embeddings"), features)
-    described = rows.select("track_id", *COLUMNS[features])
+    described = read_features(ctx, features).select("track_id", *COLUMNS[features])
     return with_text(ctx, described) if text else described
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from jobs.errors import SourceError
-from jobs.lake.feature_sets import FeatureSet
+from jobs.lake.feature_sets import FeatureChoice
 from jobs.training.config import BATCH_SIZE, CLIPS_PER_TASK
 from models.defaults import CLIP_BATCH_SIZE, MAX_CLIPS, NETWORK_NAMES, NetworkName
 from models.mel_presets import ClipPresetName
@@ -15,23 +15,20 @@ LOGREG = "logreg"
 MODELS = (*NETWORK_NAMES, LOGREG)
 """Values of `model` under [jobs.genre_train]: the paper's network and a small modern one, both on clips
 (models/genre_networks.py), and logistic regression on features of the audio (models/genre_logreg.py)."""
-AUTO: Literal["auto"] = "auto"
 GenreModelName = NetworkName | Literal["logreg"]
-DEFAULT_MODEL: GenreModelName = "logreg"
-DEFAULT_PRESET: ClipPresetName = "pmrs-4s"
 
 
 @dataclass(frozen=True)
 class GenreTrainConfig:
     """Which model is trained, and on how much; hyper-parameters are in models/."""
 
-    model: GenreModelName = DEFAULT_MODEL
+    model: GenreModelName = "logreg"
     """logreg, genre_cnn (the paper's network) or short_chunk (MODELS). `pmrs evaluate genres` compares them; logreg is the
     most accurate on GTZAN's genres (docs/results.md)."""
-    features: FeatureSet | Literal["auto"] = AUTO
+    features: FeatureChoice = "auto"
     """Features of logreg: descriptors, embeddings (of the pretrained network), or both. auto: those with the smallest
     log loss in cross-validation on the training tracks."""
-    preset: ClipPresetName = DEFAULT_PRESET
+    preset: ClipPresetName = "pmrs-4s"
     """Mel preset of the networks. pmrs-4s: clips of the default sample and of GTZAN fill it (docs/algorithms.md)."""
     workers: int = 0
     """Processes that train a network together with Spark's TorchDistributor, one per GPU or machine. 0: the driver

@@ -14,11 +14,11 @@ from jobs.context import JobContext
 from jobs.genre.config import GenreTrainConfig
 from jobs.genre.labels import drop_rare_genres, encode_labels, labelled
 from jobs.genre.model import GenreModel, TrainedModel, validation_metrics
-from jobs.lake.adapters.audio_features import COLUMNS, FEATURE_SETS, ROW_BYTES, build_features, feature_array
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES, feature_array
 from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.collect import collect_arrow
 from jobs.lake.feature_sets import FeatureSet
-from jobs.log import logger
+from jobs.training.audio_features import available_sets, read_features
 from jobs.training.pretrained import embeddings_version
 from models import genre_logreg
 from models.data.clips import split_tracks
@@ -27,7 +27,6 @@ from models.genre_logreg import GenreLogReg, GenreLogRegConfig
 from models.training.targets import Multilabel
 from models.types import F32
 
-LOG = logger(__name__)
 TITLES: dict[FeatureSet, str] = {
     "descriptors": "descriptors of the audio",
     "embeddings": "embeddings of the pretrained network",
@@ -44,12 +43,9 @@ def training_rows(features: DataFrame, tracks: DataFrame, min_tracks: int) -> Da
 
 def fit(ctx: JobContext, config: GenreTrainConfig) -> TrainedModel | None:
     """Fit on the night's labelled tracks without those that validate. Returns None for fewer than two genres."""
-    descriptors, embeddings = ctx.read_required("track_descriptors"), ctx.read("track_embeddings")
-    has_embeddings = config.features != "descriptors" and ctx.rows_of("track_embeddings") > 0
-    if config.features in ("embeddings", "both") and not has_embeddings:
-        LOG.warning("no track has embeddings: logreg is fitted on descriptors", features=config.features)
-    rows = training_rows(build_features(descriptors, embeddings, "both" if has_embeddings else "descriptors"),
-                         ctx.read_required("tracks"), config.min_tracks)  # fmt: skip
+    feature_sets = available_sets(ctx, config.features)
+    described = read_features(ctx, feature_sets[0], required=True)
+    rows = training_rows(described, ctx.read_required("tracks"), config.min_tracks)
     table = collect_arrow(rows, ROW_BYTES, "features of labelled tracks")
     genres, truth = encode_labels(ctx.genres.genres, table["genres"].to_pylist())
     if len(genres) < 2:
@@ -57,7 +53,7 @@ def fit(ctx: JobContext, config: GenreTrainConfig) -> TrainedModel | None:
     multilabel = bool((truth.sum(1) > 1).any())
     settings, tracks = GenreLogRegConfig(multi_label=multilabel), np.array(table["track_id"].to_pylist())
     val_mask = split_tracks(tracks, Multilabel(truth).strata, VAL_SHARE, settings.seed)
-    matrices = {name: matrix(table, COLUMNS[name]) for name in _candidates(config, has_embeddings)}
+    matrices = {name: matrix(table, COLUMNS[name]) for name in feature_sets}
     training = {name: values[~val_mask] for name, values in matrices.items()}
     model, features = genre_logreg.fit_best(training, truth[~val_mask].astype(np.float64), tracks[~val_mask], settings)
     ctx.night.on_progress("fitted the genre model", 1, 1)
@@ -66,7 +62,7 @@ def fit(ctx: JobContext, config: GenreTrainConfig) -> TrainedModel | None:
         "method": f"Logistic regression on {TITLES[features]}",
         "genres": genres,
         "features": features,
-        "embeddings": embeddings_version(ctx),
+        "embeddings": "" if config.features == "descriptors" else embeddings_version(ctx),
         LOGREG_CARD: genre_logreg.to_card(settings),
         "tracks": len(tracks),
         "calibration": _calibration(model, len(set(tracks[~val_mask]))),
@@ -74,13 +70,6 @@ def fit(ctx: JobContext, config: GenreTrainConfig) -> TrainedModel | None:
         "val_use": "nothing was fitted or chosen on these tracks",
     }
     return TrainedModel(genre_logreg.to_bytes(model), card)
-
-
-def _candidates(config: GenreTrainConfig, has_embeddings: bool) -> tuple[FeatureSet, ...]:
-    """Return the feature sets to compare, the preferred one first."""
-    if not has_embeddings or config.features == "descriptors":
-        return ("descriptors",)
-    return FEATURE_SETS if config.features == "auto" else (config.features,)
 
 
 def _calibration(model: GenreLogReg, n_tracks: int) -> str:
@@ -105,7 +94,7 @@ def build_scores(
 ) -> DataFrame:
     """Return `content_hash`, `probabilities` (in the order of the model's genres) and an empty `embedding`.
 
-    `rows`: of `build_features`, each content once.
+    `rows`: of `read_features`, each content once.
     """
     weights = rows.sparkSession.sparkContext.broadcast(model.registered.weights)
     config = model.registered.card[LOGREG_CARD]

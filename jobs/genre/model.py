@@ -47,12 +47,11 @@ def model_name(genre_set: str, config: GenreTrainConfig) -> str:
     return "-".join((config.model, genre_set, config.features if config.model == LOGREG else config.preset))
 
 
-def fits_embeddings(card: Card, config: GenreTrainConfig, version: str) -> bool:
-    """Return True unless the model should be trained on embeddings of this version and was trained on others.
-
-    `version`: of `embeddings_version`.
-    """
-    return config.model != LOGREG or config.features == "descriptors" or card.get("embeddings", "") == version
+def fits_embeddings(ctx: JobContext, card: Card, config: GenreTrainConfig) -> bool:
+    """Return True unless the model should be trained on the night's embeddings and was trained on others."""
+    if config.model != LOGREG or config.features == "descriptors":
+        return True
+    return bool(card.get("embeddings", "") == embeddings_version(ctx))
 
 
 def registered_model(ctx: JobContext, config: GenreTrainConfig) -> GenreModel | None:

@@ -12,10 +12,10 @@ from jobs.genre import logreg
 from jobs.genre.config import GenreScoreConfig
 from jobs.genre.model import GenreModel, registered_model
 from jobs.lake.adapters import audio_features
-from jobs.lake.adapters.audio_features import build_features
 from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.spark import rows_per_batch
+from jobs.training.audio_features import read_features
 from jobs.training.clip_inference import build_clip_predictions
 from models import clip_network, genre_cnn, genre_logreg, short_chunk
 
@@ -76,7 +76,7 @@ def _tracks(ctx: JobContext, model: GenreModel) -> DataFrame:
     """Return `track_id`, KEY and, for a model on features, these."""
     if model.features is None:
         return ctx.read_required("track_clips")
-    return build_features(ctx.read_required("track_descriptors"), ctx.read("track_embeddings"), model.features)
+    return read_features(ctx, model.features, required=True)
 
 
 def _score_clips(ctx: JobContext, missing: DataFrame, model: GenreModel, config: GenreScoreConfig) -> DataFrame:

@@ -27,7 +27,6 @@ from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 from jobs.log import logger
 from jobs.training.distributed import load_state, log_epoch, train_distributed
-from jobs.training.pretrained import embeddings_version
 from models.clip_config import ClipModelConfig
 from models.clip_network import predict
 from models.clip_training import TrainResult, train
@@ -65,7 +64,7 @@ def run(ctx: JobContext) -> None:
     config: GenreTrainConfig = ctx.config  # type: ignore[assignment]
     name = model_name(ctx.genres.name, config)
     card = ctx.night.models.card(name)
-    if card is not None and not ctx.force and fits_embeddings(card, config, embeddings_version(ctx)):
+    if card is not None and not ctx.force and fits_embeddings(ctx, card, config):
         return
     trained = logreg.fit(ctx, config) if config.model == LOGREG else _train_network(ctx, config)
     if trained is None:

@@ -4,3 +4,5 @@ from typing import Literal
 
 FeatureSet = Literal["descriptors", "embeddings", "both"]
 """descriptors: table `track_descriptors`; embeddings: of the pretrained network, table `track_embeddings`."""
+FeatureChoice = FeatureSet | Literal["auto"]
+"""A setting. auto: the feature set with the best validation, among those that the night has."""

@@ -153,6 +153,31 @@ def test_features_are_chosen_by_cross_validation(make_night: Described) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("features", "tables"),
+    [
+        ("descriptors", {"track_descriptors"}), ("embeddings", {"track_embeddings"}),
+        ("auto", {"track_descriptors", "track_embeddings"}),
+    ],
+)  # fmt: skip
+def test_only_the_tables_of_the_chosen_features_are_inputs(make_night: Described, features: str, tables: set[str]) -> None:
+    night = make_night(f'[jobs.genre_train]\nfeatures = "{features}"\n', audible="embeddings")
+    ctx = run_job(night, train, "genre_train")
+    inputs = {label.removesuffix("|date") for label in ctx.inputs}
+    assert inputs & {"track_descriptors", "track_embeddings"} == tables
+    card = night.models.card(f"logreg-pmrs7-{features}")
+    assert card is not None
+    assert bool(card["embeddings"]) == ("track_embeddings" in tables)
+
+
+def test_night_that_cannot_use_the_model_is_scored_again_once_its_embeddings_change(make_night: Described) -> None:
+    run_job(make_night("", audible="embeddings"), train, "genre_train")
+    other = make_night("", audible="embeddings", days=1, network=b"other")
+    ctx = run_job(other, score, "genre_score")
+    assert not ctx.rows_of("genre_scores")
+    assert "track_embeddings|date" in ctx.inputs
+
+
 def test_model_is_trained_again_for_embeddings_of_another_network(make_night: Described) -> None:
     first = make_night("", audible="embeddings")
     run_job(first, train, "genre_train")

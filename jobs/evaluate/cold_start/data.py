@@ -12,13 +12,14 @@ from jobs.context import JobContext
 from jobs.errors import EvaluationError
 from jobs.evaluate.interactions import read_interactions, select_ratings
 from jobs.lake.adapters import texts
-from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES, build_features
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES
 from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
 from jobs.lake.feature_sets import FeatureSet
 from jobs.lake.partitions import Partitions
 from jobs.recommenders.training_data import collect_training_data
+from jobs.training.audio_features import read_features
 from models.types import F16, F32, F64, I64, Mask
 
 TRACK_BYTES = 200
@@ -86,8 +87,7 @@ def read(ctx: JobContext, preset: str = "") -> ColdStartData:
 
 
 def _read_audio(ctx: JobContext, tracks: tuple[str, ...], features: FeatureSet) -> F64:
-    frame = build_features(ctx.read("track_descriptors"), ctx.read("track_embeddings"), features)
-    rows = collect_arrow(frame, ROW_BYTES, f"tracks with {features}")
+    rows = collect_arrow(read_features(ctx, features), ROW_BYTES, f"tracks with {features}")
     return _align(rows, tracks, matrix(rows, COLUMNS[features]), np.nan) if rows.num_rows else np.empty((len(tracks), 0))
 
 

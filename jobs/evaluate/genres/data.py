@@ -6,20 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from jobs.context import JobContext
 from jobs.errors import EvaluationError
-from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES, build_features
+from jobs.lake.adapters.audio_features import COLUMNS, ROW_BYTES
 from jobs.lake.adapters.descriptors import matrix
 from jobs.lake.adapters.mels import MEL_BYTES, build_clips, to_mels
 from jobs.lake.collect import collect_arrow
 from jobs.lake.feature_sets import FeatureSet
 from jobs.lake.partitions import Partitions
+from jobs.training.audio_features import available_sets, read_features
 from models.types import F16, F64, I64
 
-AUDIO_TABLES = ("track_descriptors", "track_embeddings")
 MFCC = ("mfcc", "mfcc_std")
 
 
@@ -76,9 +75,8 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
         .where("label_genre IS NOT NULL")
         .select("track_id", F.col("label_genre").alias("genre"))
     )
-    features: FeatureSet = "both" if ctx.rows_of("track_embeddings") else "descriptors"
-    rows_of_features = build_features(ctx.read_required("track_descriptors"), ctx.read("track_embeddings"), features)
-    described = labels.join(rows_of_features, "track_id").orderBy("track_id")
+    features = available_sets(ctx, "auto")[0]
+    described = labels.join(read_features(ctx, features, required=True), "track_id").orderBy("track_id")
     rows = _drop_duplicate_audio(collect_arrow(described, ROW_BYTES, "tracks with descriptors"))
     counts = {genre: rows["genre"].to_pylist().count(genre) for genre in ctx.genres.genres}
     genres = tuple(genre for genre, count in counts.items() if count >= min_tracks)
@@ -90,7 +88,7 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
         )
     rows = rows.filter(pa.compute.is_in(rows["genre"], pa.array(genres)))
     tracks = np.array(rows["track_id"].to_pylist())
-    versions = {row[0] for name in ("track_clips", *AUDIO_TABLES) for row in _producer_versions(ctx, name)}
+    clip_versions = ctx.read("track_clips").select("producer_version").distinct().collect()
     return LabelledTracks(
         tracks,
         np.array([genres.index(genre) for genre in rows["genre"].to_pylist()]),
@@ -100,12 +98,8 @@ def read(ctx: JobContext, presets: Sequence[str], min_tracks: int) -> LabelledTr
         matrix(rows, MFCC),
         {preset: _read_clips(ctx, preset, tracks) for preset in presets},
         {genre: count for genre, count in counts.items() if 0 < count < min_tracks},
-        tuple(sorted(versions)),
+        tuple(sorted({*rows["producer_version"].to_pylist(), *(row[0] for row in clip_versions)})),
     )
-
-
-def _producer_versions(ctx: JobContext, name: str) -> list[Row]:
-    return ctx.read(name).select("producer_version").distinct().collect()
 
 
 def _drop_duplicate_audio(rows: pa.Table) -> pa.Table:

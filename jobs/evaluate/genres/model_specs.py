@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from jobs.evaluate.genres.data import LabelledTracks
-from jobs.lake.adapters.audio_features import FEATURE_SETS
 from jobs.lake.feature_sets import FeatureSet
+from jobs.training.audio_features import FEATURE_SETS
 from models import genre_logreg
 from models.clip_network import predict
 from models.clip_training import train
