@@ -20,9 +20,12 @@ from jobs.lake.content_keys import KEY
 from jobs.lake.partitions import Partitions
 
 
-def program_version(config: JobConfig, modules: Iterable[ModuleType], *others: str) -> str:
-    """Return 16 hex digits of the settings, of these modules and what they import, and of `others` (such as a model's digest)."""
-    program = code_version(*(module.__name__ for module in modules))
+def program_version(config: JobConfig, modules: Iterable[ModuleType], *others: str, within: str = "") -> str:
+    """Return 16 hex digits of the settings, of these modules and what they import, and of `others` (such as a model's digest).
+
+    `within`: imports are followed below this package only.
+    """
+    program = code_version(*(module.__name__ for module in modules), within=within)
     parts = [json.dumps(config_dict(config), sort_keys=True), program, *others]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 

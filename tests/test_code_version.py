@@ -93,6 +93,16 @@ def test_no_job_depends_on_commands(project: Path) -> None:
         assert not [name for name in imported if name.startswith(("jobs.cli", "jobs.runner"))], job.name
 
 
+def test_stored_genre_predictions_depend_on_their_modules_and_on_models_alone() -> None:
+    from jobs.code_version import _closure
+    from jobs.settings import REPOSITORY
+
+    modules = ("jobs.evaluate.genres.model_specs", "jobs.evaluate.genres.data", "jobs.training.audio_features")
+    imported = _closure(modules, "models", "", REPOSITORY) - set(modules)
+    assert {"models.genre_logreg", "models.training.loop"} <= imported
+    assert all(name.startswith("models.") for name in imported)
+
+
 @pytest.mark.parametrize(
     ("module", "imported"),
     [

@@ -57,8 +57,8 @@ class Decoded:
         return {"seconds": round(self.seconds, 3), "sample_rate": self.sample_rate, "channels": self.channels}
 
 
-def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:
-    """Return mono samples at `sample_rate` Hz (0: the file's own rate), at most `max_seconds` from the middle of the file.
+def decode(path: str, sample_rate: int | None, max_seconds: float, max_bytes: int) -> Decoded:
+    """Return mono samples at `sample_rate` Hz (None: the file's own rate), at most `max_seconds` from the middle of the file.
 
     So an hour costs no more than a song. Raises UnusableAudio for a file that is missing, too large, undecodable, too
     short (< 0.5 s), silent or not finite, or whose numbers are too large for music.
@@ -80,7 +80,7 @@ def decode(path: str, sample_rate: int, max_seconds: float, max_bytes: int) -> D
     if peak < SILENCE_PEAK:
         mixed = "" if decoded.channels == 1 else f" once its {decoded.channels} channels are mixed"
         raise UnusableAudio("silent", f"no sample is louder than -80 dB{mixed}")
-    return replace(decoded, wave=resample(wave, rate, sample_rate or rate))
+    return replace(decoded, wave=resample(wave, rate, rate if sample_rate is None else sample_rate))
 
 
 def resample(wave: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
@@ -89,7 +89,7 @@ def resample(wave: NDArray[np.float32], rate: int, target: int) -> NDArray[np.fl
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
-def decode_content(path: str, content_hash: str, sample_rate: int, max_seconds: float, max_bytes: int) -> Decoded:
+def decode_content(path: str, content_hash: str, sample_rate: int | None, max_seconds: float, max_bytes: int) -> Decoded:
     """Decode a file whose bytes have this SHA-256 (hex). Raises UnusableAudio like `decode`, or if they differ."""
     check_content(path, content_hash)
     return decode(path, sample_rate, max_seconds, max_bytes)

@@ -20,7 +20,7 @@ def extract_clips(file: dict[str, Any], config: "MelConfig") -> tuple[dict[str, 
 
     The file is decoded once, and resampled once per sample rate of the presets.
     """
-    decoded = decode.decode_content(file["path"], file["content_hash"], 0, config.max_seconds, config.max_bytes)
+    decoded = decode.decode_content(file["path"], file["content_hash"], None, config.max_seconds, config.max_bytes)
     rows: list[dict[str, Any]] = []
     by_rate = sorted((PRESETS[name] for name in config.presets), key=lambda preset: preset.sample_rate)
     for rate, presets in groupby(by_rate, key=lambda preset: preset.sample_rate):

@@ -23,6 +23,7 @@ from jobs.lake.partitions import Partitions
 from jobs.progress import ProgressCallback
 from jobs.runner import run_named
 from jobs.settings import Settings
+from jobs.training import audio_features
 from models.types import F64
 
 REQUIRED_JOBS = ("ingest", "prepare", "audio", "pretrained", "embeddings")
@@ -120,7 +121,9 @@ class PredictionStore:
             *tracks.tracks, *tracks.genre, *tracks.genres, *tracks.producer_versions, tracks.descriptors.tobytes().hex(),
             tracks.embeddings.tobytes().hex(),
         ]  # fmt: skip
-        self._folder = folder / program_version(config, (model_specs,), version("scikit-learn"), *map(str, inputs))
+        # the values of the inputs count, and not the code that reads them
+        program, others = (model_specs, data, audio_features), (version("scikit-learn"), *map(str, inputs))
+        self._folder = folder / program_version(config, program, *others, within="models")
 
     def _file(self, spec: GenreModelSpec, seed: int, fold_number: int) -> Path:
         return self._folder / f"{spec.name}-{seed}-{fold_number}.json"
