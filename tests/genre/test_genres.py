@@ -1,5 +1,6 @@
 """Source of a track's genre, and the genre mappings."""
 
+import re
 import tomllib
 
 import numpy as np
@@ -47,6 +48,17 @@ def embeddings_of(spark: SparkSession, tags: dict[str, dict[str, float]]) -> Dat
     """Return `track_id`, `tags`: the base rates, except for the tags that are given."""
     rows = [(track, [given.get(tag, BASE_RATES[tag]) for tag in TAGS["MSD_musicnn"]]) for track, given in tags.items()]
     return spark.createDataFrame(rows, "track_id string, tags array<float>")
+
+
+def test_the_datasets_page_has_the_maps_of_tags() -> None:
+    page = (REPOSITORY / "docs" / "datasets.md").read_text(encoding="utf-8")
+    header, _, *lines = page[page.index("| tag |") :].split("\n\n")[0].strip().splitlines()
+    names = re.findall(r"`(\w+)`", header)
+    maps = [genre_set(name).tags for name in names]
+    assert genre_set("tagtraum14").tags == genre_set("tagtraum13").tags, "the page says so"
+    assert {*names, "tagtraum14"} == set(SETS), "every set has a column"
+    tags = sorted({tag for tags in maps for tag in tags}, key=str.lower)
+    assert [line.strip("| ").split(" | ") for line in lines] == [[tag, *(tags.get(tag, "-") for tags in maps)] for tag in tags]
 
 
 def test_tags_give_the_genre_of_the_strongest_style_or_none(spark: SparkSession) -> None:
