@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from models.types import F32
 
 PATCH, BINS, KERNEL = 187, 96, 7
-CHUNK = 128
+CHUNK = 32
 """Windows per product of the timbre filters: their outputs stay in a core's cache."""
 BN_EPS = 1e-3
 BLOCK = 8

@@ -6,7 +6,7 @@ a registered network the table is empty.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -27,6 +27,7 @@ from jobs.lake.partitions import Partitions
 from jobs.lake.schemas import table
 from jobs.log import logger
 from jobs.spark import rows_per_batch
+from jobs.training.broadcast_weights import BroadcastWeights, broadcast_weights
 from jobs.training.pretrained import registry_name
 from models import musicnn
 from models.mel_presets import PRESETS
@@ -76,15 +77,13 @@ def _registered_network(ctx: JobContext, config: EmbeddingsConfig) -> Registered
 
 def build_embeddings(clips: DataFrame, weights: bytes, version: str, config: EmbeddingsConfig) -> DataFrame:
     """Return rows of table `audio_embeddings` for clips `content_hash`, `mel`, one of each content."""
-    broadcast = clips.sparkSession.sparkContext.broadcast(weights)
+    shared = broadcast_weights(clips.sparkSession, weights)
     columns = table("audio_embeddings")
     schema = to_arrow_schema(columns.schema)
 
     def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from models.torch_device import best_device
-
+        network = _load_network(shared)
         for batch in batches:
-            network = _network(broadcast.value, str(best_device()))
             clips = (mels.to_mel(mel, PRESET.n_mels) for mel in batch["mel"].to_pylist())
             rows = [
                 {"content_hash": content, "producer_version": version, **embed_clip(clip, network, config)}
@@ -98,11 +97,14 @@ def build_embeddings(clips: DataFrame, weights: bytes, version: str, config: Emb
     return clips.repartition(tasks, "content_hash").mapInArrow(embed, columns.schema)
 
 
-@cache
-def _network(weights: bytes, device: str) -> "musicnn.Musicnn":
-    """Load the network once per Python worker."""
+@lru_cache(maxsize=1)
+def _load_network(weights: BroadcastWeights) -> musicnn.Musicnn:
+    """Return the network on the best device; it is loaded once per Python worker."""
     import torch
 
-    if device == "cpu":
+    from models.torch_device import best_device
+
+    device = best_device()
+    if device.type == "cpu":
         torch.set_num_threads(1)  # Spark runs one task per core already
-    return musicnn.from_bytes(weights).to(device)
+    return musicnn.from_bytes(weights.value).to(device)

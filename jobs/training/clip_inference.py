@@ -1,7 +1,9 @@
 """Inference of clip networks in Spark tasks: predictions per clip, averaged per track or content."""
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +13,12 @@ from pyspark.sql import DataFrame
 from jobs.lake.adapters.batches import joined
 from jobs.lake.adapters.mels import to_mels
 from jobs.lake.adapters.texts import vectors_in
+from jobs.training.broadcast_weights import BroadcastWeights, broadcast_weights
 from jobs.training.config import CLIPS_PER_TASK
 from models.types import F32
+
+if TYPE_CHECKING:
+    from models.clip_network import ClipNetwork
 
 NAMES = ("outputs", "embedding")
 
@@ -30,19 +36,12 @@ def build_clip_predictions(
     `clips`: columns `key`, `clip`, `mel` and, for a network with side features, `vector`. Run it under
     `rows_per_batch(BATCH_SIZE)`: the batches of Arrow are those of the network.
     """
-    broadcast = clips.sparkSession.sparkContext.broadcast(weights)
+    shared, card = broadcast_weights(clips.sparkSession, weights), json.dumps(network_card)
 
     def predict_means(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import torch
-
         from models.clip_network import predict
-        from models.genre_networks import from_bytes, from_card
-        from models.torch_device import best_device
 
-        device = best_device()
-        if device.type == "cpu":
-            torch.set_num_threads(1)  # Spark runs one task per core already
-        network = from_bytes(from_card(network_card).network, broadcast.value).to(device)
+        network = _load_network(card, shared)
 
         def predictions() -> Iterator[pa.RecordBatch]:
             for batch in filter(len, batches):
@@ -60,6 +59,20 @@ def build_clip_predictions(
     tasks = max(1, -(-clips.count() // clips_per_task))
     ordered = clips.repartition(tasks, key).sortWithinPartitions(key, "clip")
     return ordered.mapInArrow(predict_means, f"{key} string, outputs array<double>, embedding array<double>")
+
+
+@lru_cache(maxsize=1)
+def _load_network(card: str, weights: BroadcastWeights) -> "ClipNetwork":
+    """Return the network of a card (JSON) on the best device; it is loaded once per Python worker."""
+    import torch
+
+    from models.genre_networks import from_bytes, from_card
+    from models.torch_device import best_device
+
+    device = best_device()
+    if device.type == "cpu":
+        torch.set_num_threads(1)  # Spark runs one task per core already
+    return from_bytes(from_card(json.loads(card)).network, weights.value).to(device)
 
 
 def _means(table: pa.Table, key: str) -> pa.RecordBatch:
