@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from scipy.sparse import csr_array
 
+from models.data.sessions import RankedItems, SessionQueries
 from models.queries import Queries
 from models.types import F32, I64, Tensors
 
@@ -45,3 +46,16 @@ class Reranker(Protocol):
 
     def score(self, queries: Queries, candidates: I64) -> F32:
         """Return scores [Q, C] of `candidates` [Q, C] (item ids; -1 for padding). Higher is better within a row."""
+
+
+class SessionModel(Protocol):
+    """A fitted model that ranks all items as the next play of a session."""
+
+    def recommend(self, queries: SessionQueries, k: int) -> RankedItems:
+        """Return the k best items of each query. Items already played may be among them.
+
+        Unknown items of a query are skipped. A query without known items gets an empty list, or the model's prior.
+        """
+
+    def tensors(self) -> Tensors:
+        """Return all fitted arrays."""

@@ -1,0 +1,166 @@
+"""Listening sessions in play order: training data and queries of session models.
+
+Plays have a total order: by time, then by item id. Sessions are ordered by the time of their last play, then by key.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.types import F32, F64, I64, Mask
+
+PADDING = -1
+"""Item id of an empty slot."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """S sessions of the training data, ascending by the time of their last play.
+
+    Session s consists of the plays `items[indptr[s] : indptr[s + 1]]` in play order, with repeats. No session is empty.
+    """
+
+    indptr: I64
+    """[S + 1]"""
+    items: I64
+    """[N] 0 to n_items - 1."""
+    times: F64
+    """[N] Unix seconds, ascending within a session."""
+    users: I64
+    """[S] 0 to n_users - 1."""
+    n_items: int
+    n_users: int
+
+    def __len__(self) -> int:
+        return self.indptr.size - 1
+
+    @property
+    def lengths(self) -> I64:
+        """Number of plays of each session [S]."""
+        return np.diff(self.indptr)
+
+    @property
+    def session_of_play(self) -> I64:
+        """Session of each play [N]."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def ends(self) -> F64:
+        """Time of the last play of each session [S]."""
+        return self.times[self.indptr[1:] - 1]
+
+    def select(self, rows: Mask) -> "Sessions":
+        """Return the sessions where `rows` [S] is True; ids stay."""
+        plays = np.repeat(rows, self.lengths)
+        indptr = np.append(0, np.cumsum(self.lengths[rows]))
+        return replace(self, indptr=indptr, items=self.items[plays], times=self.times[plays], users=self.users[rows])
+
+
+def build_sessions(session: I64, items: I64, times: F64, users: I64, n_items: int, n_users: int) -> Sessions:
+    """Return the sessions of N plays in any order; `session` [N] is a key of each play, `users` [N] its user.
+
+    Equal times are ordered by item id; the result does not depend on the order of the rows.
+    """
+    _, session = np.unique(session, return_inverse=True)
+    n_sessions = int(session.max(initial=-1)) + 1
+    ends = np.full(n_sessions, -np.inf)
+    np.maximum.at(ends, session, times)
+    rank = np.empty(n_sessions, np.int64)
+    rank[np.lexsort((np.arange(n_sessions), ends))] = np.arange(n_sessions)
+    order = np.lexsort((items, times, rank[session]))
+    indptr = np.append(0, np.cumsum(np.bincount(rank[session], minlength=n_sessions)))
+    return Sessions(indptr, items[order], times[order], users[order][indptr[:-1]], n_items, n_users)
+
+
+@dataclass(frozen=True)
+class SessionQueries:
+    """Q queries, each for the play after the first plays of a session.
+
+    Query q has the session's plays `items[starts[q] : ends[q]]`, and the user's plays before the session
+    `items[past_starts[q] : past_ends[q]]`, both oldest first. Queries share the arrays: no prefix is copied.
+    """
+
+    items: I64
+    """[N]; PADDING for an item that the training data do not have."""
+    times: F64
+    """[N] Unix seconds."""
+    starts: I64
+    """[Q]"""
+    ends: I64
+    """[Q]"""
+    past_starts: I64
+    """[Q]"""
+    past_ends: I64
+    """[Q]"""
+    users: I64
+    """[Q] user of the training data, or -1 if unknown."""
+
+    def __len__(self) -> int:
+        return self.starts.size
+
+    def __getitem__(self, rows: slice | I64 | Mask) -> "SessionQueries":
+        """Return some of the queries."""
+        fields = ("starts", "ends", "past_starts", "past_ends", "users")
+        return replace(self, **{name: getattr(self, name)[rows] for name in fields})
+
+    def session_alone(self) -> "SessionQueries":
+        """Return the queries without user and past."""
+        return replace(self, past_starts=self.starts, past_ends=self.starts, users=np.full_like(self.users, -1))
+
+    def padded(self, length: int, padding: int) -> I64:
+        """Return the last `length` known items of each session [Q, length], padded on the left with `padding`."""
+        index = self.ends[:, None] - np.arange(length, 0, -1)
+        inside = index >= self.starts[:, None]
+        return np.where(inside, np.append(self.items, padding)[np.where(inside, index, -1)], padding)
+
+
+def every_position(sessions: Sessions, earlier: Sessions) -> tuple[SessionQueries, I64]:
+    """Return a query for every play of `sessions` but the first of each session, and the item of that play [Q].
+
+    Items and users of both are numbered alike; items from `earlier.n_items` on, and users from `earlier.n_users` on, are
+    unknown. The user's past are the sessions of either that ended before the session began.
+    """
+    indptr = np.append(earlier.indptr, earlier.indptr[-1] + sessions.indptr[1:])
+    both = Sessions(
+        indptr,
+        np.concatenate([earlier.items, sessions.items]),
+        np.concatenate([earlier.times, sessions.times]),
+        np.concatenate([earlier.users, sessions.users]),
+        max(earlier.n_items, sessions.n_items),
+        max(earlier.n_users, sessions.n_users),
+    )
+    order = np.lexsort((np.arange(len(both)), both.ends, both.users))
+    lengths = both.lengths[order]
+    starts = np.append(0, np.cumsum(lengths))
+    plays = np.repeat(both.indptr[order] - starts[:-1], lengths) + np.arange(starts[-1])
+    items, times = both.items[plays], both.times[plays]
+    users, ends = both.users[order], both.ends[order]
+    tested = np.flatnonzero(order >= len(earlier))
+    first_of_user = np.searchsorted(users, users[tested])
+    n_ended = np.array(
+        [np.searchsorted(ends[first:row], times[starts[row]]) for first, row in zip(first_of_user, tested, strict=True)],
+        np.int64,
+    )
+    n_queries = lengths[tested] - 1
+    row = np.repeat(np.arange(tested.size), n_queries)
+    position = np.arange(row.size) - np.repeat(np.cumsum(n_queries) - n_queries, n_queries)
+    queries = SessionQueries(
+        np.where(items < earlier.n_items, items, PADDING),
+        times,
+        starts[tested][row],
+        starts[tested][row] + position + 1,
+        starts[first_of_user][row],
+        starts[first_of_user + n_ended][row],
+        np.where(users[tested] < earlier.n_users, users[tested], -1)[row],
+    )
+    return queries, items[queries.ends]
+
+
+@dataclass(frozen=True)
+class RankedItems:
+    """The best items of Q queries, best first; ties by item id."""
+
+    items: I64
+    """[Q, k]; PADDING where a model knows fewer items."""
+    scores: F32
+    """[Q, k]; -inf at padding. An item without evidence is not listed."""
