@@ -95,7 +95,7 @@ def evaluate(
     as_markdown: AsMarkdown = False,
     sources: SourcesFile = None,
 ) -> None:
-    """Compare recommenders, or external rankings, on held-out interactions. See also `genres`, `cold-start` and `pairs`."""
+    """Compare recommenders or external rankings on held-out interactions. See also `sessions`, `genres`, `cold-start`, `pairs`."""
     if ctx.invoked_subcommand:
         _refuse_options_before_subcommand(ctx)
         return
@@ -170,6 +170,30 @@ def evaluate_cold_start(
     with _progress("evaluating cold-start models") as on_progress:
         report = command.run(settings_with(sources), _iso(date), config, on_progress)
     _print_report(report, cold_start_page, as_json, as_markdown)
+
+
+@evaluate_app.command("sessions")
+def evaluate_sessions(
+    models: Annotated[str, typer.Option(help="Session models to compare, comma-separated. Default: all.")] = "",
+    date: NightDate = "",
+    days: Annotated[
+        int, typer.Option(help="Days in which test sessions start. Default: the last quarter of the data, at most 14.", min=0)
+    ] = 0,
+    max_sessions: Annotated[int, typer.Option(help="Test sessions, sampled; 0: all.", min=0)] = 6_000,
+    tune: Annotated[bool, typer.Option(help="Choose settings on the days before the test days.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of the sampled sessions.", min=0)] = 7,
+    as_json: AsJson = False,
+    as_markdown: AsMarkdown = False,
+    sources: SourcesFile = None,
+) -> None:
+    """Predict every track of later sessions from the tracks before it, with and without the user's earlier sessions."""
+    from jobs.evaluate.sessions import command
+    from jobs.evaluate.sessions.report_tables import sessions_page
+
+    config = command.SessionsConfig(split_names(models), days, max_sessions, tune, seed)
+    with _progress("evaluating session models") as on_progress:
+        report = command.run(settings_with(sources), _iso(date), config, on_progress)
+    _print_report(report, sessions_page, as_json, as_markdown)
 
 
 @app.command("models")

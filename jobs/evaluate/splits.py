@@ -51,7 +51,7 @@ class Split:
     events: DataFrame | None = None
     """The events behind `train`; None if there are no timestamps."""
     plays: DataFrame | None = None
-    """The session plays behind `train` as `sessions.order_session_plays` returns them, for sequence models; None if there are
+    """The session plays behind `train` as `session_plays.order_session_plays` returns them, for sequence models; None if there are
     no timestamps."""
 
 

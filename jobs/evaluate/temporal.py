@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 
 from jobs.errors import EvaluationError
 from jobs.evaluate.interactions import Interactions, select_ratings
-from jobs.evaluate.sessions import order_session_plays
 from jobs.evaluate.splits import Split, Task, build_inputs, build_truth, hash_rank
+from jobs.recommenders.session_plays import order_session_plays
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,10 @@ class SessionQueries:
         return np.where(inside, np.append(self.items, padding)[np.where(inside, index, -1)], padding)
 
 
-def every_position(sessions: Sessions, earlier: Sessions) -> tuple[SessionQueries, I64]:
-    """Return a query for every play of `sessions` but the first of each session, and the item of that play [Q].
+def every_position(sessions: Sessions, earlier: Sessions, asked: Mask) -> tuple[SessionQueries, I64]:
+    """Return a query for every play but the first of the sessions where `asked` [S], and the end of each query's session [Q].
 
+    The play after query q is `items[ends[q]]`; the rest of its session is `items[ends[q] : session_ends[q]]`.
     Items and users of both are numbered alike; items from `earlier.n_items` on, and users from `earlier.n_users` on, are
     unknown. The user's past are the sessions of either that ended before the session began.
     """
@@ -135,7 +136,7 @@ def every_position(sessions: Sessions, earlier: Sessions) -> tuple[SessionQuerie
     plays = np.repeat(both.indptr[order] - starts[:-1], lengths) + np.arange(starts[-1])
     items, times = both.items[plays], both.times[plays]
     users, ends = both.users[order], both.ends[order]
-    tested = np.flatnonzero(order >= len(earlier))
+    tested = np.flatnonzero(np.append(np.zeros(len(earlier), np.bool_), asked)[order])
     first_of_user = np.searchsorted(users, users[tested])
     n_ended = np.array(
         [np.searchsorted(ends[first:row], times[starts[row]]) for first, row in zip(first_of_user, tested, strict=True)],
@@ -153,7 +154,7 @@ def every_position(sessions: Sessions, earlier: Sessions) -> tuple[SessionQuerie
         starts[first_of_user + n_ended][row],
         np.where(users[tested] < earlier.n_users, users[tested], -1)[row],
     )
-    return queries, items[queries.ends]
+    return queries, starts[tested + 1][row]
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,6 @@ class RankedItems:
     """The best items of Q queries, best first; ties by item id."""
 
     items: I64
-    """[Q, k]; PADDING where a model knows fewer items."""
+    """[Q, k], or fewer columns if a model knows fewer items; PADDING in empty slots."""
     scores: F32
     """[Q, k]; -inf at padding. An item without evidence is not listed."""

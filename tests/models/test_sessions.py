@@ -51,7 +51,7 @@ def test_every_position_has_the_plays_before_it_and_sessions_that_ended_before()
     times = np.array([70.0, 90.0, 80.0, 81.0, 95.0, 100.0, 101.0])
     users = np.array([0, 0, 0, 0, 0, 2, 2])
     tested = build_sessions(session, items, times, users, 4, 3)
-    queries, targets = every_position(tested, earlier)
+    queries, session_ends = every_position(tested, earlier, np.ones(3, bool))
     past = [0, 2, 1, 2, 0]
     assert [parts(queries, q) for q in range(len(queries))] == [
         (past, [0]),
@@ -59,8 +59,11 @@ def test_every_position_has_the_plays_before_it_and_sessions_that_ended_before()
         (past, [PADDING, 2]),
         ([], [1]),
     ]
-    assert targets.tolist() == [1, 2, 1, 0]
+    assert queries.items[queries.ends].tolist() == [1, 2, 1, 0]
+    assert (session_ends - queries.ends).tolist() == [1, 2, 1, 1]
     assert queries.users.tolist() == [0, 0, 0, -1]
+    first, _ = every_position(tested, earlier, np.array([False, False, True]))
+    assert parts(first, 0) == parts(queries, 3 if tested.users[2] == 2 else 0)
     alone = queries.session_alone()
     assert parts(alone, 2) == ([], [PADDING, 2])
     assert alone.users.tolist() == [-1] * 4
@@ -68,6 +71,6 @@ def test_every_position_has_the_plays_before_it_and_sessions_that_ended_before()
 
 def test_padded_queries_end_with_the_newest_play() -> None:
     sessions = build_sessions(np.zeros(4, np.int64), np.arange(4), np.arange(4.0), np.zeros(4, np.int64), 4, 1)
-    queries, _ = every_position(sessions, sessions.select(np.zeros(1, bool)))
+    queries, _ = every_position(sessions, sessions.select(np.zeros(1, bool)), np.ones(1, bool))
     assert queries.padded(2, 9).tolist() == [[9, 0], [0, 1], [1, 2]]
     assert queries[1:].padded(4, 9).tolist() == [[9, 9, 0, 1], [9, 0, 1, 2]]

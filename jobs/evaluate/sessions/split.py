@@ -1,0 +1,113 @@
+"""Split sessions by time: training plays before a cutoff, test sessions that start after it, and their queries."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from jobs.evaluate.sessions.metrics import Truth
+from models.data.sessions import PADDING, SessionQueries, Sessions, every_position
+from models.sessions.played import played_before
+from models.types import I64, Mask
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class SessionSplit:
+    """Training sessions and test sessions around a cutoff; items and users keep their numbers."""
+
+    train: Sessions
+    """Plays before the cutoff; a session across it ends there."""
+    test: Sessions
+    """Sessions that start at the cutoff or later, with at least two plays."""
+    cutoff: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Q queries at positions of test sessions, with what follows."""
+
+    queries: SessionQueries
+    truth: Truth
+    session: I64
+    """Test session of each query [Q], numbered from 0."""
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+def split_sessions(sessions: Sessions, cutoff: float, days: float) -> SessionSplit:
+    """Return the split at `cutoff` [Unix seconds], with sessions that start within `days` after it as the test sessions."""
+    starts = sessions.times[sessions.indptr[:-1]]
+    is_test = (starts >= cutoff) & (starts < cutoff + days * DAY) & (sessions.lengths >= 2)
+    return SessionSplit(cut_sessions(sessions, cutoff), sessions.select(is_test), cutoff)
+
+
+def cut_sessions(sessions: Sessions, cutoff: float) -> Sessions:
+    """Return the plays before `cutoff`, as sessions in the order of their new ends."""
+    before = sessions.times < cutoff
+    n_left = np.add.reduceat(before, sessions.indptr[:-1]) if len(sessions) else np.empty(0, np.int64)
+    kept = n_left > 0
+    # plays ascend in time: those that stay are the first of each session
+    ends = sessions.times[sessions.indptr[:-1] + np.maximum(n_left, 1) - 1]
+    order = np.flatnonzero(kept)[np.argsort(ends[kept], kind="stable")]
+    lengths = n_left[order]
+    indptr = np.append(0, np.cumsum(lengths))
+    plays = np.repeat(sessions.indptr[order] - indptr[:-1], lengths) + np.arange(indptr[-1])
+    return Sessions(
+        indptr, sessions.items[plays], sessions.times[plays], sessions.users[order], sessions.n_items, sessions.n_users
+    )
+
+
+def sample_sessions(sessions: Sessions, n: int, seed: int) -> Mask:
+    """Return whether each session [S] is one of `n` chosen by a hash of seed, user, time and item; all of them if n is 0."""
+    chosen = np.ones(len(sessions), np.bool_)
+    if 0 < n < len(sessions):
+        first = sessions.indptr[:-1]
+        columns = sessions.users, sessions.times[first], sessions.items[first]
+        keys = zip(*(column.tolist() for column in columns), strict=True)
+        hashes = [hashlib.sha256(f"{seed}|{user}|{time}|{item}".encode()).digest() for user, time, item in keys]
+        chosen[:] = False
+        chosen[sorted(range(len(hashes)), key=hashes.__getitem__)[:n]] = True
+    return chosen
+
+
+def ask_positions(split: SessionSplit, max_sessions: int, seed: int, repeats: bool) -> Positions:
+    """Return the queries of the split's test sessions.
+
+    The user's past are the sessions of the training data and of the test period that ended before the session. Tracks
+    without a training play cannot be ranked: they are skipped in queries, and their positions are not asked.
+    `repeats`: False leaves out positions, and relevant tracks, that the session has already played.
+    """
+    asked = sample_sessions(split.test, max_sessions, seed)
+    queries, session_ends = every_position(split.test, split.train, asked)
+    n_plays = np.bincount(split.train.items, minlength=split.train.n_items)
+    queries = replace(queries, items=np.where(n_plays[queries.items] > 0, queries.items, PADDING))
+    target = queries.items[queries.ends]
+    rows = target != PADDING
+    if not repeats:
+        rows &= ~played_before(queries, target[:, None])[:, 0]
+    queries, session_ends, target = queries[rows], session_ends[rows], target[rows]
+    truth = Truth(target, *_rest_of_session(queries, session_ends, split.train.n_items, repeats))
+    return Positions(queries, truth, np.unique(queries.starts, return_inverse=True)[1].astype(np.int64))
+
+
+def _rest_of_session(queries: SessionQueries, session_ends: I64, n_items: int, repeats: bool) -> tuple[I64, I64]:
+    """Return `indptr` [Q + 1] and the distinct known items from the next play on, ascending."""
+    n_queries = len(queries)
+    rest = _pairs(queries, queries.ends, session_ends, n_items)
+    if not repeats:
+        rest = np.setdiff1d(rest, _pairs(queries, queries.starts, queries.ends, n_items), assume_unique=True)
+    counts = np.bincount(rest // n_items, minlength=n_queries)
+    return np.append(0, np.cumsum(counts)), rest % n_items
+
+
+def _pairs(queries: SessionQueries, starts: I64, ends: I64, n_items: int) -> I64:
+    """Return `query * n_items + item` of the known plays of each query's span, distinct and ascending."""
+    lengths = ends - starts
+    query = np.repeat(np.arange(lengths.size), lengths)
+    plays = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(query.size)
+    items = queries.items[plays]
+    return np.unique((query * n_items + items)[items != PADDING])
