@@ -6,6 +6,8 @@ from typing import Any
 
 from models.data.sessions import Sessions
 from models.protocol import SessionModel
+from models.sessions import rules
+from models.sessions.rules import RulesConfig
 
 BASELINES = ("sr", "vsknn")
 """Models from which paired differences are computed: the published simple methods with the best MRR and the best HR."""
@@ -26,7 +28,17 @@ class SessionModelSpec:
     """False: the model is evaluated only if it is named."""
 
 
-SESSION_MODELS: tuple[SessionModelSpec, ...] = ()
+def _rules(train: Sessions, config: RulesConfig, seed: int) -> SessionModel:
+    del seed
+    return rules.fit(train, config)
+
+
+SR_GRID = (RulesConfig(), RulesConfig(last_in_session=3), RulesConfig(weighting="div"), RulesConfig(steps=9))
+SESSION_MODELS = (
+    SessionModelSpec("association_rules", "association rules", _rules, (rules.ASSOCIATION,)),
+    SessionModelSpec("markov", "Markov chain", _rules, (rules.MARKOV,)),
+    SessionModelSpec("sr", "sequential rules", _rules, SR_GRID),
+)
 
 
 def select_session_models(names: Sequence[str]) -> list[SessionModelSpec]:
