@@ -114,8 +114,12 @@ class SessionQueries:
         return np.where(inside, np.append(self.items, padding)[np.where(inside, index, -1)], padding)
 
 
-def every_position(sessions: Sessions, earlier: Sessions, asked: Mask) -> tuple[SessionQueries, I64]:
-    """Return a query for every play but the first of the sessions where `asked` [S], and the end of each query's session [Q].
+def every_position(
+    sessions: Sessions, earlier: Sessions, asked: Mask | None = None
+) -> tuple[SessionQueries, I64]:
+    """Return a query for every play but the first of each session, and the end of each query's session [Q].
+
+    `asked` [S]: the sessions to ask; None: all of them.
 
     The play after query q is `items[ends[q]]`; the rest of its session is `items[ends[q] : session_ends[q]]`.
     Items and users of both are numbered alike; items from `earlier.n_items` on, and users from `earlier.n_users` on, are
@@ -136,6 +140,7 @@ def every_position(sessions: Sessions, earlier: Sessions, asked: Mask) -> tuple[
     plays = np.repeat(both.indptr[order] - starts[:-1], lengths) + np.arange(starts[-1])
     items, times = both.items[plays], both.times[plays]
     users, ends = both.users[order], both.ends[order]
+    asked = np.ones(len(sessions), np.bool_) if asked is None else asked
     tested = np.flatnonzero(np.append(np.zeros(len(earlier), np.bool_), asked)[order])
     first_of_user = np.searchsorted(users, users[tested])
     n_ended = np.array(

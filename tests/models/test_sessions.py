@@ -51,7 +51,7 @@ def test_every_position_has_the_plays_before_it_and_sessions_that_ended_before()
     times = np.array([70.0, 90.0, 80.0, 81.0, 95.0, 100.0, 101.0])
     users = np.array([0, 0, 0, 0, 0, 2, 2])
     tested = build_sessions(session, items, times, users, 4, 3)
-    queries, session_ends = every_position(tested, earlier, np.ones(3, bool))
+    queries, session_ends = every_position(tested, earlier)
     past = [0, 2, 1, 2, 0]
     assert [parts(queries, q) for q in range(len(queries))] == [
         (past, [0]),
@@ -71,6 +71,6 @@ def test_every_position_has_the_plays_before_it_and_sessions_that_ended_before()
 
 def test_padded_queries_end_with_the_newest_play() -> None:
     sessions = build_sessions(np.zeros(4, np.int64), np.arange(4), np.arange(4.0), np.zeros(4, np.int64), 4, 1)
-    queries, _ = every_position(sessions, sessions.select(np.zeros(1, bool)), np.ones(1, bool))
+    queries, _ = every_position(sessions, sessions.select(np.zeros(1, bool)))
     assert queries.padded(2, 9).tolist() == [[9, 0], [0, 1], [1, 2]]
     assert queries[1:].padded(4, 9).tolist() == [[9, 9, 0, 1], [9, 0, 1, 2]]
