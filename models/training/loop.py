@@ -19,9 +19,11 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from models.training.batches import LengthBatches
 from models.training.checkpoint import CheckpointMismatchError, EpochReport, TrainState
 from models.training.deterministic import deterministic
 from models.training.distributed import DistContext
+from models.types import I64
 
 B = TypeVar("B")
 B_contra = TypeVar("B_contra", contravariant=True)
@@ -77,7 +79,8 @@ def fit(
 
     Seed and thread count are those of `cfg`; torch's own are restored afterwards.
     `train`: a map-style dataset whose `__getitems__` returns a batch. If their number is no multiple of the world size,
-    DistributedSampler repeats up to world size - 1 samples per epoch. `on_epoch(report)` and `save_checkpoint(state)`
+    DistributedSampler repeats up to world size - 1 samples per epoch. A dataset with an array `lengths` [N] gets batches
+    of similar length. `on_epoch(report)` and `save_checkpoint(state)`
     run after every epoch, on rank 0 only.
 
     Raises ValueError if the batch size is no multiple of the world size, TrainingDivergedError if a loss is not finite,
@@ -106,12 +109,7 @@ class _Run:
         if cfg.batch_size % dist.world_size:
             raise ValueError(f"the batch size {cfg.batch_size} must be a multiple of the {dist.world_size} processes")
         self._model, self._net, self._objective, self._cfg = model, dist.wrap(model), objective, cfg
-        self._sampler: DistributedSampler[Any] = DistributedSampler(
-            train, dist.world_size, dist.rank, shuffle=True, seed=cfg.seed
-        )
-        self._loader: DataLoader[Any] = DataLoader(
-            train, cfg.batch_size // dist.world_size, sampler=self._sampler, collate_fn=lambda batch: batch
-        )
+        self._sampler, self._loader = _make_loader(train, cfg, dist)
         self._optimizer: Optimizer = AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
         # OneCycleLR divides by the number of warm-up steps minus one
         steps = max(cfg.epochs * len(self._loader), round(1 / cfg.warmup_share)) + 1
@@ -204,6 +202,21 @@ class _Run:
         self._schedule.step()
         self.history = list(state.history)
         self.best, self.best_epoch, self.best_loss = state.best, state.best_epoch, state.best_loss
+
+
+def _make_loader(
+    train: Dataset[B], cfg: TrainConfig, dist: DistContext
+) -> tuple[DistributedSampler[Any] | LengthBatches, DataLoader[Any]]:
+    """Return the loader of this rank's batches, and the sampler that decides their order."""
+    lengths: I64 | None = getattr(train, "lengths", None)
+    if lengths is not None:
+        batches = LengthBatches(lengths, cfg.batch_size, dist, cfg.seed)
+        return batches, DataLoader(train, batch_sampler=batches, collate_fn=lambda batch: batch)
+    sampler: DistributedSampler[Any] = DistributedSampler(
+        train, dist.world_size, dist.rank, shuffle=True, seed=cfg.seed
+    )
+    size = cfg.batch_size // dist.world_size
+    return sampler, DataLoader(train, size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
 def epoch_seed(seed: int, epoch: int, rank: int) -> int:
