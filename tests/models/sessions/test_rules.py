@@ -31,10 +31,10 @@ def weight(weighting: Weighting, d: float) -> float:
     }[weighting]
 
 
-CONFIGS = {
+CONFIGS: dict[str, RulesConfig] = {
     "association": ASSOCIATION,
     "markov": MARKOV,
-    **{name: RulesConfig(weighting=name) for name in WEIGHTINGS},
+    **{str(name): RulesConfig(weighting=name) for name in WEIGHTINGS},
     "pruned": RulesConfig(rules_per_item=2, steps=3),
     "longer": RulesConfig(last_in_session=3, weighting="div"),
     "longer linear": RulesConfig(last_in_session=12, session_weighting="linear"),
