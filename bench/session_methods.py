@@ -78,7 +78,8 @@ def load_split(validate: bool) -> Split:
         return build_sessions(session[rows], item[rows], seconds, user_id[rows], songs.size, n_users)
 
     train = build(is_train, users.size)
-    queries, targets = every_position(build(is_test, users.size + new_users.size), train)
+    queries, _ = every_position(build(is_test, users.size + new_users.size), train)
+    targets = queries.items[queries.ends]
     return Split(train, queries, targets)
 
 

@@ -56,7 +56,7 @@ class DomainEmbeddings(nn.Module):
         self.projections = nn.ModuleDict({name: nn.Linear(sizes[name], dim, bias=False) for name in domains.vectors})
         for embedding in (self.ids, *self.tables.values()):
             nn.init.normal_(embedding.weight, std=dim**-0.5)  # type: ignore[arg-type]
-        for name, values in {**domains.categories, **domains.vectors}.items():
+        for name, values in domains.tensors().items():
             self.register_buffer(f"domain_{name}", torch.from_numpy(values), persistent=True)
         known = torch.cat([torch.from_numpy(has_plays)[:, None], torch.from_numpy(domains.known)], 1)
         self.register_buffer("known", known)
@@ -105,8 +105,8 @@ class HARM(nn.Module):
         embeddings, known = self.embeddings(candidates)  # [B, C, J, D] or [C, J, D]
         rows = "bcjd" if candidates.ndim == 2 else "cjd"
         weights = self._domain_weights(query, embeddings, known, rows)  # [B, C, J]
-        scores = (weights * torch.einsum(f"bd,{rows}->bcj", user, embeddings)).sum(-1)
-        return scores + self.bias[candidates]
+        scores: Tensor = (weights * torch.einsum(f"bd,{rows}->bcj", user, embeddings)).sum(-1) + self.bias[candidates]
+        return scores
 
     def explain(self, batch: HistoryBatch, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """Return the domain weights a_tj [B, C, J] of `candidates` [B, C], and the contributions c_m [B, C, L] of plays."""
@@ -127,7 +127,8 @@ class HARM(nn.Module):
     def _domain_weights(self, query: Tensor, embeddings: Tensor, known: Tensor, rows: str) -> Tensor:
         """Return a [B, ..., J]: zero for domains that an item does not have."""
         logits = torch.einsum(f"bd,{rows}->bcj", query, embeddings) / self.cfg.dim**0.5
-        return logits.masked_fill(~known, -torch.inf).softmax(-1)
+        weights: Tensor = logits.masked_fill(~known, -torch.inf).softmax(-1)
+        return weights
 
     def _attend(self, batch: HistoryBatch, query: Tensor) -> tuple[Tensor, Tensor]:
         """Return A [B, L, L] and F [B, L, D]; rows and columns of padding are 0."""

@@ -67,7 +67,7 @@ class HistoryDataset(Dataset[HistoryBatch]):
     """Queries with their targets. A sample is a query's last plays; nothing is copied before a batch needs it."""
 
     def __init__(self, queries: SessionQueries, length: int) -> None:
-        """`queries`: the item of the next play, `items[ends]`, must be known."""
+        """Take queries whose next play, `items[ends]`, is a known item; raise ValueError for others."""
         self._queries, self._length, self._targets = queries, length, queries.items[queries.ends]
         if (self._targets == PADDING).any():
             raise ValueError("the target of a training query is an unknown item")

@@ -21,7 +21,7 @@ class ItemDomains:
     n_items: int
 
     def __post_init__(self) -> None:
-        for name, array in {**self.categories, **self.vectors}.items():
+        for name, array in self.tensors().items():
             if len(array) != self.n_items:
                 raise ValueError(f"domain {name!r} has {len(array)} rows for {self.n_items} items")
 
@@ -45,7 +45,7 @@ class ItemDomains:
 
     def tensors(self) -> Tensors:
         """Return the arrays by name."""
-        return {f"domain.{name}": values for name, values in {**self.categories, **self.vectors}.items()}
+        return {**self.categories, **self.vectors}
 
 
 def without_domains(n_items: int) -> ItemDomains:
