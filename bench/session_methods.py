@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, build_sessions, every_position
 from models.protocol import SessionModel
-from models.sessions import rules
+from models.sessions import knn, popularity, rules, stan
 from models.types import F64, I64, Mask
 
 FILE = Path("thirty_music") / "sessions_sample_10.parquet"
@@ -29,9 +29,21 @@ N_SESSIONS, DEPTH, SEED = 6_000, 20, 7
 
 Fit = Callable[[Sessions], SessionModel]
 METHODS: dict[str, Fit] = {
+    "popularity": lambda train: popularity.fit(train, popularity.PopularityConfig(0.0)),
+    "popularity 7 days": lambda train: popularity.fit(train, popularity.PopularityConfig(7.0)),
+    "own counts": lambda train: popularity.fit_own_plays(train, popularity.OwnPlaysConfig(0.0)),
+    "own counts+user": lambda train: popularity.fit_own_plays(train, popularity.OwnPlaysConfig(0.0)),
+    "base level": lambda train: popularity.fit_own_plays(train, popularity.OwnPlaysConfig()),
+    "base level+user": lambda train: popularity.fit_own_plays(train, popularity.OwnPlaysConfig()),
     "association": lambda train: rules.fit(train, rules.ASSOCIATION),
     "markov": lambda train: rules.fit(train, rules.MARKOV),
     "sequential": lambda train: rules.fit(train, rules.RulesConfig()),
+    "sknn": lambda train: knn.fit(train, knn.SKNN),
+    "vsknn": lambda train: knn.fit(train, knn.VSKNN),
+    "stan hr": lambda train: stan.fit(train, stan.STAN_HR),
+    "stan mrr": lambda train: stan.fit(train, stan.STAN_MRR),
+    "vstan hr": lambda train: stan.fit(train, stan.VSTAN_HR),
+    "vstan mrr": lambda train: stan.fit(train, stan.VSTAN_MRR),
 }
 
 

@@ -52,6 +52,11 @@ class Popularity:
         """Return `n_plays` [I]."""
         return {"n_plays": self.n_plays}
 
+    @classmethod
+    def from_tensors(cls, tensors: Tensors) -> "Popularity":
+        """Return the model of `tensors()`."""
+        return cls(tensors["n_plays"])
+
 
 def fit(sessions: Sessions, config: PopularityConfig) -> Popularity:
     """Count the plays of each item."""

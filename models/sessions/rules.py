@@ -88,6 +88,12 @@ class Rules:
         names = ("indptr", "consequents", "strengths", "play_weights")
         return {name: getattr(self, name) for name in names}
 
+    @classmethod
+    def from_tensors(cls, tensors: Tensors, threads: int = 0) -> "Rules":
+        """Return the model of `tensors()`."""
+        rows = (tensors["indptr"], tensors["consequents"], tensors["strengths"])
+        return cls(*rows, tensors["play_weights"], threads)
+
 
 def fit(sessions: Sessions, config: RulesConfig, threads: int = 0) -> Rules:
     """Count the rules of `sessions`.

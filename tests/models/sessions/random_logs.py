@@ -1,6 +1,6 @@
 """Random session logs and queries for the oracles, and the checks that every session model must pass."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from safetensors.numpy import load, save
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, build_sessions, every_position
 from models.protocol import SessionModel
+from models.types import Tensors
 
 N_ITEMS, N_USERS = 14, 5
 UNPLAYED = N_ITEMS - 1
@@ -102,8 +103,10 @@ def assert_same(a: RankedItems, b: RankedItems) -> None:
     assert_array_equal(a.scores, b.scores)
 
 
-def assert_contract(fit: Callable[[Sessions, int], SessionModel], fields: Sequence[str] = (), k: int = 6) -> None:
-    """Check what every session model guarantees. `fit(sessions, threads)`; `fields`: arguments beside `tensors()`."""
+def assert_contract(
+    fit: Callable[[Sessions, int], SessionModel], restore: Callable[[Tensors], SessionModel], k: int = 6
+) -> None:
+    """Check what every session model guarantees. `fit(sessions, threads)`; `restore(tensors)`."""
     train, queries = random_log(1)
     model = fit(train, 1)
     ranked = model.recommend(queries, k)
@@ -118,8 +121,7 @@ def assert_contract(fit: Callable[[Sessions, int], SessionModel], fields: Sequen
     assert_array_equal(model.recommend(queries, 3).items, ranked.items[:, :3])
     assert (ranked.scores[:, 1:] <= ranked.scores[:, :-1]).all()
     assert (ranked.items[:, 0] >= 0).mean() > 0.5
-    restored = type(model)(**load(save(model.tensors())), **{name: getattr(model, name) for name in fields})
-    assert_same(ranked, restored.recommend(queries, k))
+    assert_same(ranked, restore(load(save(model.tensors()))).recommend(queries, k))
 
 
 def _poisoned(queries: SessionQueries, query: int, model: SessionModel, k: int) -> RankedItems:

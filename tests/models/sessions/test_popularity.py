@@ -12,6 +12,7 @@ from models.data.sessions import PADDING, SessionQueries, Sessions
 from models.sessions import popularity
 from models.sessions.popularity import OwnPlaysConfig, PopularityConfig
 from tests.models.sessions.random_logs import (
+    N_ITEMS,
     UNPLAYED,
     assert_contract,
     best,
@@ -53,7 +54,7 @@ def test_own_plays_keep_the_contract() -> None:
     def fit(sessions: Sessions, threads: int) -> popularity.OwnPlays:
         return popularity.fit_own_plays(sessions, OwnPlaysConfig(), threads)
 
-    assert_contract(fit, ("n_items", "config"))
+    assert_contract(fit, lambda _: popularity.OwnPlays(N_ITEMS, OwnPlaysConfig()))
 
 
 def test_own_plays_of_a_literal_session() -> None:
@@ -102,4 +103,4 @@ def test_popularity_keeps_the_contract(days: float) -> None:
         return popularity.fit(sessions, PopularityConfig(days))
 
     contract_fit: Callable[[Sessions, int], popularity.Popularity] = partial(fit, days)
-    assert_contract(contract_fit)
+    assert_contract(contract_fit, popularity.Popularity.from_tensors)

@@ -10,7 +10,7 @@ import pytest
 
 from models.data.sessions import SessionQueries, Sessions
 from models.sessions import rules
-from models.sessions.rules import ASSOCIATION, MARKOV, WEIGHTINGS, RulesConfig, Weighting
+from models.sessions.rules import ASSOCIATION, MARKOV, WEIGHTINGS, Rules, RulesConfig, Weighting
 from tests.models.sessions.random_logs import (
     assert_contract,
     assert_equals_oracle,
@@ -80,7 +80,7 @@ def test_lists_equal_those_of_the_formula(config: RulesConfig) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_rules_keep_the_contract(config: RulesConfig) -> None:
-    assert_contract(lambda sessions, threads: rules.fit(sessions, config, threads))
+    assert_contract(lambda sessions, threads: rules.fit(sessions, config, threads), Rules.from_tensors)
 
 
 def test_rules_of_a_small_log() -> None:
