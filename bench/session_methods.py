@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, build_sessions, every_position
 from models.protocol import SessionModel
-from models.sessions import knn, popularity, rules, stan
+from models.sessions import context_tree, knn, popularity, rules, stan
 from models.types import F64, I64, Mask
 
 FILE = Path("thirty_music") / "sessions_sample_10.parquet"
@@ -44,6 +44,8 @@ METHODS: dict[str, Fit] = {
     "stan mrr": lambda train: stan.fit(train, stan.STAN_MRR),
     "vstan hr": lambda train: stan.fit(train, stan.VSTAN_HR),
     "vstan mrr": lambda train: stan.fit(train, stan.VSTAN_MRR),
+    "context tree": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig()),
+    "context tree 50": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig(50)),
 }
 
 
@@ -65,6 +67,8 @@ class Result:
     reciprocal_rank: float
     fit_seconds: float
     positions_per_second: float
+    positions_per_cpu_second: float
+    """Of one core; it does not depend on other processes."""
 
 
 def load_split(validate: bool) -> Split:
@@ -127,12 +131,14 @@ def measure(fit: Fit, split: Split, queries: SessionQueries) -> Result:
     model = fit(split.train)
     fitted = time.perf_counter()
     model.recommend(queries[:1], DEPTH + 1)
-    start_lists = time.perf_counter()
+    start_lists, start_cpu = time.perf_counter(), time.process_time()
     ranked = model.recommend(queries, DEPTH + 1)
-    seconds = time.perf_counter() - start_lists
+    seconds, cpu = time.perf_counter() - start_lists, time.process_time() - start_cpu
     rank = ranks(ranked, split.targets)
     rank[rank > DEPTH] = np.inf
-    return Result(float(np.isfinite(rank).mean()), float((1 / rank).mean()), fitted - start, rank.size / seconds)
+    return Result(
+        float(np.isfinite(rank).mean()), float((1 / rank).mean()), fitted - start, rank.size / seconds, rank.size / cpu
+    )
 
 
 def main(names: Iterable[str], validate: bool) -> None:
@@ -141,11 +147,14 @@ def main(names: Iterable[str], validate: bool) -> None:
     alone = split.queries.session_alone()
     print(f"{len(split.train):,} training sessions, {split.train.items.size:,} plays, {split.train.n_items:,} items")
     print(f"{split.targets.size:,} positions of {np.unique(split.queries.starts).size:,} sessions", flush=True)
-    print(f"{'method':<24} {'HR@20':>7} {'MRR@20':>7} {'fit s':>7} {'positions/s':>12}")
+    print(f"{'method':<24} {'HR@20':>7} {'MRR@20':>7} {'fit s':>7} {'positions/s':>12} {'/CPU s':>10}")
     for name in names or METHODS:
         result = measure(METHODS[name], split, split.queries if name.endswith("+user") else alone)
         figures = f"{result.hit_rate:7.4f} {result.reciprocal_rank:7.4f} {result.fit_seconds:7.1f}"
-        print(f"{name:<24} {figures} {result.positions_per_second:12,.0f}", flush=True)
+        print(
+            f"{name:<24} {figures} {result.positions_per_second:12,.0f} {result.positions_per_cpu_second:10,.0f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

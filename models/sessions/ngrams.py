@@ -1,0 +1,179 @@
+"""Counts of the item after each context of up to `depth` plays, as a trie, and compiled interpolation of its orders.
+
+A context of order d is the last d known plays of a session. Node 0 is the empty context. Its children add the newest
+play; theirs add the play before that, and so on. The key of a node is (parent * I + item), and nodes are numbered by
+ascending key: a binary search finds a child, without hashes and so without collisions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from models.data.sessions import PADDING, Sessions
+from models.sessions.neighbors import QueryArrays
+from models.sessions.ranking import insert, select_top
+from models.types import F32, F64, I64, Mask
+
+
+class NGrams(NamedTuple):
+    """Weighted counts of contexts with at least one following item. Memory: 32 bytes per entry, 16 per node."""
+
+    keys: I64
+    """[C - 1] keys of nodes 1 to C - 1, ascending."""
+    indptr: I64
+    """[C + 1]"""
+    items: I64
+    """[E] items that followed each context, ascending."""
+    counts: F64
+    """[E] c: sum of the weights of the plays of the item after the context."""
+    n_plays: I64
+    """[E] number of those plays."""
+    order: I64
+    """[C] d of each node, ascending."""
+    n_items: int
+
+    def entry_nodes(self) -> I64:
+        """Return the node of each entry [E]."""
+        return np.repeat(np.arange(self.order.size), np.diff(self.indptr))
+
+    def sum_by_node(self, values: F64) -> F64:
+        """Return the sums [C] of values of the entries [E]."""
+        return np.asarray(np.bincount(self.entry_nodes(), values, self.order.size), np.float64)
+
+
+def count_ngrams(sessions: Sessions, depth: int, play_weights: F64 | None = None) -> NGrams:
+    """Count contexts of order 0 to `depth`. `play_weights` [N]: weight of each play as the following item; None: 1."""
+    weights = np.ones(sessions.items.size) if play_weights is None else play_weights
+    position = np.arange(sessions.items.size) - np.repeat(sessions.indptr[:-1], sessions.lengths)
+    play, node, n_nodes = np.arange(sessions.items.size), np.zeros(sessions.items.size, np.int64), 1
+    keys, entries, counts, n_plays, order = [np.empty(0, np.int64)], [], [], [], [np.zeros(1, np.int64)]
+    for d in range(depth + 1):
+        if d:
+            deep = position[play] >= d
+            play, node = play[deep], node[deep]
+            level_keys, node = np.unique(node * sessions.n_items + sessions.items[play - d], return_inverse=True)
+            node = node + n_nodes
+            n_nodes += level_keys.size
+            keys.append(level_keys)
+            order.append(np.full(level_keys.size, d))
+        entry, row = np.unique(node * sessions.n_items + sessions.items[play], return_inverse=True)
+        entries.append(entry)
+        counts.append(np.bincount(row, weights[play], entry.size).astype(np.float64))
+        n_plays.append(np.bincount(row, minlength=entry.size))
+    entry = np.concatenate(entries)
+    indptr = np.append(0, np.cumsum(np.bincount(entry // max(1, sessions.n_items), minlength=n_nodes)))
+    return NGrams(
+        np.concatenate(keys),
+        indptr,
+        entry % max(1, sessions.n_items),
+        np.concatenate(counts),
+        np.concatenate(n_plays),
+        np.concatenate(order),
+        sessions.n_items,
+    )
+
+
+class Interpolation(NamedTuple):
+    """Scores of a mixture of orders: s_d(i) = a_d(i) + b_d s_{d-1}(i), from the empty context to the deepest known one."""
+
+    keys: I64
+    """[C - 1] as of NGrams."""
+    indptr: I64
+    """[C + 1]"""
+    items: I64
+    """[E]"""
+    weights: F64
+    """[E] a_d of each entry, above 0 or not."""
+    backoff: F64
+    """[C] b_d of each node; not used for node 0."""
+    root_scores: F64
+    """[I] s_0."""
+    root_order: I64
+    """[R] items with s_0 > 0, best first, ties by item id."""
+
+
+def interpolation(ngrams: NGrams, weights: F64, backoff: F64) -> Interpolation:
+    """Return the mixture with a_d [E] and b_d [C]."""
+    root = np.zeros(ngrams.n_items)
+    n_root = ngrams.indptr[1]
+    root[ngrams.items[:n_root]] = weights[:n_root]
+    best_first = np.lexsort((np.arange(root.size), -root.astype(np.float32)))
+    order = best_first[root[best_first] > 0]
+    return Interpolation(ngrams.keys, ngrams.indptr, ngrams.items, weights, backoff, root, order)
+
+
+@njit(nogil=True, cache=True)
+def find_child(keys: I64, parent: int, item: int, n_items: int) -> int:
+    """Return the node that adds `item` to the context `parent`; -1 if it is unknown."""
+    key = parent * n_items + item
+    index = int(np.searchsorted(keys, key))
+    if index == keys.size or keys[index] != key:
+        return -1
+    return index + 1
+
+
+@njit(nogil=True, cache=True)
+def find_path(items: I64, start: int, end: int, keys: I64, n_items: int, path: I64) -> int:
+    """Write the known contexts of the plays before `end` into `path` [depth + 1], from order 0 on; return their number."""
+    path[0] = 0
+    order, play = 0, end - 1
+    while play >= start and order + 1 < path.size:
+        item = items[play]
+        play -= 1
+        if item == PADDING:
+            continue
+        node = find_child(keys, path[order], item, n_items)
+        if node < 0:
+            break
+        order += 1
+        path[order] = node
+    return order + 1
+
+
+@njit(nogil=True, cache=True)
+def rank_interpolated(
+    queries: QueryArrays, mixture: Interpolation, depth: int, list_items: I64, list_scores: F32
+) -> None:
+    """Write the lists of the queries of a block. Items that never followed a context of the query have s_0 alone."""
+    n_items = mixture.root_scores.size
+    scores, touched, is_touched = np.zeros(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.bool_)
+    path = np.zeros(depth + 1, np.int64)
+    for query in range(queries.starts.size):
+        n_orders = find_path(queries.items, queries.starts[query], queries.ends[query], mixture.keys, n_items, path)
+        count, factor = 0, 1.0
+        for order in range(n_orders - 1, 0, -1):
+            node = path[order]
+            for entry in range(mixture.indptr[node], mixture.indptr[node + 1]):
+                item = mixture.items[entry]
+                if not is_touched[item]:
+                    is_touched[item] = True
+                    touched[count] = item
+                    count += 1
+                scores[item] += factor * mixture.weights[entry]
+            factor *= mixture.backoff[node]
+        for index in range(count):
+            scores[touched[index]] += factor * mixture.root_scores[touched[index]]
+        select_top(touched, count, scores, list_items[query], list_scores[query])
+        _insert_from_root(factor, mixture, is_touched, list_items[query], list_scores[query])
+        for index in range(count):
+            scores[touched[index]] = 0.0
+            is_touched[touched[index]] = False
+
+
+@njit(nogil=True, cache=True)
+def _insert_from_root(
+    factor: float, mixture: Interpolation, is_touched: Mask, list_items: I64, list_scores: F32
+) -> None:
+    """Insert the untouched items into a list, best first, until one is not among the k best."""
+    size = 0
+    while size < list_items.size and list_items[size] != PADDING:
+        size += 1
+    worst = list_items.size - 1
+    for item in mixture.root_order:
+        if is_touched[item]:
+            continue
+        score = factor * mixture.root_scores[item]
+        if not np.float32(score) > 0 or (size > worst and np.float32(score) < list_scores[worst]):
+            return
+        size = insert(item, score, size, list_items, list_scores)
