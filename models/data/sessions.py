@@ -72,6 +72,22 @@ def build_sessions(session: I64, items: I64, times: F64, users: I64, n_items: in
     return Sessions(indptr, items[order], times[order], users[order][indptr[:-1]], n_items, n_users)
 
 
+def cut_sessions(sessions: Sessions, cutoff: float) -> Sessions:
+    """Return the plays before `cutoff`, as sessions in the order of their new ends."""
+    before = sessions.times < cutoff
+    n_left = np.add.reduceat(before, sessions.indptr[:-1]) if len(sessions) else np.empty(0, np.int64)
+    kept = n_left > 0
+    # plays ascend in time: those that stay are the first of each session
+    ends = sessions.times[sessions.indptr[:-1] + np.maximum(n_left, 1) - 1]
+    order = np.flatnonzero(kept)[np.argsort(ends[kept], kind="stable")]
+    lengths = n_left[order]
+    indptr = np.append(0, np.cumsum(lengths))
+    plays = np.repeat(sessions.indptr[order] - indptr[:-1], lengths) + np.arange(indptr[-1])
+    return Sessions(
+        indptr, sessions.items[plays], sessions.times[plays], sessions.users[order], sessions.n_items, sessions.n_users
+    )
+
+
 @dataclass(frozen=True)
 class SessionQueries:
     """Q queries, each for the play after the first plays of a session.

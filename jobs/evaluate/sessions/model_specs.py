@@ -1,13 +1,12 @@
 """The session models that `pmrs evaluate sessions` compares."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.data.sessions import Sessions
 from models.protocol import SessionModel
-from models.sessions import rules
-from models.sessions.rules import RulesConfig
+from models.sessions import blend, context_tree, knn, popularity, rules, stan
 
 BASELINES = ("sr", "vsknn")
 """Models from which paired differences are computed: the published simple methods with the best MRR and the best HR."""
@@ -28,16 +27,30 @@ class SessionModelSpec:
     """False: the model is evaluated only if it is named."""
 
 
-def _rules(train: Sessions, config: RulesConfig, seed: int) -> SessionModel:
-    del seed
-    return rules.fit(train, config)
+def _unseeded(fit: Callable[[Sessions, Any], SessionModel]) -> Callable[[Sessions, Any, int], SessionModel]:
+    return lambda train, config, seed: fit(train, config)
 
 
-SR_GRID = (RulesConfig(), RulesConfig(last_in_session=3), RulesConfig(weighting="div"), RulesConfig(steps=9))
+SR_GRID = (
+    rules.RulesConfig(), rules.RulesConfig(last_in_session=3), rules.RulesConfig(weighting="div"), rules.RulesConfig(steps=9),
+)  # fmt: skip
+STAN_GRID = (stan.STAN_HR, stan.STAN_MRR)
+VSTAN_GRID = (stan.VSTAN_HR, stan.VSTAN_MRR)
+DIRECTED_GRID = (stan.DIRECTED, replace(stan.DIRECTED, own_session_boost=3.0))
 SESSION_MODELS = (
-    SessionModelSpec("association_rules", "association rules", _rules, (rules.ASSOCIATION,)),
-    SessionModelSpec("markov", "Markov chain", _rules, (rules.MARKOV,)),
-    SessionModelSpec("sr", "sequential rules", _rules, SR_GRID),
+    SessionModelSpec("popularity", "popularity", _unseeded(popularity.fit), (popularity.PopularityConfig(days=0),)),
+    SessionModelSpec("popularity_week", "popularity, last 7 days", _unseeded(popularity.fit), (popularity.PopularityConfig(),)),
+    SessionModelSpec("own_plays", "the user's own plays, base level", _unseeded(popularity.fit_own_plays), (popularity.OwnPlaysConfig(),)),
+    SessionModelSpec("association_rules", "association rules", _unseeded(rules.fit), (rules.ASSOCIATION,)),
+    SessionModelSpec("markov", "Markov chain", _unseeded(rules.fit), (rules.MARKOV,)),
+    SessionModelSpec("sr", "sequential rules", _unseeded(rules.fit), SR_GRID),
+    SessionModelSpec("sknn", "SKNN", _unseeded(knn.fit), (knn.SKNN,)),
+    SessionModelSpec("vsknn", "VSKNN", _unseeded(knn.fit), (knn.VSKNN,)),
+    SessionModelSpec("stan", "STAN", _unseeded(stan.fit), STAN_GRID),
+    SessionModelSpec("vstan", "VSTAN", _unseeded(stan.fit), VSTAN_GRID),
+    SessionModelSpec("stan_directed", "VSTAN, directed", _unseeded(stan.fit), DIRECTED_GRID),
+    SessionModelSpec("context_tree", "context tree, fixed weights", _unseeded(context_tree.fit), (context_tree.ContextTreeConfig(),)),
+    SessionModelSpec("session_blend", "session blend", blend.fit, (blend.BlendConfig(),), (7, 8, 9)),
 )
 
 

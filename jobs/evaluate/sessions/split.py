@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jobs.evaluate.sessions.metrics import Truth
-from models.data.sessions import PADDING, SessionQueries, Sessions, every_position
+from models.data.sessions import PADDING, SessionQueries, Sessions, cut_sessions, every_position
 from models.sessions.played import played_before
 from models.types import I64, Mask
 
@@ -43,22 +43,6 @@ def split_sessions(sessions: Sessions, cutoff: float, days: float) -> SessionSpl
     starts = sessions.times[sessions.indptr[:-1]]
     is_test = (starts >= cutoff) & (starts < cutoff + days * DAY) & (sessions.lengths >= 2)
     return SessionSplit(cut_sessions(sessions, cutoff), sessions.select(is_test), cutoff)
-
-
-def cut_sessions(sessions: Sessions, cutoff: float) -> Sessions:
-    """Return the plays before `cutoff`, as sessions in the order of their new ends."""
-    before = sessions.times < cutoff
-    n_left = np.add.reduceat(before, sessions.indptr[:-1]) if len(sessions) else np.empty(0, np.int64)
-    kept = n_left > 0
-    # plays ascend in time: those that stay are the first of each session
-    ends = sessions.times[sessions.indptr[:-1] + np.maximum(n_left, 1) - 1]
-    order = np.flatnonzero(kept)[np.argsort(ends[kept], kind="stable")]
-    lengths = n_left[order]
-    indptr = np.append(0, np.cumsum(lengths))
-    plays = np.repeat(sessions.indptr[order] - indptr[:-1], lengths) + np.arange(indptr[-1])
-    return Sessions(
-        indptr, sessions.items[plays], sessions.times[plays], sessions.users[order], sessions.n_items, sessions.n_users
-    )
 
 
 def sample_sessions(sessions: Sessions, n: int, seed: int) -> Mask:
