@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, build_sessions, every_position
 from models.protocol import SessionModel
-from models.sessions import context_tree, knn, popularity, rules, stan
+from models.sessions import backoff, context_tree, knn, popularity, rules, stan
 from models.types import F64, I64, Mask
 
 FILE = Path("thirty_music") / "sessions_sample_10.parquet"
@@ -46,6 +46,8 @@ METHODS: dict[str, Fit] = {
     "vstan mrr": lambda train: stan.fit(train, stan.VSTAN_MRR),
     "context tree": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig()),
     "context tree 50": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig(50)),
+    "back-off, n-grams": lambda train: backoff.fit(train, backoff.BackoffConfig(skip_steps=0)),
+    "back-off": lambda train: backoff.fit(train, backoff.BackoffConfig()),
 }
 
 

@@ -75,7 +75,11 @@ def count_ngrams(sessions: Sessions, depth: int, play_weights: F64 | None = None
 
 
 class Interpolation(NamedTuple):
-    """Scores of a mixture of orders: s_d(i) = a_d(i) + b_d s_{d-1}(i), from the empty context to the deepest known one."""
+    """Scores of a mixture of orders: s_d(i) = a_d(i) + b_d s_{d-1}(i), from the empty context to the deepest known one.
+
+    s_0(i) = (mu r(i) + sum over gaps g < G of w_g S[x_g, i]) / (mu + sum of w_g), with x_g the known play g places
+    before the newest. Without skip-grams (G = 0) s_0 = r.
+    """
 
     keys: I64
     """[C - 1] as of NGrams."""
@@ -88,19 +92,56 @@ class Interpolation(NamedTuple):
     backoff: F64
     """[C] b_d of each node; not used for node 0."""
     root_scores: F64
-    """[I] s_0."""
+    """[I] r."""
     root_order: I64
-    """[R] items with s_0 > 0, best first, ties by item id."""
+    """[R] items with r > 0, best first, ties by item id."""
+    skip_indptr: I64
+    """[I + 1] rows of S."""
+    skip_items: I64
+    skip_scores: F32
+    gap_weights: F64
+    """[G] w."""
+    root_weight: F64
+    """[1] mu."""
 
 
-def interpolation(ngrams: NGrams, weights: F64, backoff: F64) -> Interpolation:
-    """Return the mixture with a_d [E] and b_d [C]."""
+class SkipGrams(NamedTuple):
+    """S as CSR, and the weights of s_0."""
+
+    indptr: I64
+    items: I64
+    scores: F32
+    gap_weights: F64
+    root_weight: float
+
+
+def no_skip_grams(n_items: int) -> SkipGrams:
+    """Return empty rows: s_0 = r."""
+    return SkipGrams(np.zeros(n_items + 1, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0), 1.0)
+
+
+def interpolation(ngrams: NGrams, weights: F64, backoff: F64, skip: SkipGrams | None = None) -> Interpolation:
+    """Return the mixture with a_d [E] and b_d [C]; r is a_0."""
     root = np.zeros(ngrams.n_items)
     n_root = ngrams.indptr[1]
     root[ngrams.items[:n_root]] = weights[:n_root]
     best_first = np.lexsort((np.arange(root.size), -root.astype(np.float32)))
     order = best_first[root[best_first] > 0]
-    return Interpolation(ngrams.keys, ngrams.indptr, ngrams.items, weights, backoff, root, order)
+    skip = skip or no_skip_grams(ngrams.n_items)
+    return Interpolation(
+        ngrams.keys,
+        ngrams.indptr,
+        ngrams.items,
+        weights,
+        backoff,
+        root,
+        order,
+        skip.indptr,
+        skip.items,
+        skip.scores,
+        skip.gap_weights,
+        np.array([skip.root_weight]),
+    )
 
 
 @njit(nogil=True, cache=True)
@@ -131,13 +172,60 @@ def find_path(items: I64, start: int, end: int, keys: I64, n_items: int, path: I
     return order + 1
 
 
+class _Scores(NamedTuple):
+    """Buffers of a block. `scores` and `is_touched` are zero between queries."""
+
+    scores: F64
+    """[I]"""
+    is_touched: Mask
+    """[I]"""
+    touched: I64
+    """[I]"""
+
+
+@njit(nogil=True, cache=True)
+def _add(item: int, score: float, count: int, buffers: _Scores) -> int:
+    """Add to an item's score; return the number of touched items."""
+    buffers.scores[item] += score
+    if buffers.is_touched[item]:
+        return count
+    buffers.is_touched[item] = True
+    buffers.touched[count] = item
+    return count + 1
+
+
+@njit(nogil=True, cache=True)
+def _add_skip_grams(
+    queries: QueryArrays, query: int, factor: float, count: int, mixture: Interpolation, buffers: _Scores
+) -> tuple[int, float]:
+    """Add the skip-grams of s_0, times `factor`; return the number of touched items, and the factor of r."""
+    total, gap, play = mixture.root_weight[0], 0, queries.ends[query] - 1
+    oldest = play + 1
+    while play >= queries.starts[query] and gap < mixture.gap_weights.size:
+        if queries.items[play] != PADDING:
+            total += mixture.gap_weights[gap]
+            gap += 1
+            oldest = play
+        play -= 1
+    gap = 0
+    for play in range(queries.ends[query] - 1, oldest - 1, -1):
+        item = queries.items[play]
+        if item == PADDING:
+            continue
+        weight = factor * mixture.gap_weights[gap] / total
+        gap += 1
+        for entry in range(mixture.skip_indptr[item], mixture.skip_indptr[item + 1]):
+            count = _add(mixture.skip_items[entry], weight * mixture.skip_scores[entry], count, buffers)
+    return count, factor * mixture.root_weight[0] / total
+
+
 @njit(nogil=True, cache=True)
 def rank_interpolated(
     queries: QueryArrays, mixture: Interpolation, depth: int, list_items: I64, list_scores: F32
 ) -> None:
-    """Write the lists of the queries of a block. Items that never followed a context of the query have s_0 alone."""
+    """Write the lists of the queries of a block. Items that no context and no skip-gram has are scored by r alone."""
     n_items = mixture.root_scores.size
-    scores, touched, is_touched = np.zeros(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.bool_)
+    buffers = _Scores(np.zeros(n_items), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64))
     path = np.zeros(depth + 1, np.int64)
     for query in range(queries.starts.size):
         n_orders = find_path(queries.items, queries.starts[query], queries.ends[query], mixture.keys, n_items, path)
@@ -145,20 +233,17 @@ def rank_interpolated(
         for order in range(n_orders - 1, 0, -1):
             node = path[order]
             for entry in range(mixture.indptr[node], mixture.indptr[node + 1]):
-                item = mixture.items[entry]
-                if not is_touched[item]:
-                    is_touched[item] = True
-                    touched[count] = item
-                    count += 1
-                scores[item] += factor * mixture.weights[entry]
+                count = _add(mixture.items[entry], factor * mixture.weights[entry], count, buffers)
             factor *= mixture.backoff[node]
+        count, factor = _add_skip_grams(queries, query, factor, count, mixture, buffers)
         for index in range(count):
-            scores[touched[index]] += factor * mixture.root_scores[touched[index]]
-        select_top(touched, count, scores, list_items[query], list_scores[query])
-        _insert_from_root(factor, mixture, is_touched, list_items[query], list_scores[query])
+            item = buffers.touched[index]
+            buffers.scores[item] += factor * mixture.root_scores[item]
+        select_top(buffers.touched, count, buffers.scores, list_items[query], list_scores[query])
+        _insert_from_root(factor, mixture, buffers.is_touched, list_items[query], list_scores[query])
         for index in range(count):
-            scores[touched[index]] = 0.0
-            is_touched[touched[index]] = False
+            buffers.scores[buffers.touched[index]] = 0.0
+            buffers.is_touched[buffers.touched[index]] = False
 
 
 @njit(nogil=True, cache=True)

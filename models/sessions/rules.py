@@ -100,22 +100,27 @@ def fit(sessions: Sessions, config: RulesConfig, threads: int = 0) -> Rules:
 
     Memory: 12 bytes per different pair of items within `steps` (association: within a session), two to three times.
     """
-    pairs = _association(sessions) if config.kind == "association" else _sequential(sessions, config)
+    distance_weights = WEIGHTINGS[config.weighting](np.arange(1.0, config.steps + 1))
+    pairs = _association(sessions) if config.kind == "association" else count_pairs(sessions, distance_weights)
     distance = np.arange(2.0, config.last_in_session + 2)
     play_weights = np.append(1.0, WEIGHTINGS[config.session_weighting](distance))
-    return Rules(*_strongest(pairs, config.rules_per_item), play_weights, threads)
+    return Rules(*strongest(pairs, config.rules_per_item), play_weights, threads)
 
 
-def _sequential(sessions: Sessions, config: RulesConfig) -> csr_array:
-    """Return R [I, I] before pruning."""
+def count_pairs(sessions: Sessions, distance_weights: F64, play_weights: F64 | None = None) -> csr_array:
+    """Return sums [I, I] of the weights of pairs of plays, the earlier in the row.
+
+    `distance_weights` [D]: weight of pairs 1 to D places apart. `play_weights` [N]: factor of the later play; None: 1.
+    """
     shape, n_plays = (sessions.n_items, sessions.n_items), sessions.items.size
     session = sessions.session_of_play
-    weights = WEIGHTINGS[config.weighting](np.arange(1.0, config.steps + 1))
+    weights = np.ones(n_plays) if play_weights is None else play_weights
     pairs = csr_array(shape)
-    for distance in range(1, min(config.steps, int(sessions.lengths.max(initial=0)) - 1) + 1):
+    for distance in range(1, min(distance_weights.size, int(sessions.lengths.max(initial=0)) - 1) + 1):
         earlier = np.flatnonzero(session[distance:] == session[: n_plays - distance])
         cells = (sessions.items[earlier], sessions.items[earlier + distance])
-        pairs = pairs + csr_array((np.full(earlier.size, weights[distance - 1]), cells), shape)
+        values = distance_weights[distance - 1] * weights[earlier + distance]
+        pairs = pairs + csr_array((values, cells), shape)
     return csr_array(pairs)
 
 
@@ -130,7 +135,7 @@ def _association(sessions: Sessions) -> csr_array:
     return csr_array(plays.T @ plays - csr_array((counts, (diagonal, diagonal)), (sessions.n_items, sessions.n_items)))
 
 
-def _strongest(pairs: csr_array, rules_per_item: int) -> tuple[I64, I64, F32]:
+def strongest(pairs: csr_array, rules_per_item: int) -> tuple[I64, I64, F32]:
     """Return indptr, columns and values of the largest entries above 0 of each row, ties by column."""
     strengths = pairs.data.astype(np.float32)
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
