@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, cut_sessions, every_position
 from models.protocol import SessionModel
-from models.sessions import context_tree, knn, rules, stan
+from models.sessions import backoff, context_tree, knn, rules, stan
 from models.topk import top_k
 from models.training.loop import TrainConfig
 from models.training.loop import fit as fit_network
@@ -50,6 +50,7 @@ def default_components() -> dict[str, Component]:
         "vsknn": (knn.fit, knn.VSKNN),
         "stan": (stan.fit, stan.DIRECTED),
         "context_tree": (context_tree.fit, context_tree.ContextTreeConfig()),
+        "backoff": (backoff.fit, backoff.BackoffConfig()),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.data.sessions import Sessions
 from models.protocol import SessionModel
-from models.sessions import blend, context_tree, knn, popularity, rules, stan
+from models.sessions import backoff, blend, context_tree, knn, popularity, rules, stan
 
 BASELINES = ("sr", "vsknn")
 """Models from which paired differences are computed: the published simple methods with the best MRR and the best HR."""
@@ -40,7 +40,9 @@ DIRECTED_GRID = (stan.DIRECTED, replace(stan.DIRECTED, own_session_boost=3.0))
 SESSION_MODELS = (
     SessionModelSpec("popularity", "popularity", _unseeded(popularity.fit), (popularity.PopularityConfig(days=0),)),
     SessionModelSpec("popularity_week", "popularity, last 7 days", _unseeded(popularity.fit), (popularity.PopularityConfig(),)),
-    SessionModelSpec("own_plays", "the user's own plays, base level", _unseeded(popularity.fit_own_plays), (popularity.OwnPlaysConfig(),)),
+    SessionModelSpec(
+        "own_plays", "the user's own plays, base level", _unseeded(popularity.fit_own_plays), (popularity.OwnPlaysConfig(),)
+    ),
     SessionModelSpec("association_rules", "association rules", _unseeded(rules.fit), (rules.ASSOCIATION,)),
     SessionModelSpec("markov", "Markov chain", _unseeded(rules.fit), (rules.MARKOV,)),
     SessionModelSpec("sr", "sequential rules", _unseeded(rules.fit), SR_GRID),
@@ -49,7 +51,10 @@ SESSION_MODELS = (
     SessionModelSpec("stan", "STAN", _unseeded(stan.fit), STAN_GRID),
     SessionModelSpec("vstan", "VSTAN", _unseeded(stan.fit), VSTAN_GRID),
     SessionModelSpec("stan_directed", "VSTAN, directed", _unseeded(stan.fit), DIRECTED_GRID),
-    SessionModelSpec("context_tree", "context tree, fixed weights", _unseeded(context_tree.fit), (context_tree.ContextTreeConfig(),)),
+    SessionModelSpec(
+        "context_tree", "context tree, fixed weights", _unseeded(context_tree.fit), (context_tree.ContextTreeConfig(),)
+    ),
+    SessionModelSpec("backoff", "learned back-off", _unseeded(backoff.fit), (backoff.BackoffConfig(),)),
     SessionModelSpec("session_blend", "session blend", blend.fit, (blend.BlendConfig(),), (7, 8, 9)),
 )
 
