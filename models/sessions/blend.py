@@ -14,8 +14,9 @@ components are fitted on all sessions. A day's features depend on nothing after 
 As g contains each component's own ranking, the blend can be no worse than the best of them on the training positions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,19 +40,30 @@ BLOCK = 1_000
 """Queries whose candidates and features are in memory at a time: some 30 MB."""
 FLOOR = 1e-4
 """Smallest score relative to the list's best; its logarithm stands for an item that a component does not list."""
-Component = tuple[Callable[[Sessions, Any], SessionModel], Any]
 
 
-def default_components() -> dict[str, Component]:
-    """Return the components by name: fit and settings."""
-    return {
-        "sr": (rules.fit, rules.RulesConfig(rules_per_item=100, last_in_session=3)),
-        "association": (rules.fit, rules.RulesConfig(kind="association", rules_per_item=100, last_in_session=4)),
-        "vsknn": (knn.fit, knn.VSKNN),
-        "stan": (stan.fit, stan.DIRECTED),
-        "context_tree": (context_tree.fit, context_tree.ContextTreeConfig()),
-        "backoff": (backoff.fit, backoff.BackoffConfig()),
-    }
+class Component(NamedTuple):
+    """A model whose lists the blend ranks."""
+
+    fit: Callable[..., SessionModel]
+    """(sessions, config) -> model."""
+    config: Any
+    from_tensors: Callable[[Tensors], SessionModel]
+
+
+SEQUENTIAL = rules.RulesConfig(rules_per_item=100, last_in_session=3)
+ASSOCIATION = rules.RulesConfig(kind="association", rules_per_item=100, last_in_session=4)
+COMPONENTS = {
+    "sr": Component(rules.fit, SEQUENTIAL, rules.Rules.from_tensors),
+    "association": Component(rules.fit, ASSOCIATION, rules.Rules.from_tensors),
+    "vsknn": Component(knn.fit, knn.VSKNN, partial(knn.KNN.from_tensors, config=knn.VSKNN)),
+    "stan": Component(stan.fit, stan.DIRECTED, partial(stan.Stan.from_tensors, config=stan.DIRECTED)),
+    "context_tree": Component(
+        context_tree.fit, context_tree.ContextTreeConfig(), context_tree.InterpolatedNGrams.from_tensors
+    ),
+    "backoff": Component(backoff.fit, backoff.BackoffConfig(), context_tree.InterpolatedNGrams.from_tensors),
+}
+"""Components by name."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +134,14 @@ class SessionBlend:
         scores = np.full((len(queries), k), -np.inf, np.float32)
         for start in range(0, len(queries), BLOCK):
             candidates = self.candidates(queries[slice(start, start + BLOCK)])
-            with torch.no_grad():
-                block = self.scorer(torch.from_numpy(candidates.features)).numpy()
-            for row, (ids, values) in enumerate(zip(candidates.items, block, strict=True), start):
-                n_listed = int((ids != PADDING).sum())
-                best = top_k(values[:n_listed], ids[:n_listed], k)
-                items[row, : best.size], scores[row, : best.size] = ids[best], values[best]
+            sizes = (candidates.items != PADDING).sum(1)
+            for row, size in enumerate(sizes):
+                ids = candidates.items[row, :size]
+                # one query at a time: no bit depends on the queries beside it
+                with torch.no_grad():
+                    values = self.scorer(torch.from_numpy(candidates.features[row, :size])).numpy()
+                best = top_k(values, ids, k)
+                items[start + row, : best.size], scores[start + row, : best.size] = ids[best], values[best]
         return RankedItems(items, scores)
 
     def candidates(self, queries: SessionQueries) -> Candidates:
@@ -140,6 +154,21 @@ class SessionBlend:
         for name, model in self.components.items():
             arrays |= {f"{name}.{key}": value for key, value in model.tensors().items()}
         return arrays | {"plays": self.plays, "recent_plays": self.recent_plays}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Tensors, config: BlendConfig, components: Mapping[str, Component] = COMPONENTS
+    ) -> "SessionBlend":
+        """Return the blend of `tensors()`."""
+
+        def with_prefix(prefix: str) -> Tensors:
+            return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
+
+        models = {name: part.from_tensors(with_prefix(f"{name}.")) for name, part in components.items()}
+        state = {name: torch.from_numpy(np.array(value)) for name, value in with_prefix("scorer.").items()}
+        scorer = Scorer(len(state["mean"]), config.hidden)
+        scorer.load_state_dict(state)
+        return cls(models, scorer.eval(), tensors["plays"], tensors["recent_plays"], config)
 
 
 def build_candidates(
@@ -328,19 +357,18 @@ def _blocks(n: int) -> Iterator[list[int]]:
 
 
 def fit(
-    sessions: Sessions, config: BlendConfig, seed: int = 7, components: dict[str, Component] | None = None
+    sessions: Sessions, config: BlendConfig, seed: int = 7, components: Mapping[str, Component] = COMPONENTS
 ) -> SessionBlend:
     """Fit the components and g. Raises ValueError if no position of the last days has its next play among candidates."""
-    parts = default_components() if components is None else components
     cutoff = float(sessions.times.max(initial=0.0)) - config.train_days * DAY
     starts = sessions.times[sessions.indptr[:-1]]
     earlier, later = cut_sessions(sessions, cutoff), sessions.select(starts >= cutoff)
     queries, _ = every_position(later, earlier)
     queries = queries[np.sort(np.argsort(queries.times[queries.ends], kind="stable")[-config.max_positions :])]
-    early_models = {name: fit_model(earlier, setting) for name, (fit_model, setting) in parts.items()}
+    early_models = {name: part.fit(earlier, part.config) for name, part in components.items()}
     data = _training_positions(queries, early_models, earlier, config)
     scorer = _train(*data, config, seed)
-    models = {name: fit_model(sessions, setting) for name, (fit_model, setting) in parts.items()}
+    models = {name: part.fit(sessions, part.config) for name, part in components.items()}
     return SessionBlend(models, scorer, *_count_plays(sessions, config), config)
 
 
