@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, build_sessions, every_position
 from models.protocol import SessionModel
-from models.sessions import backoff, context_tree, knn, popularity, rules, stan
+from models.sessions import backoff, context_tree, knn, popularity, rules, slist, stan
 from models.types import F64, I64, Mask
 
 FILE = Path("thirty_music") / "sessions_sample_10.parquet"
@@ -47,6 +47,7 @@ METHODS: dict[str, Fit] = {
     "context tree": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig()),
     "context tree 50": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig(50)),
     "back-off, n-grams": lambda train: backoff.fit(train, backoff.BackoffConfig(skip_steps=0)),
+    "slist": lambda train: slist.fit(train, slist.SlistConfig()),
     "back-off": lambda train: backoff.fit(train, backoff.BackoffConfig()),
 }
 
