@@ -35,7 +35,9 @@ class PriorFeatures(Protocol):
     A network adds a learned linear combination of the features to the logits of the candidates.
     """
 
-    n_features: int
+    @property
+    def n_features(self) -> int:
+        """Number of features F."""
 
     def candidates(self, queries: SessionQueries, session_ends: I64 | None = None) -> PriorCandidates:
         """Return the candidates of each query, from its plays and from fitted data.

@@ -44,7 +44,7 @@ class NegativeSampler:
         differ by a constant.
         """
         counts = self.counts.double()
-        batch, negatives = counts[in_batch].log(), self.alpha * counts[sampled].log()
+        batch, negatives = counts[in_batch].log(), (counts[sampled] ** self.alpha).log()
         if form == "corrected":
             batch = batch + torch.log(len(in_batch) / counts.sum())
             negatives = negatives + torch.log(len(sampled) / (counts**self.alpha).sum())

@@ -73,9 +73,12 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         gradients = [torch.empty_like(hidden), torch.zeros_like(vectors), torch.zeros_like(bias), torch.empty_like(values)]
         loss = hidden.new_zeros(())
         prior = LogitPrior(items, values)
+        buffer = hidden.new_empty(min(chunk, len(hidden)), len(vectors))  # reused: fresh memory costs more than the product
         for start in range(0, len(hidden), chunk):
             rows = slice(start, start + chunk)
-            logits = prior.add_to(torch.addmm(bias, hidden[rows], vectors.T), rows)  # [p, V]
+            logits = buffer[: len(hidden[rows])]  # [p, V]
+            torch.addmm(bias, hidden[rows], vectors.T, out=logits)
+            prior.add_to(logits, rows)
             target_logits = logits.gather(1, targets[rows, None])
             shift = logits.amax(1, keepdim=True)
             exps = logits.sub_(shift).exp_()
