@@ -1,0 +1,124 @@
+"""Train and score the session networks on the 30Music sample: `python -m bench.session_networks [NAME ...]`.
+
+Data, split and metrics are those of `bench.session_methods`: training on the sessions that started before the last 14
+days, a query at every position of 6,000 sessions of those days, the session alone, ties against the model. A name that
+ends in `+prior` adds prior features of the session's own plays and of sequential rules to the network's logits.
+
+`--validate` moves both windows 14 days back. Epochs, learning rate and dropout were chosen that way; the test days were
+scored with the chosen settings alone. `--threads 1` if other processes use the cores.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bench.session_methods import DEPTH, load_split, ranks
+from models.data.sessions import SessionQueries, Sessions
+from models.gru4rec import CROSS_ENTROPY, GRU4RecConfig
+from models.sasrec import SASRecConfig
+from models.sequence_losses import LossConfig
+from models.sequence_network import SequenceNetworkConfig, SessionNetworkModel
+from models.sequence_priors import CombinedPriors, SessionRepeats, Transitions
+from models.sequence_training import OPTIMIZATION, PriorFactory, SequenceTrainConfig, fit_network
+from models.session_networks import build
+from models.training.checkpoint import EpochReport
+from models.training.loop import TrainConfig
+from models.types import I64
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network with its training."""
+
+    config: Callable[[int], SequenceNetworkConfig]
+    """Returns the configuration for a number of items."""
+    optimization: TrainConfig
+    loss: LossConfig = field(default_factory=LossConfig)
+    prior: PriorFactory | None = None
+
+
+def session_prior(train: Sessions) -> CombinedPriors:
+    """Return the features of the session's own plays and of sequential rules."""
+    return CombinedPriors([SessionRepeats(), Transitions.fit(train)])
+
+
+N_PRIOR = SessionRepeats().n_features + Transitions.n_features
+NETWORKS: dict[str, NetworkSpec] = {
+    "sasrec": NetworkSpec(
+        lambda n: SASRecConfig(n, block="ligr", positions="relative", dropout=0.3), replace(OPTIMIZATION, epochs=6, lr=3e-3)
+    ),
+    "gru4rec": NetworkSpec(lambda n: GRU4RecConfig(n, 100), replace(OPTIMIZATION, epochs=6, lr=3e-3), CROSS_ENTROPY),
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of a network on queries."""
+
+    hit_rate: float
+    reciprocal_rank: float
+
+
+def score(model: SessionNetworkModel, queries: SessionQueries, targets: I64) -> Scores:
+    """Rank all items for the queries."""
+    rank = ranks(model.recommend(queries, DEPTH + 1), targets)
+    rank[rank > DEPTH] = np.inf
+    return Scores(float(np.isfinite(rank).mean()), float((1 / rank).mean()))
+
+
+class Clock:
+    """Wall and CPU seconds since the last call."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter(), time.process_time()
+
+    def lap(self) -> tuple[float, float]:
+        """Return (wall, CPU) seconds, and start again."""
+        now = time.perf_counter(), time.process_time()
+        wall, cpu = (b - a for a, b in zip(self._last, now, strict=True))
+        self._last = now
+        return wall, cpu
+
+
+def train(name: str, train_sessions: Sessions, threads: int, seed: int) -> tuple[SessionNetworkModel, float, float]:
+    """Train a network. Returns it with its training positions per second and per CPU second, medians over epochs."""
+    spec, clock, laps = NETWORKS[name], Clock(), list[tuple[float, float]]()
+    config = spec.config(train_sessions.n_items)
+
+    def on_epoch(report: EpochReport) -> None:
+        laps.append(clock.lap())
+        print(f"  {name} epoch {report.epoch}/{report.epochs}: loss {report.train_loss:.4f}, {laps[-1][0]:.0f} s", flush=True)
+
+    train_config = SequenceTrainConfig(replace(spec.optimization, threads=threads, seed=seed), spec.loss)
+    model = fit_network(lambda: build(config), train_sessions, train_config, on_epoch, prior=spec.prior).model
+    wall, cpu = np.median(laps[1:] or laps, axis=0)  # the first epoch includes the preparation of the data
+    n_positions = int((train_sessions.lengths - 1).sum())
+    return model, n_positions / wall, n_positions / cpu
+
+
+def main(names: Iterable[str], validate: bool, threads: int, seed: int) -> None:
+    """Print the figures of each network."""
+    split = load_split(validate)
+    queries = split.queries.session_alone()
+    print(f"{split.train.items.size:,} training plays, {split.train.n_items:,} items, {split.targets.size:,} test positions")
+    for name in names or NETWORKS:
+        model, per_second, per_cpu_second = train(name, split.train, threads, seed)
+        scores = score(model, queries, split.targets)
+        print(
+            f"{name:<20} HR@20 {scores.hit_rate:.4f}  MRR@20 {scores.reciprocal_rank:.4f}  training positions/s "
+            f"{per_second:,.0f}, per CPU second {per_cpu_second:,.0f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[*NETWORKS, []], metavar="NAME", help=", ".join(NETWORKS))
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    main(arguments.names, arguments.validate, arguments.threads, arguments.seed)
