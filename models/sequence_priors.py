@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from models.data.sequences import PriorCandidates, PriorFeatures
 from models.data.sessions import PADDING, SessionQueries, Sessions
+from models.topk import rank_in_row
 from models.types import F32, F64, I64
 
 BASE_LEVEL_DECAY = 0.5
@@ -104,6 +105,8 @@ class Transitions:
     """[I] sum of r(a, b) over b."""
     steps: int
     floor: float = 1e-3
+    limit: int = 100
+    """Strongest successors that are candidates."""
     n_features = 2
 
     @classmethod
@@ -127,8 +130,8 @@ class Transitions:
             own = self._own(queries, session_ends, last)
             value = value - _lookup(own, row, item)
             total = total - np.asarray(own.sum(axis=1)).ravel()
-        positive = value > 1e-6
-        row, item, value = row[positive], item[positive], value[positive]
+        strongest = _strongest(row, value, self.limit)
+        row, item, value = row[strongest], item[strongest], value[strongest]
         share = value / np.maximum(total[row], 1e-6)
         return _padded(len(queries), row, item, np.stack([np.log1p(value), np.log1p(share / self.floor)], axis=1))
 
@@ -159,6 +162,13 @@ def _pairs(items: I64, session: I64, steps: int, offset: I64 | None = None) -> t
         parts.append((first_item[same], items[same + distance], np.full(same.size, distance**-2.0)))
     first, second, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return first, second, weight
+
+
+def _strongest(row: I64, value: F64, limit: int) -> I64:
+    """Return the positions of the `limit` largest positive values of each row; rows ascend."""
+    order = np.lexsort((-value, row))
+    order = order[value[order] > 1e-6]
+    return order[rank_in_row(row[order]) < limit]
 
 
 def _lookup(matrix: csr_array, row: I64, item: I64) -> F64:

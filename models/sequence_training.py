@@ -1,7 +1,8 @@
 """Training of session networks: newest sessions for validation, the training loop, the loss."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -74,7 +75,8 @@ def fit_network(
         model = SessionNetworkModel(network, features)
         dataset = SequenceDataset(train, network.cfg.inputs, network.cfg.n_items, features)
         objective = SequenceObjective(model, cfg.loss, every_position(valid, train)[0])
-        run = loop.fit(network, objective, dataset, cfg.optimization, on_epoch, resume_from, save_checkpoint)
+        settings = json.dumps([type(network).__name__, asdict(network.cfg), asdict(cfg)], sort_keys=True)
+        run = loop.fit(network, objective, dataset, cfg.optimization, on_epoch, resume_from, save_checkpoint, settings)
         network.cpu().eval()
     return TrainedNetwork(model, run.history, run.best_epoch)
 

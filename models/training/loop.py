@@ -74,6 +74,7 @@ def fit(
     on_epoch: Callable[[EpochReport], object] = lambda _: None,
     resume_from: TrainState | None = None,
     save_checkpoint: Callable[[TrainState], object] = lambda _: None,
+    settings: str = "",
 ) -> FitResult:
     """Train `model` in place and leave it with the weights of the best epoch; without validation data with the last.
 
@@ -81,14 +82,14 @@ def fit(
     `train`: a map-style dataset whose `__getitems__` returns a batch. If their number is no multiple of the world size,
     DistributedSampler repeats up to world size - 1 samples per epoch. A dataset with an array `lengths` [N] gets batches
     of similar length. `on_epoch(report)` and `save_checkpoint(state)`
-    run after every epoch, on rank 0 only.
+    run after every epoch, on rank 0 only. `settings`: of network and loss; a checkpoint must agree with them too.
 
     Raises ValueError if the batch size is no multiple of the world size, TrainingDivergedError if a loss is not finite,
     and CheckpointMismatchError if `resume_from` is of another configuration or world size, or not of the same epoch on
     every rank.
     """
     with deterministic(cfg.threads, cfg.seed):
-        run = _Run(model, objective, train, cfg)
+        run = _Run(model, objective, train, cfg, settings)
         if resume_from:
             run.restore(resume_from)
         run.require_same_epoch()
@@ -104,11 +105,14 @@ def fit(
 class _Run:
     """A training in progress."""
 
-    def __init__(self, model: nn.Module, objective: Objective[B], train: Dataset[B], cfg: TrainConfig) -> None:
+    def __init__(
+        self, model: nn.Module, objective: Objective[B], train: Dataset[B], cfg: TrainConfig, settings: str
+    ) -> None:
         self.dist = dist = DistContext.current()
         if cfg.batch_size % dist.world_size:
             raise ValueError(f"the batch size {cfg.batch_size} must be a multiple of the {dist.world_size} processes")
         self._model, self._net, self._objective, self._cfg = model, dist.wrap(model), objective, cfg
+        self._settings = settings
         self._sampler, self._loader = _make_loader(train, cfg, dist)
         self._optimizer: Optimizer = AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
         # OneCycleLR divides by the number of warm-up steps minus one
@@ -176,9 +180,9 @@ class _Run:
 
     def _fingerprint(self) -> str:
         shapes = {name: list(value.shape) for name, value in self._model.state_dict().items()}
-        return json.dumps(
-            {"config": asdict(self._cfg), "shapes": shapes, "world_size": self.dist.world_size}, sort_keys=True
-        )
+        values = {"config": asdict(self._cfg), "shapes": shapes, "world_size": self.dist.world_size}
+        # without settings the fingerprint is that of older checkpoints
+        return json.dumps({**values, "settings": self._settings} if self._settings else values, sort_keys=True)
 
     def state(self) -> TrainState:
         """Return a copy of the current state."""

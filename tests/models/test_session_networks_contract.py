@@ -24,7 +24,7 @@ from models.sequence_network import SequenceNetwork, SequenceNetworkConfig, Sess
 from models.sequence_priors import CombinedPriors, SessionRepeats, Transitions, UserPast
 from models.sequence_training import SequenceObjective, SequenceTrainConfig, TrainedNetwork, fit_network, set_counts
 from models.session_networks import build, from_bytes, from_card, to_bytes, to_card
-from models.training.checkpoint import TrainState, from_tensors, to_tensors
+from models.training.checkpoint import CheckpointMismatchError, TrainState, from_tensors, to_tensors
 from models.training.loop import TrainConfig
 from models.training.sampled import NegativeSampler
 from models.types import I64
@@ -238,6 +238,15 @@ def test_training_is_seeded_and_resumes_to_the_same_bits(name: str) -> None:
     assert not torch.equal(other.model.network.bias, first.model.network.bias)
 
 
+def test_a_checkpoint_of_another_network_or_loss_is_refused() -> None:
+    cfg, states = SequenceTrainConfig(replace(FAST, epochs=1)), list[TrainState]()
+    fit("gru4rec", sessions(), cfg, save_checkpoint=states.append)
+    with pytest.raises(CheckpointMismatchError):
+        fit("gru4rec", sessions(), replace(cfg, loss=LOSSES["bpr_max"]), resume_from=states[0])
+    with pytest.raises(CheckpointMismatchError):
+        fit_network(lambda: build(replace(CONFIGS["gru4rec"], item_dropout=0.5)), sessions(), cfg, resume_from=states[0])
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ["sasrec", "gru4rec", "narm"])
 def test_gradients_reach_every_parameter(name: str, loss: str) -> None:
@@ -420,6 +429,16 @@ def test_transitions_leave_out_the_own_session() -> None:
                     rule[b] += (a == last) / distance**2
         np.testing.assert_allclose(values[q, :, 0], np.log1p(rule), atol=1e-5)
         np.testing.assert_allclose(values[q, :, 1], np.log1p(rule / max(rule.sum(), 1e-6) / 1e-3), atol=1e-4)
+
+
+def test_only_the_strongest_transitions_are_candidates() -> None:
+    data = sessions(30, seed=3)
+    queries = queries_of([4], [7], [9, 2])
+    every, few = (dense(replace(Transitions.fit(data), limit=limit), queries) for limit in (N, 2))
+    for q in range(3):
+        best = np.sort(every[q, :, 0])[::-1][:2]
+        assert_array_equal(np.sort(few[q, :, 0])[::-1][:2], best)
+        assert np.count_nonzero(few[q, :, 0]) == np.count_nonzero(best)
 
 
 def test_the_users_past_is_counted_up_to_the_session() -> None:
