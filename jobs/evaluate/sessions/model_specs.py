@@ -4,9 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jobs.evaluate.sessions import networks
+from jobs.evaluate.sessions.networks import NetworkSettings
 from models.data.sessions import Sessions
+from models.gru4rec import CROSS_ENTROPY
 from models.protocol import SessionModel
-from models.sessions import backoff, blend, context_tree, knn, popularity, rules, stan
+from models.sequence_training import OPTIMIZATION
+from models.sessions import backoff, blend, context_tree, knn, popularity, rules, slist, stan
 
 BASELINES = ("sr", "vsknn")
 """Models from which paired differences are computed: the published simple methods with the best MRR and the best HR."""
@@ -37,6 +41,12 @@ SR_GRID = (
 STAN_GRID = (stan.STAN_HR, stan.STAN_MRR)
 VSTAN_GRID = (stan.VSTAN_HR, stan.VSTAN_MRR)
 DIRECTED_GRID = (stan.DIRECTED, replace(stan.DIRECTED, own_session_boost=3.0))
+SEEDS = (7, 8, 9)
+"""Seeds of models with random numbers."""
+GRU4REC = NetworkSettings("gru4rec", {"dim": 100}, replace(OPTIMIZATION, epochs=6, lr=3e-3), CROSS_ENTROPY)
+SASREC = NetworkSettings(
+    "sasrec", {"block": "ligr", "positions": "relative", "dropout": 0.3}, replace(OPTIMIZATION, epochs=6, lr=3e-3)
+)
 SESSION_MODELS = (
     SessionModelSpec("popularity", "popularity", _unseeded(popularity.fit), (popularity.PopularityConfig(days=0),)),
     SessionModelSpec("popularity_week", "popularity, last 7 days", _unseeded(popularity.fit), (popularity.PopularityConfig(),)),
@@ -55,7 +65,12 @@ SESSION_MODELS = (
         "context_tree", "context tree, fixed weights", _unseeded(context_tree.fit), (context_tree.ContextTreeConfig(),)
     ),
     SessionModelSpec("backoff", "learned back-off", _unseeded(backoff.fit), (backoff.BackoffConfig(),)),
-    SessionModelSpec("session_blend", "session blend", blend.fit, (blend.BlendConfig(),), (7, 8, 9)),
+    SessionModelSpec("slist", "SLIST", _unseeded(slist.fit), (slist.SlistConfig(),)),
+    SessionModelSpec("session_blend", "session blend", blend.fit, (blend.BlendConfig(),), SEEDS),
+    # a training takes minutes on two cores
+    SessionModelSpec("gru4rec", "GRU4Rec", networks.fit, (GRU4REC,), SEEDS, in_default_set=False),
+    SessionModelSpec("narm", "NARM", networks.fit, (NetworkSettings("narm"),), SEEDS, in_default_set=False),
+    SessionModelSpec("sasrec", "SASRec", networks.fit, (SASREC,), SEEDS, in_default_set=False),
 )
 
 

@@ -1,0 +1,35 @@
+"""Session networks in the comparison: what is trained, and how."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from models.data.sessions import Sessions
+from models.protocol import SessionModel
+from models.sequence_losses import LossConfig
+from models.sequence_network import SequenceNetworkConfig
+from models.sequence_training import OPTIMIZATION, SequenceTrainConfig, fit_network
+from models.session_networks import SESSION_NETWORKS, build
+from models.training.loop import TrainConfig
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """A network of `models/session_networks.py` with its training."""
+
+    network: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Fields of its configuration that differ from the defaults."""
+    optimization: TrainConfig = OPTIMIZATION
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def config(self, n_items: int) -> SequenceNetworkConfig:
+        """Return the configuration for a number of items."""
+        make: Callable[..., SequenceNetworkConfig] = SESSION_NETWORKS[self.network].config
+        return make(n_items, **self.settings)
+
+
+def fit(sessions: Sessions, settings: NetworkSettings, seed: int) -> SessionModel:
+    """Train a network on all sessions, from this seed."""
+    training = SequenceTrainConfig(replace(settings.optimization, seed=seed), settings.loss)
+    return fit_network(lambda: build(settings.config(sessions.n_items)), sessions, training).model
