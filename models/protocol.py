@@ -44,7 +44,7 @@ class Recommender(Protocol):
 class Reranker(Protocol):
     """A fitted model that scores candidates."""
 
-    def score(self, queries: Queries, candidates: I64) -> F32:
+    def score(self, queries: SessionQueries, candidates: I64) -> F32:
         """Return scores [Q, C] of `candidates` [Q, C] (item ids; -1 for padding). Higher is better within a row."""
 
 

@@ -48,9 +48,9 @@ class SessionRepeats:
 
 @dataclass(frozen=True)
 class UserPast:
-    """The user's plays before the session: log(1 + c_u) and log(1 + sum_k age_k^-d), the base level (SEQUENCES 6.2).
+    """The user's plays before the session: log(1 + c_u) and log(1 + sum_k age_k^-d), ACT-R's base level.
 
-    Ages are in days before the newest play of the query, which is of the past if its session is empty. The target's time
+    Source: Anderson and Schooler 1991. Ages are in days before the newest play of the query, which is of the past if its session is empty. The target's time
     is not read.
     """
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from models.data.sessions import SessionQueries
 from models.protocol import CandidateFilter, Recommender, Reranker
 from models.queries import Queries
 from models.types import F32, F64, I64, Mask
@@ -113,7 +114,7 @@ def recommend(
         yield row + start, item, scores[row, item]
 
 
-def rerank(reranker: Reranker, queries: Queries, candidates: I64, n: int) -> tuple[I64, I64, F32]:
+def rerank(reranker: Reranker, queries: SessionQueries, candidates: I64, n: int) -> tuple[I64, I64, F32]:
     """Return (row, item, score) of the n best `candidates` [Q, C] of each query, best first, ties by item id.
 
     `candidates`: item ids; -1 for padding.

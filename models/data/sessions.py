@@ -76,10 +76,10 @@ def cut_sessions(sessions: Sessions, cutoff: float) -> Sessions:
     """Return the plays before `cutoff`, as sessions in the order of their new ends."""
     before = sessions.times < cutoff
     n_left = np.add.reduceat(before, sessions.indptr[:-1]) if len(sessions) else np.empty(0, np.int64)
-    kept = n_left > 0
+    has_plays = n_left > 0
     # plays ascend in time: those that stay are the first of each session
     ends = sessions.times[sessions.indptr[:-1] + np.maximum(n_left, 1) - 1]
-    order = np.flatnonzero(kept)[np.argsort(ends[kept], kind="stable")]
+    order = np.flatnonzero(has_plays)[np.argsort(ends[has_plays], kind="stable")]
     lengths = n_left[order]
     indptr = np.append(0, np.cumsum(lengths))
     plays = np.repeat(sessions.indptr[order] - indptr[:-1], lengths) + np.arange(indptr[-1])
@@ -131,11 +131,11 @@ class SessionQueries:
 
 
 def every_position(
-    sessions: Sessions, earlier: Sessions, asked: Mask | None = None
+    sessions: Sessions, earlier: Sessions, rows: Mask | None = None
 ) -> tuple[SessionQueries, I64]:
     """Return a query for every play but the first of each session, and the end of each query's session [Q].
 
-    `asked` [S]: the sessions to ask; None: all of them.
+    `rows` [S]: True for the sessions that have queries; None: all of them.
 
     The play after query q is `items[ends[q]]`; the rest of its session is `items[ends[q] : session_ends[q]]`.
     Items and users of both are numbered alike; items from `earlier.n_items` on, and users from `earlier.n_users` on, are
@@ -156,8 +156,8 @@ def every_position(
     plays = np.repeat(both.indptr[order] - starts[:-1], lengths) + np.arange(starts[-1])
     items, times = both.items[plays], both.times[plays]
     users, ends = both.users[order], both.ends[order]
-    asked = np.ones(len(sessions), np.bool_) if asked is None else asked
-    tested = np.flatnonzero(np.append(np.zeros(len(earlier), np.bool_), asked)[order])
+    rows = np.ones(len(sessions), np.bool_) if rows is None else rows
+    tested = np.flatnonzero(np.append(np.zeros(len(earlier), np.bool_), rows)[order])
     first_of_user = np.searchsorted(users, users[tested])
     n_ended = np.array(
         [np.searchsorted(ends[first:row], times[starts[row]]) for first, row in zip(first_of_user, tested, strict=True)],

@@ -10,7 +10,7 @@
 multiplied by (7/8)^days, days from the neighbor's end to the session's newest play, rounded, at least 0. idf(j) = log(sessions /
 plays of j); it is negative for an item with more plays than there are sessions.
 
-Sources: SEQUENCES 4.2 of the project's notes; session-rec (algorithms/knn/{sknn,vsknn}.py). Differences from that code:
+Source: session-rec (algorithms/knn/{sknn,vsknn}.py). Differences from that code:
 its cosine of SKNN multiplies by sqrt(|n|) instead of dividing; its linear weights are negative, or 0 after the tenth play,
 here they are max(0, 1 - 0.1 (L - i)); its time is that of the play to be predicted.
 """

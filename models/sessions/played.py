@@ -20,9 +20,9 @@ def without_played(queries: SessionQueries, lists: RankedItems, k: int) -> Ranke
     """Return the first k items of each list that the session has not played, padded on the right."""
     keep = ~played_before(queries, lists.items) & (lists.items != PADDING)
     order = np.argsort(~keep, axis=1, kind="stable")[:, :k]
-    kept = np.take_along_axis(keep, order, 1)
-    items = np.where(kept, np.take_along_axis(lists.items, order, 1), PADDING)
-    scores = np.where(kept, np.take_along_axis(lists.scores, order, 1), np.float32(-np.inf))
+    retained = np.take_along_axis(keep, order, 1)
+    items = np.where(retained, np.take_along_axis(lists.items, order, 1), PADDING)
+    scores = np.where(retained, np.take_along_axis(lists.scores, order, 1), np.float32(-np.inf))
     return RankedItems(items, scores)
 
 

@@ -16,7 +16,7 @@ top of the list: high hit rates, low reciprocal ranks. The directed variant chan
     f(p) = exp(-p / inh) for p >= 0,  backward_weight exp(p / inh_backward) for p < 0
     r(j) = played_factors[floor(log2(g_j + 1))] if the session itself has j, with gap g_j; the last factor beyond
 
-Sources: SEQUENCES 4.3 and 4.4 of the project's notes; session-rec (algorithms/knn/{stan,vstan}.py). VSTAN's parameter
+Source of the published forms: session-rec (algorithms/knn/{stan,vstan}.py). VSTAN's parameter
 `similarity` is not read there: it is always the cosine. Its time is that of the play to be predicted.
 """
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from models.data.sessions import SessionQueries
 from models.queries import Queries, Sequences
 from models.topk import rerank
 from models.types import F32, I64
@@ -38,15 +39,16 @@ def test_sequences_of_other_queries_are_refused() -> None:
 class NextItem:
     """Prefers candidates close above the last item played."""
 
-    def score(self, queries: Queries, candidates: I64) -> F32:
-        assert queries.sequences is not None
-        last = queries.sequences.padded(1, 0)
+    def score(self, queries: SessionQueries, candidates: I64) -> F32:
+        last = queries.padded(1, 0)
         return np.asarray(-np.abs(candidates - last - 1), np.float32)
 
 
 def test_rerank_orders_candidates_by_score_then_id_and_skips_padding() -> None:
     candidates = np.array([[0, 3, 4], [2, 0, -1], [3, 2, -1]])
-    row, item, score = rerank(NextItem(), queries(), candidates, 2)
+    starts, ends = np.array([0, 3, 3]), np.array([3, 3, 5])
+    given = SessionQueries(np.array([4, 2, 4, 1, 0]), np.zeros(5), starts, ends, starts, starts, starts)
+    row, item, score = rerank(NextItem(), given, candidates, 2)
     assert row.tolist() == [0, 0, 1, 1, 2, 2]
     assert item.tolist() == [4, 3, 0, 2, 2, 3]  # 0 and 2 are as far from 1
     assert score.tolist() == [-1, -2, -1, -1, -1, -2]

@@ -57,8 +57,8 @@ def run(settings: Settings, date: str, config: SessionsConfig, on_progress: Prog
     inner = inner_split(split, days) if config.tune else None
     rows = list(evaluate_models(split, tasks, specs, inner, config.seed, on_progress))
     protocol = (
-        f"train on plays before {end - dt.timedelta(days=days):%Y-%m-%d} UTC; predict every position of sessions that start "
-        f"in the {days} days after it, among all tracks with a training play"
+        f"train on plays before {end - dt.timedelta(days=days):%Y-%m-%d} UTC; predict every track after the first of sessions "
+        f"that start in the {days} days after it, among all tracks with a training play"
     )
     report = {**report_head(ctx, "sessions", protocol), **_facts(split.train, tasks), "results": rows}
     store_documents(settings, report)

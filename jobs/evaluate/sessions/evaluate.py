@@ -10,7 +10,7 @@ from jobs.evaluate.bootstrap import intervals, paired_difference
 from jobs.evaluate.report import Row
 from jobs.evaluate.sessions.metrics import DEPTH, METRICS, query_metrics
 from jobs.evaluate.sessions.model_specs import BASELINES, SessionModelSpec
-from jobs.evaluate.sessions.split import Positions, SessionSplit, ask_positions, split_sessions
+from jobs.evaluate.sessions.split import Positions, SessionSplit, build_positions, split_sessions
 from jobs.progress import ProgressCallback
 from models.protocol import CatalogTooLargeError, SessionModel
 from models.sessions.played import depth_for, without_played
@@ -40,15 +40,15 @@ def build_tasks(split: SessionSplit, max_sessions: int, seed: int) -> tuple[Sess
     """Return four tasks: with and without repeats, from the session alone and with the user's past."""
     tasks = []
     for repeats in (True, False):
-        positions = ask_positions(split, max_sessions, seed, repeats)
+        positions = build_positions(split, max_sessions, seed, repeats)
         alone = Positions(positions.queries.session_alone(), positions.truth, positions.session)
         suffix, candidates = ("", "all tracks are candidates") if repeats else (", no repeats", "tracks of the session are not")
-        for name, given, asked in (
+        for name, given, queries in (
             ("session alone", "from the plays of the session before it", alone),
             ("with the user's past", "from the plays of the session before it, and the user's earlier sessions", positions),
         ):
             protocol = f"predict every track of a session after the first, {given}; {candidates}"
-            tasks.append(SessionTask(name + suffix, protocol, asked, repeats))
+            tasks.append(SessionTask(name + suffix, protocol, queries, repeats))
     return tuple(task for task in tasks if len(task.positions))
 
 

@@ -58,15 +58,15 @@ def sample_sessions(sessions: Sessions, n: int, seed: int) -> Mask:
     return chosen
 
 
-def ask_positions(split: SessionSplit, max_sessions: int, seed: int, repeats: bool) -> Positions:
+def build_positions(split: SessionSplit, max_sessions: int, seed: int, repeats: bool) -> Positions:
     """Return the queries of the split's test sessions.
 
     The user's past are the sessions of the training data and of the test period that ended before the session. Tracks
-    without a training play cannot be ranked: they are skipped in queries, and their positions are not asked.
+    without a training play cannot be ranked: they are skipped in queries, and their positions have no query.
     `repeats`: False leaves out positions, and relevant tracks, that the session has already played.
     """
-    asked = sample_sessions(split.test, max_sessions, seed)
-    queries, session_ends = every_position(split.test, split.train, asked)
+    sampled = sample_sessions(split.test, max_sessions, seed)
+    queries, session_ends = every_position(split.test, split.train, sampled)
     n_plays = np.bincount(split.train.items, minlength=split.train.n_items)
     queries = replace(queries, items=np.where(n_plays[queries.items] > 0, queries.items, PADDING))
     target = queries.items[queries.ends]

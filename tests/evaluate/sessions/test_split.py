@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from jobs.evaluate.sessions.split import DAY, SessionSplit, ask_positions, sample_sessions, split_sessions
+from jobs.evaluate.sessions.split import DAY, SessionSplit, build_positions, sample_sessions, split_sessions
 from models.data.sessions import PADDING, Sessions, build_sessions
 from models.sessions.played import depth_for, without_played
 from tests.evaluate.sessions.literal import ByPopularity, random_sessions
@@ -41,7 +41,7 @@ def test_plays_after_the_cutoff_change_nothing_in_the_training_data() -> None:
 
 def test_plays_from_the_target_on_change_no_query() -> None:
     split = split_of(random_sessions(4))
-    positions = ask_positions(split, 0, 7, repeats=True)
+    positions = build_positions(split, 0, 7, repeats=True)
     queries = positions.queries
     for row in range(0, len(queries), 17):
         items = queries.items.copy()
@@ -52,7 +52,7 @@ def test_plays_from_the_target_on_change_no_query() -> None:
 
 def test_every_position_is_asked_once_and_the_rest_contains_the_target() -> None:
     split = split_of(random_sessions(5))
-    positions = ask_positions(split, 0, 7, repeats=True)
+    positions = build_positions(split, 0, 7, repeats=True)
     known = np.isin(split.test.items, split.train.items)
     first = np.zeros(split.test.items.size, bool)
     first[split.test.indptr[:-1]] = True
@@ -63,9 +63,9 @@ def test_every_position_is_asked_once_and_the_rest_contains_the_target() -> None
 
 
 def test_without_repeats_no_relevant_track_was_played_before() -> None:
-    positions = ask_positions(split_of(random_sessions(6)), 0, 7, repeats=False)
+    positions = build_positions(split_of(random_sessions(6)), 0, 7, repeats=False)
     queries, truth = positions.queries, positions.truth
-    assert 0 < len(positions) < len(ask_positions(split_of(random_sessions(6)), 0, 7, repeats=True))
+    assert 0 < len(positions) < len(build_positions(split_of(random_sessions(6)), 0, 7, repeats=True))
     for row in range(len(positions)):
         played = queries.items[queries.starts[row] : queries.ends[row]]
         rest = truth.rest[truth.indptr[row] : truth.indptr[row + 1]]
@@ -77,7 +77,7 @@ def test_tracks_without_training_plays_are_skipped_and_not_asked() -> None:
     times = np.array([1.0, 2.0, CUTOFF, CUTOFF + 1, CUTOFF + 2])
     items = np.array([0, 1, 0, 2, 1])
     sessions = build_sessions(np.array([0, 0, 1, 1, 1]), items, times, np.zeros(5, np.int64), 3, 1)
-    positions = ask_positions(split_of(sessions), 0, 7, repeats=True)
+    positions = build_positions(split_of(sessions), 0, 7, repeats=True)
     assert positions.truth.target.tolist() == [1]
     assert positions.queries.padded(2, -9).tolist() == [[0, PADDING]]
 
@@ -93,7 +93,7 @@ def test_the_sample_does_not_depend_on_other_sessions() -> None:
 
 def test_lists_without_played_tracks_keep_their_length() -> None:
     split = split_of(random_sessions(8))
-    queries = ask_positions(split, 0, 7, repeats=True).queries
+    queries = build_positions(split, 0, 7, repeats=True).queries
     model = ByPopularity(split.train)
     lists = without_played(queries, model.recommend(queries, depth_for(queries, 5)), 5)
     n_known = np.unique(split.train.items).size

@@ -30,11 +30,11 @@ def features_of(session: list[int], past: list[int]) -> dict[int, dict[str, floa
     train = log_of([0, 1, 2], [0, 1, 3], n_items=6)
     models: dict[str, SessionModel] = {"markov": rules.fit(train, rules.MARKOV)}
     plays = np.bincount(train.items, minlength=6)
-    found = build_candidates(query_of(session, past), models, plays, np.array([0, 0, 0, 1, 0, 0]), CONFIG)
-    assert len(feature_names(models)) == found.features.shape[2]
+    candidates = build_candidates(query_of(session, past), models, plays, np.array([0, 0, 0, 1, 0, 0]), CONFIG)
+    assert len(feature_names(models)) == candidates.features.shape[2]
     return {
         int(item): dict(zip(feature_names(models), row.tolist(), strict=True))
-        for item, row in zip(found.items[0], found.features[0], strict=True)
+        for item, row in zip(candidates.items[0], candidates.features[0], strict=True)
     }
 
 
@@ -118,8 +118,8 @@ def test_later_days_change_no_feature_of_a_day() -> None:
     models = {name: part.fit(before, part.config) for name, part in TWO.items()}
     plays = np.bincount(before.items, minlength=30)
     alone, _ = every_position(day, before)
-    asked = np.arange(len(later)) < 10
-    among_others, _ = every_position(later, before, asked)
+    of_the_day = np.arange(len(later)) < 10
+    among_others, _ = every_position(later, before, of_the_day)
     a, b = (build_candidates(queries, models, plays, plays, CONFIG) for queries in (alone, among_others))
     assert_array_equal(a.items, b.items)
     assert_allclose(a.features, b.features)
