@@ -7,7 +7,7 @@ re-ranks candidates, and ranks whole catalogues of moderate size.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from models.data.sessions import PADDING, RankedItems, SessionQueries
 from models.topk import top_k
 from models.training.checkpoint import EpochReport, TrainState
 from models.training.loop import FitResult, TrainConfig, fit
-from models.training.sampled import NegativeSampler, accidental_hits, sampled_cross_entropy
+from models.training.sampled import NegativeSampler, accidental_hits, gbce, sampled_cross_entropy
 from models.types import F32, I64
 
 VALIDATION_BATCH = 256
@@ -29,10 +29,15 @@ CUTOFF = 20
 
 @dataclass(frozen=True)
 class NextItemConfig:
-    """Candidates of the loss."""
+    """Form and candidates of the loss."""
 
+    loss: Literal["softmax", "bce"] = "softmax"  # bce: each candidate is a yes or a no, as in click prediction
     negatives: int = 0  # sampled items per batch; 0: all items are candidates, which is exact and fits to some 50,000 items
     alpha: float = 0.75  # negatives are drawn with probability count^alpha
+
+    def __post_init__(self) -> None:
+        if self.loss == "bce" and not self.negatives:
+            raise ValueError("the loss bce needs sampled negatives")
 
 
 class NextItem:
@@ -56,12 +61,13 @@ class NextItem:
         negatives = self._sampler.draw(self._cfg.negatives).to(device)
         candidates = torch.cat([batch.targets, negatives])
         column = torch.arange(len(batch.targets), device=device)
-        losses = sampled_cross_entropy(
-            model(batch, candidates),
-            column,
-            self._sampler.log_q(batch.targets.cpu(), negatives.cpu()).to(device),
-            accidental_hits(candidates, batch.targets, column),
-        )
+        scores, hits = model(batch, candidates), accidental_hits(candidates, batch.targets, column)
+        if self._cfg.loss == "bce":
+            n_queries = len(batch.targets)
+            losses = gbce(scores[:, :n_queries].diagonal(), scores[:, n_queries:], hits=hits[:, n_queries:])
+        else:
+            log_q = self._sampler.log_q(batch.targets.cpu(), negatives.cpu()).to(device)
+            losses = sampled_cross_entropy(scores, column, log_q, hits)
         return losses.sum(), weight
 
     def validate(self, model: nn.Module) -> dict[str, float]:

@@ -50,8 +50,8 @@ class SessionRepeats:
 class UserPast:
     """The user's plays before the session: log(1 + c_u) and log(1 + sum_k age_k^-d), ACT-R's base level.
 
-    Source: Anderson and Schooler 1991. Ages are in days before the newest play of the query, which is of the past if its session is empty. The target's time
-    is not read.
+    Source: Anderson and Schooler 1991. Ages are in days before the newest play of the query, which is of the past if its
+    session is empty. The target's time is not read.
     """
 
     plays: int = 200
