@@ -27,8 +27,8 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
 from models.data.sessions import Sessions
-from models.sessions.context_tree import InterpolatedNGrams
-from models.sessions.ngrams import NGrams, SkipGrams, count_ngrams, interpolation
+from models.sessions.interpolation import InterpolatedNGrams, SkipGrams, interpolation
+from models.sessions.ngrams import NGrams, count_ngrams
 from models.sessions.rules import WEIGHTINGS, Weighting, count_pairs, strongest
 from models.types import F32, F64, I64
 

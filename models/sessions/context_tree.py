@@ -15,11 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.data.sessions import RankedItems, SessionQueries, Sessions
-from models.sessions.neighbors import query_arrays
-from models.sessions.ngrams import Interpolation, count_ngrams, interpolation, rank_interpolated
-from models.sessions.ranking import rank_in_blocks
-from models.types import F32, I64, Tensors
+from models.data.sessions import Sessions
+from models.sessions.interpolation import InterpolatedNGrams, interpolation
+from models.sessions.ngrams import count_ngrams
 
 
 @dataclass(frozen=True)
@@ -28,34 +26,6 @@ class ContextTreeConfig:
 
     depth: int = 5
     """Largest order; session-rec has 50. Orders above 5 cost memory and change few lists."""
-
-
-@dataclass(frozen=True)
-class InterpolatedNGrams:
-    """A fitted mixture of n-grams."""
-
-    mixture: Interpolation
-    depth: int
-    threads: int = 0
-    """Threads that rank; 0: one per core. Lists do not depend on it."""
-
-    def recommend(self, queries: SessionQueries, k: int) -> RankedItems:
-        """Return the k best items of each query; queries without a known context get the root's list."""
-
-        def kernel(first: int, last: int, items: I64, scores: F32) -> None:
-            rank_interpolated(query_arrays(queries, first, last), self.mixture, self.depth, items, scores)
-
-        return rank_in_blocks(len(queries), k, kernel, self.threads)
-
-    def tensors(self) -> Tensors:
-        """Return the arrays of the mixture, and `depth` [1]."""
-        return {**self.mixture._asdict(), "depth": np.array([self.depth])}
-
-    @classmethod
-    def from_tensors(cls, tensors: Tensors, threads: int = 0) -> "InterpolatedNGrams":
-        """Return the model of `tensors()`."""
-        mixture = Interpolation(*(tensors[name] for name in Interpolation._fields))
-        return cls(mixture, int(tensors["depth"][0]), threads)
 
 
 def fit(sessions: Sessions, config: ContextTreeConfig, threads: int = 0) -> InterpolatedNGrams:

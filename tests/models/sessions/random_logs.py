@@ -9,7 +9,7 @@ from safetensors.numpy import load, save
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, build_sessions, every_position
 from models.protocol import SessionModel
-from models.types import Tensors
+from models.types import I64, Tensors
 
 N_ITEMS, N_USERS = 14, 5
 UNPLAYED = N_ITEMS - 1
@@ -104,19 +104,29 @@ def assert_same(a: RankedItems, b: RankedItems) -> None:
 
 
 def assert_contract(
-    fit: Callable[[Sessions, int], SessionModel], restore: Callable[[Tensors], SessionModel], k: int = 6
+    fit: Callable[[Sessions, int], SessionModel],
+    restore: Callable[[Tensors], SessionModel],
+    k: int = 6,
+    uses_newest: bool = True,
 ) -> None:
-    """Check what every session model guarantees. `fit(sessions, threads)`; `restore(tensors)`."""
+    """Check what every session model guarantees.
+
+    `fit(sessions, threads)`; `restore(tensors)`; `uses_newest`: the newest play changes lists.
+    """
     train, queries = random_log(1)
     model = fit(train, 1)
     ranked = model.recommend(queries, k)
     assert_same(ranked, model.recommend(queries, k))
     assert_same(ranked, fit(train, 2).recommend(queries, k))
+    n_changed = 0
     for query in range(0, len(queries), 7):
         one = model.recommend(queries[query : query + 1], k)
         assert_array_equal(one.items[0], ranked.items[query])
         assert_array_equal(one.scores[0], ranked.scores[query])
-        assert_same(_poisoned(queries, query, model, k), one)
+        end = int(queries.ends[query])
+        assert_same(_changed(queries, query, np.arange(end, queries.items.size), model, k), one)
+        n_changed += not np.array_equal(_changed(queries, query, np.array([end - 1]), model, k).scores, one.scores)
+    assert uses_newest == (n_changed > 10)
     assert UNPLAYED not in ranked.items
     assert_array_equal(model.recommend(queries, 3).items, ranked.items[:, :3])
     assert (ranked.scores[:, 1:] <= ranked.scores[:, :-1]).all()
@@ -124,10 +134,8 @@ def assert_contract(
     assert_same(ranked, restore(load(save(model.tensors()))).recommend(queries, k))
 
 
-def _poisoned(queries: SessionQueries, query: int, model: SessionModel, k: int) -> RankedItems:
-    """Rank one query with other plays and times in place of all plays that come after its last."""
-    items, times, end = queries.items.copy(), queries.times.copy(), queries.ends[query]
-    items[end:], times[end:] = 0, times[end:] + 1e9
-    past = queries.past_starts[query] < queries.past_ends[query]
-    assert not past or queries.past_ends[query] <= queries.starts[query]
+def _changed(queries: SessionQueries, query: int, plays: I64, model: SessionModel, k: int) -> RankedItems:
+    """Rank one query with other items, and later times, in place of some plays."""
+    items, times = queries.items.copy(), queries.times.copy()
+    items[plays], times[plays] = (items[plays] + 5) % UNPLAYED, times[plays] + 1e6
     return model.recommend(replace(queries, items=items, times=times)[query : query + 1], k)

@@ -12,7 +12,7 @@ import pytest
 from models.data.sessions import PADDING, SessionQueries, Sessions, every_position
 from models.sessions import backoff
 from models.sessions.backoff import BackoffConfig, BackoffParameters
-from models.sessions.context_tree import InterpolatedNGrams
+from models.sessions.interpolation import InterpolatedNGrams
 from tests.models.sessions.random_logs import (
     N_ITEMS,
     assert_contract,

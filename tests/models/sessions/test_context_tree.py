@@ -9,7 +9,8 @@ import pytest
 
 from models.data.sessions import PADDING, SessionQueries, Sessions
 from models.sessions import context_tree
-from models.sessions.context_tree import ContextTreeConfig, InterpolatedNGrams
+from models.sessions.context_tree import ContextTreeConfig
+from models.sessions.interpolation import InterpolatedNGrams
 from models.sessions.ngrams import count_ngrams
 from tests.models.sessions.random_logs import (
     assert_contract,
