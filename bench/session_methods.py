@@ -44,6 +44,8 @@ METHODS: dict[str, Fit] = {
     "stan mrr": lambda train: stan.fit(train, stan.STAN_MRR),
     "vstan hr": lambda train: stan.fit(train, stan.VSTAN_HR),
     "vstan mrr": lambda train: stan.fit(train, stan.VSTAN_MRR),
+    "directed vstan": lambda train: stan.fit(train, stan.DIRECTED),
+    "directed vstan+user": lambda train: stan.fit(train, stan.DIRECTED_WITH_USER),
     "context tree": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig()),
     "context tree 50": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig(50)),
     "back-off, n-grams": lambda train: backoff.fit(train, backoff.BackoffConfig(skip_steps=0)),
@@ -86,7 +88,6 @@ def load_split(validate: bool) -> Split:
     is_test &= np.isin(song, songs)
     item = np.searchsorted(songs, song)
     new_users = np.setdiff1d(user[is_test], users)
-    user_id = np.searchsorted(np.concatenate([users, new_users]), user, sorter=None)
     user_id = np.where(
         np.isin(user, users), np.searchsorted(users, user), users.size + np.searchsorted(new_users, user)
     )
@@ -162,7 +163,9 @@ def main(names: Iterable[str], validate: bool) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", choices=[*METHODS, []], metavar="NAME", help=", ".join(METHODS))
-    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(METHODS))
+    parser.add_argument("--validate", action="store_true", help="move training and test 14 days back")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - METHODS.keys():
+        parser.error(f"unknown methods: {', '.join(sorted(unknown))}")
     main(arguments.names, arguments.validate)

@@ -23,7 +23,7 @@ from tests.models.sessions.random_logs import (
     train_lists,
 )
 
-DIRECTED = StanConfig(
+SMALL_DIRECTED = StanConfig(
     10, 30, 3.0, 20.0, 2.0, 1.5, 0.5, "newest", 0.4, 1.0, (0.0, 0.3, 0.8), own_session_boost=3.0, extend_to=4
 )
 CONFIGS: dict[str, StanConfig] = {
@@ -32,8 +32,9 @@ CONFIGS: dict[str, StanConfig] = {
     "vstan hr": VSTAN_HR,
     "vstan mrr": VSTAN_MRR,
     "few": replace(VSTAN_HR, neighbors=5, sample_size=12, lambda_ipw=2.0),
-    "directed": DIRECTED,
-    "directed at the last common item": replace(DIRECTED, anchor="last"),
+    "directed": stan.DIRECTED,
+    "directed with users": SMALL_DIRECTED,
+    "directed at the last common item": replace(SMALL_DIRECTED, anchor="last"),
     "own sessions": replace(STAN_HR, own_session_boost=2.5, neighbors=10),
     "extended": replace(VSTAN_HR, extend_to=7, lambda_ipw=4.0),
 }
