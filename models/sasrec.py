@@ -25,6 +25,7 @@ class SASRecConfig(SequenceNetworkConfig):
     dropout: float = 0.2
     block: Literal["pre_norm", "ligr"] = "pre_norm"  # ligr: gated residuals and SwiGLU
     positions: Literal["absolute", "relative"] = "absolute"  # vectors of positions, or a bias of attention per distance
+    projection: bool = True  # a linear layer after the last block; without it, tied vectors favour items already played
 
 
 class SASRec(SequenceNetwork):
@@ -41,6 +42,7 @@ class SASRec(SequenceNetwork):
         self.dropout = nn.Dropout(cfg.dropout)
         self.blocks = nn.ModuleList(_Block(cfg) for _ in range(cfg.blocks))
         self.norm = nn.LayerNorm(cfg.dim)
+        self.projection = nn.Linear(cfg.dim, cfg.dim) if cfg.projection else nn.Identity()
 
     def encode(self, x: Tensor) -> Tensor:
         """Return hidden states [B, L, D]."""
@@ -52,7 +54,7 @@ class SASRec(SequenceNetwork):
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x, mask)
-        hidden: Tensor = self.norm(x)
+        hidden: Tensor = self.projection(self.norm(x))
         return hidden
 
 

@@ -36,7 +36,7 @@ CONFIGS: dict[str, SequenceNetworkConfig] = {
     "sasrec": SASRecConfig(N, D, inputs=INPUTS),
     "sasrec separate": SASRecConfig(N, D, tied=False, inputs=INPUTS, cosine_temperature=0.1),
     "sasrec ligr": SASRecConfig(N, D, block="ligr", positions="relative", item_dropout=0.2, inputs=INPUTS),
-    "sasrec past": SASRecConfig(N, D, inputs=PAST),
+    "sasrec past": SASRecConfig(N, D, projection=False, inputs=PAST),
     "gru4rec": GRU4RecConfig(N, D, inputs=INPUTS),
     "gru4rec improved": improved_gru4rec(N, dim=D, inputs=INPUTS),
     "gru4rec past": GRU4RecConfig(N, D, layers=2, inputs=PAST),
