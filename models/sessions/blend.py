@@ -57,7 +57,9 @@ COMPONENTS = {
     "sr": Component(rules.fit, SEQUENTIAL, rules.Rules.from_tensors),
     "association": Component(rules.fit, ASSOCIATION, rules.Rules.from_tensors),
     "vsknn": Component(knn.fit, knn.VSKNN, partial(knn.KNN.from_tensors, config=knn.VSKNN)),
-    "stan": Component(stan.fit, stan.DIRECTED, partial(stan.Stan.from_tensors, config=stan.DIRECTED)),
+    "stan": Component(
+        stan.fit, stan.DIRECTED_WITH_USER, partial(stan.Stan.from_tensors, config=stan.DIRECTED_WITH_USER)
+    ),
     "context_tree": Component(
         context_tree.fit, context_tree.ContextTreeConfig(), context_tree.InterpolatedNGrams.from_tensors
     ),
@@ -76,6 +78,8 @@ class BlendConfig:
     """Positions that train g, the newest: their features take 0.8 GB."""
     depth: int = 100
     """Items of each component's list; more add candidates that are almost never played next."""
+    use_past: bool = True
+    """Use the user's earlier sessions; False: the session alone, in training and in lists."""
     own_items: int = 30
     """Newest different tracks of the user's past that are candidates."""
     hidden: int = 32
@@ -175,6 +179,7 @@ def build_candidates(
     queries: SessionQueries, components: dict[str, SessionModel], plays: I64, recent_plays: I64, config: BlendConfig
 ) -> Candidates:
     """Return candidates and features of Q queries; the features are those of `feature_names`."""
+    queries = queries if config.use_past else queries.session_alone()
     lists = [model.recommend(queries, config.depth) for model in components.values()]
     listed = np.stack([_to_width(ranked.items, config.depth, PADDING) for ranked in lists], 1)  # [Q, M, K]
     scores = np.stack([_to_width(ranked.scores, config.depth, -np.inf) for ranked in lists], 1)

@@ -89,9 +89,6 @@ STAN_HR = StanConfig(500, 10_000, 2.1, 100.0, 16.8, 0.0, 0.0)
 """Tuned for 30Music by hit rate."""
 STAN_MRR = StanConfig(1_000, 10_000, 1e-5, 100.0, 4.2, 0.0, 0.0)
 """Tuned for 30Music by reciprocal rank."""
-DIRECTED = StanConfig(300, 5_000, 33.6, 400.0, 3.0, 1.5, 1.0, "newest", 0.5, 8.4, (0.0, 0.2, 0.5, 1.0))
-"""Tuned on 30Music's sample, on the 14 days before the test days, by the sum of hit rate and reciprocal rank at 20."""
-
 DIRECTED = StanConfig(300, 5_000, 33.6, 800.0, 3.0, 1.5, 1.0, "newest", 0.5, 8.4, (0.05, 0.2, 0.5, 1.0))
 """Tuned on the 14 days before the test days of the 30Music sample, by the sum of hit rate and reciprocal rank."""
 DIRECTED_WITH_USER = replace(DIRECTED, own_session_boost=8.0)

@@ -40,7 +40,6 @@ SR_GRID = (
 )  # fmt: skip
 STAN_GRID = (stan.STAN_HR, stan.STAN_MRR)
 VSTAN_GRID = (stan.VSTAN_HR, stan.VSTAN_MRR)
-DIRECTED_GRID = (stan.DIRECTED, replace(stan.DIRECTED, own_session_boost=3.0))
 SEEDS = (7, 8, 9)
 """Seeds of models with random numbers."""
 GRU4REC = NetworkSettings("gru4rec", {"dim": 100}, replace(OPTIMIZATION, epochs=6, lr=3e-3), CROSS_ENTROPY)
@@ -60,13 +59,14 @@ SESSION_MODELS = (
     SessionModelSpec("vsknn", "VSKNN", _unseeded(knn.fit), (knn.VSKNN,)),
     SessionModelSpec("stan", "STAN", _unseeded(stan.fit), STAN_GRID),
     SessionModelSpec("vstan", "VSTAN", _unseeded(stan.fit), VSTAN_GRID),
-    SessionModelSpec("stan_directed", "VSTAN, directed", _unseeded(stan.fit), DIRECTED_GRID),
+    SessionModelSpec("stan_directed", "VSTAN, directed", _unseeded(stan.fit), (stan.DIRECTED_WITH_USER,)),
     SessionModelSpec(
         "context_tree", "context tree, fixed weights", _unseeded(context_tree.fit), (context_tree.ContextTreeConfig(),)
     ),
     SessionModelSpec("backoff", "learned back-off", _unseeded(backoff.fit), (backoff.BackoffConfig(),)),
     SessionModelSpec("slist", "SLIST", _unseeded(slist.fit), (slist.SlistConfig(),)),
-    SessionModelSpec("session_blend", "session blend", blend.fit, (blend.BlendConfig(),), SEEDS),
+    SessionModelSpec("session_blend", "session blend, session alone", blend.fit, (blend.BlendConfig(use_past=False),), SEEDS),
+    SessionModelSpec("session_blend_past", "session blend", blend.fit, (blend.BlendConfig(),), SEEDS),
     # a training takes minutes on two cores
     SessionModelSpec("gru4rec", "GRU4Rec", networks.fit, (GRU4REC,), SEEDS, in_default_set=False),
     SessionModelSpec("narm", "NARM", networks.fit, (NetworkSettings("narm"),), SEEDS, in_default_set=False),
