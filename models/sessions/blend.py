@@ -27,7 +27,7 @@ from torch.utils.data import Dataset
 
 from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, cut_sessions, every_position
 from models.protocol import SessionModel
-from models.sessions import backoff, context_tree, knn, rules, stan
+from models.sessions import backoff, context_tree, interpolation, knn, rules, stan
 from models.topk import top_k
 from models.training.loop import TrainConfig
 from models.training.loop import fit as fit_network
@@ -61,9 +61,9 @@ COMPONENTS = {
         stan.fit, stan.DIRECTED_WITH_USER, partial(stan.Stan.from_tensors, config=stan.DIRECTED_WITH_USER)
     ),
     "context_tree": Component(
-        context_tree.fit, context_tree.ContextTreeConfig(), context_tree.InterpolatedNGrams.from_tensors
+        context_tree.fit, context_tree.ContextTreeConfig(), interpolation.InterpolatedNGrams.from_tensors
     ),
-    "backoff": Component(backoff.fit, backoff.BackoffConfig(), context_tree.InterpolatedNGrams.from_tensors),
+    "backoff": Component(backoff.fit, backoff.BackoffConfig(), interpolation.InterpolatedNGrams.from_tensors),
 }
 """Components by name."""
 
