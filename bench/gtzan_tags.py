@@ -10,7 +10,7 @@ The clips have six tracks of each of ten genres. Their labels judge the figures;
 import os
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,8 @@ from models.mel_presets import PRESETS
 from models.musicnn_tags import BASE_RATES, TAGS
 from models.types import F64
 
-GENRES, NETWORK, NEIGHBORS = genre_set("gtzan10"), "MSD_musicnn", 5
+NETWORK: Final = "MSD_musicnn"
+GENRES, NEIGHBORS = genre_set("gtzan10"), 5
 
 
 def read_clips(folder: Path) -> pa.Table:
