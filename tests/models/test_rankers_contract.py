@@ -35,6 +35,9 @@ class Case:
 
     name: str
     build: Callable[[], nn.Module]
+    epochs: int = 60
+    lr: float = 0.03
+    """Epochs and learning rate of the overfitting."""
     without_gradient: tuple[str, ...] = ()
     """Parameters that cannot matter: with a single domain, attention over domains is 1."""
 
@@ -71,10 +74,10 @@ def btsama_texts_and_means() -> nn.Module:
 
 CASES = (
     Case("harm", harm),
-    Case("harm, ids only", harm_ids_only, ("users.weight", "query.weight", "query.bias")),
+    Case("harm, ids only", harm_ids_only, without_gradient=("users.weight", "query.weight", "query.bias")),
     Case("msam", msam),
     Case("msam, ids only", msam_ids_only),
-    Case("btsama", btsama),
+    Case("btsama", btsama, epochs=150, lr=0.01),
     Case("btsama, texts and means", btsama_texts_and_means),
 )
 contract = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -215,7 +218,7 @@ OBJECTIVES = (NextItemConfig(), NextItemConfig(negatives=12), NextItemConfig("bc
 @contract
 def test_training_overfits_few_queries(case: Case) -> None:
     data = HistoryDataset(training_queries()[slice(0, 32)], LENGTH)
-    cfg = TrainConfig(epochs=60, batch_size=32, lr=0.03, weight_decay=0.0, threads=1)
+    cfg = TrainConfig(epochs=case.epochs, batch_size=32, lr=case.lr, weight_decay=0.0, threads=1)
     result = train_ranker(build(case), data, data, N_ITEMS, NextItemConfig(), cfg)
     best = result.history[result.best_epoch - 1]
     assert best.metrics["hr@20"] == 1
