@@ -2,7 +2,7 @@
 
 Training: the sessions that started before the last 14 days of the log. Test: every position of the sessions that started
 in those days, with the plays before it in the session; user and earlier sessions are not used unless a name ends in
-`+user`. Items that training does not have are removed from the test sessions, as session-rec does; 6,000 of the sessions
+`+user`. Earlier sessions are those of training and the sampled ones of the test. Items that training does not have are removed from the test sessions, as session-rec does; 6,000 of the sessions
 with two plays or more are sampled by a hash of their ids. `--validate` moves both windows 14 days back.
 
 HR@20 and MRR@20 rank an item behind all others of the same score. The data are read with pyarrow alone.
@@ -47,7 +47,7 @@ METHODS: dict[str, Fit] = {
     "directed vstan": lambda train: stan.fit(train, stan.DIRECTED),
     "directed vstan+user": lambda train: stan.fit(train, stan.DIRECTED_WITH_USER),
     "context tree": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig()),
-    "context tree 50": lambda train: context_tree.fit(train, context_tree.ContextTreeConfig(50)),
+    "slist, targets as code": lambda train: slist.fit(train, slist.SlistConfig(normalize_targets=False)),
     "back-off, n-grams": lambda train: backoff.fit(train, backoff.BackoffConfig(skip_steps=0)),
     "slist": lambda train: slist.fit(train, slist.SlistConfig()),
     "back-off": lambda train: backoff.fit(train, backoff.BackoffConfig()),

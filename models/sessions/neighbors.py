@@ -85,7 +85,7 @@ def query_arrays(queries: SessionQueries, first: int, last: int) -> QueryArrays:
 
 
 class Buffers(NamedTuple):
-    """Buffers of a block. `gap_of` and `scores` are zero between queries."""
+    """Buffers of a block: 32 bytes per session and 24 per item. `gap_of` and `scores` are zero between queries."""
 
     distinct: I64
     """Different items of the session, newest first."""
