@@ -1,9 +1,10 @@
 """Score the simple session methods on the 30Music sample: `python -m bench.session_methods [NAME ...]`.
 
 Training: the sessions that started before the last 14 days of the log. Test: every position of the sessions that started
-in those days, with the plays before it in the session; user and earlier sessions are not used unless a name ends in
-`+user`. Earlier sessions are those of training and the sampled ones of the test. Items that training does not have are removed from the test sessions, as session-rec does; 6,000 of the sessions
-with two plays or more are sampled by a hash of their ids. `--validate` moves both windows 14 days back.
+in those days, with the plays before it in the session. User and earlier sessions are not used unless a name ends in
+`+user`. Earlier sessions are those of training and the sampled ones of the test. Items that training does not have are
+removed from the test sessions, as session-rec does; 6,000 of the sessions with two plays or more are sampled by a hash
+of their ids. `--validate` moves both windows 14 days back.
 
 HR@20 and MRR@20 rank an item behind all others of the same score. The data are read with pyarrow alone.
 """
