@@ -13,6 +13,9 @@ from jobs.evaluate.command import Options
 from jobs.evaluate.promotion_criteria import PromotionCriteria
 from jobs.evaluate.report import EvaluationReport
 from jobs.evaluate.report_tables import model_rows, published_notes, ranking_page
+from jobs.evaluate.sessions import command as sessions_command
+from jobs.evaluate.sessions.command import SessionsConfig
+from jobs.evaluate.sessions.report_tables import sessions_page
 from jobs.evaluate.setup import EvaluationConfig
 from jobs.lake.model_registry import registry_of
 from jobs.progress import ignore_progress
@@ -151,3 +154,23 @@ def test_promote_of_an_unregistered_model_raises(published: PublishedNight, repo
         promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=()), ignore_progress)
     with pytest.raises(EvaluationError, match="no metric 'NDCG'"):
         promote.run(published.settings, "item_knn", "", 2, PromotionCriteria(metrics=("NDCG",)), ignore_progress)
+
+
+def test_sessions_are_evaluated_and_stored(published: PublishedNight) -> None:
+    config = SessionsConfig(("popularity", "sr"), days=2, tune=False)
+    report = sessions_command.run(published.settings, "", config, ignore_progress)
+    rows = {row["model"]: row["tasks"]["session alone"] for row in report["results"]}
+    assert rows["sr"]["metrics"]["HR@20"]["mean"] > rows["popularity"]["metrics"]["HR@20"]["mean"] > 0
+    with published.store() as store:
+        stored = list(store.quality.find({"kind": "sessions", "date": report["date"]}))
+    assert {document["model"] for document in stored} == {"popularity", "sr"}
+    page = sessions_page(report).markdown()
+    assert "SYNTHETIC" in page
+    assert page.index("sequential rules") < page.index("| popularity")
+
+
+def test_session_evaluation_without_data_or_model_fails_with_the_reason(published: PublishedNight) -> None:
+    with pytest.raises(EvaluationError, match="there is no session model 'srr'; available are popularity"):
+        sessions_command.run(published.settings, "", SessionsConfig(("srr",)), ignore_progress)
+    with pytest.raises(EvaluationError, match=r"No session of the 400 days before .* Choose other --days"):
+        sessions_command.run(published.settings, "", SessionsConfig(("sr",), days=400, tune=False), ignore_progress)
