@@ -1,8 +1,8 @@
 """Train and score the session networks on the 30Music sample: `python -m bench.session_networks [NAME ...]`.
 
 Data, split and metrics are those of `bench.session_methods`: training on the sessions that started before the last 14
-days, a query at every position of 6,000 sessions of those days, the session alone, ties against the model. A name that
-ends in `+prior` adds prior features of the session's own plays and of sequential rules to the network's logits.
+days, a query at every position of 6,000 sessions of those days, the session alone, ties against the model. `+repeats`
+adds features of the session's own plays to the network's logits, `+rules` those of sequential rules too.
 
 `--validate` moves both windows 14 days back. Epochs, learning rate and dropout were chosen that way; the test days were
 scored with the chosen settings alone. `--threads 1` if other processes use the cores.
@@ -17,7 +17,8 @@ import numpy as np
 
 from bench.session_methods import DEPTH, load_split, ranks
 from models.data.sessions import SessionQueries, Sessions
-from models.gru4rec import CROSS_ENTROPY, GRU4RecConfig
+from models.gru4rec import CROSS_ENTROPY, GRU4RecConfig, improved_gru4rec
+from models.narm import NARMConfig
 from models.sasrec import SASRecConfig
 from models.sequence_losses import LossConfig
 from models.sequence_network import SequenceNetworkConfig, SessionNetworkModel
@@ -40,17 +41,41 @@ class NetworkSpec:
     prior: PriorFactory | None = None
 
 
-def session_prior(train: Sessions) -> CombinedPriors:
+def repeats(train: Sessions) -> CombinedPriors:
+    """Return the features of the session's own plays."""
+    del train
+    return CombinedPriors([SessionRepeats()])
+
+
+def repeats_and_rules(train: Sessions) -> CombinedPriors:
     """Return the features of the session's own plays and of sequential rules."""
     return CombinedPriors([SessionRepeats(), Transitions.fit(train)])
 
 
-N_PRIOR = SessionRepeats().n_features + Transitions.n_features
+def gru4rec(n_items: int, n_prior_features: int = 0) -> GRU4RecConfig:
+    """Return the chosen size and dropout of GRU4Rec."""
+    return GRU4RecConfig(
+        n_items, 100, embedding_dropout=0.2, hidden_dropout=0.3, n_prior_features=n_prior_features
+    )
+
+
+def sasrec(n_items: int, n_prior_features: int = 0) -> SASRecConfig:
+    """Return the chosen size and dropout of SASRec."""
+    return SASRecConfig(
+        n_items, block="ligr", positions="relative", dropout=0.3, n_prior_features=n_prior_features
+    )
+
+
+N_REPEATS, N_RULES = SessionRepeats().n_features, Transitions.n_features
+TRAINING = replace(OPTIMIZATION, epochs=5, lr=4e-3, batch_size=64)
 NETWORKS: dict[str, NetworkSpec] = {
-    "sasrec": NetworkSpec(
-        lambda n: SASRecConfig(n, block="ligr", positions="relative", dropout=0.3), replace(OPTIMIZATION, epochs=6, lr=3e-3)
-    ),
-    "gru4rec": NetworkSpec(lambda n: GRU4RecConfig(n, 100), replace(OPTIMIZATION, epochs=6, lr=3e-3), CROSS_ENTROPY),
+    "gru4rec": NetworkSpec(gru4rec, TRAINING),
+    "gru4rec+repeats": NetworkSpec(lambda n: gru4rec(n, N_REPEATS), TRAINING, prior=repeats),
+    "gru4rec authors' loss": NetworkSpec(gru4rec, TRAINING, CROSS_ENTROPY),
+    "improved gru4rec": NetworkSpec(lambda n: improved_gru4rec(n, dim=100), TRAINING),
+    "narm": NetworkSpec(lambda n: NARMConfig(n, 100), TRAINING),
+    "sasrec": NetworkSpec(sasrec, TRAINING),
+    "sasrec+rules": NetworkSpec(lambda n: sasrec(n, N_REPEATS + N_RULES), TRAINING, prior=repeats_and_rules),
 }
 
 
