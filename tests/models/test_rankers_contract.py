@@ -218,7 +218,7 @@ OBJECTIVES = (NextItemConfig(), NextItemConfig(negatives=12), NextItemConfig("bc
 @contract
 def test_training_overfits_few_queries(case: Case) -> None:
     data = HistoryDataset(training_queries()[slice(0, 32)], LENGTH)
-    cfg = TrainConfig(epochs=case.epochs, batch_size=32, lr=case.lr, weight_decay=0.0, threads=1)
+    cfg = TrainConfig(epochs=case.epochs, batch_size=32, lr=case.lr, weight_decay=0.0, patience=case.epochs, threads=1)
     result = train_ranker(build(case), data, data, N_ITEMS, NextItemConfig(), cfg)
     best = result.history[result.best_epoch - 1]
     assert best.metrics["hr@20"] == 1
