@@ -10,8 +10,9 @@ Source: "Personalized music recommendation based on BERT, TextCNN, self-attentio
 
 Mended: Eq. 6 and 8 make the candidate key and value, and softmax over one key is 1, so that neither history nor hot music
 could change the score; the prose says what is built here. Eq. 14's tanh before the sigmoid of Eq. 13 bounds the
-probability to [0.27, 0.73]; the score is a raw logit, trained with BCE on logits. `parts` switches parts off, for the
-paper's ablation: TextCNN; with token vectors of a language model; with self-attention; with multi-head attention.
+probability to [0.27, 0.73]; the score is a raw logit, trained with BCE on logits. With the candidate as the query there is
+one attended vector, so that the average pooling of Eq. 7 and 9 has nothing to average. `self_attention` and `multi_head`
+switch parts off, for the paper's ablation.
 """
 
 from dataclasses import dataclass

@@ -4,16 +4,17 @@ Source: "Music recommendation based on multilayer attention representation", Sci
 embedding of domain j of track i (id, artist, genre, audio, text), e_u that of the user, and f_l the play at position l:
 
     q     = ReLU(e_u V + b_u)                                     the user's query                      (Eq. 1)
-    r_i   = sum_j a_ij e_ij,  a_ij = softmax_j(q . e_ij / sqrt(D))    the track as this user hears it   (Eq. 2)
+    r_i   = sum_j a_ij e_ij,  a_ij = softmax_j(q . e_ij / sqrt(D))    the track for this user           (Eq. 2)
     F     = R + C                                                 plays with their positions
     A     = softmax(Q K' / sqrt(D)),  Q = ReLU(F) W_Q + b_Q,  K = ReLU(F) W_K + b_K                     (Eq. 3)
     O     = A F                                                                                         (Eq. 4)
     u     = concat(O_1, ..., O_L) W_U                                                                   (Eq. 5)
     score = u . r_t                                               softmax over tracks in training       (Eq. 6)
 
-Mended where the print is wrong: Eq. 2 sums over k and indexes j, and never defines a; Eq. 5's W_U must be [L D, D]; the
-regularizer of Eq. 8 is |theta|^2 (weight decay); Eq. 9's negative term needs log sigmoid(-u . r'), and is replaced by the
-softmax over all tracks or over sampled ones with logQ. A history ends before its target: no mask can leak the future.
+Left out: age and gender in e_u. Mended where the print is wrong: Eq. 2 sums over k and indexes j, and never defines a;
+Eq. 5's W_U must be [L D, D]; the regularizer of Eq. 8 is |theta|^2 (weight decay); Eq. 9's negative term needs log
+sigmoid(-u . r'), and is replaced by the softmax over all tracks or over sampled ones with logQ. A history ends before
+its target: no mask can leak the future.
 
 The score is linear in the plays: c_m = r_t . sum_l A_lm f_m W_U^(l) is the contribution of play m, and the sum over m is the
 score but for the popularity bias. `explain` returns these and a_tj: "because you played ...", "for the artist".

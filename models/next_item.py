@@ -32,7 +32,9 @@ class NextItemConfig:
     """Form and candidates of the loss."""
 
     loss: Literal["softmax", "bce"] = "softmax"  # bce: each candidate is a yes or a no, as in click prediction
-    negatives: int = 0  # sampled items per batch; 0: all items are candidates, which is exact and fits to some 50,000 items
+    negatives: int = 0
+    """Sampled items per batch. 0: all items are candidates, which is exact; it fits to some 50,000 items for HARM and MSAM, and
+    not for BTSAMA."""
     alpha: float = 0.75  # negatives are drawn with probability count^alpha
 
     def __post_init__(self) -> None:

@@ -9,7 +9,10 @@ from torch.nn import functional as F
 
 
 class TextCNN(nn.Module):
-    """Convolutions over 2, 3 and 4 tokens (Kim 2014): b_i = f(W x_{i : i + g - 1} + l)."""
+    """Convolutions over 2, 3 and 4 tokens (Kim 2014): b_i = f(W x_{i : i + g - 1} + l).
+
+    Unlike Kim's, a linear layer joins the maps of the windows before the maximum over the tokens.
+    """
 
     def __init__(self, token_dim: int, dim: int, windows: tuple[int, ...] = (2, 3, 4)) -> None:
         super().__init__()

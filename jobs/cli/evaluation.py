@@ -174,7 +174,7 @@ def evaluate_cold_start(
 
 @evaluate_app.command("sessions")
 def evaluate_sessions(
-    models: Annotated[str, typer.Option(help="Session models to compare, comma-separated. Default: all.")] = "",
+    models: Annotated[str, typer.Option(help="Session models to compare, comma-separated. Default: all but the networks.")] = "",
     date: NightDate = "",
     days: Annotated[
         int, typer.Option(help="Days in which test sessions start. Default: the last quarter of the data, at most 14.", min=0)

@@ -31,7 +31,7 @@ class Temporal:
     seed: int = 7
 
     def split(self, interactions: Interactions) -> Split:
-        """Return a split with discovery and re-listening tasks, and session tasks if plays have sessions."""
+        """Return a split with discovery and re-listening tasks, and session tasks (sessions of the source, or by pauses)."""
         end, at = self.cutoff + dt.timedelta(days=self.days), F.col("played_at")
         before = interactions.events.where(at < F.lit(self.cutoff))
         after = interactions.events.where((at >= F.lit(self.cutoff)) & (at < F.lit(end)))

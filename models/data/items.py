@@ -48,11 +48,6 @@ class ItemDomains:
         return {**self.categories, **self.vectors}
 
 
-def without_domains(n_items: int) -> ItemDomains:
-    """Return the domains of items of which only the ids are known."""
-    return ItemDomains({}, {}, n_items)
-
-
 def number_categories(values: list[str | None]) -> I64:
     """Return 1, 2, ... for the distinct values in the order of their names, UNKNOWN for None."""
     names = {name: number for number, name in enumerate(sorted({v for v in values if v is not None}), 1)}

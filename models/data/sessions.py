@@ -124,7 +124,10 @@ class SessionQueries:
         return replace(self, past_starts=self.starts, past_ends=self.starts, users=np.full_like(self.users, -1))
 
     def padded(self, length: int, padding: int) -> I64:
-        """Return the last `length` known items of each session [Q, length], padded on the left with `padding`."""
+        """Return the last `length` plays of each session [Q, length], padded on the left with `padding`.
+
+        Unknown items are PADDING.
+        """
         index = self.ends[:, None] - np.arange(length, 0, -1)
         inside = index >= self.starts[:, None]
         return np.where(inside, np.append(self.items, padding)[np.where(inside, index, -1)], padding)

@@ -8,10 +8,8 @@ played i, and how often; the user's own plays of i; plays of i in all and in the
 
 Training needs no label but the next play: the components are fitted on the sessions before the last `train_days`, g on the
 positions of the sessions after, with the cross-entropy of the next play among its candidates (list-wise, Cao et al. 2007). A
-position whose next play is not among the candidates trains nothing, and counts as a miss in every evaluation. Then the
+position whose next play is not among the candidates is left out of the training, and is a miss in every evaluation. Then the
 components are fitted on all sessions. A day's features depend on nothing after it.
-
-As g contains each component's own ranking, the blend can be no worse than the best of them on the training positions.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +35,9 @@ DAY = 86_400.0
 GAPS = 6
 """Indicators of plays since the session's last play of the item: 0, 1-2, 3-6, 7-14, 15 and more; and never."""
 BLOCK = 1_000
-"""Queries whose candidates and features are in memory at a time: some 30 MB."""
+"""Queries whose candidates and features are in memory at a time: some 60 MB, more with very long sessions."""
+MIN_DEVIATION = 1e-6
+"""Smallest standard deviation of a feature that counts as varying."""
 FLOOR = 1e-4
 """Smallest score relative to the list's best; its logarithm stands for an item that a component does not list."""
 
@@ -75,7 +75,7 @@ class BlendConfig:
     train_days: float = 7.0
     """Days before the newest play whose positions train g: as many days as a week has kinds of days."""
     max_positions: int = 20_000
-    """Positions that train g, the newest: their features take 0.8 GB."""
+    """Positions that train g, the newest: their features take 0.8 GB or more, by the length of the longest session."""
     depth: int = 100
     """Items of each component's list; more add candidates that are almost never played next."""
     use_past: bool = True
@@ -364,10 +364,15 @@ def _blocks(n: int) -> Iterator[list[int]]:
 def fit(
     sessions: Sessions, config: BlendConfig, seed: int = 7, components: Mapping[str, Component] = COMPONENTS
 ) -> SessionBlend:
-    """Fit the components and g. Raises ValueError if no position of the last days has its next play among candidates."""
+    """Fit the components and g.
+
+    Raises ValueError if all sessions are of the last days, or if no position of them has its next play among candidates.
+    """
     cutoff = float(sessions.times.max(initial=0.0)) - config.train_days * DAY
     starts = sessions.times[sessions.indptr[:-1]]
     earlier, later = cut_sessions(sessions, cutoff), sessions.select(starts >= cutoff)
+    if not len(earlier):
+        raise ValueError(f"all plays are of the last {config.train_days:g} days; the components need plays before them")
     queries, _ = every_position(later, earlier)
     queries = queries[np.sort(np.argsort(queries.times[queries.ends], kind="stable")[-config.max_positions :])]
     early_models = {name: part.fit(earlier, part.config) for name, part in components.items()}
@@ -400,12 +405,14 @@ def _training_positions(
 def _train(train: _Positions, valid: _Positions, config: BlendConfig, seed: int) -> Scorer:
     if not len(train):
         raise ValueError("no play of the last days is among the candidates of the plays before it")
-    torch.manual_seed(seed)
-    n_features = train.features.shape[2]
-    scorer = Scorer(n_features, config.hidden)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        scorer = Scorer(train.features.shape[2], config.hidden)
     rows = train.features[train.valid]
     scorer.mean.copy_(torch.from_numpy(rows.mean(0, dtype=np.float64)))
-    scorer.scale.copy_(torch.from_numpy(np.maximum(rows.std(0, dtype=np.float64), 1e-6)))
+    deviation = rows.std(0, dtype=np.float64)
+    # a feature that is constant in training teaches nothing: it becomes 0 everywhere
+    scorer.scale.copy_(torch.from_numpy(np.where(deviation > MIN_DEVIATION, deviation, np.inf)))
     cfg = TrainConfig(config.epochs, 256, config.lr, weight_decay=0.0, threads=1, seed=seed)
     fit_network(scorer, _ListWise(valid if len(valid) else None), train, cfg)
     return scorer.eval()

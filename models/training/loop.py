@@ -81,8 +81,8 @@ def fit(
     Seed and thread count are those of `cfg`; torch's own are restored afterwards.
     `train`: a map-style dataset whose `__getitems__` returns a batch. If their number is no multiple of the world size,
     DistributedSampler repeats up to world size - 1 samples per epoch. A dataset with an array `lengths` [N] gets batches
-    of similar length. `on_epoch(report)` and `save_checkpoint(state)`
-    run after every epoch, on rank 0 only. `settings`: of network and loss; a checkpoint must agree with them too.
+    of similar length. `on_epoch(report)` and `save_checkpoint(state)` run after every epoch, on rank 0 only.
+    `settings`: of network and loss; a checkpoint must agree with them too.
 
     Raises ValueError if the batch size is no multiple of the world size, TrainingDivergedError if a loss is not finite,
     and CheckpointMismatchError if `resume_from` is of another configuration or world size, or not of the same epoch on

@@ -43,3 +43,18 @@ def test_bootstrap_without_users_raises() -> None:
         intervals(np.empty((0, 1)))
     with pytest.raises(ValueError, match="the same users"):
         paired_difference(np.ones(2), np.ones(3))
+
+
+def test_sessions_of_equal_positions_have_the_interval_of_sessions() -> None:
+    """Ten equal positions a session tell no more than one: the interval is that of 40 values, not of 400."""
+    values = np.random.default_rng(4).random((40, 1))
+    by_session, by_position = intervals(10 * values, sizes=np.full(40, 10.0)), intervals(np.repeat(values, 10, axis=0))
+    (expected,) = intervals(values)
+    assert (by_session[0].low, by_session[0].high) == pytest.approx((expected.low, expected.high))
+    assert by_session[0].high - by_session[0].low > 2 * (by_position[0].high - by_position[0].low)
+
+
+def test_long_sessions_weigh_by_their_positions() -> None:
+    sums, sizes = np.array([[9.0], [0.0]]), np.array([9.0, 1.0])
+    assert intervals(sums, sizes=sizes)[0].mean == 0.9
+    assert paired_difference(sums[:, 0], np.zeros(2), sizes=sizes).mean == 0.9

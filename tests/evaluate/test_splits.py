@@ -82,6 +82,7 @@ def test_training_plays_are_ordered_and_end_before_the_cutoff(spark: SparkSessio
     first, last = (START + dt.timedelta(days=days) for days in (1, 8.9))
     assert training_window(split, "") == {"first": f"{first:%Y-%m-%d %H:%M}", "last": f"{last:%Y-%m-%d %H:%M}"}
     assert sorted((r["session"], r["position"], r["track_id"]) for r in split.plays.collect()) == [
+        (f"anna|@{int((START + dt.timedelta(days=2)).timestamp())}", 1, "x"),
         ("anna|s", 1, "b"), ("anna|s", 2, "a"), ("anna|s", 3, "b"), ("anna|u", 1, "c"),
     ]  # fmt: skip
     next_track = split.tasks[2]

@@ -55,7 +55,7 @@ def run(settings: Settings, date: str, config: SessionsConfig, on_progress: Prog
             "plays with timestamps on both sides of the cutoff. Choose other --days, or another --date."
         )
     inner = inner_split(split, days) if config.tune else None
-    rows = list(evaluate_models(split, tasks, specs, inner, config.seed, on_progress))
+    rows = evaluate_models(split, tasks, specs, inner, config.seed, on_progress)
     protocol = (
         f"train on plays before {end - dt.timedelta(days=days):%Y-%m-%d} UTC; predict every track after the first of sessions "
         f"that start in the {days} days after it, among all tracks with a training play"

@@ -1,7 +1,7 @@
 """Fit, tune and score session models at every position of the test sessions."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from jobs.evaluate.sessions.metrics import DEPTH, METRICS, query_metrics
 from jobs.evaluate.sessions.model_specs import BASELINES, SessionModelSpec
 from jobs.evaluate.sessions.split import Positions, SessionSplit, build_positions, split_sessions
 from jobs.progress import ProgressCallback
-from models.protocol import CatalogTooLargeError, SessionModel
+from models.protocol import SessionModel
 from models.sessions.played import depth_for, without_played
 from models.types import F64, I64
 
@@ -73,18 +73,24 @@ def evaluate_models(
     inner: SessionSplit | None,
     seed: int,
     on_progress: ProgressCallback,
-) -> Iterator[Row]:
-    """Yield a row per model that supports data of this size; a left-out model's row has `left_out`, the reason.
+) -> list[Row]:
+    """Return a row per model. A model that cannot be fitted on these data has `left_out`, the reason, instead of figures.
 
-    `inner`: the split of the training data on which settings are chosen; None: the first setting of each grid.
+    `inner`: the split of the training data on which settings are chosen. Without it, or without a query in it, the first
+    setting of each grid is taken.
     """
     sums: dict[tuple[str, str], F64] = {}
-    validation = build_tasks(inner, TUNING_SESSIONS, seed)[0] if inner is not None else None
+    validation = next(iter(build_tasks(inner, TUNING_SESSIONS, seed)), None) if inner is not None else None
+    rows = []
     for spec in specs:
         try:
-            yield _evaluate_model(split, tasks, spec, inner, validation, sums, on_progress)
-        except CatalogTooLargeError as error:
-            yield {"model": spec.name, "title": spec.title, "left_out": str(error)}
+            rows.append(_evaluate_model(split, tasks, spec, inner, validation, sums, on_progress))
+        except ValueError as error:  # too many tracks, too few plays, a training that diverged
+            rows.append({"model": spec.name, "title": spec.title, "left_out": str(error)})
+    for row in rows:
+        for task in tasks if "left_out" not in row else ():
+            row["tasks"][task.name]["differences"] = _differences(row["model"], task, sums)
+    return rows
 
 
 def _evaluate_model(
@@ -115,9 +121,9 @@ def _evaluate_model(
         start = time.monotonic()
         by_seed = [score_task(model, task, split.train.n_items) for model in models]
         seconds = (time.monotonic() - start) / len(models)
-        row["tasks"][task.name] = _figures(spec.name, task, by_seed, sums) | {
-            "positions_per_second": round(len(task.positions) / seconds)
-        }
+        row["tasks"][task.name] = {
+            **_figures(spec.name, task, by_seed, sums), "positions_per_second": round(len(task.positions) / seconds),
+        }  # fmt: skip
     return row
 
 
@@ -130,21 +136,32 @@ def next_ndcg(model: SessionModel, task: SessionTask, n_items: int) -> float:
 
 
 def _figures(name: str, task: SessionTask, by_seed: Sequence[F64], sums: dict[tuple[str, str], F64]) -> Row:
-    """Return metrics with intervals by session, and paired differences from the baselines scored so far."""
-    session, sizes = task.positions.session, np.bincount(task.positions.session).astype(np.float64)
-    per_session = _sum_by(session, np.mean(by_seed, axis=0), sizes.size)
+    """Return metrics with intervals by session; store their sums by session."""
+    sizes = _sizes(task)
+    per_session = _sum_by(task.positions.session, np.mean(by_seed, axis=0), sizes.size)
     sums[name, task.name] = per_session
     figures = {metric: asdict(i) for metric, i in zip(METRICS, intervals(per_session, sizes=sizes), strict=True)}
-    columns = [METRICS.index(metric) for metric in PAIRED]
-    differences = {
-        baseline: {
-            metric: asdict(paired_difference(per_session[:, c], sums[baseline, task.name][:, c], sizes=sizes))
-            for metric, c in zip(PAIRED, columns, strict=True)
-        }
-        for baseline in BASELINES if baseline != name and (baseline, task.name) in sums
-    }  # fmt: skip
-    spread = {metric: float(np.ptp([seed[:, c].mean() for seed in by_seed])) for metric, c in zip(PAIRED, columns, strict=True)}
-    return {"metrics": figures, "differences": differences, "seed_spread": spread}
+    spread = {m: float(np.ptp([scores[:, METRICS.index(m)].mean() for scores in by_seed])) for m in PAIRED}
+    return {"metrics": figures, "seed_spread": spread}
+
+
+def _differences(name: str, task: SessionTask, sums: dict[tuple[str, str], F64]) -> Row:
+    """Return the paired differences of a model from the baselines, by session."""
+    scored = [baseline for baseline in BASELINES if baseline != name and (baseline, task.name) in sums]
+    return {
+        baseline: {metric: _difference(sums[name, task.name], sums[baseline, task.name], metric, task) for metric in PAIRED}
+        for baseline in scored
+    }
+
+
+def _difference(sums: F64, baseline_sums: F64, metric: str, task: SessionTask) -> Row:
+    column = METRICS.index(metric)
+    return asdict(paired_difference(sums[:, column], baseline_sums[:, column], sizes=_sizes(task)))
+
+
+def _sizes(task: SessionTask) -> F64:
+    """Return the number of queries of each session."""
+    return np.bincount(task.positions.session).astype(np.float64)
 
 
 def _sum_by(group: I64, values: F64, n_groups: int) -> F64:

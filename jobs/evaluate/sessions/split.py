@@ -20,7 +20,7 @@ class SessionSplit:
     train: Sessions
     """Plays before the cutoff; a session across it ends there."""
     test: Sessions
-    """Sessions that start at the cutoff or later, with at least two plays."""
+    """Sessions that start at the cutoff or later; those of one play have no query."""
     cutoff: float
     """Unix seconds."""
 
@@ -41,20 +41,25 @@ class Positions:
 def split_sessions(sessions: Sessions, cutoff: float, days: float) -> SessionSplit:
     """Return the split at `cutoff` [Unix seconds], with sessions that start within `days` after it as the test sessions."""
     starts = sessions.times[sessions.indptr[:-1]]
-    is_test = (starts >= cutoff) & (starts < cutoff + days * DAY) & (sessions.lengths >= 2)
+    is_test = (starts >= cutoff) & (starts < cutoff + days * DAY)
     return SessionSplit(cut_sessions(sessions, cutoff), sessions.select(is_test), cutoff)
 
 
 def sample_sessions(sessions: Sessions, n: int, seed: int) -> Mask:
-    """Return whether each session [S] is one of `n` chosen by a hash of seed, user, time and item; all of them if n is 0."""
-    chosen = np.ones(len(sessions), np.bool_)
-    if 0 < n < len(sessions):
-        first = sessions.indptr[:-1]
-        columns = sessions.users, sessions.times[first], sessions.items[first]
+    """Return whether each session [S] is one of `n` with two plays or more, all of those if n is 0.
+
+    They are chosen by a hash of seed, user, first time and first item.
+    """
+    rows = np.flatnonzero(sessions.lengths >= 2)
+    chosen = np.zeros(len(sessions), np.bool_)
+    chosen[rows] = True
+    if 0 < n < rows.size:
+        first = sessions.indptr[rows]
+        columns = sessions.users[rows], sessions.times[first], sessions.items[first]
         keys = zip(*(column.tolist() for column in columns), strict=True)
         hashes = [hashlib.sha256(f"{seed}|{user}|{time}|{item}".encode()).digest() for user, time, item in keys]
         chosen[:] = False
-        chosen[sorted(range(len(hashes)), key=hashes.__getitem__)[:n]] = True
+        chosen[rows[sorted(range(len(hashes)), key=hashes.__getitem__)[:n]]] = True
     return chosen
 
 

@@ -51,7 +51,7 @@ BY_POPULARITY = SessionModelSpec("vsknn", "popularity", popularity, (StepConfig(
 
 def test_the_best_setting_of_the_inner_split_is_chosen() -> None:
     tasks = build_tasks(SPLIT, 0, 7)
-    specs = [BY_POPULARITY, successor("sr", 3, 1)]
+    specs = [successor("sr", 3, 1), BY_POPULARITY]
     rows = {r["model"]: r for r in evaluate_models(SPLIT, tasks, specs, inner_split(SPLIT, 4), 7, ignore_progress)}
     assert rows["sr"]["settings"] == {"step": 1}
     figures = rows["sr"]["tasks"]["session alone"]
@@ -79,10 +79,18 @@ def test_tasks_without_the_past_hide_user_and_past() -> None:
     assert (past.positions.queries.past_ends > past.positions.queries.past_starts).any()
 
 
+def test_without_inner_queries_the_first_settings_are_taken() -> None:
+    tasks = build_tasks(SPLIT, 0, 7)
+    (row,) = evaluate_models(SPLIT, tasks, [successor("sr", 3, 1)], inner_split(SPLIT, 400), 7, ignore_progress)
+    assert row["settings"] == {"step": 3}
+    assert row["tuning"] == {}
+
+
 def test_a_model_that_refuses_the_size_is_left_out_with_its_reason() -> None:
     def refuse(train: Sessions, config: object, seed: int) -> ByPopularity:
         raise CatalogTooLargeError("30 items need more than 1 byte")
 
     spec = replace(BY_POPULARITY, name="huge", fit=refuse)
-    (row,) = evaluate_models(SPLIT, build_tasks(SPLIT, 0, 7), [spec], None, 7, ignore_progress)
-    assert row["left_out"] == "30 items need more than 1 byte"
+    huge, other = evaluate_models(SPLIT, build_tasks(SPLIT, 0, 7), [spec, BY_POPULARITY], None, 7, ignore_progress)
+    assert huge["left_out"] == "30 items need more than 1 byte"
+    assert other["tasks"]

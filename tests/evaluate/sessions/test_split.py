@@ -7,8 +7,9 @@ from numpy.testing import assert_array_equal
 
 from jobs.evaluate.sessions.split import DAY, SessionSplit, build_positions, sample_sessions, split_sessions
 from models.data.sessions import PADDING, Sessions, build_sessions
+from models.sessions import stan
 from models.sessions.played import depth_for, without_played
-from tests.evaluate.sessions.literal import ByPopularity, random_sessions
+from tests.evaluate.sessions.literal import N_ITEMS, ByPopularity, random_sessions
 
 CUTOFF = 10 * DAY
 
@@ -39,15 +40,31 @@ def test_plays_after_the_cutoff_change_nothing_in_the_training_data() -> None:
         assert_array_equal(getattr(split_of(poisoned).train, name), getattr(split_of(sessions).train, name))
 
 
-def test_plays_from_the_target_on_change_no_query() -> None:
-    split = split_of(random_sessions(4))
+def test_plays_from_the_target_on_change_no_list() -> None:
+    sessions = random_sessions(4)
+    split = split_of(sessions)
     positions = build_positions(split, 0, 7, repeats=True)
-    queries = positions.queries
-    for row in range(0, len(queries), 17):
-        items = queries.items.copy()
-        items[queries.ends[row] :] = 0
-        one = slice(row, row + 1)
-        assert_array_equal(replace(queries, items=items)[one].padded(30, -9), queries[one].padded(30, -9))
+    times = positions.queries.times[positions.queries.ends]
+    row = int(np.argsort(times)[len(positions) // 2])
+    lists = stan.fit(split.train, stan.DIRECTED_WITH_USER).recommend(positions.queries, 10)
+    rng = np.random.default_rng(1)
+    later = sessions.times >= times[row]
+    poisoned = replace(sessions, items=np.where(later, rng.integers(0, N_ITEMS, later.size), sessions.items))
+    split = split_of(poisoned)
+    queries = build_positions(split, 0, 7, repeats=True).queries
+    # the query with the same plays of session and past
+    (same,) = np.flatnonzero(queries.times[queries.ends - 1] == positions.queries.times[positions.queries.ends[row] - 1])
+    again = stan.fit(split.train, stan.DIRECTED_WITH_USER).recommend(queries[same : same + 1], 10)
+    assert (again.items[0] != PADDING).any()
+    assert_array_equal(again.items[0], lists.items[row])
+    assert_array_equal(again.scores[0], lists.scores[row])
+
+
+def test_the_past_has_sessions_of_one_play_of_the_test_days() -> None:
+    times = np.array([1.0, CUTOFF + 1, CUTOFF + DAY, CUTOFF + DAY + 1])
+    sessions = build_sessions(np.array([0, 1, 2, 2]), np.array([0, 0, 0, 0]), times, np.zeros(4, np.int64), 1, 1)
+    queries = build_positions(split_of(sessions), 0, 7, repeats=True).queries
+    assert (queries.past_ends - queries.past_starts).tolist() == [2]
 
 
 def test_every_position_is_asked_once_and_the_rest_contains_the_target() -> None:
@@ -86,8 +103,10 @@ def test_the_sample_does_not_depend_on_other_sessions() -> None:
     sessions = random_sessions(7)
     chosen = sample_sessions(sessions, 20, 7)
     assert chosen.sum() == 20
-    again = sample_sessions(sessions.select(chosen), 20, 7)
-    assert again.all()
+    assert (sessions.lengths[chosen] >= 2).all()
+    # without a third of the other sessions the same ones are chosen
+    rest = chosen | (np.arange(len(sessions)) % 3 > 0)
+    np.testing.assert_array_equal(sample_sessions(sessions.select(rest), 20, 7), chosen[rest])
     assert not np.array_equal(chosen, sample_sessions(sessions, 20, 8))
 
 

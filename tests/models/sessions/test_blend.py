@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from models.data.sessions import PADDING, SessionQueries, Sessions, build_sessions, every_position
@@ -123,6 +124,21 @@ def test_later_days_change_no_feature_of_a_day() -> None:
     a, b = (build_candidates(queries, models, plays, plays, CONFIG) for queries in (alone, among_others))
     assert_array_equal(a.items, b.items)
     assert_allclose(a.features, b.features)
+
+
+def test_a_feature_that_is_constant_in_training_changes_no_score() -> None:
+    model = blend.fit(planted_log(200, 3), replace(CONFIG, train_days=4.0), 7, TWO)
+    constant = np.isinf(model.scorer.scale.numpy())
+    assert constant.any()  # one user: every query has a past; no item without plays
+    features = torch.zeros(1, 5, constant.size)
+    features[..., torch.from_numpy(constant)] = 1e6
+    with torch.no_grad():
+        assert torch.equal(model.scorer(features), model.scorer(torch.zeros_like(features)))
+
+
+def test_plays_of_the_last_days_alone_are_refused() -> None:
+    with pytest.raises(ValueError, match="all plays are of the last 30 days"):
+        blend.fit(log_of([0, 1], [0, 1]), replace(CONFIG, train_days=30.0), 7, TWO)
 
 
 def test_sessions_without_a_listed_next_play_are_refused() -> None:
