@@ -8,6 +8,7 @@ from models.data.sessions import Sessions
 from models.protocol import SessionModel
 from models.sequence_losses import LossConfig
 from models.sequence_network import SequenceNetworkConfig
+from models.sequence_priors import CombinedPriors, SessionRepeats
 from models.sequence_training import OPTIMIZATION, SequenceTrainConfig, fit_network
 from models.session_networks import SESSION_NETWORKS, build
 from models.training.loop import TrainConfig
@@ -20,16 +21,25 @@ class NetworkSettings:
     network: str
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of its configuration that differ from the defaults."""
+    repeats: bool = False
+    """Add learned weights to the logits of the session's own tracks, by how long ago they were played."""
     optimization: TrainConfig = OPTIMIZATION
     loss: LossConfig = field(default_factory=LossConfig)
 
     def config(self, n_items: int) -> SequenceNetworkConfig:
         """Return the configuration for a number of items."""
         make: Callable[..., SequenceNetworkConfig] = SESSION_NETWORKS[self.network].config
-        return make(n_items, **self.settings)
+        n_features = SessionRepeats().n_features if self.repeats else 0
+        return make(n_items, n_prior_features=n_features, **self.settings)
+
+
+def _repeats(train: Sessions) -> CombinedPriors:
+    del train
+    return CombinedPriors([SessionRepeats()])
 
 
 def fit(sessions: Sessions, settings: NetworkSettings, seed: int) -> SessionModel:
     """Train a network on all sessions, from this seed."""
     training = SequenceTrainConfig(replace(settings.optimization, seed=seed), settings.loss)
-    return fit_network(lambda: build(settings.config(sessions.n_items)), sessions, training).model
+    prior = _repeats if settings.repeats else None
+    return fit_network(lambda: build(settings.config(sessions.n_items)), sessions, training, prior=prior).model
