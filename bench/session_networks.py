@@ -5,7 +5,8 @@ days, a query at every position of 6,000 sessions of those days, the session alo
 adds features of the session's own plays to the network's logits, `+rules` those of sequential rules too.
 
 `--validate` moves both windows 14 days back. Epochs, learning rate and dropout of gru4rec, gru4rec+repeats and sasrec
-were chosen that way; the others have the same ones, untuned. The test days were scored with the chosen settings alone. `--threads 1` if other processes use the cores.
+were chosen that way; the others have the same ones, untuned. The test days were scored with the chosen settings alone.
+`--threads 1` if other processes use the cores.
 """
 
 import argparse
