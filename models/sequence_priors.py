@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from models.data.sequences import PriorCandidates, PriorFeatures
 from models.data.sessions import PADDING, SessionQueries, Sessions
+from models.data.spans import expand_spans
 from models.topk import rank_in_row
 from models.types import F32, F64, I64
 
@@ -62,8 +63,7 @@ class UserPast:
         """Return the items of the user's past, once each."""
         del session_ends
         n = np.minimum(queries.past_ends - queries.past_starts, self.plays)
-        row = np.repeat(np.arange(len(queries)), n)
-        index = np.repeat(queries.past_ends - np.cumsum(n), n) + np.arange(row.size)
+        row, index = expand_spans(queries.past_ends - n, n)
         newest = np.where(queries.ends > queries.starts, queries.ends, queries.past_ends) - 1
         age = np.maximum(queries.times[newest[row]] - queries.times[index], MIN_AGE) / 86_400
         known = queries.items[index] != PADDING
@@ -84,7 +84,7 @@ def _grouped(n_queries: int, row: I64, item: I64, base: F64) -> PriorCandidates:
 def _padded(n_queries: int, row: I64, item: I64, features: F64) -> PriorCandidates:
     """Return candidates, given row by row, as padded arrays."""
     counts = np.bincount(row, minlength=n_queries)
-    column = np.arange(row.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    _, column = expand_spans(np.zeros_like(counts), counts)
     shape = (n_queries, int(counts.max(initial=0)))
     items, padded = np.full(shape, PADDING), np.zeros((*shape, features.shape[1]), np.float32)
     items[row, column], padded[row, column] = item, features
@@ -120,10 +120,8 @@ class Transitions:
     def candidates(self, queries: SessionQueries, session_ends: I64 | None = None) -> PriorCandidates:
         """Return the successors of the last play of each query."""
         last = queries.items[np.maximum(queries.ends - 1, 0)]
-        indptr, n = self.rules.indptr.astype(np.int64), np.diff(self.rules.indptr)
-        counts = np.where(queries.ends > queries.starts, n[last], 0)
-        row = np.repeat(np.arange(len(queries)), counts)
-        index = np.repeat(indptr[last] - (np.cumsum(counts) - counts), counts) + np.arange(row.size)
+        n_rules = np.where(queries.ends > queries.starts, np.diff(self.rules.indptr)[last], 0)
+        row, index = expand_spans(self.rules.indptr.astype(np.int64)[last], n_rules)
         item, value = self.rules.indices[index].astype(np.int64), self.rules.data[index].astype(np.float64)
         total = self.totals[last]
         if session_ends is not None:
@@ -140,9 +138,7 @@ class Transitions:
         sessions, number = np.unique(queries.starts, return_inverse=True)
         ends = np.zeros(sessions.size, np.int64)
         ends[number] = session_ends
-        lengths = ends - sessions
-        session = np.repeat(np.arange(sessions.size), lengths)
-        plays = np.repeat(sessions - (np.cumsum(lengths) - lengths), lengths) + np.arange(session.size)
+        session, plays = expand_spans(sessions, ends - sessions)
         n_items = self.rules.shape[0]
         first, second, weight = _pairs(queries.items[plays], session, self.steps, session * n_items)
         keys, key_row = np.unique(number * n_items + last, return_inverse=True)
@@ -175,11 +171,11 @@ def _lookup(matrix: csr_array, row: I64, item: I64) -> F64:
     """Return matrix[row, item] of each pair."""
     matrix.sort_indices()
     keys = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * matrix.shape[1] + matrix.indices
-    wanted = row * matrix.shape[1] + item
-    position = np.minimum(np.searchsorted(keys, wanted), max(0, keys.size - 1))
+    pairs = row * matrix.shape[1] + item
+    position = np.minimum(np.searchsorted(keys, pairs), max(0, keys.size - 1))
     if not keys.size:
         return np.zeros(row.size)
-    return np.where(keys[position] == wanted, matrix.data[position], 0.0)
+    return np.where(keys[position] == pairs, matrix.data[position], 0.0)
 
 
 @dataclass(frozen=True)

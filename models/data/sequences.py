@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.data.sessions import PADDING, SessionQueries, Sessions, every_position
+from models.data.spans import expand_spans
 from models.types import F32, I64
 
 DAY = 86_400.0
@@ -163,10 +164,8 @@ class SequenceDataset(Dataset[SequenceBatch]):
         queries = self._queries[rows]
         items, lengths = pad(queries, self._cfg, self._separator)
         n_targets = queries.ends - self._starts[rows]
-        row = np.repeat(np.arange(len(rows)), n_targets)
-        number = np.arange(row.size) - np.repeat(np.cumsum(n_targets) - n_targets, n_targets)
-        column = (lengths - n_targets)[row] + number
-        ends = self._starts[rows][row] + number + 1  # end of the plays that a position has read
+        row, column = expand_spans(lengths - n_targets, n_targets)
+        ends = expand_spans(self._starts[rows], n_targets)[1] + 1  # end of the plays that a position has read
         prior = self._candidates(queries[row], ends, self._session_ends[rows][row])
         arrays = (
             items,
@@ -188,13 +187,13 @@ class SequenceDataset(Dataset[SequenceBatch]):
 def _windows(sessions: SessionQueries, cfg: SequenceConfig) -> tuple[SessionQueries, I64, I64]:
     """Return windows of sessions, which are given as queries for their last play.
 
-    Window w reads the plays from `starts` to `ends`; `first` [W] is the first play whose successor is a target of the
-    window, and `session_ends` [W] the end of its session, the last target included.
+    Window w reads the last `max_length` plays from `starts`, the start of its session, to `ends`; `first` [W] is the
+    first play whose successor is a target of the window, and `session_ends` [W] the end of its session, the last target
+    included.
     """
     n_inputs, step = sessions.ends - sessions.starts, cfg.max_length - cfg.overlap
     n_windows = 1 + np.maximum(0, -(-(n_inputs - cfg.max_length) // step))
-    row = np.repeat(np.arange(len(sessions)), n_windows)
-    number = np.arange(row.size) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
+    row, number = expand_spans(np.zeros_like(n_windows), n_windows)
     windows = sessions[row]
     starts = windows.starts + number * step
     ends = np.minimum(starts + cfg.max_length, windows.ends)

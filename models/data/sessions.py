@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.data.spans import expand_spans
 from models.types import F32, F64, I64, Mask
 
 PADDING = -1
@@ -23,7 +24,7 @@ class Sessions:
     indptr: I64
     """[S + 1]"""
     items: I64
-    """[N] 0 to n_items - 1."""
+    """[N] 0 to n_items - 1; PADDING for an item that the training data do not have, which they never contain."""
     times: F64
     """[N] Unix seconds, ascending within a session."""
     users: I64
@@ -82,7 +83,7 @@ def cut_sessions(sessions: Sessions, cutoff: float) -> Sessions:
     order = np.flatnonzero(has_plays)[np.argsort(ends[has_plays], kind="stable")]
     lengths = n_left[order]
     indptr = np.append(0, np.cumsum(lengths))
-    plays = np.repeat(sessions.indptr[order] - indptr[:-1], lengths) + np.arange(indptr[-1])
+    _, plays = expand_spans(sessions.indptr[order], lengths)
     return Sessions(
         indptr, sessions.items[plays], sessions.times[plays], sessions.users[order], sessions.n_items, sessions.n_users
     )
@@ -144,21 +145,13 @@ def every_position(
     Items and users of both are numbered alike; items from `earlier.n_items` on, and users from `earlier.n_users` on, are
     unknown. The user's past are the sessions of either that ended before the session began.
     """
-    indptr = np.append(earlier.indptr, earlier.indptr[-1] + sessions.indptr[1:])
-    both = Sessions(
-        indptr,
-        np.concatenate([earlier.items, sessions.items]),
-        np.concatenate([earlier.times, sessions.times]),
-        np.concatenate([earlier.users, sessions.users]),
-        max(earlier.n_items, sessions.n_items),
-        max(earlier.n_users, sessions.n_users),
-    )
-    order = np.lexsort((np.arange(len(both)), both.ends, both.users))
-    lengths = both.lengths[order]
+    pool = _concatenate(earlier, sessions)
+    order = np.lexsort((np.arange(len(pool)), pool.ends, pool.users))
+    lengths = pool.lengths[order]
     starts = np.append(0, np.cumsum(lengths))
-    plays = np.repeat(both.indptr[order] - starts[:-1], lengths) + np.arange(starts[-1])
-    items, times = both.items[plays], both.times[plays]
-    users, ends = both.users[order], both.ends[order]
+    _, plays = expand_spans(pool.indptr[order], lengths)
+    items, times = pool.items[plays], pool.times[plays]
+    users, ends = pool.users[order], pool.ends[order]
     rows = np.ones(len(sessions), np.bool_) if rows is None else rows
     tested = np.flatnonzero(np.append(np.zeros(len(earlier), np.bool_), rows)[order])
     first_of_user = np.searchsorted(users, users[tested])
@@ -166,19 +159,29 @@ def every_position(
         [np.searchsorted(ends[first:row], times[starts[row]]) for first, row in zip(first_of_user, tested, strict=True)],
         np.int64,
     )
-    n_queries = lengths[tested] - 1
-    row = np.repeat(np.arange(tested.size), n_queries)
-    position = np.arange(row.size) - np.repeat(np.cumsum(n_queries) - n_queries, n_queries)
+    row, play = expand_spans(starts[tested], lengths[tested] - 1)
     queries = SessionQueries(
         np.where(items < earlier.n_items, items, PADDING),
         times,
         starts[tested][row],
-        starts[tested][row] + position + 1,
+        play + 1,
         starts[first_of_user][row],
         starts[first_of_user + n_ended][row],
         np.where(users[tested] < earlier.n_users, users[tested], -1)[row],
     )
     return queries, starts[tested + 1][row]
+
+
+def _concatenate(a: Sessions, b: Sessions) -> Sessions:
+    """Return the sessions of both, those of `a` first; the order is not that of their ends."""
+    return Sessions(
+        np.append(a.indptr, a.indptr[-1] + b.indptr[1:]),
+        np.concatenate([a.items, b.items]),
+        np.concatenate([a.times, b.times]),
+        np.concatenate([a.users, b.users]),
+        max(a.n_items, b.n_items),
+        max(a.n_users, b.n_users),
+    )
 
 
 @dataclass(frozen=True)

@@ -218,10 +218,10 @@ def _skip_shares(skip: tuple[I64, I64, F32], held_out: Sessions, position: I64, 
     return pair_shares
 
 
-def _lookup(keys: I64, wanted: I64) -> tuple[I64, I64]:
-    """Return the index of each key [n] in the ascending `keys`, and whether it is there [n]."""
-    row = np.searchsorted(keys, wanted)
+def _lookup(keys: I64, pairs: I64) -> tuple[I64, I64]:
+    """Return the index of each of `pairs` [n] in the ascending `keys`, and whether it is there [n]."""
+    row = np.searchsorted(keys, pairs)
     is_known = np.zeros(row.size, bool)
     inside = row < keys.size
-    is_known[inside] = keys[row[inside]] == wanted[inside]
+    is_known[inside] = keys[row[inside]] == pairs[inside]
     return row, is_known

@@ -106,11 +106,12 @@ def _evaluate_model(
     if inner is not None and validation is not None and len(spec.grid) > 1:
         for number, setting in enumerate(spec.grid):
             on_progress(f"{spec.name}: tuning", number, len(spec.grid))
-            scores.append(next_ndcg(spec.fit(inner.train, setting, spec.seeds[0]), validation, split.train.n_items))
+            (model,) = spec.fit(inner.train, setting, spec.seeds[:1])
+            scores.append(next_ndcg(model, validation, inner.train.n_items))
         config = spec.grid[int(np.argmax(np.round(scores, 12)))]
     on_progress(f"{spec.name}: fitting", 0, 0)
     start = time.monotonic()
-    models = [spec.fit(split.train, config, seed) for seed in spec.seeds]
+    models = spec.fit(split.train, config, spec.seeds)
     fit_seconds = (time.monotonic() - start) / len(models)
     row: Row = {
         "model": spec.name, "title": spec.title, "settings": asdict(config), "seeds": list(spec.seeds),

@@ -39,7 +39,7 @@ class Truth:
 def query_metrics(lists: RankedItems, truth: Truth, n_items: int, depth: int = DEPTH) -> F64:
     """Return METRICS of each query [Q, M]. Ties count against the model, as in `jobs.evaluate.metrics.hit_ranks`.
 
-    `depth`: the length that was asked of the lists; shorter ones have every item that the model knows.
+    `depth`: the requested length of the lists; a shorter list has every item that the model can rank.
     """
     lists = _pad(lists, max(depth, *CUTOFFS))
     hit_next = (lists.items == truth.target[:, None]) & (lists.items != PADDING)

@@ -10,6 +10,7 @@ from models.data.sessions import Sessions
 from models.protocol import SessionModel
 from models.sequence_training import OPTIMIZATION
 from models.sessions import backoff, blend, context_tree, knn, popularity, rules, slist, stan
+from models.sessions.blend_candidates import CandidatesConfig
 
 BASELINES = ("sr", "vsknn")
 """Models from which paired differences are computed: the published simple methods with the best MRR and the best HR."""
@@ -21,8 +22,8 @@ class SessionModelSpec:
 
     name: str
     title: str
-    fit: Callable[[Sessions, Any, int], SessionModel]
-    """Fit with (sessions, config, seed)."""
+    fit: Callable[[Sessions, Any, Sequence[int]], Sequence[SessionModel]]
+    """Return a model for each seed, from (sessions, config, seeds)."""
     grid: tuple[Any, ...]
     """Settings. If there are several, tuning picks one on the inner split."""
     seeds: tuple[int, ...] = (0,)
@@ -30,8 +31,11 @@ class SessionModelSpec:
     """False: the model is evaluated only if it is named."""
 
 
-def _unseeded(fit: Callable[[Sessions, Any], SessionModel]) -> Callable[[Sessions, Any, int], SessionModel]:
-    return lambda train, config, seed: fit(train, config)
+def _unseeded(
+    fit: Callable[[Sessions, Any], SessionModel],
+) -> Callable[[Sessions, Any, Sequence[int]], Sequence[SessionModel]]:
+    """Return the fit of a model without random numbers, which has one seed."""
+    return lambda train, config, seeds: [fit(train, config)]
 
 
 SR_GRID = (
@@ -48,6 +52,7 @@ GRU4REC = NetworkSettings(
 )
 NARM = NetworkSettings("narm", {"dim": 100}, optimization=TRAINING)
 SASREC = NetworkSettings("sasrec", {"block": "ligr", "positions": "relative", "dropout": 0.3}, optimization=TRAINING)
+ALONE = blend.BlendConfig(CandidatesConfig(use_past=False))
 SESSION_MODELS = (
     SessionModelSpec("popularity", "popularity", _unseeded(popularity.fit), (popularity.PopularityConfig(days=0),)),
     SessionModelSpec("popularity_week", "popularity, last 7 days", _unseeded(popularity.fit), (popularity.PopularityConfig(),)),
@@ -67,12 +72,12 @@ SESSION_MODELS = (
     ),
     SessionModelSpec("backoff", "learned back-off", _unseeded(backoff.fit), (backoff.BackoffConfig(),)),
     SessionModelSpec("slist", "SLIST", _unseeded(slist.fit), (slist.SlistConfig(),)),
-    SessionModelSpec("session_blend", "session blend, session alone", blend.fit, (blend.BlendConfig(use_past=False),), SEEDS),
-    SessionModelSpec("session_blend_past", "session blend", blend.fit, (blend.BlendConfig(),), SEEDS),
+    SessionModelSpec("session_blend", "session blend, session alone", blend.fit_seeds, (ALONE,), SEEDS),
+    SessionModelSpec("session_blend_past", "session blend", blend.fit_seeds, (blend.BlendConfig(),), SEEDS),
     # a training takes minutes on two cores
-    SessionModelSpec("gru4rec", "GRU4Rec with repeats", networks.fit, (GRU4REC,), SEEDS, in_default_set=False),
-    SessionModelSpec("narm", "NARM", networks.fit, (NARM,), SEEDS, in_default_set=False),
-    SessionModelSpec("sasrec", "SASRec", networks.fit, (SASREC,), SEEDS, in_default_set=False),
+    SessionModelSpec("gru4rec", "GRU4Rec with repeats", networks.fit_seeds, (GRU4REC,), SEEDS, in_default_set=False),
+    SessionModelSpec("narm", "NARM", networks.fit_seeds, (NARM,), SEEDS, in_default_set=False),
+    SessionModelSpec("sasrec", "SASRec", networks.fit_seeds, (SASREC,), SEEDS, in_default_set=False),
 )
 
 

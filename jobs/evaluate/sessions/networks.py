@@ -1,6 +1,6 @@
 """Session networks in the comparison: what is trained, and how."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,8 +38,8 @@ def _repeats(train: Sessions) -> CombinedPriors:
     return CombinedPriors([SessionRepeats()])
 
 
-def fit(sessions: Sessions, settings: NetworkSettings, seed: int) -> SessionModel:
-    """Train a network on all sessions, from this seed."""
-    training = SequenceTrainConfig(replace(settings.optimization, seed=seed), settings.loss)
-    prior = _repeats if settings.repeats else None
-    return fit_network(lambda: build(settings.config(sessions.n_items)), sessions, training, prior=prior).model
+def fit_seeds(sessions: Sessions, settings: NetworkSettings, seeds: Sequence[int]) -> list[SessionModel]:
+    """Train a network for each seed on all sessions."""
+    config, prior = settings.config(sessions.n_items), _repeats if settings.repeats else None
+    trainings = [SequenceTrainConfig(replace(settings.optimization, seed=seed), settings.loss) for seed in seeds]
+    return [fit_network(lambda: build(config), sessions, training, prior=prior).model for training in trainings]

@@ -7,6 +7,7 @@ import numpy as np
 
 from jobs.evaluate.sessions.metrics import Truth
 from models.data.sessions import PADDING, SessionQueries, Sessions, cut_sessions, every_position
+from models.data.spans import expand_spans
 from models.sessions.played import played_before
 from models.types import I64, Mask
 
@@ -15,7 +16,7 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class SessionSplit:
-    """Training sessions and test sessions around a cutoff; items and users keep their numbers."""
+    """Training sessions and test sessions around a cutoff; users keep their numbers."""
 
     train: Sessions
     """Plays before the cutoff; a session across it ends there."""
@@ -39,25 +40,32 @@ class Positions:
 
 
 def split_sessions(sessions: Sessions, cutoff: float, days: float) -> SessionSplit:
-    """Return the split at `cutoff` [Unix seconds], with sessions that start within `days` after it as the test sessions."""
+    """Return the split at `cutoff` [Unix seconds], with sessions that start within `days` after it as the test sessions.
+
+    Items with a training play are numbered anew, in their order; all others are PADDING in the test sessions.
+    """
     starts = sessions.times[sessions.indptr[:-1]]
     is_test = (starts >= cutoff) & (starts < cutoff + days * DAY)
-    return SessionSplit(cut_sessions(sessions, cutoff), sessions.select(is_test), cutoff)
+    train, test = cut_sessions(sessions, cutoff), sessions.select(is_test)
+    known = np.unique(train.items)
+    number = np.full(sessions.n_items, PADDING)
+    number[known] = np.arange(known.size)
+    train, test = (replace(part, items=number[part.items], n_items=known.size) for part in (train, test))
+    return SessionSplit(train, test, cutoff)
 
 
 def sample_sessions(sessions: Sessions, n: int, seed: int) -> Mask:
     """Return whether each session [S] is one of `n` with two plays or more, all of those if n is 0.
 
-    They are chosen by a hash of seed, user, first time and first item.
+    They are chosen by a hash of the seed, the user's number and the first time.
     """
     rows = np.flatnonzero(sessions.lengths >= 2)
     chosen = np.zeros(len(sessions), np.bool_)
     chosen[rows] = True
     if 0 < n < rows.size:
         first = sessions.indptr[rows]
-        columns = sessions.users[rows], sessions.times[first], sessions.items[first]
-        keys = zip(*(column.tolist() for column in columns), strict=True)
-        hashes = [hashlib.sha256(f"{seed}|{user}|{time}|{item}".encode()).digest() for user, time, item in keys]
+        keys = zip(sessions.users[rows].tolist(), sessions.times[first].tolist(), strict=True)
+        hashes = [hashlib.sha256(f"{seed}|{user}|{time}".encode()).digest() for user, time in keys]
         chosen[:] = False
         chosen[rows[sorted(range(len(hashes)), key=hashes.__getitem__)[:n]]] = True
     return chosen
@@ -72,8 +80,6 @@ def build_positions(split: SessionSplit, max_sessions: int, seed: int, repeats: 
     """
     sampled = sample_sessions(split.test, max_sessions, seed)
     queries, session_ends = every_position(split.test, split.train, sampled)
-    n_plays = np.bincount(split.train.items, minlength=split.train.n_items)
-    queries = replace(queries, items=np.where(n_plays[queries.items] > 0, queries.items, PADDING))
     target = queries.items[queries.ends]
     rows = target != PADDING
     if not repeats:
@@ -95,8 +101,6 @@ def _rest_of_session(queries: SessionQueries, session_ends: I64, n_items: int, r
 
 def _pairs(queries: SessionQueries, starts: I64, ends: I64, n_items: int) -> I64:
     """Return `query * n_items + item` of the known plays of each query's span, distinct and ascending."""
-    lengths = ends - starts
-    query = np.repeat(np.arange(lengths.size), lengths)
-    plays = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(query.size)
+    query, plays = expand_spans(starts, ends - starts)
     items = queries.items[plays]
     return np.unique((query * n_items + items)[items != PADDING])

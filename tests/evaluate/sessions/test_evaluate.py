@@ -1,5 +1,6 @@
 """Session models are tuned on the inner split and scored on the same positions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,12 +39,12 @@ class Successor:
 
 
 def successor(name: str, *steps: int) -> SessionModelSpec:
-    return SessionModelSpec(name, name, lambda train, config, seed: Successor(config.step), tuple(map(StepConfig, steps)))
+    return SessionModelSpec(name, name, lambda train, config, seeds: [Successor(config.step)], tuple(map(StepConfig, steps)))
 
 
-def popularity(train: Sessions, config: object, seed: int) -> ByPopularity:
-    del config, seed
-    return ByPopularity(train)
+def popularity(train: Sessions, config: object, seeds: Sequence[int]) -> list[ByPopularity]:
+    del config, seeds
+    return [ByPopularity(train)]
 
 
 BY_POPULARITY = SessionModelSpec("vsknn", "popularity", popularity, (StepConfig(),))
@@ -87,7 +88,7 @@ def test_without_inner_queries_the_first_settings_are_taken() -> None:
 
 
 def test_a_model_that_refuses_the_size_is_left_out_with_its_reason() -> None:
-    def refuse(train: Sessions, config: object, seed: int) -> ByPopularity:
+    def refuse(train: Sessions, config: object, seeds: Sequence[int]) -> list[ByPopularity]:
         raise CatalogTooLargeError("30 items need more than 1 byte")
 
     spec = replace(BY_POPULARITY, name="huge", fit=refuse)

@@ -20,7 +20,8 @@ def test_every_model_ranks_with_its_first_settings(spec: SessionModelSpec) -> No
     if isinstance(config, NetworkSettings):
         config = replace(config, optimization=replace(config.optimization, epochs=1, threads=1))
     queries = build_positions(SPLIT, 0, 7, repeats=True).queries[:40]
-    lists = spec.fit(SPLIT.train, config, spec.seeds[0]).recommend(queries, 5)
+    (model,) = spec.fit(SPLIT.train, config, spec.seeds[:1])
+    lists = model.recommend(queries, 5)
     assert len(lists.items) == 40
     listed = lists.items != PADDING
     assert listed.any(1).mean() > 0.5

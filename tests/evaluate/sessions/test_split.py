@@ -23,14 +23,24 @@ def test_a_session_across_the_cutoff_is_cut_and_is_no_test_session() -> None:
     sessions = build_sessions(np.array([0, 0, 0, 1, 1]), np.arange(5), times, np.array([0, 0, 0, 1, 1]), 5, 2)
     split = split_of(sessions)
     assert split.train.items.tolist() == [0, 1]
-    assert split.test.items.tolist() == [3, 4]
+    assert split.test.indptr.tolist() == [0, 2]
+    assert split.test.items.tolist() == [PADDING, PADDING]
 
 
 def test_sessions_are_ordered_by_their_ends_after_the_cut() -> None:
     times = np.array([1.0, CUTOFF + 5, 2.0, 3.0])
     sessions = build_sessions(np.array([0, 0, 1, 1]), np.arange(4), times, np.array([0, 0, 1, 1]), 4, 2)
     assert split_of(sessions).train.indptr.tolist() == [0, 1, 3]
-    assert split_of(sessions).train.items.tolist() == [0, 2, 3]
+    assert split_of(sessions).train.times.tolist() == [1, 2, 3]
+
+
+def test_tracks_with_training_plays_are_numbered_anew() -> None:
+    times = np.array([1.0, 2.0, CUTOFF, CUTOFF + 1])
+    sessions = build_sessions(np.array([0, 0, 1, 1]), np.array([7, 3, 5, 7]), times, np.zeros(4, np.int64), 9, 1)
+    split = split_of(sessions)
+    assert split.train.n_items == 2
+    assert split.train.items.tolist() == [1, 0]
+    assert split.test.items.tolist() == [PADDING, 1]
 
 
 def test_plays_after_the_cutoff_change_nothing_in_the_training_data() -> None:
