@@ -1,15 +1,12 @@
-"""Score the simple session methods on the 30Music sample: `python -m bench.session_methods [NAME ...]`.
+"""Score the session methods on the 30Music sample, alone: `python -m bench.session_methods [NAME ...]`.
 
-Training: the sessions that started before the last 14 days of the log. Test: every position of the sessions that started
-in those days, with the plays before it in the session. User and earlier sessions are not used unless a name ends in
-`+user`. Earlier sessions are those of training and the sampled ones of the test. Items that training does not have are
-removed from the test sessions, as session-rec does; 6,000 of the sessions with two plays or more are sampled by a hash
-of their ids. `--validate` moves both windows 14 days back.
-
-HR@20 and MRR@20 rank an item behind all others of the same score. The data are read with pyarrow alone.
+Split, positions and metrics are those of `pmrs evaluate sessions` (docs/evaluation.md): 6,000 sessions of the last 14 days,
+ties against the model, the session alone unless a name ends in `+user`. `--validate` moves both windows 14 days back. The data
+are read with pyarrow, without Spark, so that the speeds are those of the methods.
 """
 
 import argparse
+import datetime as dt
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -17,15 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models.data.sessions import PADDING, RankedItems, SessionQueries, Sessions, build_sessions, every_position
+from jobs.evaluate.sessions.evaluate import SessionTask, build_tasks, score_task
+from jobs.evaluate.sessions.metrics import METRICS
+from jobs.evaluate.sessions.split import SessionSplit, split_sessions
+from models.data.sessions import Sessions, build_sessions
 from models.protocol import SessionModel
-from models.sessions import backoff, context_tree, knn, popularity, rules, slist, stan
-from models.types import F64, I64, Mask
+from models.sessions import backoff, blend, context_tree, knn, popularity, rules, slist, stan
+from models.sessions.blend_candidates import CandidatesConfig
+from models.types import I64
 
 FILE = Path("thirty_music") / "sessions_sample_10.parquet"
 TEST_DAYS, DAY = 14, 86_400.0
+END = dt.datetime(2015, 1, 21, tzinfo=dt.UTC)
+"""End of the sample's last day."""
 N_SESSIONS, DEPTH, SEED = 6_000, 20, 7
 
 Fit = Callable[[Sessions], SessionModel]
@@ -52,17 +57,9 @@ METHODS: dict[str, Fit] = {
     "back-off, n-grams": lambda train: backoff.fit(train, backoff.BackoffConfig(skip_steps=0)),
     "slist": lambda train: slist.fit(train, slist.SlistConfig()),
     "back-off": lambda train: backoff.fit(train, backoff.BackoffConfig()),
+    "session blend": lambda train: blend.fit(train, blend.BlendConfig(CandidatesConfig(use_past=False))),
+    "session blend+user": lambda train: blend.fit(train, blend.BlendConfig()),
 }
-
-
-@dataclass(frozen=True)
-class Split:
-    """Training sessions, and the queries of the test sessions."""
-
-    train: Sessions
-    queries: SessionQueries
-    targets: I64
-    """[Q]"""
 
 
 @dataclass(frozen=True)
@@ -77,84 +74,57 @@ class Result:
     """Of one core; it does not depend on other processes."""
 
 
-def load_split(validate: bool) -> Split:
-    """Read the sample and split it by time."""
+def load_split(validate: bool) -> SessionSplit:
+    """Read the sample and split it by time; `validate`: the days before the test days are the test days."""
     table = pq.read_table(Path(os.environ["PMRS_REAL_DATA"]) / FILE)
-    session, user, song, times = (table[name].to_numpy() for name in ("session_id", "user_id", "song_id", "ts"))
-    starts = _first_time(session, times)
-    end = times.max() - (TEST_DAYS * DAY if validate else 0)
-    is_train = starts < end - TEST_DAYS * DAY
-    is_test = ~is_train & (starts <= end)
-    songs, users = np.unique(song[is_train]), np.unique(user[is_train])
-    is_test &= np.isin(song, songs)
-    item = np.searchsorted(songs, song)
-    new_users = np.setdiff1d(user[is_test], users)
-    user_id = np.where(
-        np.isin(user, users), np.searchsorted(users, user), users.size + np.searchsorted(new_users, user)
-    )
-    is_test &= _is_sampled(session, is_test)
-
-    def build(rows: Mask, n_users: int) -> Sessions:
-        seconds = times[rows].astype(np.float64)
-        return build_sessions(session[rows], item[rows], seconds, user_id[rows], songs.size, n_users)
-
-    train = build(is_train, users.size)
-    queries, _ = every_position(build(is_test, users.size + new_users.size), train)
-    targets = queries.items[queries.ends]
-    return Split(train, queries, targets)
+    columns = (table["session_id"], table["song_id"].cast(pa.string()), table["user_id"].cast(pa.string()))
+    (_, session), (n_items, items), (n_users, users) = (_number(column) for column in columns)
+    sessions = build_sessions(session, items, table["ts"].to_numpy().astype(np.float64), users, n_items, n_users)
+    end = END.timestamp() - (2 if validate else 1) * TEST_DAYS * DAY
+    return split_sessions(sessions, end, TEST_DAYS)
 
 
-def _first_time(session: I64, times: I64) -> I64:
-    """Return the time of the first play of each play's session [N]."""
-    _, row = np.unique(session, return_inverse=True)
-    first = np.full(int(row.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(first, row, times)
-    return np.asarray(first[row])
+def _number(column: pa.ChunkedArray) -> tuple[int, I64]:
+    """Return the number of distinct values, and each row's value by its place in their order."""
+    values = pc.unique(column).sort()
+    return len(values), pc.index_in(column, values).to_numpy().astype(np.int64)
 
 
-def _is_sampled(session: I64, is_test: Mask) -> Mask:
-    """Return which plays [N] belong to the sampled test sessions of two plays or more."""
-    ids, n_plays = np.unique(session[is_test], return_counts=True)
-    ids = ids[n_plays > 1]
-    key = (ids.astype(np.uint64) + np.uint64(SEED)) * np.uint64(0x9E3779B97F4A7C15)
-    key ^= key >> np.uint64(32)
-    key *= np.uint64(0xD6E8FEB86659FD93)
-    return np.isin(session, ids[np.argsort(key, kind="stable")[:N_SESSIONS]])
+def load_task(split: SessionSplit, with_user: bool) -> SessionTask:
+    """Return the test positions, with repeats."""
+    alone, past, *_ = build_tasks(split, N_SESSIONS, SEED)
+    return past if with_user else alone
 
 
-def ranks(ranked: RankedItems, targets: I64) -> F64:
-    """Return the 1-based rank of each target [Q], behind all items of the same score; inf if not listed."""
-    listed = ranked.items == targets[:, None]
-    score = np.where(listed, ranked.scores, -np.inf).max(axis=1)
-    rank = ((ranked.scores >= score[:, None]) & (ranked.items != PADDING)).sum(axis=1)
-    return np.where(listed.any(axis=1), rank, np.inf)
+def hits(model: SessionModel, split: SessionSplit, task: SessionTask) -> tuple[float, float]:
+    """Return HR@20 and MRR@20."""
+    means = score_task(model, task, split.train.n_items).mean(axis=0)
+    return float(means[METRICS.index("HR@20")]), float(means[METRICS.index("MRR@20")])
 
 
-def measure(fit: Fit, split: Split, queries: SessionQueries) -> Result:
+def measure(fit: Fit, split: SessionSplit, task: SessionTask) -> Result:
     """Fit a model and score its lists. The first list, which compiles the kernel, is not timed."""
+    queries = task.positions.queries
     start = time.perf_counter()
     model = fit(split.train)
     fitted = time.perf_counter()
-    model.recommend(queries[:1], DEPTH + 1)
+    model.recommend(queries[:1], DEPTH)
     start_lists, start_cpu = time.perf_counter(), time.process_time()
-    ranked = model.recommend(queries, DEPTH + 1)
+    model.recommend(queries, DEPTH)
     seconds, cpu = time.perf_counter() - start_lists, time.process_time() - start_cpu
-    rank = ranks(ranked, split.targets)
-    rank[rank > DEPTH] = np.inf
-    return Result(
-        float(np.isfinite(rank).mean()), float((1 / rank).mean()), fitted - start, rank.size / seconds, rank.size / cpu
-    )
+    return Result(*hits(model, split, task), fitted - start, len(queries) / seconds, len(queries) / cpu)
 
 
 def main(names: Iterable[str], validate: bool) -> None:
     """Print a table."""
     split = load_split(validate)
-    alone = split.queries.session_alone()
+    tasks = {with_user: load_task(split, with_user) for with_user in (False, True)}
+    positions = tasks[False].positions
     print(f"{len(split.train):,} training sessions, {split.train.items.size:,} plays, {split.train.n_items:,} items")
-    print(f"{split.targets.size:,} positions of {np.unique(split.queries.starts).size:,} sessions", flush=True)
+    print(f"{len(positions):,} positions of {positions.session.max() + 1:,} sessions", flush=True)
     print(f"{'method':<24} {'HR@20':>7} {'MRR@20':>7} {'fit s':>7} {'positions/s':>12} {'/CPU s':>10}")
     for name in names or METHODS:
-        result = measure(METHODS[name], split, split.queries if name.endswith("+user") else alone)
+        result = measure(METHODS[name], split, tasks[name.endswith("+user")])
         figures = f"{result.hit_rate:7.4f} {result.reciprocal_rank:7.4f} {result.fit_seconds:7.1f}"
         print(
             f"{name:<24} {figures} {result.positions_per_second:12,.0f} {result.positions_per_cpu_second:10,.0f}",

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bench.session_methods import DEPTH, load_split, ranks
-from models.data.sessions import SessionQueries, Sessions
+from bench.session_methods import hits, load_split, load_task
+from models.data.sessions import Sessions
 from models.gru4rec import CROSS_ENTROPY, GRU4RecConfig, improved_gru4rec
 from models.narm import NARMConfig
 from models.sasrec import SASRecConfig
@@ -28,7 +28,6 @@ from models.sequence_training import OPTIMIZATION, PriorFactory, SequenceTrainCo
 from models.session_networks import build
 from models.training.checkpoint import EpochReport
 from models.training.loop import TrainConfig
-from models.types import I64
 
 
 @dataclass(frozen=True)
@@ -80,21 +79,6 @@ NETWORKS: dict[str, NetworkSpec] = {
 }
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Figures of a network on queries."""
-
-    hit_rate: float
-    reciprocal_rank: float
-
-
-def score(model: SessionNetworkModel, queries: SessionQueries, targets: I64) -> Scores:
-    """Rank all items for the queries."""
-    rank = ranks(model.recommend(queries, DEPTH + 1), targets)
-    rank[rank > DEPTH] = np.inf
-    return Scores(float(np.isfinite(rank).mean()), float((1 / rank).mean()))
-
-
 class Clock:
     """Wall and CPU seconds since the last call."""
 
@@ -128,13 +112,13 @@ def train(name: str, train_sessions: Sessions, threads: int, seed: int) -> tuple
 def main(names: Iterable[str], validate: bool, threads: int, seed: int) -> None:
     """Print the figures of each network."""
     split = load_split(validate)
-    queries = split.queries.session_alone()
-    print(f"{split.train.items.size:,} training plays, {split.train.n_items:,} items, {split.targets.size:,} test positions")
+    task = load_task(split, with_user=False)
+    print(f"{split.train.items.size:,} training plays, {split.train.n_items:,} items, {len(task.positions):,} test positions")
     for name in names or NETWORKS:
         model, per_second, per_cpu_second = train(name, split.train, threads, seed)
-        scores = score(model, queries, split.targets)
+        hit_rate, reciprocal_rank = hits(model, split, task)
         print(
-            f"{name:<20} HR@20 {scores.hit_rate:.4f}  MRR@20 {scores.reciprocal_rank:.4f}  training positions/s "
+            f"{name:<20} HR@20 {hit_rate:.4f}  MRR@20 {reciprocal_rank:.4f}  training positions/s "
             f"{per_second:,.0f}, per CPU second {per_cpu_second:,.0f}",
             flush=True,
         )

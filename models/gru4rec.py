@@ -5,17 +5,13 @@ does in session-parallel batches whose reset is forgotten. Gradients go through 
 them at every step. Its optimizer is Adagrad with momentum; here it is the loop's AdamW.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from models.data.sessions import Sessions
 from models.sequence_losses import LossConfig
 from models.sequence_network import SequenceNetwork, SequenceNetworkConfig
-from models.sequence_training import PriorFactory, SequenceTrainConfig, TrainedNetwork, fit_network
-from models.training.checkpoint import EpochReport, TrainState
 
 CROSS_ENTROPY = LossConfig("sampled_softmax", in_batch=True, log_q="official", mask_hits=False)
 """The authors' cross-entropy with logQ."""
@@ -57,16 +53,3 @@ class GRU4Rec(SequenceNetwork):
         hidden, _ = self.gru(self.norm(self.embedding_dropout(x)))
         output: Tensor = self.hidden_dropout(hidden)
         return output
-
-
-def fit_gru4rec(
-    sessions: Sessions,
-    config: GRU4RecConfig,
-    train_config: SequenceTrainConfig,
-    on_epoch: Callable[[EpochReport], object] = lambda _: None,
-    resume_from: TrainState | None = None,
-    save_checkpoint: Callable[[TrainState], object] = lambda _: None,
-    prior: PriorFactory | None = None,
-) -> TrainedNetwork:
-    """Train GRU4Rec; see `models.sequence_training.fit_network`."""
-    return fit_network(lambda: GRU4Rec(config), sessions, train_config, on_epoch, resume_from, save_checkpoint, prior)

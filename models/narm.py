@@ -6,16 +6,12 @@
 The paper trains on the last position of each prefix; under the causal sum all prefixes of a session are trained at once.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from models.data.sessions import Sessions
 from models.sequence_network import SequenceNetwork, SequenceNetworkConfig
-from models.sequence_training import PriorFactory, SequenceTrainConfig, TrainedNetwork, fit_network
-from models.training.checkpoint import EpochReport, TrainState
 
 
 @dataclass(frozen=True)
@@ -54,16 +50,3 @@ class NARM(SequenceNetwork):
         alpha = self.v(pairs).squeeze(3).tril()  # [B, L, L]
         attended: Tensor = alpha @ hidden
         return attended
-
-
-def fit_narm(
-    sessions: Sessions,
-    config: NARMConfig,
-    train_config: SequenceTrainConfig,
-    on_epoch: Callable[[EpochReport], object] = lambda _: None,
-    resume_from: TrainState | None = None,
-    save_checkpoint: Callable[[TrainState], object] = lambda _: None,
-    prior: PriorFactory | None = None,
-) -> TrainedNetwork:
-    """Train NARM; see `models.sequence_training.fit_network`."""
-    return fit_network(lambda: NARM(config), sessions, train_config, on_epoch, resume_from, save_checkpoint, prior)

@@ -1,7 +1,6 @@
 """SASRec: self-attention over the plays of a session (Kang, McAuley 2018), with pre-norm or LiGR blocks."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,10 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.data.sessions import Sessions
 from models.sequence_network import SequenceNetwork, SequenceNetworkConfig
-from models.sequence_training import PriorFactory, SequenceTrainConfig, TrainedNetwork, fit_network
-from models.training.checkpoint import EpochReport, TrainState
 
 
 @dataclass(frozen=True)
@@ -115,16 +111,3 @@ class _SwiGLU(nn.Module):
         gate, up = self.gate_up(x).chunk(2, dim=-1)
         output: Tensor = self.down(F.silu(gate) * up)
         return output
-
-
-def fit_sasrec(
-    sessions: Sessions,
-    config: SASRecConfig,
-    train_config: SequenceTrainConfig,
-    on_epoch: Callable[[EpochReport], object] = lambda _: None,
-    resume_from: TrainState | None = None,
-    save_checkpoint: Callable[[TrainState], object] = lambda _: None,
-    prior: PriorFactory | None = None,
-) -> TrainedNetwork:
-    """Train SASRec; see `models.sequence_training.fit_network`."""
-    return fit_network(lambda: SASRec(config), sessions, train_config, on_epoch, resume_from, save_checkpoint, prior)

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from jobs.settings import REPOSITORY
 
-WANTED = {
+REQUIRED = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.sources.partitionOverwriteMode": "dynamic",
@@ -18,7 +18,7 @@ WANTED = {
     "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
 }
-WANTED_OF_CONTEXT = {
+REQUIRED_OF_CONTEXT = {
     "spark.speculation": "false",
     "spark.eventLog.enabled": "true",
     "spark.ui.enabled": "false",
@@ -32,12 +32,12 @@ def test_pyspark_is_the_pipelines_own_and_not_the_airflow_providers() -> None:
     assert (Path(pyspark.__file__).parent / "bin" / "spark-submit").is_file()
 
 
-@pytest.mark.parametrize(("key", "value"), WANTED.items())
+@pytest.mark.parametrize(("key", "value"), REQUIRED.items())
 def test_effective_value_of_the_session(spark: SparkSession, key: str, value: str) -> None:
     assert str(spark.conf.get(key)).lower() == value.lower()
 
 
-@pytest.mark.parametrize(("key", "value"), WANTED_OF_CONTEXT.items())
+@pytest.mark.parametrize(("key", "value"), REQUIRED_OF_CONTEXT.items())
 def test_effective_value_of_the_context(spark: SparkSession, key: str, value: str) -> None:
     assert spark.sparkContext.getConf().get(key) == value
 
