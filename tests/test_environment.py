@@ -76,7 +76,10 @@ def test_without_java_in_the_posix_locale_spark_reads_a_folder_of_any_name(tmp_p
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bin", "é", "ü"]
 
 
-@pytest.mark.skipif(system_java() is None, reason="needs a Java 17 or newer on the PATH or in /usr/lib/jvm: apt-get install openjdk-17-jre-headless (.ci/run does)")
+@pytest.mark.skipif(
+    system_java() is None,
+    reason="needs a Java 17 or newer on the PATH or in /usr/lib/jvm: apt-get install openjdk-17-jre-headless, as .ci/run does",
+)
 def test_a_system_java_runs_spark(tmp_path: Path) -> None:
     home = system_java()
     assert home is not None
