@@ -48,7 +48,7 @@ class BTSAMA(nn.Module):
         """`tokens` [I, T, E]: token vectors of each track, zeros at padding; `hot` [M]: the most played tracks."""
         super().__init__()
         self.cfg, dim = cfg, cfg.dim
-        self.register_buffer("tokens", torch.from_numpy(tokens))
+        self.register_buffer("tokens", torch.from_numpy(tokens), persistent=False)  # not stored with the weights
         self.register_buffer("hot", torch.from_numpy(hot))
         self.text = TextCNN(tokens.shape[2], dim)
         self.attention = TokenAttention(tokens.shape[2], dim) if cfg.self_attention else None

@@ -58,7 +58,7 @@ class DomainEmbeddings(nn.Module):
         for embedding in (self.ids, *self.tables.values()):
             nn.init.normal_(embedding.weight, std=dim**-0.5)  # type: ignore[arg-type]
         for name, values in domains.tensors().items():
-            self.register_buffer(f"domain_{name}", torch.from_numpy(values), persistent=True)
+            self.register_buffer(f"domain_{name}", torch.from_numpy(values), persistent=False)  # not stored with the weights
         known = torch.cat([torch.from_numpy(has_plays)[:, None], torch.from_numpy(domains.known)], 1)
         self.register_buffer("known", known)
         self.names = ("track", *domains.names)

@@ -62,7 +62,7 @@ class MSAM(nn.Module):
         self.cfg, dim, sizes = cfg, cfg.dim, domains.sizes
         self.names = tuple(domains.categories), tuple(domains.vectors)
         for name, values in domains.tensors().items():
-            self.register_buffer(f"domain_{name}", torch.from_numpy(values))
+            self.register_buffer(f"domain_{name}", torch.from_numpy(values), persistent=False)  # not stored with the weights
         self.ids = nn.Embedding(domains.n_items, dim)
         self.tables = nn.ModuleDict({name: nn.Embedding(sizes[name], dim) for name in domains.categories})
         self.audio = nn.ModuleDict(
@@ -71,7 +71,7 @@ class MSAM(nn.Module):
         self.audio_attention = AdditiveAttention(dim) if domains.vectors else None
         self.text = self.text_attention = None
         if tokens is not None:
-            self.register_buffer("tokens", torch.from_numpy(tokens))
+            self.register_buffer("tokens", torch.from_numpy(tokens), persistent=False)
             self.text, self.text_attention = TextCNN(tokens.shape[2], dim), AdditiveAttention(dim)
         self.plays = nn.LSTM(1 + dim * (1 + len(self.tables)), dim, batch_first=True, bidirectional=True)
         self.to_c = nn.Linear(2 * dim, dim)

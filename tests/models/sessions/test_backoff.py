@@ -125,7 +125,7 @@ def test_parameters_maximize_the_likelihood_of_the_newest_sessions(config: Backo
             assert log_likelihood(sessions, config, changed) <= best + 1e-4
 
 
-def test_newest_sessions_change_the_counts_but_plays_after_the_newest_training_play_do_not() -> None:
+def test_newest_sessions_change_the_scores() -> None:
     sessions, queries = random_log(6)
     a = backoff.fit(sessions, BackoffConfig())
     b = backoff.fit(sessions.select(np.arange(len(sessions)) < len(sessions) - 20), BackoffConfig())
